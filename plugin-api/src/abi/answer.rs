@@ -1,0 +1,725 @@
+//! Answers as result tables, both ways: rules R2, R3 and R6.
+//!
+//! Each answer is written (by a plugin) and read (by the host) here, side by side. An answer without
+//! texts owns nothing and allocates nothing.
+
+use super::bytes::Chunk;
+use super::error::{flatten, read as read_error};
+use super::grow::{self, copy_in};
+use super::guard::{self, FaultKind};
+use super::tables::*;
+use super::text::{
+    array, breach, checksums_in, checksums_out, copied, copied_pairs, number_in, number_out,
+    pair_views, pairs_of, time_in, time_out,
+};
+use crate::{
+    Body, Bytes, Capabilities, Copied, Deleted, Downloaded, Entry, Health, Instance, Limits,
+    ObjectInfo, Page, Renamed, Result, SignedUrl, Signing, Uploaded, Usage,
+};
+use std::ffi::c_void;
+
+type ReleaseFn = Option<unsafe extern "C" fn(owner: *mut c_void)>;
+
+/// Releases an answer once its texts are copied, whatever happens in between.
+struct Release(*mut c_void, ReleaseFn);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        if let Some(release) = self.1 {
+            // SAFETY: R3: once.
+            unsafe { release(self.0) }
+        }
+    }
+}
+
+/// Moves a value to the heap and lends it until its release.
+fn keep<T: Send + 'static>(value: T) -> (&'static mut T, *mut c_void, ReleaseFn) {
+    unsafe extern "C" fn release<T>(owner: *mut c_void) {
+        guard::contained(FaultKind::Drop, || {
+            // SAFETY: R3: made by `keep`, released once.
+            drop(unsafe { Box::from_raw(owner.cast::<T>()) });
+        });
+    }
+    let owner = Box::into_raw(Box::new(value));
+    // SAFETY: just made; the views into it end with the release.
+    (unsafe { &mut *owner }, owner.cast(), Some(release::<T>))
+}
+
+/// A value and the views into it. The views are raw, and go to one receiver with their owner.
+struct Kept<T, V> {
+    value: T,
+    views: V,
+}
+
+// SAFETY: the views lead into `value`, which is `Send`; nobody else has them.
+unsafe impl<T: Send, V> Send for Kept<T, V> {}
+
+fn has(texts: &[&Option<String>]) -> bool {
+    texts.iter().any(|text| text.is_some())
+}
+
+/// # Safety
+///
+/// R6: lent by an answer that is not released yet.
+unsafe fn text(slice: FfiSlice) -> Result<Option<String>> {
+    // SAFETY: by the contract.
+    unsafe { copied(slice) }
+}
+
+/// Writes an upload's answer.
+pub fn write_uploaded(uploaded: Uploaded) -> UploadOut {
+    let (checksums_known, crc32c, md5, sha256) = checksums_out(&uploaded.checksums);
+    let mut out = UploadOut {
+        bytes: uploaded.size,
+        last_modified_ns: time_out(uploaded.last_modified),
+        checksums_known,
+        crc32c,
+        md5,
+        sha256,
+        ..grow::empty()
+    };
+    if has(&[&uploaded.etag, &uploaded.version, &uploaded.url]) {
+        let (kept, owner, release) = keep(uploaded);
+        out.etag = FfiSlice::owned(&kept.etag);
+        out.version = FfiSlice::owned(&kept.version);
+        out.url = FfiSlice::owned(&kept.url);
+        (out.owner, out.release) = (owner, release);
+    }
+    out
+}
+
+/// Reads an upload's answer.
+///
+/// # Errors
+///
+/// A breach of the contract.
+///
+/// # Safety
+///
+/// R6: `out` was filled by the other side and is not used again.
+pub unsafe fn read_uploaded(out: &UploadOut) -> Result<Uploaded> {
+    let _release = Release(out.owner, out.release);
+    Ok(Uploaded {
+        size: out.bytes,
+        // SAFETY: R6.
+        etag: unsafe { text(out.etag) }?,
+        // SAFETY: R6.
+        version: unsafe { text(out.version) }?,
+        last_modified: time_in(out.last_modified_ns),
+        checksums: checksums_in(out.checksums_known, out.crc32c, out.md5, out.sha256),
+        // SAFETY: R6.
+        url: unsafe { text(out.url) }?,
+    })
+}
+
+fn object_out(info: &ObjectInfo, pairs: &[FfiPair]) -> ObjectOut {
+    let (checksums_known, crc32c, md5, sha256) = checksums_out(&info.checksums);
+    ObjectOut {
+        bytes: info.size,
+        etag: FfiSlice::owned(&info.etag),
+        version: FfiSlice::owned(&info.version),
+        url: FfiSlice::owned(&info.url),
+        content_type: FfiSlice::owned(&info.content_type),
+        cache_control: FfiSlice::owned(&info.cache_control),
+        content_disposition: FfiSlice::owned(&info.content_disposition),
+        content_encoding: FfiSlice::owned(&info.content_encoding),
+        content_language: FfiSlice::owned(&info.content_language),
+        metadata: pairs_of(pairs),
+        last_modified_ns: time_out(info.last_modified),
+        checksums_known,
+        crc32c,
+        md5,
+        sha256,
+        ..grow::empty()
+    }
+}
+
+/// Writes the facts about an object.
+pub fn write_object(info: ObjectInfo) -> ObjectOut {
+    let (kept, owner, release) = keep(Kept {
+        value: info,
+        views: Vec::new(),
+    });
+    kept.views = pair_views(&kept.value.metadata);
+    ObjectOut {
+        owner,
+        release,
+        ..object_out(&kept.value, &kept.views)
+    }
+}
+
+/// Reads the facts about an object.
+///
+/// # Errors
+///
+/// A breach of the contract.
+///
+/// # Safety
+///
+/// As [`read_uploaded`].
+pub unsafe fn read_object(out: &ObjectOut) -> Result<ObjectInfo> {
+    let _release = Release(out.owner, out.release);
+    // SAFETY: R6.
+    unsafe { object_in(out) }
+}
+
+/// # Safety
+///
+/// R6: lent by an answer that is not released yet.
+unsafe fn object_in(out: &ObjectOut) -> Result<ObjectInfo> {
+    let mut info = ObjectInfo {
+        size: out.bytes,
+        last_modified: time_in(out.last_modified_ns),
+        // SAFETY: R6.
+        metadata: unsafe { copied_pairs(out.metadata) }?,
+        checksums: checksums_in(out.checksums_known, out.crc32c, out.md5, out.sha256),
+        ..ObjectInfo::default()
+    };
+    for (slot, slice) in [
+        (&mut info.etag, out.etag),
+        (&mut info.version, out.version),
+        (&mut info.url, out.url),
+        (&mut info.content_type, out.content_type),
+        (&mut info.cache_control, out.cache_control),
+        (&mut info.content_disposition, out.content_disposition),
+        (&mut info.content_encoding, out.content_encoding),
+        (&mut info.content_language, out.content_language),
+    ] {
+        // SAFETY: R6.
+        *slot = unsafe { text(slice) }?;
+    }
+    Ok(info)
+}
+
+/// Writes a download's answer.
+pub fn write_downloaded(downloaded: Downloaded) -> DownloadOut {
+    let Downloaded { info, range, body } = downloaded;
+    let views: (Vec<FfiPair>, ObjectOut) = (Vec::new(), grow::empty());
+    let (kept, owner, release) = keep(Kept { value: info, views });
+    kept.views.0 = pair_views(&kept.value.metadata);
+    kept.views.1 = object_out(&kept.value, &kept.views.0);
+    DownloadOut {
+        object: &raw const kept.views.1,
+        range_start: range.start,
+        range_end: range.end,
+        body: body.into_ffi(),
+        owner,
+        release,
+        ..grow::empty()
+    }
+}
+
+/// Reads a download's answer.
+///
+/// # Errors
+///
+/// A breach of the contract.
+///
+/// # Safety
+///
+/// As [`read_uploaded`].
+pub unsafe fn read_downloaded(out: &DownloadOut) -> Result<Downloaded> {
+    let _release = Release(out.owner, out.release);
+    if out.body.table.is_null() {
+        return Err(breach("a download without a body"));
+    }
+    // SAFETY: R3: owned by us now, so it ends also when the rest is refused.
+    let body = unsafe { Body::from_ffi(out.body) };
+    // SAFETY: R1, R6.
+    let object = unsafe { copy_in(out.object) }.map_err(breach)?;
+    // SAFETY: R6.
+    let info = unsafe { object_in(&object) }?;
+    if out.range_start > out.range_end || out.range_end > info.size {
+        return Err(breach(format_args!(
+            "bytes {}..{} of an object of {}",
+            out.range_start, out.range_end, info.size
+        )));
+    }
+    Ok(Downloaded {
+        info,
+        range: out.range_start..out.range_end,
+        body,
+    })
+}
+
+fn existed_out(existed: Option<bool>) -> u32 {
+    existed.map_or(0, |existed| 1 + u32::from(existed))
+}
+
+fn existed_in(existed: u32) -> Option<bool> {
+    match existed {
+        1 => Some(false),
+        2 => Some(true),
+        _ => None,
+    }
+}
+
+/// Writes a delete's answer.
+pub fn write_deleted(deleted: Deleted) -> DeleteOut {
+    let mut out = DeleteOut {
+        existed: existed_out(deleted.existed),
+        ..grow::empty()
+    };
+    if deleted.version.is_some() {
+        let (kept, owner, release) = keep(deleted);
+        out.version = FfiSlice::owned(&kept.version);
+        (out.owner, out.release) = (owner, release);
+    }
+    out
+}
+
+/// Reads a delete's answer.
+///
+/// # Errors
+///
+/// A breach of the contract.
+///
+/// # Safety
+///
+/// As [`read_uploaded`].
+pub unsafe fn read_deleted(out: &DeleteOut) -> Result<Deleted> {
+    let _release = Release(out.owner, out.release);
+    // SAFETY: R6.
+    Ok(Deleted {
+        existed: existed_in(out.existed),
+        // SAFETY: R6.
+        version: unsafe { text(out.version) }?,
+    })
+}
+
+/// Writes an exists' answer.
+pub fn write_exists(exists: bool) -> ExistsOut {
+    ExistsOut {
+        exists: exists.into(),
+        ..grow::empty()
+    }
+}
+
+/// Reads an exists' answer.
+pub fn read_exists(out: &ExistsOut) -> bool {
+    out.exists != 0
+}
+
+/// Writes a sign's answer.
+pub fn write_signing(signing: Signing) -> SignOut {
+    match signing {
+        Signing::AtGateway => SignOut {
+            at_gateway: 1,
+            ..grow::empty()
+        },
+        Signing::Url(url) => {
+            let (kept, owner, release) = keep(Kept {
+                value: url,
+                views: Vec::new(),
+            });
+            kept.views = pair_views(&kept.value.headers);
+            SignOut {
+                url: FfiSlice::of(kept.value.url.as_bytes()),
+                headers: pairs_of(&kept.views),
+                expires_at_ns: time_out(Some(kept.value.expires_at)),
+                owner,
+                release,
+                ..grow::empty()
+            }
+        }
+    }
+}
+
+/// Reads a sign's answer.
+///
+/// # Errors
+///
+/// A breach of the contract.
+///
+/// # Safety
+///
+/// As [`read_uploaded`].
+pub unsafe fn read_signing(out: &SignOut) -> Result<Signing> {
+    let _release = Release(out.owner, out.release);
+    if out.at_gateway != 0 {
+        return Ok(Signing::AtGateway);
+    }
+    let Some(expires_at) = time_in(out.expires_at_ns) else {
+        return Err(breach("a signed URL without an end"));
+    };
+    // SAFETY: R6.
+    let url = unsafe { text(out.url) }?.ok_or_else(|| breach("a signed URL without a URL"))?;
+    // SAFETY: R6.
+    Ok(Signing::Url(SignedUrl {
+        url,
+        // SAFETY: R6.
+        headers: unsafe { copied_pairs(out.headers) }?,
+        expires_at,
+    }))
+}
+
+/// Writes a page.
+pub fn write_page(page: Page) -> ListOut {
+    let skipped = page.skipped;
+    let views: (Vec<FfiEntry>, Vec<FfiSlice>) = (Vec::new(), Vec::new());
+    let (kept, owner, release) = keep(Kept { value: page, views });
+    kept.views
+        .0
+        .extend(kept.value.entries.iter().map(|entry| FfiEntry {
+            key: FfiSlice::of(entry.key.as_bytes()),
+            bytes: entry.size,
+            etag: FfiSlice::owned(&entry.etag),
+            last_modified_ns: time_out(entry.last_modified),
+        }));
+    kept.views.1.extend(
+        kept.value
+            .common_prefixes
+            .iter()
+            .map(|prefix| FfiSlice::of(prefix.as_bytes())),
+    );
+    ListOut {
+        entries: kept.views.0.as_ptr(),
+        entry_count: kept.views.0.len(),
+        entry_size: size_of::<FfiEntry>(),
+        prefixes: kept.views.1.as_ptr(),
+        prefix_count: kept.views.1.len(),
+        next: FfiSlice::owned(&kept.value.next),
+        skipped,
+        owner,
+        release,
+        ..grow::empty()
+    }
+}
+
+/// The values of an array whose items may be longer than we know.
+///
+/// # Safety
+///
+/// `count` items of `stride` bytes, each starting with a valid `T`, are readable.
+unsafe fn strided<T: Copy>(first: *const T, count: usize, stride: usize) -> Result<Vec<T>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if first.is_null()
+        || !first.is_aligned()
+        || count > super::text::MAX_ITEMS
+        || stride < size_of::<T>()
+        || !stride.is_multiple_of(align_of::<T>())
+        || stride > 4096
+    {
+        return Err(breach(format_args!(
+            "an array of {count} items of {stride} bytes"
+        )));
+    }
+    let item = |index: usize| {
+        // SAFETY: inside the array by the contract.
+        let item = unsafe { first.byte_add(index * stride) };
+        // SAFETY: readable by the contract, aligned by the checks.
+        unsafe { item.read() }
+    };
+    Ok((0..count).map(item).collect())
+}
+
+/// Reads a page.
+///
+/// # Errors
+///
+/// A breach of the contract.
+///
+/// # Safety
+///
+/// As [`read_uploaded`].
+pub unsafe fn read_page(out: &ListOut) -> Result<Page> {
+    let _release = Release(out.owner, out.release);
+    // SAFETY: R6.
+    let raw = unsafe { strided(out.entries, out.entry_count, out.entry_size) }?;
+    let mut page = Page {
+        skipped: out.skipped,
+        ..Page::default()
+    };
+    for entry in raw {
+        page.entries.push(Entry {
+            // SAFETY: R6.
+            key: unsafe { text(entry.key) }?.unwrap_or_default(),
+            size: entry.bytes,
+            // SAFETY: R6.
+            etag: unsafe { text(entry.etag) }?,
+            last_modified: time_in(entry.last_modified_ns),
+        });
+    }
+    // SAFETY: R6.
+    for prefix in unsafe { array(out.prefixes, out.prefix_count) }? {
+        // SAFETY: R6.
+        page.common_prefixes
+            .push(unsafe { text(*prefix) }?.unwrap_or_default());
+    }
+    // SAFETY: R6.
+    page.next = unsafe { text(out.next) }?;
+    Ok(page)
+}
+
+/// Writes a copy's answer.
+pub fn write_copied(copied: Copied) -> CopyOut {
+    let mut out = CopyOut {
+        bytes: number_out(copied.size),
+        last_modified_ns: time_out(copied.last_modified),
+        ..grow::empty()
+    };
+    if copied.etag.is_some() {
+        let (kept, owner, release) = keep(copied);
+        out.etag = FfiSlice::owned(&kept.etag);
+        (out.owner, out.release) = (owner, release);
+    }
+    out
+}
+
+/// Reads a copy's answer.
+///
+/// # Errors
+///
+/// A breach of the contract.
+///
+/// # Safety
+///
+/// As [`read_uploaded`].
+pub unsafe fn read_copied(out: &CopyOut) -> Result<Copied> {
+    let _release = Release(out.owner, out.release);
+    // SAFETY: R6.
+    let etag = unsafe { text(out.etag) }?;
+    Ok(Copied {
+        size: number_in(out.bytes),
+        etag,
+        last_modified: time_in(out.last_modified_ns),
+    })
+}
+
+/// Writes a rename's answer.
+pub fn write_renamed(renamed: Renamed) -> RenameOut {
+    let mut out = RenameOut {
+        atomic: renamed.atomic.into(),
+        ..grow::empty()
+    };
+    if renamed.etag.is_some() {
+        let (kept, owner, release) = keep(renamed);
+        out.etag = FfiSlice::owned(&kept.etag);
+        (out.owner, out.release) = (owner, release);
+    }
+    out
+}
+
+/// Reads a rename's answer.
+///
+/// # Errors
+///
+/// A breach of the contract.
+///
+/// # Safety
+///
+/// As [`read_uploaded`].
+pub unsafe fn read_renamed(out: &RenameOut) -> Result<Renamed> {
+    let _release = Release(out.owner, out.release);
+    // SAFETY: R6.
+    Ok(Renamed {
+        atomic: out.atomic != 0,
+        // SAFETY: R6.
+        etag: unsafe { text(out.etag) }?,
+    })
+}
+
+/// The errors of a batch, released with it.
+struct Errors(Vec<FfiError>);
+
+impl Drop for Errors {
+    fn drop(&mut self) {
+        for error in &self.0 {
+            drop(Release(error.owner, error.release));
+        }
+    }
+}
+
+/// Writes the answer of a batch of deletes.
+pub fn write_deleted_many(results: Vec<Result<Deleted>>) -> DeleteManyOut {
+    let errors: Vec<FfiError> = results
+        .iter()
+        .filter_map(|result| result.as_ref().err())
+        .map(|error| flatten(error.clone()))
+        .collect();
+    let views: Vec<FfiDeleteResult> = Vec::with_capacity(results.len());
+    let (kept, owner, release) = keep(Kept {
+        value: (),
+        views: (Errors(errors), views),
+    });
+    let mut errors = kept.views.0.0.iter();
+    kept.views
+        .1
+        .extend(results.iter().map(|result| match result {
+            Ok(deleted) => FfiDeleteResult {
+                existed: existed_out(deleted.existed),
+                failed: 0,
+                error: std::ptr::null(),
+            },
+            Err(_) => FfiDeleteResult {
+                existed: 0,
+                failed: 1,
+                error: errors.next().map_or(std::ptr::null(), |e| e),
+            },
+        }));
+    DeleteManyOut {
+        results: kept.views.1.as_ptr(),
+        result_count: kept.views.1.len(),
+        result_size: size_of::<FfiDeleteResult>(),
+        owner,
+        release,
+        ..grow::empty()
+    }
+}
+
+/// Reads the answer of a batch of deletes.
+///
+/// # Errors
+///
+/// A breach of the contract.
+///
+/// # Safety
+///
+/// As [`read_uploaded`].
+pub unsafe fn read_deleted_many(out: &DeleteManyOut) -> Result<Vec<Result<Deleted>>> {
+    let _release = Release(out.owner, out.release);
+    // SAFETY: R6.
+    let raw = unsafe { strided(out.results, out.result_count, out.result_size) }?;
+    raw.into_iter()
+        .map(|result| {
+            if result.failed == 0 {
+                return Ok(Ok(Deleted::new(existed_in(result.existed))));
+            }
+            // SAFETY: R1, R6.
+            let error = unsafe { copy_in(result.error) }.map_err(breach)?;
+            // SAFETY: R6: lent by the answer, which is released at the end.
+            Ok(Err(unsafe { read_error(&error) }))
+        })
+        .collect()
+}
+
+/// Writes a state of health.
+pub fn write_health(health: Health) -> HealthOut {
+    let healthy = health.healthy.into();
+    let (kept, owner, release) = keep(health);
+    HealthOut {
+        healthy,
+        message: FfiSlice::of(kept.message.as_bytes()),
+        owner,
+        release,
+        ..grow::empty()
+    }
+}
+
+/// Reads a state of health.
+///
+/// # Errors
+///
+/// A breach of the contract.
+///
+/// # Safety
+///
+/// As [`read_uploaded`].
+pub unsafe fn read_health(out: &HealthOut) -> Result<Health> {
+    let _release = Release(out.owner, out.release);
+    // SAFETY: R6.
+    Ok(Health {
+        healthy: out.healthy != 0,
+        // SAFETY: R6.
+        message: unsafe { text(out.message) }?.unwrap_or_default(),
+    })
+}
+
+/// Writes a usage.
+pub fn write_usage(usage: Usage) -> UsageOut {
+    UsageOut {
+        used: number_out(usage.used),
+        free: number_out(usage.free),
+        total: number_out(usage.total),
+        objects: number_out(usage.objects),
+        ..grow::empty()
+    }
+}
+
+/// Reads a usage.
+pub fn read_usage(out: &UsageOut) -> Usage {
+    Usage {
+        used: number_in(out.used),
+        free: number_in(out.free),
+        total: number_in(out.total),
+        objects: number_in(out.objects),
+    }
+}
+
+/// Writes no answer but success.
+pub fn write_empty((): ()) -> EmptyOut {
+    grow::empty()
+}
+
+/// Writes the answer of a vendor's call.
+pub fn write_custom(payload: Bytes) -> CustomOut {
+    CustomOut {
+        payload: Chunk::from(payload).into_ffi(),
+        ..grow::empty()
+    }
+}
+
+/// Reads the answer of a vendor's call.
+///
+/// # Safety
+///
+/// As [`read_uploaded`].
+pub unsafe fn read_custom(out: &CustomOut) -> Bytes {
+    // SAFETY: R3: owned by us now.
+    Bytes::from(unsafe { Chunk::from_ffi(out.payload) })
+}
+
+/// Writes an opened backend.
+pub fn write_opened(backend: *const c_void, declared: Capabilities, instance: Instance) -> OpenOut {
+    let limits = instance.limits;
+    let mut out = OpenOut {
+        backend,
+        capabilities: instance.capabilities.unwrap_or(declared).bits(),
+        max_object_size: number_out(limits.max_object_size),
+        max_key_bytes: limits.max_key_bytes.unwrap_or(0),
+        max_metadata_bytes: limits.max_metadata_bytes,
+        max_page: limits.max_page,
+        max_sign_seconds: limits.max_sign_seconds.unwrap_or(0),
+        buffer_bytes: limits.buffer_bytes,
+        retries: limits.retries,
+        eventual_ms: limits.eventual_ms,
+        ..grow::empty()
+    };
+    if !instance.description.is_empty() {
+        let (kept, owner, release) = keep(instance);
+        out.description = FfiSlice::of(kept.description.as_bytes());
+        (out.owner, out.release) = (owner, release);
+    }
+    out
+}
+
+/// Reads an opened backend: what it can do. The backend itself stays in `out`.
+///
+/// # Errors
+///
+/// A breach of the contract.
+///
+/// # Safety
+///
+/// As [`read_uploaded`].
+pub unsafe fn read_opened(out: &OpenOut) -> Result<Instance> {
+    let _release = Release(out.owner, out.release);
+    let nonzero = |number: u32| (number != 0).then_some(number);
+    Ok(Instance {
+        capabilities: Some(Capabilities::from_bits(out.capabilities)),
+        limits: Limits {
+            max_object_size: number_in(out.max_object_size),
+            max_key_bytes: nonzero(out.max_key_bytes),
+            max_metadata_bytes: out.max_metadata_bytes,
+            max_page: out.max_page,
+            max_sign_seconds: nonzero(out.max_sign_seconds),
+            buffer_bytes: out.buffer_bytes,
+            retries: out.retries,
+            eventual_ms: out.eventual_ms,
+        },
+        // SAFETY: R6.
+        description: unsafe { text(out.description) }?.unwrap_or_default(),
+    })
+}

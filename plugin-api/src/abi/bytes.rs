@@ -1,0 +1,138 @@
+//! Owned bytes: rules R3 and R4. Exporting allocates nothing, because a `Bytes` lies inline.
+
+use super::guard;
+use super::tables::FfiBytes;
+use bytes::Bytes;
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::ops::Deref;
+
+/// Room for state of whoever made the bytes.
+pub(crate) type Owner = [*mut c_void; 4];
+
+const _: () =
+    assert!(size_of::<Bytes>() <= size_of::<Owner>() && align_of::<Bytes>() <= align_of::<Owner>());
+
+/// A chunk of an object, freed by whoever made it. Derefs to its bytes; turn it into [`Bytes`] to
+/// keep or share it (one small allocation, no copy).
+#[derive(Debug)]
+pub struct Chunk(FfiBytes);
+
+// SAFETY: R3: the bytes may be read and released from any thread.
+unsafe impl Send for Chunk {}
+// SAFETY: as above; a shared chunk is only read.
+unsafe impl Sync for Chunk {}
+
+impl Chunk {
+    /// Takes over what the other side made.
+    ///
+    /// # Safety
+    ///
+    /// `raw` follows R3 and is not used again.
+    pub unsafe fn from_ffi(raw: FfiBytes) -> Self {
+        Self(raw)
+    }
+
+    /// Hands over to the other side.
+    pub fn into_ffi(self) -> FfiBytes {
+        std::mem::ManuallyDrop::new(self).0
+    }
+}
+
+impl Deref for Chunk {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        if self.0.len == 0 || self.0.ptr.is_null() {
+            return &[];
+        }
+        // SAFETY: R3: `len` bytes at `ptr` are readable until the release, which is in `drop`.
+        unsafe { std::slice::from_raw_parts(self.0.ptr, self.0.len) }
+    }
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        if let Some(release) = self.0.release.take() {
+            // SAFETY: R3: called once, with the very owner that was handed over.
+            unsafe { release(&raw mut self.0.owner) }
+        }
+    }
+}
+
+impl From<Bytes> for Chunk {
+    fn from(bytes: Bytes) -> Self {
+        unsafe extern "C" fn release(owner: *mut Owner) {
+            guard::contained(guard::FaultKind::Drop, || {
+                // SAFETY: R3: `owner` holds the `Bytes` written below, dropped here once.
+                unsafe { owner.cast::<Bytes>().drop_in_place() }
+            });
+        }
+        let (ptr, len) = (bytes.as_ptr(), bytes.len());
+        let mut owner = MaybeUninit::<Owner>::zeroed();
+        // SAFETY: the constant above: a `Bytes` fits and is no more strictly aligned.
+        unsafe { owner.as_mut_ptr().cast::<Bytes>().write(bytes) };
+        // SAFETY: zeroes are null pointers; the words of the `Bytes` are pointers and lengths.
+        let owner = unsafe { owner.assume_init() };
+        Self(FfiBytes {
+            ptr,
+            len,
+            owner,
+            release: Some(release),
+        })
+    }
+}
+
+impl From<Chunk> for Bytes {
+    fn from(chunk: Chunk) -> Self {
+        if chunk.is_empty() {
+            Bytes::new()
+        } else {
+            Bytes::from_owner(chunk)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_cross_without_a_copy() {
+        let bytes = Bytes::from(vec![7u8; 1000]);
+        let address = bytes.as_ptr();
+        let raw = Chunk::from(bytes).into_ffi();
+        // SAFETY: made by `Chunk::from` above, used once.
+        let back = Bytes::from(unsafe { Chunk::from_ffi(raw) });
+        assert_eq!(back.as_ptr(), address);
+        assert_eq!(back.len(), 1000);
+    }
+
+    #[test]
+    fn an_owner_is_dropped_once() {
+        struct Owned {
+            _count: std::sync::Arc<()>,
+        }
+        impl AsRef<[u8]> for Owned {
+            fn as_ref(&self) -> &[u8] {
+                b"abc"
+            }
+        }
+        let count = std::sync::Arc::new(());
+        let chunk = Chunk::from(Bytes::from_owner(Owned {
+            _count: count.clone(),
+        }));
+        assert_eq!(
+            (&*chunk, std::sync::Arc::strong_count(&count)),
+            (&b"abc"[..], 2)
+        );
+        drop(Bytes::from(chunk));
+        assert_eq!(std::sync::Arc::strong_count(&count), 1);
+    }
+}

@@ -1,0 +1,236 @@
+//! Errors across the boundary, flattened and copied: rule R6.
+
+use super::grow::{self, Grows};
+use super::guard::{self, FaultKind, Panic};
+use super::tables::{FfiCause, FfiError, FfiPair, FfiSlice};
+use super::text::{array, breach, copied, copied_pairs, pair_views, pairs_of};
+use crate::{Cause, Error, ErrorKind, ProviderReply, Retry};
+use std::ffi::c_void;
+use std::time::Duration;
+
+/// An error and the views into it.
+struct Kept {
+    error: Error,
+    causes: Vec<FfiCause>,
+    facts: Vec<FfiPair>,
+}
+
+unsafe extern "C" fn release(owner: *mut c_void) {
+    guard::contained(FaultKind::Drop, || {
+        // SAFETY: R3: made by `flatten`, released once.
+        drop(unsafe { Box::from_raw(owner.cast::<Kept>()) });
+    });
+}
+
+/// Views an error; it lives until its release.
+pub fn flatten(error: Error) -> FfiError {
+    let kept = Box::into_raw(Box::new(Kept {
+        error,
+        causes: Vec::new(),
+        facts: Vec::new(),
+    }));
+    // SAFETY: just made, not shared yet.
+    let Kept {
+        error,
+        causes,
+        facts,
+    } = unsafe { &mut *kept };
+    causes.extend(
+        error
+            .cause()
+            .into_iter()
+            .flat_map(Cause::chain)
+            .map(|cause| FfiCause {
+                code: FfiSlice::of(cause.code.as_bytes()),
+                text: FfiSlice::of(cause.text.as_bytes()),
+            }),
+    );
+    facts.extend(pair_views(&error.facts().collect::<Vec<_>>()));
+    let (retry, after) = match error.retry() {
+        Retry::Never => (0, 0),
+        Retry::Safe => (1, 0),
+        Retry::IfIdempotent => (2, 0),
+        Retry::After(wait) => (3, u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+    };
+    FfiError {
+        kind: error.kind() as u32,
+        retry,
+        retry_after_ms: after,
+        code: FfiSlice::of(error.code().as_bytes()),
+        message: FfiSlice::of(error.text().as_bytes()),
+        provider_status: error.provider().status.map_or(0, u32::from),
+        cause_count: u32::try_from(causes.len()).unwrap_or(0),
+        provider_code: FfiSlice::owned(&error.provider().code),
+        request_id: FfiSlice::owned(&error.provider().request_id),
+        causes: causes.as_ptr(),
+        facts: pairs_of(facts),
+        owner: kept.cast(),
+        release: Some(release),
+        ..grow::empty()
+    }
+}
+
+/// An error for a panic that was caught.
+pub(crate) fn of_panic(panic: Panic) -> Error {
+    let error = Error::new(ErrorKind::PluginFault).message("the plugin panicked");
+    let cause = Cause {
+        code: "panic".into(),
+        text: panic.message,
+        source: None,
+    };
+    let error = if panic.location.is_empty() {
+        error
+    } else {
+        error.fact("panic_location", panic.location)
+    };
+    error.with_cause(Some(cause))
+}
+
+/// Copies an error of the other side and releases it.
+///
+/// # Safety
+///
+/// `raw` was filled by the other side (R6) and is not used again.
+pub unsafe fn unflatten(raw: &FfiError) -> Error {
+    // SAFETY: by the contract.
+    let error = unsafe { read(raw) };
+    if raw.size >= FfiError::FIRST
+        && let Some(release) = raw.release
+    {
+        // SAFETY: R3: once, after the copy.
+        unsafe { release(raw.owner) }
+    }
+    error
+}
+
+/// Copies an error of the other side.
+///
+/// # Safety
+///
+/// As [`unflatten`], but the error stays with its owner.
+pub(super) unsafe fn read(raw: &FfiError) -> Error {
+    // SAFETY: by the contract.
+    unsafe { try_read(raw) }.unwrap_or_else(|breach| breach)
+}
+
+/// # Safety
+///
+/// As [`read`].
+unsafe fn try_read(raw: &FfiError) -> Result<Error, Error> {
+    if raw.size < FfiError::FIRST {
+        return Err(breach("an error was announced and not filled"));
+    }
+    let kind = ErrorKind::from_number(raw.kind);
+    let retry = match raw.retry {
+        0 => Retry::Never,
+        1 => Retry::Safe,
+        2 => Retry::IfIdempotent,
+        3 => Retry::After(Duration::from_millis(raw.retry_after_ms)),
+        // A newer class: what the kind says.
+        _ => kind.retry(),
+    };
+    // SAFETY: R6.
+    let code = unsafe { copied(raw.code) }?;
+    // SAFETY: R6.
+    let message = unsafe { copied(raw.message) }?.unwrap_or_default();
+    // SAFETY: R6.
+    let provider_code = unsafe { copied(raw.provider_code) }?;
+    // SAFETY: R6.
+    let request_id = unsafe { copied(raw.request_id) }?;
+    // SAFETY: R6.
+    let facts = unsafe { copied_pairs(raw.facts) }?;
+    // SAFETY: R6.
+    let causes = unsafe { array(raw.causes, raw.cause_count as usize) }?;
+
+    let mut cause = None;
+    for link in causes.iter().rev() {
+        // SAFETY: R6.
+        let code = unsafe { copied(link.code) }?.unwrap_or_default();
+        // SAFETY: R6.
+        let text = unsafe { copied(link.text) }?.unwrap_or_default();
+        cause = Some(Cause {
+            code,
+            text,
+            source: cause.map(Box::new),
+        });
+    }
+    let mut error = Error::new(kind)
+        .message(message)
+        .with_retry(retry)
+        .with_cause(cause);
+    if let Some(code) = code.filter(|code| code != kind.code() && !code.is_empty()) {
+        error = error.with_code(code);
+    }
+    let provider = ProviderReply {
+        status: u16::try_from(raw.provider_status)
+            .ok()
+            .filter(|status| *status != 0),
+        code: provider_code,
+        request_id,
+    };
+    Ok(facts
+        .into_iter()
+        .fold(error.with_provider(provider), |error, (name, value)| {
+            error.fact(name, value)
+        }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_comes_across() {
+        let error = Error::new(ErrorKind::RateLimited)
+            .message("slow down")
+            .with_code("throttled_here")
+            .with_retry(Retry::After(Duration::from_millis(1500)))
+            .fact("size", 7)
+            .fact("limit", 9)
+            .with_provider(ProviderReply {
+                status: Some(503),
+                code: Some("SlowDown".into()),
+                request_id: Some("r-1".into()),
+            })
+            .with_cause(Some(Cause {
+                code: "a".into(),
+                text: "outer".into(),
+                source: Some(Box::new(Cause {
+                    code: String::new(),
+                    text: "inner".into(),
+                    source: None,
+                })),
+            }));
+        let raw = flatten(error.clone());
+        // SAFETY: just made, used once.
+        let back = unsafe { unflatten(&raw) };
+        assert_eq!(format!("{back:?}"), format!("{error:?}"));
+    }
+
+    #[test]
+    fn an_unfilled_error_is_a_breach() {
+        let raw: FfiError = FfiError {
+            size: 0,
+            ..grow::empty()
+        };
+        // SAFETY: nothing in it is read.
+        assert_eq!(unsafe { unflatten(&raw) }.kind(), ErrorKind::PluginFault);
+    }
+
+    #[test]
+    fn an_unknown_kind_keeps_code_and_message() {
+        let mut raw = flatten(
+            Error::new(ErrorKind::Other)
+                .message("new thing")
+                .with_code("too_new"),
+        );
+        raw.kind = 4_000;
+        raw.retry = 77;
+        // SAFETY: just made, used once.
+        let back = unsafe { unflatten(&raw) };
+        assert_eq!(
+            (back.kind(), back.code(), back.text()),
+            (ErrorKind::Other, "too_new", "new thing")
+        );
+    }
+}

@@ -1,0 +1,234 @@
+//! The macro that makes a library a plugin.
+
+use super::tables::{BackendTable, HostServices, PluginTable};
+use crate::descriptor::Flags;
+
+/// The compiler that built this crate.
+pub const RUSTC: &str = env!("HOLDALL_RUSTC");
+/// The target that this crate is built for.
+pub const TARGET: &str = env!("HOLDALL_TARGET");
+
+// SAFETY: tables are read only, and lead to functions and statics.
+unsafe impl Sync for PluginTable {}
+// SAFETY: as above.
+unsafe impl Sync for BackendTable {}
+// SAFETY: R13: callable from any thread.
+unsafe impl Sync for HostServices {}
+// SAFETY: a stream table holds functions only.
+unsafe impl Sync for super::tables::StreamTable {}
+
+/// A plugin that is linked into the program. It goes through the same checks as a file.
+#[derive(Clone, Copy, Debug)]
+pub struct StaticPlugin {
+    /// What a file's entry symbol would be.
+    pub entry: extern "C" fn() -> *const PluginTable,
+    /// What a file's section would be.
+    pub section: &'static [u8],
+}
+
+/// The flags of a plugin in Rust with this runtime.
+pub const fn flags(mode: super::guard::RuntimeMode) -> u32 {
+    use super::guard::RuntimeMode;
+    let runtime = match mode {
+        RuntimeMode::None => 0,
+        RuntimeMode::Tokio => Flags::RUNTIME_TOKIO,
+        RuntimeMode::TokioSpawn => Flags::RUNTIME_TOKIO_SPAWN,
+    };
+    let unwind = if cfg!(panic = "unwind") {
+        Flags::PANIC_UNWIND
+    } else {
+        0
+    };
+    let rust = if cfg!(feature = "layout-check") {
+        Flags::RUST
+    } else {
+        0
+    };
+    runtime | unwind | rust
+}
+
+/// The layout description, null without the feature `layout-check`.
+pub const fn rust_layout() -> *const std::ffi::c_void {
+    #[cfg(feature = "layout-check")]
+    return (&raw const super::layout::RUST_LAYOUT).cast();
+    #[cfg(not(feature = "layout-check"))]
+    return std::ptr::null();
+}
+
+/// Whether a name is `[a-z0-9][a-z0-9-]{0,62}`.
+pub const fn is_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    if bytes.is_empty() || bytes.len() > 63 || bytes[0] == b'-' {
+        return false;
+    }
+    let mut index = 0;
+    while index < bytes.len() {
+        if !matches!(bytes[index], b'a'..=b'z' | b'0'..=b'9' | b'-') {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+/// Makes the library a plugin: `PLUGIN` for programs that link it in, one symbol and one section
+/// for those that load it.
+///
+/// ```text
+/// holdall_plugin_api::export_plugin! {
+///     backend: Memory,
+///     name: "memory",
+///     schemes: ["memory"],
+///     runtime: none,                 // none (default), tokio or tokio_spawn
+///     operations: [head, list],      // beside the five required ones
+///     capabilities: [atomic_put, content_type],
+///     config_schema: "config.schema.json",
+/// }
+/// ```
+///
+/// The schema is a file beside `Cargo.toml`. The macro emits a test that fails when it is not what
+/// `schemars` (a dev-dependency of the plugin) derives from the configuration type; run
+/// `HOLDALL_UPDATE=1 cargo test` to write it.
+#[macro_export]
+macro_rules! export_plugin {
+    (
+        backend: $backend:ty,
+        name: $name:literal,
+        schemes: [$($scheme:literal),* $(,)?],
+        $(runtime: $runtime:ident,)?
+        operations: [$($operation:ident),* $(,)?],
+        capabilities: [$($capability:ident),* $(,)?],
+        config_schema: $schema:literal $(,)?
+    ) => {
+        #[cfg(panic = "abort")]
+        compile_error!("a plugin must unwind: with panic = \"abort\" a panic in it would end the host");
+
+        #[doc(hidden)]
+        #[derive(Debug)]
+        pub struct __HoldallPlugin;
+
+        impl $crate::abi::glue::Exported for __HoldallPlugin {
+            type Backend = $backend;
+            const OPERATIONS: $crate::Operations =
+                $crate::Operations::REQUIRED$(.with($crate::Operations::$operation))*;
+            const CAPABILITIES: $crate::Capabilities =
+                $crate::Capabilities::EMPTY$(.with($crate::Capabilities::$capability))*;
+            fn state() -> &'static $crate::abi::guard::PluginState {
+                static STATE: $crate::abi::guard::PluginState =
+                    $crate::abi::guard::PluginState::new(__HOLDALL_MODE);
+                &STATE
+            }
+        }
+
+        const __HOLDALL_MODE: $crate::abi::guard::RuntimeMode = $crate::__runtime!($($runtime)?);
+        const _: () = assert!(
+            $crate::abi::export::is_name($name),
+            "a plugin's name is [a-z0-9][a-z0-9-]{{0,62}}"
+        );
+        const __HOLDALL_PIECES: &[$crate::descriptor::json::Piece] = {
+            use $crate::descriptor::json::Piece::{Authors, Raw, Text};
+            &[
+                Raw("{\"name\":\""), Raw($name),
+                Raw("\",\"version\":\""), Text(env!("CARGO_PKG_VERSION")),
+                Raw("\",\"schemes\":["), Raw($crate::__join!($($scheme),*)),
+                Raw("],\"entry\":\""), Raw(concat!("holdall_plugin_v1_", $name)),
+                Raw("\",\"summary\":\""), Text(env!("CARGO_PKG_DESCRIPTION")),
+                Raw("\",\"license\":\""), Text(env!("CARGO_PKG_LICENSE")),
+                Raw("\",\"authors\":["), Authors(env!("CARGO_PKG_AUTHORS")),
+                Raw("],\"homepage\":\""), Text(env!("CARGO_PKG_HOMEPAGE")),
+                Raw("\",\"rustc\":\""), Text($crate::abi::export::RUSTC),
+                Raw("\",\"target\":\""), Text($crate::abi::export::TARGET),
+                Raw("\",\"config_schema\":"), Raw(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $schema))),
+                Raw("}"),
+            ]
+        };
+        const __HOLDALL_JSON: [u8; $crate::descriptor::json::len(__HOLDALL_PIECES)] =
+            $crate::descriptor::json::text(__HOLDALL_PIECES);
+
+        // Kept by the linker although nothing in the library reads it.
+        #[used]
+        #[cfg_attr(any(target_os = "macos", target_os = "ios"), unsafe(link_section = "__DATA,__holdall"))]
+        #[cfg_attr(not(any(target_os = "macos", target_os = "ios")), unsafe(link_section = ".holdall"))]
+        static __HOLDALL_SECTION: [u8; $crate::descriptor::written_len(__HOLDALL_JSON.len())] =
+            $crate::descriptor::write(
+                $crate::descriptor::Header {
+                    flags: $crate::abi::export::flags(__HOLDALL_MODE),
+                    operations: <__HoldallPlugin as $crate::abi::glue::Exported>::OPERATIONS,
+                    capabilities: <__HoldallPlugin as $crate::abi::glue::Exported>::CAPABILITIES,
+                },
+                &__HOLDALL_JSON,
+            );
+
+        static __HOLDALL_TABLE: $crate::abi::tables::PluginTable = $crate::abi::tables::PluginTable {
+            size: size_of::<$crate::abi::tables::PluginTable>(),
+            extension: ::std::ptr::null(),
+            abi_major: $crate::abi::VERSION.major as u32,
+            abi_minor: $crate::abi::VERSION.minor as u32,
+            descriptor: $crate::abi::tables::FfiSlice {
+                ptr: (&raw const __HOLDALL_SECTION).cast(),
+                len: __HOLDALL_SECTION.len(),
+            },
+            rust_layout: $crate::abi::export::rust_layout(),
+            open: Some($crate::abi::glue::Glue::<__HoldallPlugin>::open),
+            ops: $crate::abi::glue::Glue::<__HoldallPlugin>::OPS,
+        };
+
+        #[unsafe(export_name = concat!("holdall_plugin_v1_", $name))]
+        extern "C" fn __holdall_entry() -> *const $crate::abi::tables::PluginTable {
+            &__HOLDALL_TABLE
+        }
+
+        /// This plugin, for a program that links it in.
+        pub static PLUGIN: $crate::abi::export::StaticPlugin = $crate::abi::export::StaticPlugin {
+            entry: __holdall_entry,
+            section: &__HOLDALL_SECTION,
+        };
+
+        #[cfg(test)]
+        #[test]
+        fn config_schema_is_current() {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/", $schema);
+            let derived = schemars::schema_for!(<$backend as $crate::StorageBackend>::Config).to_value();
+            if ::std::env::var_os("HOLDALL_UPDATE").is_some() {
+                let text = format!("{derived:#}\n");
+                ::std::fs::write(path, text).expect("the schema can be written");
+            }
+            let stored = ::std::fs::read(path).expect("the schema can be read");
+            let stored: ::serde_json::Value = ::serde_json::from_slice(&stored).expect("the schema is JSON");
+            assert!(
+                stored == derived,
+                concat!($schema, " is not what the configuration type derives; run HOLDALL_UPDATE=1 cargo test")
+            );
+            let descriptor = $crate::descriptor::Descriptor::parse(PLUGIN.section).expect("the descriptor parses");
+            assert!($crate::rules::broken(descriptor.operations, descriptor.capabilities).is_empty());
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __join {
+    () => { "" };
+    ($one:literal) => { concat!("\"", $one, "\"") };
+    ($one:literal, $($more:literal),+) => { concat!("\"", $one, "\",", $crate::__join!($($more),+)) };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __runtime {
+    () => {
+        $crate::abi::guard::RuntimeMode::None
+    };
+    (none) => {
+        $crate::abi::guard::RuntimeMode::None
+    };
+    (tokio) => {
+        $crate::abi::guard::RuntimeMode::Tokio
+    };
+    (tokio_spawn) => {
+        $crate::abi::guard::RuntimeMode::TokioSpawn
+    };
+    ($other:ident) => {
+        compile_error!("runtime is one of: none, tokio, tokio_spawn")
+    };
+}

@@ -1,0 +1,254 @@
+//! Tables that grow at their end: rule R1.
+
+use super::tables::*;
+use core::mem::{MaybeUninit, offset_of};
+
+/// A table whose first field is `size: usize`.
+///
+/// # Safety
+///
+/// The type is `repr(C)`, its first field is `size: usize`, and all-zero bytes are a valid value.
+pub unsafe trait Grows: Sized + Copy {
+    /// Bytes up to and with the last field of its first version.
+    const FIRST: usize;
+    /// Name, for messages.
+    const NAME: &'static str;
+}
+
+const fn field_size<T, F>(_: fn(&T) -> &F) -> usize {
+    size_of::<F>()
+}
+
+/// `Table / layout description . last field of its first version`
+macro_rules! grows {
+    ($($table:ident / $prefix:ident . $last:ident;)+) => { $(
+        // SAFETY: every table in `tables.rs` is `repr(C)` and begins with `size: usize` (the next
+        // line would not compile or hold otherwise); integers, null pointers and `None` functions
+        // are all zero bytes.
+        unsafe impl Grows for $table {
+            const FIRST: usize = offset_of!($table, $last) + field_size(|t: &$table| &t.$last);
+            const NAME: &'static str = stringify!($table);
+        }
+        const _: () = assert!(offset_of!($table, size) == 0);
+
+        // The layout of the derived prefix stands for the table, so that `*const Table` is checked
+        // with the rules of things that may grow, while the table stays a plain struct.
+        #[cfg(feature = "layout-check")]
+        // SAFETY: the type is its own static equivalent: it has no lifetime.
+        unsafe impl abi_stable::abi_stability::GetStaticEquivalent_ for $table {
+            type StaticEquivalent = $table;
+        }
+        #[cfg(feature = "layout-check")]
+        // SAFETY: the layout describes the very fields of this struct; it is derived from them.
+        unsafe impl abi_stable::StableAbi for $table {
+            type IsNonZeroType = abi_stable::type_level::bools::False;
+            const LAYOUT: &'static abi_stable::type_layout::TypeLayout =
+                <$prefix as abi_stable::abi_stability::PrefixStableAbi>::LAYOUT;
+        }
+    )+ };
+}
+
+grows! {
+    FfiError / FfiError_Prefix . release;
+    FfiCall / FfiCall_Prefix . request_id;
+    FfiTrailers / FfiTrailers_Prefix . sha256;
+    StreamTable / StreamTable_Prefix . drop;
+    FfiLogRecord / FfiLogRecord_Prefix . call;
+    HostServices / HostServices_Prefix . random;
+    OpenArgs / OpenArgs_Prefix . effective_minor;
+    OpenOut / OpenOut_Prefix . release;
+    UploadOptionArgs / UploadOptionArgs_Prefix . sha256;
+    UploadArgs / UploadArgs_Prefix . options;
+    UploadOut / UploadOut_Prefix . release;
+    ReadOptionArgs / ReadOptionArgs_Prefix . if_unmodified_since_ns;
+    DownloadArgs / DownloadArgs_Prefix . options;
+    HeadArgs / HeadArgs_Prefix . options;
+    ObjectOut / ObjectOut_Prefix . release;
+    DownloadOut / DownloadOut_Prefix . release;
+    DeleteArgs / DeleteArgs_Prefix . must_exist;
+    DeleteOut / DeleteOut_Prefix . release;
+    ExistsArgs / ExistsArgs_Prefix . key;
+    ExistsOut / ExistsOut_Prefix . exists;
+    SignArgs / SignArgs_Prefix . sha256;
+    SignOut / SignOut_Prefix . release;
+    ListArgs / ListArgs_Prefix . limit;
+    ListOut / ListOut_Prefix . release;
+    CopyArgs / CopyArgs_Prefix . create_only;
+    CopyOut / CopyOut_Prefix . release;
+    RenameArgs / RenameArgs_Prefix . to;
+    RenameOut / RenameOut_Prefix . release;
+    DeleteManyArgs / DeleteManyArgs_Prefix . key_count;
+    DeleteManyOut / DeleteManyOut_Prefix . release;
+    EmptyArgs / EmptyArgs_Prefix . reserved;
+    HealthOut / HealthOut_Prefix . release;
+    UsageOut / UsageOut_Prefix . objects;
+    EmptyOut / EmptyOut_Prefix . reserved;
+    CustomArgs / CustomArgs_Prefix . payload;
+    CustomOut / CustomOut_Prefix . payload;
+    BackendTable / BackendTable_Prefix . start_custom;
+    PluginTable / PluginTable_Prefix . ops;
+}
+
+/// Why a table cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TableFault {
+    /// No table at all.
+    #[error("{table}: a table expected, null found")]
+    Null {
+        /// Its name.
+        table: &'static str,
+    },
+    /// Not aligned for its fields.
+    #[error("{table}: an aligned table expected, an unaligned address found")]
+    Unaligned {
+        /// Its name.
+        table: &'static str,
+    },
+    /// Shorter than its first version, or absurdly long.
+    #[error("{table}: {expected} to 65536 bytes expected, {found} found")]
+    Size {
+        /// Its name.
+        table: &'static str,
+        /// Bytes of its first version.
+        expected: usize,
+        /// Bytes that it claims.
+        found: usize,
+    },
+}
+
+/// Copies what both sides know of `*source` into zeroes.
+///
+/// # Errors
+///
+/// The pointer or the stated size is impossible.
+///
+/// # Safety
+///
+/// `source` is null, or points to a table of at least its stated `size` readable bytes.
+pub unsafe fn copy_in<T: Grows>(source: *const T) -> Result<T, TableFault> {
+    let table = T::NAME;
+    if source.is_null() {
+        return Err(TableFault::Null { table });
+    }
+    if !source.is_aligned() {
+        return Err(TableFault::Unaligned { table });
+    }
+    // SAFETY: by the contract a `size` is readable at the start of every table.
+    let size = unsafe { source.cast::<usize>().read() };
+    if !(T::FIRST..=65_536).contains(&size) {
+        return Err(TableFault::Size {
+            table,
+            expected: T::FIRST,
+            found: size,
+        });
+    }
+    if size == size_of::<T>() {
+        // The usual case as one plain read: a copy of variable length is a call.
+        // SAFETY: the whole table is readable by the contract.
+        return Ok(unsafe { source.read() });
+    }
+    let taken = size.min(size_of::<T>());
+    let mut copy = MaybeUninit::<T>::zeroed();
+    // SAFETY: `taken` bytes are readable by the contract and fit into the copy.
+    unsafe {
+        core::ptr::copy_nonoverlapping(source.cast::<u8>(), copy.as_mut_ptr().cast::<u8>(), taken)
+    };
+    // SAFETY: `size` is the first field, so this writes into the copy.
+    unsafe { copy.as_mut_ptr().cast::<usize>().write(taken) };
+    // SAFETY: zeroes are valid (`Grows`), and the fields over them came from a valid table.
+    Ok(unsafe { copy.assume_init() })
+}
+
+/// Writes the part of `value` that the caller has room for.
+///
+/// # Safety
+///
+/// `out` points to a writable table whose `size` states its room, at least the first version's.
+pub unsafe fn copy_out<T: Grows>(out: *mut T, value: T) {
+    // SAFETY: by the contract a `size` is readable at the start.
+    let room = unsafe { out.cast::<usize>().read() };
+    // The usual case as one plain write: a copy of variable length is a call.
+    if room >= size_of::<T>() {
+        // SAFETY: there is room for the whole value.
+        return unsafe { out.write(value) };
+    }
+    // SAFETY: `room` bytes are writable and fewer than the value has.
+    unsafe {
+        core::ptr::copy_nonoverlapping((&raw const value).cast::<u8>(), out.cast::<u8>(), room)
+    };
+    // SAFETY: `size` is the first field.
+    unsafe { out.cast::<usize>().write(room) };
+}
+
+/// An empty table with `size` set: what a caller provides for an answer.
+pub fn empty<T: Grows>() -> T {
+    let mut value = MaybeUninit::<T>::zeroed();
+    // SAFETY: `size` is the first field.
+    unsafe { value.as_mut_ptr().cast::<usize>().write(size_of::<T>()) };
+    // SAFETY: zeroes are valid (`Grows`).
+    unsafe { value.assume_init() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shorter_table_reads_as_absent_fields() {
+        let mut table = empty::<BackendTable>();
+        table.size = BackendTable::FIRST;
+        // SAFETY: a table of the stated size.
+        let copy = unsafe { copy_in(&raw const table) }.unwrap();
+        assert_eq!(copy.size, BackendTable::FIRST);
+        table.size = BackendTable::FIRST - 1;
+        // SAFETY: as before.
+        let fault = unsafe { copy_in(&raw const table) }.err();
+        assert!(
+            matches!(fault, Some(TableFault::Size { found, .. }) if found == BackendTable::FIRST - 1)
+        );
+    }
+
+    #[test]
+    fn a_longer_table_is_cut_to_what_is_known() {
+        #[repr(C)]
+        struct Newer(ExistsArgs, [u64; 4]);
+        let mut newer = Newer(empty(), [7; 4]);
+        newer.0.size = size_of::<Newer>();
+        // SAFETY: a table of the stated size.
+        let copy = unsafe { copy_in((&raw const newer).cast::<ExistsArgs>()) }.unwrap();
+        assert_eq!(copy.size, size_of::<ExistsArgs>());
+        assert_eq!(newer.1, [7; 4]);
+    }
+
+    #[test]
+    fn null_and_unaligned_are_told_apart() {
+        // SAFETY: null is allowed.
+        let null = unsafe { copy_in(core::ptr::null::<ExistsArgs>()) };
+        assert!(matches!(
+            null,
+            Err(TableFault::Null {
+                table: "ExistsArgs"
+            })
+        ));
+        let bytes = [0usize; 8];
+        let odd = bytes
+            .as_ptr()
+            .cast::<u8>()
+            .wrapping_add(1)
+            .cast::<ExistsArgs>();
+        // SAFETY: the alignment is refused before anything is read.
+        let refused = unsafe { copy_in(odd) };
+        assert!(matches!(refused, Err(TableFault::Unaligned { .. })));
+    }
+
+    #[test]
+    fn a_smaller_caller_gets_what_fits() {
+        let mut room = empty::<UploadOut>();
+        room.size = 24;
+        let mut value = empty::<UploadOut>();
+        (value.bytes, value.crc32c) = (5, 9);
+        // SAFETY: 24 bytes are writable.
+        unsafe { copy_out(&raw mut room, value) };
+        assert_eq!((room.size, room.bytes, room.crc32c), (24, 5, 0));
+    }
+}

@@ -1,0 +1,80 @@
+//! The boundary: what crosses it, and the glue on the plugin's side.
+//!
+//! A plugin is reached through plain `repr(C)` tables of function pointers, so that it can be built
+//! by another compiler, with another allocator, or in C. Rules, each with the test that holds it:
+//!
+//! | rule | | held by |
+//! | --- | --- | --- |
+//! | R1 | Tables grow at their end only, `size` first. A reader copies `min(size, its own)` bytes into zeroes and uses its copy; fields beyond `size` are absent. | `golden`, `grow::tests` |
+//! | R2 | Fields of a result past its first version own nothing, or are owned by `owner`: an older host never frees them. | review at the freeze, `golden` |
+//! | R3 | Who allocates frees: every owned thing carries its release function, called exactly once. | `tests/boundary.rs` |
+//! | R4 | No `String`, `Vec`, `Box`, `Result`, `dyn` crosses. Texts are (pointer, length) in UTF-8; null is absent. Erased words are pointers, never integers. | `golden` |
+//! | R5 | Arguments, and all that they point to, live until the operation is ready or dropped; `OpenArgs::config` only until `start` returns. | `tests/boundary.rs` |
+//! | R6 | Answers and errors are copied by the receiver at once, then released. | `tests/boundary.rs` |
+//! | R7 | An operation is started in storage of 256 bytes that does not move, and polled once at once. Null `boxed` means "in the storage". It is dropped once, through its `drop`, unless `start` was final. | `tests/boundary.rs` |
+//! | R8 | The body of an upload is moved at `start`, whatever `start` returns. | `tests/boundary.rs` |
+//! | R9 | A borrowed waker is valid for one call; a clone is owned and may be used from any thread. | `tests/boundary.rs` |
+//! | R10 | Every exported function runs inside the panic guard: call, poll, drop, release. No unwinding crosses. | `tests/boundary.rs` |
+//! | R11 | A stream may move between calls and is used by one thread at a time. | by type: `Body` is `Send`, takes `&mut` |
+//! | R12 | A backend outlives its operations; its `drop` is called once, after the last. | host: `Instance` is held by every future and body |
+//! | R13 | Host services live as long as the process. A plugin is never unmapped. | host: services are leaked with the mapping |
+//! | R14 | The operations of a backend are those of `PluginTable::ops`, checked before the first `open`. | host: handshake tests |
+//! | R15 | `FfiCall` lives as long as its operation; `cancelled` is read atomically. | `tests/boundary.rs` |
+
+pub mod answer;
+mod bytes;
+mod error;
+pub mod export;
+pub mod glue;
+pub mod grow;
+pub mod guard;
+#[cfg(feature = "layout-check")]
+pub mod layout;
+pub mod list;
+pub mod op;
+pub mod request;
+pub mod services;
+pub mod stream;
+pub mod tables;
+pub mod text;
+pub mod waker;
+
+pub use bytes::Chunk;
+pub use error::{flatten, unflatten};
+pub use list::{DRAFT, FINGERPRINTS, MIN_HOST_MINOR, VERSION, Version};
+
+/// Views a text as a key.
+pub(crate) fn key_of(text: &str) -> &crate::Key {
+    // SAFETY: `Key` is `repr(transparent)` over `str`, so the pointers have the same layout and
+    // metadata, and every `str` is a valid `Key`.
+    unsafe { &*(std::ptr::from_ref(text) as *const crate::Key) }
+}
+
+/// A copy of what the operation in this thread runs under.
+pub(crate) struct CallFacts {
+    pub(crate) deadline_ns: u64,
+    pub(crate) cancelled: bool,
+    pub(crate) trace_id: [u8; 16],
+    pub(crate) span_id: [u8; 8],
+    pub(crate) request_id: Option<String>,
+}
+
+pub(crate) fn call_in_this_thread() -> Option<CallFacts> {
+    let call = guard::current_call();
+    // SAFETY: R15: set for the call that is going on in this thread. R1 for the copy.
+    let call = unsafe { grow::copy_in(call) }.ok()?;
+    // SAFETY: R15: null, or an atomic byte that lives as long as the operation.
+    let flag = unsafe {
+        call.cancelled
+            .cast::<std::sync::atomic::AtomicU8>()
+            .as_ref()
+    };
+    Some(CallFacts {
+        deadline_ns: call.deadline_ns,
+        cancelled: flag.is_some_and(crate::host::is_set),
+        trace_id: call.trace_id,
+        span_id: call.span_id,
+        // SAFETY: R15.
+        request_id: unsafe { text::copied(call.request_id) }.ok().flatten(),
+    })
+}

@@ -1,0 +1,108 @@
+//! The trait that an author writes.
+
+use serde::de::DeserializeOwned;
+use std::future::Future;
+
+use crate::{
+    Bytes, Copied, Copy, Custom, Delete, DeleteMany, Deleted, Download, Downloaded, Error, Head,
+    Health, Host, Instance, Key, List, ObjectInfo, Page, Rename, Renamed, Result, SignUrl, Signing,
+    Upload, Uploaded, Usage,
+};
+
+/// A storage backend. Implement the methods as `async fn`.
+///
+/// The host has checked what it can before a method is entered: keys follow the policy, options
+/// that are not claimed as capabilities never arrive, ranges are not empty, limits hold, and a body
+/// yields exactly its stated length or ends in an error.
+///
+/// What an implementer owes, beside each method's own words:
+///
+/// - a reader never sees a partial object, and data and metadata change in one step;
+/// - dropping a future or a body at any moment leaves the previous object and no residue;
+/// - `exists` answers `false` only for a proven absence;
+/// - nothing is written to stdout or stderr; use `tracing` or [`Host::log`].
+pub trait StorageBackend: Sized + Send + Sync + 'static {
+    /// What `holdall.toml` says under `[backend.NAME.config]`.
+    type Config: DeserializeOwned + Send + 'static;
+
+    /// Opens the store. Cheap: no write, no network round trip that can wait.
+    fn open(config: Self::Config, host: Host) -> impl Future<Output = Result<Self>> + Send;
+
+    /// What this instance can do. Asked once, after `open`.
+    fn instance(&self) -> Instance {
+        Instance::new("")
+    }
+
+    /// Stores an object. The body's end carries its [trailers](crate::Trailers).
+    fn upload(&self, upload: Upload<'_>) -> impl Future<Output = Result<Uploaded>> + Send;
+
+    /// Reads an object: facts and bytes of one version.
+    fn download(&self, download: Download<'_>) -> impl Future<Output = Result<Downloaded>> + Send;
+
+    /// Removes an object. A missing one is success unless `must_exist`.
+    fn delete(&self, delete: Delete<'_>) -> impl Future<Output = Result<Deleted>> + Send;
+
+    /// Whether an object has exactly this key. A mere prefix is not an object.
+    fn exists(&self, key: &Key) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Signs a URL, or leaves it to the gateway.
+    fn signed_url(&self, sign: SignUrl<'_>) -> impl Future<Output = Result<Signing>> + Send;
+
+    /// Facts about an object.
+    fn head(&self, head: Head<'_>) -> impl Future<Output = Result<ObjectInfo>> + Send {
+        let _ = head;
+        unsupported("head")
+    }
+
+    /// A page of keys. `page_token` is what an earlier page of this instance called `next`.
+    fn list(&self, list: List<'_>) -> impl Future<Output = Result<Page>> + Send {
+        let _ = list;
+        unsupported("list")
+    }
+
+    /// Copies inside the store.
+    fn copy(&self, copy: Copy<'_>) -> impl Future<Output = Result<Copied>> + Send {
+        let _ = copy;
+        unsupported("copy")
+    }
+
+    /// Renames inside the store.
+    fn rename(&self, rename: Rename<'_>) -> impl Future<Output = Result<Renamed>> + Send {
+        let _ = rename;
+        unsupported("rename")
+    }
+
+    /// Removes many objects: one answer for each key, in order.
+    fn delete_many(
+        &self,
+        delete: DeleteMany<'_>,
+    ) -> impl Future<Output = Result<Vec<Result<Deleted>>>> + Send {
+        let _ = delete;
+        unsupported("delete_many")
+    }
+
+    /// Cheap, without a write, within a bounded time.
+    fn health(&self) -> impl Future<Output = Result<Health>> + Send {
+        unsupported("health")
+    }
+
+    /// Space used and free.
+    fn usage(&self) -> impl Future<Output = Result<Usage>> + Send {
+        unsupported("usage")
+    }
+
+    /// Ends the instance: later calls fail cleanly. May be called twice.
+    fn shutdown(&self) -> impl Future<Output = Result<()>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// A call of the vendor's own.
+    fn custom(&self, custom: Custom<'_>) -> impl Future<Output = Result<Bytes>> + Send {
+        let _ = custom;
+        unsupported("custom")
+    }
+}
+
+fn unsupported<T: Send>(operation: &'static str) -> impl Future<Output = Result<T>> + Send {
+    std::future::ready(Err(Error::unsupported(operation)))
+}

@@ -1,0 +1,308 @@
+//! What a plugin can do: operations (rows of the table) and capabilities (promises about them).
+//!
+//! Both are bitmaps in the descriptor, so that a file can be judged without running it. The bits
+//! are part of the ABI: a name never moves, new ones are added at the end.
+
+use std::fmt;
+
+macro_rules! bitset {
+    (
+        $(#[$set_meta:meta])* pub struct $set:ident of
+        $(#[$item_meta:meta])* pub enum $item:ident {
+            $($(#[$meta:meta])* $variant:ident = $bit:literal $name:ident,)+
+        }
+    ) => {
+        $(#[$item_meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        #[repr(u8)]
+        pub enum $item { $($(#[$meta])* $variant = $bit,)+ }
+
+        impl $item {
+            /// Every member, in the order of the bits.
+            pub const ALL: &'static [$item] = &[$($item::$variant,)+];
+
+            /// The stable name, as in descriptors, configuration and reports.
+            pub const fn name(self) -> &'static str {
+                match self { $($item::$variant => stringify!($name),)+ }
+            }
+
+            /// The member of this name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|item| item.name() == name)
+            }
+        }
+
+        impl fmt::Display for $item {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(self.name()) }
+        }
+
+        $(#[$set_meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
+        pub struct $set(u64);
+
+        #[allow(non_upper_case_globals, reason = "the constants carry the stable names, so that a macro can name them")]
+        impl $set {
+            $(#[doc = concat!("Only `", stringify!($name), "`.")] pub const $name: $set = $set(1 << $bit);)+
+
+            /// Nothing.
+            pub const EMPTY: $set = $set(0);
+
+            /// From the bitmap of a descriptor; unknown bits (of a newer minor) are kept.
+            pub const fn from_bits(bits: u64) -> Self { Self(bits) }
+
+            /// The bitmap.
+            pub const fn bits(self) -> u64 { self.0 }
+
+            /// Whether every member of `other` is here.
+            pub const fn contains(self, other: Self) -> bool { self.0 & other.0 == other.0 }
+
+            /// Whether this member is here.
+            pub const fn has(self, item: $item) -> bool { self.0 & (1 << item as u8) != 0 }
+
+            /// Members of either.
+            pub const fn with(self, other: Self) -> Self { Self(self.0 | other.0) }
+
+            /// Members of `self` that are not in `other`.
+            pub const fn without(self, other: Self) -> Self { Self(self.0 & !other.0) }
+
+            /// Members of both.
+            pub const fn both(self, other: Self) -> Self { Self(self.0 & other.0) }
+
+            /// Whether nothing is here.
+            pub const fn is_empty(self) -> bool { self.0 == 0 }
+
+            /// The known members, in the order of the bits.
+            pub fn iter(self) -> impl Iterator<Item = $item> {
+                $item::ALL.iter().copied().filter(move |item| self.has(*item))
+            }
+
+            /// The names of the known members.
+            pub fn names(self) -> Vec<&'static str> { self.iter().map($item::name).collect() }
+        }
+
+        impl From<$item> for $set {
+            fn from(item: $item) -> Self { Self(1 << item as u8) }
+        }
+
+        impl FromIterator<$item> for $set {
+            fn from_iter<I: IntoIterator<Item = $item>>(items: I) -> Self {
+                items.into_iter().fold(Self::EMPTY, |set, item| set.with(item.into()))
+            }
+        }
+
+        impl fmt::Debug for $set {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_set().entries(self.iter().map($item::name)).finish()
+            }
+        }
+    };
+}
+
+bitset! {
+    /// A set of [`Operation`]s.
+    pub struct Operations of
+    /// One operation of a backend: one slot of its table.
+    pub enum Operation {
+        /// Stores an object. Required.
+        Upload = 0 upload,
+        /// Reads an object. Required.
+        Download = 1 download,
+        /// Removes an object. Required.
+        Delete = 2 delete,
+        /// Tells whether an object is there. Required.
+        Exists = 3 exists,
+        /// Makes a URL that works without credentials. Required.
+        SignedUrl = 4 signed_url,
+        /// Facts about an object.
+        Head = 5 head,
+        /// A page of keys.
+        List = 6 list,
+        /// Copies inside the store.
+        Copy = 7 copy,
+        /// Renames inside the store.
+        Rename = 8 rename,
+        /// Deletes many keys in one request.
+        DeleteMany = 9 delete_many,
+        /// Cheap check that the store answers.
+        Health = 10 health,
+        /// Space used and free.
+        Usage = 11 usage,
+        /// Ends the instance.
+        Shutdown = 12 shutdown,
+        /// A vendor's own call.
+        Custom = 13 custom,
+    }
+}
+
+impl Operations {
+    /// The five that every plugin has, frozen for ABI major 1.
+    pub const REQUIRED: Operations = Operations::upload
+        .with(Operations::download)
+        .with(Operations::delete)
+        .with(Operations::exists)
+        .with(Operations::signed_url);
+}
+
+bitset! {
+    /// A set of [`Capability`]s.
+    pub struct Capabilities of
+    /// A promise of a plugin about its operations. What is not claimed answers `Unsupported`.
+    pub enum Capability {
+        /// A reader never sees a partial object. The host refuses to route to a backend without it
+        /// unless the configuration says so.
+        AtomicPut = 0 atomic_put,
+        /// `create_only` uploads, exact under a race.
+        CreateOnly = 1 create_only,
+        /// Uploads with `if_match`.
+        IfMatchPut = 2 if_match_put,
+        /// Deletes with `if_match`.
+        IfMatchDelete = 3 if_match_delete,
+        /// Reads with `if_match`.
+        IfMatchGet = 4 if_match_get,
+        /// Reads with `if_none_match`.
+        IfNoneMatchGet = 5 if_none_match_get,
+        /// Reads with `if_modified_since` and `if_unmodified_since`.
+        IfTime = 6 if_time,
+        /// The range "last n bytes".
+        Suffix = 7 suffix,
+        /// Uploads whose length is not known; without it the host spools.
+        UnknownLength = 8 unknown_length,
+        /// The content type is kept and returned exactly.
+        ContentType = 9 content_type,
+        /// User metadata is kept, published in one step with the data.
+        UserMetadata = 10 user_metadata,
+        /// `Cache-Control` is kept.
+        HeaderCacheControl = 11 header_cache_control,
+        /// `Content-Disposition` is kept.
+        HeaderContentDisposition = 12 header_content_disposition,
+        /// `Content-Encoding` is kept.
+        HeaderContentEncoding = 13 header_content_encoding,
+        /// `Content-Language` is kept.
+        HeaderContentLanguage = 14 header_content_language,
+        /// CRC-32C is stored and returned.
+        ChecksumCrc32c = 15 checksum_crc32c,
+        /// SHA-256 is stored and returned.
+        ChecksumSha256 = 16 checksum_sha256,
+        /// MD5 is stored and returned.
+        ChecksumMd5 = 17 checksum_md5,
+        /// Copies without moving the bytes through the plugin.
+        ServerCopy = 18 server_copy,
+        /// Copies with `create_only`.
+        CopyCreateOnly = 19 copy_create_only,
+        /// Renames in one step.
+        AtomicMove = 20 atomic_move,
+        /// Listings come in byte order of the keys.
+        OrderedList = 21 ordered_list,
+        /// Listings may begin after a key.
+        StartAfter = 22 start_after,
+        /// Listings take a delimiter other than `/`.
+        AnyDelimiter = 23 any_delimiter,
+        /// Keys outside the portable policy are possible.
+        AnyKey = 24 any_key,
+        /// `a` and `a/b` may exist together.
+        KeyAndPrefix = 25 key_and_prefix,
+        /// `File` and `file` are two keys.
+        CaseSensitive = 26 case_sensitive,
+        /// Two spellings of one character in Unicode (NFC, NFD) are two keys.
+        UnicodeExact = 27 unicode_exact,
+        /// Signs GET natively.
+        SignGet = 28 sign_get,
+        /// Signs PUT natively.
+        SignPut = 29 sign_put,
+        /// Signs HEAD natively.
+        SignHead = 30 sign_head,
+        /// Signs DELETE natively.
+        SignDelete = 31 sign_delete,
+        /// A signed PUT binds the content type.
+        SignContentType = 32 sign_content_type,
+        /// A signed PUT binds the largest size.
+        SignMaxSize = 33 sign_max_size,
+        /// A signed PUT binds a checksum.
+        SignChecksum = 34 sign_checksum,
+        /// A signed GET overrides name and content type of the answer.
+        SignDisposition = 35 sign_disposition,
+        /// Reports space.
+        Usage = 36 usage,
+        /// Objects have a URL that needs no signature.
+        PublicUrl = 37 public_url,
+        /// Reads, heads and deletes by version.
+        Versions = 38 versions,
+        /// Has calls of its own.
+        Custom = 39 custom,
+        /// `delete` with `must_exist` is decided in the store, without a window.
+        ExactDelete = 40 exact_delete,
+        /// A change may become visible late (by [`Limits::eventual_ms`] at most).
+        Eventual = 41 eventual,
+    }
+}
+
+/// The numbers of an opened instance. `None`, or the stated default, where the store has no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Largest object, in bytes.
+    pub max_object_size: Option<u64>,
+    /// Longest key, in bytes; the portable policy allows 1024.
+    pub max_key_bytes: Option<u32>,
+    /// Most user metadata, names and values together, in bytes; default 2048.
+    pub max_metadata_bytes: u32,
+    /// Most entries of a page; default 1000.
+    pub max_page: u32,
+    /// Longest life of a natively signed URL, in seconds.
+    pub max_sign_seconds: Option<u32>,
+    /// Most memory, in bytes, that one stream holds; default 8 MiB.
+    pub buffer_bytes: u64,
+    /// How often the plugin repeats a request on its own; default 0.
+    pub retries: u32,
+    /// Bound of `eventual`, in milliseconds.
+    pub eventual_ms: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_object_size: None,
+            max_key_bytes: None,
+            max_metadata_bytes: 2048,
+            max_page: 1000,
+            max_sign_seconds: None,
+            buffer_bytes: 8 << 20,
+            retries: 0,
+            eventual_ms: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bit_is_used_once_and_in_order() {
+        for (index, item) in Operation::ALL.iter().enumerate() {
+            assert_eq!(*item as usize, index, "{item}");
+        }
+        for (index, item) in Capability::ALL.iter().enumerate() {
+            assert_eq!(*item as usize, index, "{item}");
+        }
+    }
+
+    #[test]
+    fn names_lead_back() {
+        for item in Capability::ALL {
+            assert_eq!(Capability::from_name(item.name()), Some(*item));
+        }
+        assert_eq!(Operation::from_name("hed"), None);
+        assert_eq!(Operations::REQUIRED.names().len(), 5);
+        assert!(Operations::REQUIRED.has(Operation::SignedUrl));
+        assert!(!Operations::REQUIRED.has(Operation::Head));
+    }
+
+    #[test]
+    fn unknown_bits_of_a_newer_minor_are_kept() {
+        let set = Capabilities::from_bits(1 << 63 | 1);
+        assert_eq!(set.names(), ["atomic_put"]);
+        assert_eq!(set.bits(), 1 << 63 | 1);
+    }
+}

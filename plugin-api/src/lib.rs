@@ -1,0 +1,44 @@
+//! The contract of a Holdall storage plugin, and all that an author needs to write one.
+//!
+//! A plugin is one shared library that holds one [`StorageBackend`]. Write the trait, name it in
+//! [`export_plugin!`], build a `cdylib`: the host checks the file without running it, loads it and
+//! drives it through the tables in [`abi`]. No `unsafe` and no ABI type appears in a plugin.
+//!
+//! Programs that *embed* the host want the `holdall` crate; the requests and answers here are the
+//! ones they use too.
+#![warn(missing_docs)]
+
+mod answer;
+mod backend;
+mod capability;
+pub mod contract;
+pub mod descriptor;
+mod error;
+mod host;
+mod key;
+mod request;
+pub mod rules;
+#[cfg(feature = "tokio")]
+mod runtime;
+
+#[allow(
+    unsafe_code,
+    reason = "the boundary itself: raw tables, erased state and panic guards; its rules are numbered in abi/mod.rs"
+)]
+pub mod abi;
+
+pub use abi::stream::{Body, Trailers};
+pub use answer::{
+    Checksums, Copied, Deleted, Downloaded, Entry, Health, Instance, ObjectInfo, Page, Renamed,
+    SignedUrl, Signing, Uploaded, Usage,
+};
+pub use backend::StorageBackend;
+pub use bytes::Bytes;
+pub use capability::{Capabilities, Capability, Limits, Operation, Operations};
+pub use error::{Cause, Error, ErrorKind, Family, Place, ProviderReply, Result, Retry};
+pub use host::{CallContext, Host, Level};
+pub use key::{Key, KeyFault, KeyPolicy, MAX_KEY_BYTES, MAX_SEGMENT_BYTES};
+pub use request::{
+    ByteRange, Copy, Custom, Delete, DeleteMany, Download, Durability, Head, Headers, List,
+    MAX_CHUNK, MIN_CHUNK, Method, ReadOptions, Rename, SignUrl, Upload, UploadOptions,
+};
