@@ -273,20 +273,16 @@ fn answers_keep_every_field() {
         panic!("ready")
     };
     // SAFETY: R6: filled by the plugin, read once.
-    assert_eq!(
-        unsafe { answer::read_object(&out) }.unwrap(),
-        plugin::rich_info()
-    );
+    let info = unsafe { answer::read_object(&out) }.unwrap();
+    assert_eq!(info, plugin::rich_info());
 
     let mut args = request::write_list(&holdall_plugin_api::List::new("p").limit(7).delimiter("/"));
     let Outcome::Ready(out) = caller.call(caller.ops.start_list, args.raw()) else {
         panic!("ready")
     };
     // SAFETY: R6: filled by the plugin, read once.
-    assert_eq!(
-        unsafe { answer::read_page(&out) }.unwrap(),
-        plugin::rich_page("p", 7)
-    );
+    let page = unsafe { answer::read_page(&out) }.unwrap();
+    assert_eq!(page, plugin::rich_page("p", 7));
 
     let keys = holdall_plugin_api::DeleteMany::new(["a", "missing"]);
     let mut args = request::write_delete_many(&keys);

@@ -1,0 +1,1123 @@
+// Tables of a Holdall plugin. Made from plugin-api/src/abi/tables.rs; do not edit.
+
+#ifndef HOLDALL_H
+#define HOLDALL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Not yet: the waker will be woken.
+#define HOLDALL_PENDING 0
+
+// Done, `out` is filled.
+#define HOLDALL_READY 1
+
+// Done, `err` is filled.
+#define HOLDALL_FAILED 2
+
+// A panic was caught, `err` is filled; the instance must not be used again.
+#define HOLDALL_PANICKED 3
+
+// The stream has ended.
+#define HOLDALL_END 4
+
+// Bytes of storage that a caller provides for a pending operation, aligned to 16.
+#define HOLDALL_STORAGE_BYTES 256
+
+// Borrowed bytes, or borrowed UTF-8 text. A null `ptr` is an absent text; an empty text has a non-null one.
+typedef struct HoldallFfiSlice {
+  // First byte.
+  const uint8_t *ptr;
+  // Bytes.
+  size_t len;
+} HoldallFfiSlice;
+
+// A name and its value.
+typedef struct HoldallFfiPair {
+  // Text.
+  struct HoldallFfiSlice name;
+  // Text.
+  struct HoldallFfiSlice value;
+} HoldallFfiPair;
+
+// An array of pairs.
+typedef struct HoldallFfiPairs {
+  // First pair.
+  const struct HoldallFfiPair *ptr;
+  // Pairs.
+  size_t len;
+} HoldallFfiPairs;
+
+// Owned bytes that may be read from any thread until they are released.
+typedef struct HoldallFfiBytes {
+  // First byte.
+  const uint8_t *ptr;
+  // Bytes.
+  size_t len;
+  // State of whoever made them; a Rust `Bytes` lies here inline.
+  void *owner[4];
+  // Frees them; called once, from any thread. Null for static bytes.
+  void (*release)(void *(*owner)[4]);
+} HoldallFfiBytes;
+
+// One link of a chain of causes.
+typedef struct HoldallFfiCause {
+  // Short and stable, may be empty.
+  struct HoldallFfiSlice code;
+  // What was said.
+  struct HoldallFfiSlice text;
+} HoldallFfiCause;
+
+// A flattened error. Its receiver copies it at once and then releases it.
+typedef struct HoldallFfiError {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Number of the kind; unknown ones count as "other".
+  uint32_t kind;
+  // 0 never, 1 safe, 2 if idempotent, 3 after `retry_after_ms`.
+  uint32_t retry;
+  // Milliseconds.
+  uint64_t retry_after_ms;
+  // Stable code; absent: the kind's own.
+  struct HoldallFfiSlice code;
+  // Safe for clients.
+  struct HoldallFfiSlice message;
+  // HTTP status or the like, 0 when unknown.
+  uint32_t provider_status;
+  // Length of `causes`.
+  uint32_t cause_count;
+  // The provider's own code.
+  struct HoldallFfiSlice provider_code;
+  // The provider's id of the request.
+  struct HoldallFfiSlice request_id;
+  // From the nearest cause to the root.
+  const struct HoldallFfiCause *causes;
+  // Names and values, such as `size`.
+  struct HoldallFfiPairs facts;
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallFfiError;
+
+// An owned waker.
+typedef struct HoldallFfiWaker {
+  // State of whoever made it.
+  const void *data[2];
+  // How to use it.
+  const struct HoldallFfiWakerTable *table;
+} HoldallFfiWaker;
+
+// How to use a waker.
+typedef struct HoldallFfiWakerTable {
+  // Makes an owned waker.
+  struct HoldallFfiWaker (*clone)(const void *const (*data)[2]);
+  // Wakes; callable from any thread.
+  void (*wake_by_ref)(const void *const (*data)[2]);
+  // Ends an owned waker.
+  void (*drop)(const void *(*data)[2]);
+} HoldallFfiWakerTable;
+
+// What an operation runs under. Valid as long as the operation.
+typedef struct HoldallFfiCall {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // On the clock `HostServices::monotonic_ns`; `u64::MAX` for none.
+  uint64_t deadline_ns;
+  // Becomes non-zero when the caller has gone; null for never. Read atomically.
+  const uint8_t *cancelled;
+  // W3C trace id, zero for none.
+  uint8_t trace_id[16];
+  // W3C span id, zero for none.
+  uint8_t span_id[8];
+  // For logs; may be absent.
+  struct HoldallFfiSlice request_id;
+} HoldallFfiCall;
+
+// Borrowed for one call: who to wake, and what the operation runs under.
+typedef struct HoldallFfiContext {
+  // State of the waker.
+  const void *const (*data)[2];
+  // How to use it.
+  const struct HoldallFfiWakerTable *table;
+  // May be null.
+  const struct HoldallFfiCall *call;
+} HoldallFfiContext;
+
+// What a call came to: [`PENDING`], [`READY`], [`FAILED`], [`PANICKED`] or [`END`].
+typedef uint8_t HoldallStatus;
+
+// A pending operation. Null `boxed`: its state lies in the caller's storage.
+typedef struct HoldallFfiFuture {
+  // State outside the storage.
+  void *boxed;
+  // Goes on; anything but `PENDING` ends it.
+  HoldallStatus (*poll)(void *state,
+                        const struct HoldallFfiContext *cx,
+                        void *out,
+                        struct HoldallFfiError *err);
+  // Ends it; called once, also after it is ready.
+  void (*drop)(void *state);
+} HoldallFfiFuture;
+
+// What is known at the end of a stream.
+typedef struct HoldallFfiTrailers {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Bytes that went through; `u64::MAX` when not counted.
+  uint64_t bytes;
+  // Which digests are valid: 1 crc32c, 2 md5, 4 sha256.
+  uint32_t known;
+  // CRC-32C.
+  uint32_t crc32c;
+  // MD5.
+  uint8_t md5[16];
+  // SHA-256.
+  uint8_t sha256[32];
+} HoldallFfiTrailers;
+
+// How to use a stream.
+typedef struct HoldallStreamTable {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // `READY` fills `out`, `END` fills `end`, `FAILED` and `PANICKED` fill `err`.
+  HoldallStatus (*poll_next)(void *(*words)[5],
+                             const struct HoldallFfiContext *cx,
+                             struct HoldallFfiBytes *out,
+                             struct HoldallFfiTrailers *end,
+                             struct HoldallFfiError *err);
+  // Ends it, at any moment.
+  void (*drop)(void *(*words)[5]);
+} HoldallStreamTable;
+
+// An owned stream; small state lies in `words`, larger state behind them. Moved freely, polled by one thread at a time.
+typedef struct HoldallFfiStream {
+  // State of whoever made it.
+  void *words[5];
+  // How to use it.
+  const struct HoldallStreamTable *table;
+} HoldallFfiStream;
+
+// One line of a log.
+typedef struct HoldallFfiLogRecord {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // 1 error, 2 warn, 3 info, 4 debug, 5 trace.
+  uint32_t level;
+  // Line in `file`, 0 when unknown.
+  uint32_t line;
+  // Module path.
+  struct HoldallFfiSlice target;
+  // Text.
+  struct HoldallFfiSlice message;
+  // Source file, may be absent.
+  struct HoldallFfiSlice file;
+  // Structured fields.
+  struct HoldallFfiPairs fields;
+  // The operation, or null.
+  const struct HoldallFfiCall *call;
+} HoldallFfiLogRecord;
+
+// What the host does for a plugin. Valid for the life of the process; callable from any thread.
+typedef struct HoldallHostServices {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // First argument of every function here.
+  const void *host;
+  // 1: the plugin is linked in, so it shares globals with the program.
+  uint64_t flags;
+  // The most verbose level that is wanted.
+  uint32_t (*log_level)(const void *host);
+  // Logs; the record is borrowed for the call.
+  void (*log)(const void *host, const struct HoldallFfiLogRecord *record);
+  // Reports a panic that no caller sees: 1 in a drop, 2 in a task or thread.
+  void (*fault)(const void *host, uint32_t kind, struct HoldallFfiSlice message);
+  // A clock that never goes back, in nanoseconds.
+  uint64_t (*monotonic_ns)(const void *host);
+  // Wall clock, in nanoseconds since 1970.
+  int64_t (*unix_ns)(const void *host);
+  // Fills `out` with unpredictable bytes.
+  void (*random)(const void *host, uint8_t *out, size_t len);
+} HoldallHostServices;
+
+// Opens a backend.
+typedef struct HoldallOpenArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // JSON; valid only until `start` returns, so that the host can wipe it.
+  struct HoldallFfiSlice config;
+  // For logs.
+  struct HoldallFfiSlice backend_name;
+  // Valid for the life of the process.
+  const struct HoldallHostServices *services;
+  // The smaller minor of both sides.
+  uint32_t effective_minor;
+} HoldallOpenArgs;
+
+// An opened backend.
+typedef struct HoldallOpenOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // First argument of every operation.
+  const void *backend;
+  // What this instance can do: a subset of the descriptor's.
+  uint64_t capabilities;
+  // Bytes; `u64::MAX` for none.
+  uint64_t max_object_size;
+  // Bytes; 0 for none.
+  uint32_t max_key_bytes;
+  // Bytes.
+  uint32_t max_metadata_bytes;
+  // Entries.
+  uint32_t max_page;
+  // Seconds; 0 for none.
+  uint32_t max_sign_seconds;
+  // Most memory of one stream, in bytes.
+  uint64_t buffer_bytes;
+  // How often the plugin repeats a request.
+  uint32_t retries;
+  // Milliseconds until a change is visible.
+  uint32_t eventual_ms;
+  // One line for status pages.
+  struct HoldallFfiSlice description;
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallOpenOut;
+
+// The rarer part of an upload.
+typedef struct HoldallUploadOptionArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Absent: none.
+  struct HoldallFfiSlice content_type;
+  // Absent: none.
+  struct HoldallFfiSlice cache_control;
+  // Absent: none.
+  struct HoldallFfiSlice content_disposition;
+  // Absent: none.
+  struct HoldallFfiSlice content_encoding;
+  // Absent: none.
+  struct HoldallFfiSlice content_language;
+  // User metadata.
+  struct HoldallFfiPairs metadata;
+  // Absent: none.
+  struct HoldallFfiSlice if_match;
+  // 1: refuse to replace.
+  uint8_t create_only;
+  // 0 the backend's own, 1 none, 2 data, 3 full.
+  uint8_t durability;
+  // 1 crc32c, 2 md5, 4 sha256.
+  uint32_t checksums_known;
+  // The caller's digest.
+  uint32_t crc32c;
+  // The caller's digest.
+  uint8_t md5[16];
+  // The caller's digest.
+  uint8_t sha256[32];
+} HoldallUploadOptionArgs;
+
+// Stores an object.
+typedef struct HoldallUploadArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Its name.
+  struct HoldallFfiSlice key;
+  // Bytes; `u64::MAX` when unknown.
+  uint64_t length;
+  // Moved into the operation at start, whatever start returns.
+  struct HoldallFfiStream body;
+  // Null: none.
+  const struct HoldallUploadOptionArgs *options;
+} HoldallUploadArgs;
+
+// An object was stored.
+typedef struct HoldallUploadOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Its size.
+  uint64_t bytes;
+  // Absent: none.
+  struct HoldallFfiSlice etag;
+  // Absent: none.
+  struct HoldallFfiSlice version;
+  // Absent: none.
+  struct HoldallFfiSlice url;
+  // Since 1970; `i64::MIN` when unknown.
+  int64_t last_modified_ns;
+  // 1 crc32c, 2 md5, 4 sha256.
+  uint32_t checksums_known;
+  // CRC-32C.
+  uint32_t crc32c;
+  // MD5.
+  uint8_t md5[16];
+  // SHA-256.
+  uint8_t sha256[32];
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallUploadOut;
+
+// Conditions of a read.
+typedef struct HoldallReadOptionArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Absent: none.
+  struct HoldallFfiSlice if_match;
+  // Absent: none.
+  struct HoldallFfiSlice if_none_match;
+  // Absent: the current one.
+  struct HoldallFfiSlice version;
+  // Since 1970; `i64::MIN` for none.
+  int64_t if_modified_since_ns;
+  // Since 1970; `i64::MIN` for none.
+  int64_t if_unmodified_since_ns;
+} HoldallReadOptionArgs;
+
+// Reads an object.
+typedef struct HoldallDownloadArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Its name.
+  struct HoldallFfiSlice key;
+  // 0 all, 1 from `range_a` to `range_b`, 2 from `range_a` on, 3 the last `range_a`.
+  uint32_t range_kind;
+  // Bytes, 64 KiB to 1 MiB.
+  uint32_t chunk_hint;
+  // See `range_kind`.
+  uint64_t range_a;
+  // See `range_kind`.
+  uint64_t range_b;
+  // Null: none.
+  const struct HoldallReadOptionArgs *options;
+} HoldallDownloadArgs;
+
+// Facts about an object.
+typedef struct HoldallHeadArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Its name.
+  struct HoldallFfiSlice key;
+  // Null: none.
+  const struct HoldallReadOptionArgs *options;
+} HoldallHeadArgs;
+
+// Facts about an object.
+typedef struct HoldallObjectOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Its size.
+  uint64_t bytes;
+  // Absent: none.
+  struct HoldallFfiSlice etag;
+  // Absent: none.
+  struct HoldallFfiSlice version;
+  // Absent: none.
+  struct HoldallFfiSlice url;
+  // Absent: none.
+  struct HoldallFfiSlice content_type;
+  // Absent: none.
+  struct HoldallFfiSlice cache_control;
+  // Absent: none.
+  struct HoldallFfiSlice content_disposition;
+  // Absent: none.
+  struct HoldallFfiSlice content_encoding;
+  // Absent: none.
+  struct HoldallFfiSlice content_language;
+  // User metadata.
+  struct HoldallFfiPairs metadata;
+  // Since 1970; `i64::MIN` when unknown.
+  int64_t last_modified_ns;
+  // 1 crc32c, 2 md5, 4 sha256.
+  uint32_t checksums_known;
+  // CRC-32C.
+  uint32_t crc32c;
+  // MD5.
+  uint8_t md5[16];
+  // SHA-256.
+  uint8_t sha256[32];
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallObjectOut;
+
+// An object's bytes.
+typedef struct HoldallDownloadOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Facts of the same version; owned by `owner`, its own `owner` is null.
+  const struct HoldallObjectOut *object;
+  // First byte of `body`.
+  uint64_t range_start;
+  // Byte after its last.
+  uint64_t range_end;
+  // Owned by the receiver.
+  struct HoldallFfiStream body;
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallDownloadOut;
+
+// Removes an object.
+typedef struct HoldallDeleteArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Its name.
+  struct HoldallFfiSlice key;
+  // Absent: none.
+  struct HoldallFfiSlice if_match;
+  // Absent: the current one.
+  struct HoldallFfiSlice version;
+  // 1: a missing one is an error.
+  uint8_t must_exist;
+} HoldallDeleteArgs;
+
+// An object is gone.
+typedef struct HoldallDeleteOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // 0 unknown, 1 no, 2 yes.
+  uint32_t existed;
+  // Absent: none.
+  struct HoldallFfiSlice version;
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallDeleteOut;
+
+// Asks for an object.
+typedef struct HoldallExistsArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Its name.
+  struct HoldallFfiSlice key;
+} HoldallExistsArgs;
+
+// Whether it is there.
+typedef struct HoldallExistsOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // 0 or 1.
+  uint32_t exists;
+} HoldallExistsOut;
+
+// Signs a URL.
+typedef struct HoldallSignArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // The object.
+  struct HoldallFfiSlice key;
+  // 1 GET, 2 PUT, 3 HEAD, 4 DELETE.
+  uint32_t method;
+  // Life of the URL.
+  uint32_t expires_seconds;
+  // PUT; absent: none.
+  struct HoldallFfiSlice content_type;
+  // PUT; `u64::MAX` for none.
+  uint64_t max_size;
+  // GET; absent: none.
+  struct HoldallFfiSlice download_name;
+  // GET; absent: none.
+  struct HoldallFfiSlice response_content_type;
+  // 1: a missing object is an error.
+  uint8_t must_exist;
+  // 1 crc32c, 2 md5, 4 sha256.
+  uint32_t checksums_known;
+  // PUT.
+  uint32_t crc32c;
+  // PUT.
+  uint8_t md5[16];
+  // PUT.
+  uint8_t sha256[32];
+} HoldallSignArgs;
+
+// A signed URL.
+typedef struct HoldallSignOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // 1: the host signs, the rest is empty.
+  uint32_t at_gateway;
+  // Percent-encoded.
+  struct HoldallFfiSlice url;
+  // What the request must carry.
+  struct HoldallFfiPairs headers;
+  // Since 1970.
+  int64_t expires_at_ns;
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallSignOut;
+
+// A page of keys.
+typedef struct HoldallListArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // May be empty.
+  struct HoldallFfiSlice prefix;
+  // Absent: none.
+  struct HoldallFfiSlice delimiter;
+  // Absent: first page.
+  struct HoldallFfiSlice page_token;
+  // Absent: from the start.
+  struct HoldallFfiSlice start_after;
+  // 1 to 1000.
+  uint32_t limit;
+} HoldallListArgs;
+
+// One object of a listing.
+typedef struct HoldallFfiEntry {
+  // Its name.
+  struct HoldallFfiSlice key;
+  // Its size.
+  uint64_t bytes;
+  // Absent: none.
+  struct HoldallFfiSlice etag;
+  // Since 1970; `i64::MIN` when unknown.
+  int64_t last_modified_ns;
+} HoldallFfiEntry;
+
+// A page of a listing.
+typedef struct HoldallListOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Objects, each `entry_size` bytes after the one before.
+  const struct HoldallFfiEntry *entries;
+  // Objects.
+  size_t entry_count;
+  // Bytes of an entry.
+  size_t entry_size;
+  // Common prefixes.
+  const struct HoldallFfiSlice *prefixes;
+  // Common prefixes.
+  size_t prefix_count;
+  // Absent: the listing ends.
+  struct HoldallFfiSlice next;
+  // Objects left out because of their names.
+  uint64_t skipped;
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallListOut;
+
+// Copies an object.
+typedef struct HoldallCopyArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Source.
+  struct HoldallFfiSlice from;
+  // Target.
+  struct HoldallFfiSlice to;
+  // 1: refuse to replace.
+  uint8_t create_only;
+} HoldallCopyArgs;
+
+// A copy was made.
+typedef struct HoldallCopyOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Size of the target; `u64::MAX` when unknown.
+  uint64_t bytes;
+  // Absent: none.
+  struct HoldallFfiSlice etag;
+  // Since 1970; `i64::MIN` when unknown.
+  int64_t last_modified_ns;
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallCopyOut;
+
+// Renames an object.
+typedef struct HoldallRenameArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Source.
+  struct HoldallFfiSlice from;
+  // Target.
+  struct HoldallFfiSlice to;
+} HoldallRenameArgs;
+
+// An object has another name.
+typedef struct HoldallRenameOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // 1: in one step.
+  uint32_t atomic;
+  // Absent: none.
+  struct HoldallFfiSlice etag;
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallRenameOut;
+
+// Removes many objects.
+typedef struct HoldallDeleteManyArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Their names.
+  const struct HoldallFfiSlice *keys;
+  // Names.
+  size_t key_count;
+} HoldallDeleteManyArgs;
+
+// What became of one of them.
+typedef struct HoldallFfiDeleteResult {
+  // 0 unknown, 1 no, 2 yes.
+  uint32_t existed;
+  // 1: `error` is filled.
+  uint32_t failed;
+  // Owned by the answer, its own `owner` is null.
+  const struct HoldallFfiError *error;
+} HoldallFfiDeleteResult;
+
+// One result for each key, in order.
+typedef struct HoldallDeleteManyOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Results, each `result_size` bytes after the one before.
+  const struct HoldallFfiDeleteResult *results;
+  // Results.
+  size_t result_count;
+  // Bytes of a result.
+  size_t result_size;
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallDeleteManyOut;
+
+// No arguments.
+typedef struct HoldallEmptyArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Zero.
+  uint64_t reserved;
+} HoldallEmptyArgs;
+
+// State of a store.
+typedef struct HoldallHealthOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // 0 or 1.
+  uint32_t healthy;
+  // One line.
+  struct HoldallFfiSlice message;
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallHealthOut;
+
+// Space of a store, in bytes.
+typedef struct HoldallUsageOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // `u64::MAX` when unknown.
+  uint64_t used;
+  // `u64::MAX` when unknown.
+  uint64_t free;
+  // `u64::MAX` when unknown.
+  uint64_t total;
+  // `u64::MAX` when unknown.
+  uint64_t objects;
+} HoldallUsageOut;
+
+// No answer but success.
+typedef struct HoldallEmptyOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Zero.
+  uint64_t reserved;
+} HoldallEmptyOut;
+
+// A vendor's own call.
+typedef struct HoldallCustomArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Its name.
+  struct HoldallFfiSlice name;
+  // Moved into the operation at start, whatever start returns.
+  struct HoldallFfiBytes payload;
+} HoldallCustomArgs;
+
+// Answer of a vendor's own call.
+typedef struct HoldallCustomOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Owned by the receiver.
+  struct HoldallFfiBytes payload;
+} HoldallCustomOut;
+
+// Operations of a backend: the five required ones, then the optional ones, null where absent.
+typedef struct HoldallBackendTable {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // Ends an opened backend; called once, after its last operation.
+  void (*drop)(const void *backend);
+  // Required.
+  HoldallStatus (*start_upload)(const void *backend,
+                                const struct HoldallUploadArgs *args,
+                                void *storage,
+                                const struct HoldallFfiContext *cx,
+                                struct HoldallUploadOut *out,
+                                struct HoldallFfiError *err,
+                                struct HoldallFfiFuture *fut);
+  // Required.
+  HoldallStatus (*start_download)(const void *backend,
+                                  const struct HoldallDownloadArgs *args,
+                                  void *storage,
+                                  const struct HoldallFfiContext *cx,
+                                  struct HoldallDownloadOut *out,
+                                  struct HoldallFfiError *err,
+                                  struct HoldallFfiFuture *fut);
+  // Required.
+  HoldallStatus (*start_delete)(const void *backend,
+                                const struct HoldallDeleteArgs *args,
+                                void *storage,
+                                const struct HoldallFfiContext *cx,
+                                struct HoldallDeleteOut *out,
+                                struct HoldallFfiError *err,
+                                struct HoldallFfiFuture *fut);
+  // Required.
+  HoldallStatus (*start_exists)(const void *backend,
+                                const struct HoldallExistsArgs *args,
+                                void *storage,
+                                const struct HoldallFfiContext *cx,
+                                struct HoldallExistsOut *out,
+                                struct HoldallFfiError *err,
+                                struct HoldallFfiFuture *fut);
+  // Required.
+  HoldallStatus (*start_signed_url)(const void *backend,
+                                    const struct HoldallSignArgs *args,
+                                    void *storage,
+                                    const struct HoldallFfiContext *cx,
+                                    struct HoldallSignOut *out,
+                                    struct HoldallFfiError *err,
+                                    struct HoldallFfiFuture *fut);
+  // Optional.
+  HoldallStatus (*start_head)(const void *backend,
+                              const struct HoldallHeadArgs *args,
+                              void *storage,
+                              const struct HoldallFfiContext *cx,
+                              struct HoldallObjectOut *out,
+                              struct HoldallFfiError *err,
+                              struct HoldallFfiFuture *fut);
+  // Optional.
+  HoldallStatus (*start_list)(const void *backend,
+                              const struct HoldallListArgs *args,
+                              void *storage,
+                              const struct HoldallFfiContext *cx,
+                              struct HoldallListOut *out,
+                              struct HoldallFfiError *err,
+                              struct HoldallFfiFuture *fut);
+  // Optional.
+  HoldallStatus (*start_copy)(const void *backend,
+                              const struct HoldallCopyArgs *args,
+                              void *storage,
+                              const struct HoldallFfiContext *cx,
+                              struct HoldallCopyOut *out,
+                              struct HoldallFfiError *err,
+                              struct HoldallFfiFuture *fut);
+  // Optional.
+  HoldallStatus (*start_rename)(const void *backend,
+                                const struct HoldallRenameArgs *args,
+                                void *storage,
+                                const struct HoldallFfiContext *cx,
+                                struct HoldallRenameOut *out,
+                                struct HoldallFfiError *err,
+                                struct HoldallFfiFuture *fut);
+  // Optional.
+  HoldallStatus (*start_delete_many)(const void *backend,
+                                     const struct HoldallDeleteManyArgs *args,
+                                     void *storage,
+                                     const struct HoldallFfiContext *cx,
+                                     struct HoldallDeleteManyOut *out,
+                                     struct HoldallFfiError *err,
+                                     struct HoldallFfiFuture *fut);
+  // Optional.
+  HoldallStatus (*start_health)(const void *backend,
+                                const struct HoldallEmptyArgs *args,
+                                void *storage,
+                                const struct HoldallFfiContext *cx,
+                                struct HoldallHealthOut *out,
+                                struct HoldallFfiError *err,
+                                struct HoldallFfiFuture *fut);
+  // Optional.
+  HoldallStatus (*start_usage)(const void *backend,
+                               const struct HoldallEmptyArgs *args,
+                               void *storage,
+                               const struct HoldallFfiContext *cx,
+                               struct HoldallUsageOut *out,
+                               struct HoldallFfiError *err,
+                               struct HoldallFfiFuture *fut);
+  // Optional.
+  HoldallStatus (*start_shutdown)(const void *backend,
+                                  const struct HoldallEmptyArgs *args,
+                                  void *storage,
+                                  const struct HoldallFfiContext *cx,
+                                  struct HoldallEmptyOut *out,
+                                  struct HoldallFfiError *err,
+                                  struct HoldallFfiFuture *fut);
+  // Optional.
+  HoldallStatus (*start_custom)(const void *backend,
+                                const struct HoldallCustomArgs *args,
+                                void *storage,
+                                const struct HoldallFfiContext *cx,
+                                struct HoldallCustomOut *out,
+                                struct HoldallFfiError *err,
+                                struct HoldallFfiFuture *fut);
+} HoldallBackendTable;
+
+// What the entry symbol returns. Valid for the life of the process.
+typedef struct HoldallPluginTable {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // Reserved, null.
+  const void *extension;
+  // As in the descriptor.
+  uint32_t abi_major;
+  // As in the descriptor.
+  uint32_t abi_minor;
+  // The bytes of the section, without padding.
+  struct HoldallFfiSlice descriptor;
+  // Layout description of these tables for plugins in Rust; null otherwise.
+  const void *rust_layout;
+  // Opens a backend; `backend` is null.
+  HoldallStatus (*open)(const void *backend,
+                        const struct HoldallOpenArgs *args,
+                        void *storage,
+                        const struct HoldallFfiContext *cx,
+                        struct HoldallOpenOut *out,
+                        struct HoldallFfiError *err,
+                        struct HoldallFfiFuture *fut);
+  // Operations of every backend that `open` returns.
+  const struct HoldallBackendTable *ops;
+} HoldallPluginTable;
+
+
+// The descriptor: `HoldallHeader`, the fingerprints, then the JSON, in this section.
+#define HOLDALL_SECTION ".holdall"
+#define HOLDALL_ENTRY_PREFIX "holdall_plugin_v1_"
+#define HOLDALL_DESCRIPTOR_VERSION 1
+#define HOLDALL_ABI_MAJOR 1
+#define HOLDALL_ABI_MINOR 0
+
+// Flags.
+#define HOLDALL_FLAG_DRAFT 1u
+#define HOLDALL_FLAG_PANIC_UNWIND 2u
+#define HOLDALL_FLAG_BLOCKING 4u
+#define HOLDALL_FLAG_RUNTIME_TOKIO 8u
+#define HOLDALL_FLAG_RUNTIME_TOKIO_SPAWN 16u
+#define HOLDALL_FLAG_RUST 32u
+
+typedef struct HoldallHeader {
+  uint8_t magic[8]; // "HOLDALL\0"
+  uint16_t descriptor_version;
+  uint16_t abi_major;
+  uint16_t abi_minor;
+  uint16_t min_host_minor;
+  uint32_t flags;
+  uint32_t fingerprint_count;
+  uint64_t operations;
+  uint64_t capabilities;
+  uint64_t json_len;
+  uint8_t reserved[80];
+} HoldallHeader;
+
+// Operations.
+#define HOLDALL_OP_UPLOAD (UINT64_C(1) << 0)
+#define HOLDALL_OP_DOWNLOAD (UINT64_C(1) << 1)
+#define HOLDALL_OP_DELETE (UINT64_C(1) << 2)
+#define HOLDALL_OP_EXISTS (UINT64_C(1) << 3)
+#define HOLDALL_OP_SIGNED_URL (UINT64_C(1) << 4)
+#define HOLDALL_OP_HEAD (UINT64_C(1) << 5)
+#define HOLDALL_OP_LIST (UINT64_C(1) << 6)
+#define HOLDALL_OP_COPY (UINT64_C(1) << 7)
+#define HOLDALL_OP_RENAME (UINT64_C(1) << 8)
+#define HOLDALL_OP_DELETE_MANY (UINT64_C(1) << 9)
+#define HOLDALL_OP_HEALTH (UINT64_C(1) << 10)
+#define HOLDALL_OP_USAGE (UINT64_C(1) << 11)
+#define HOLDALL_OP_SHUTDOWN (UINT64_C(1) << 12)
+#define HOLDALL_OP_CUSTOM (UINT64_C(1) << 13)
+
+// Capabilities.
+#define HOLDALL_CAP_ATOMIC_PUT (UINT64_C(1) << 0)
+#define HOLDALL_CAP_CREATE_ONLY (UINT64_C(1) << 1)
+#define HOLDALL_CAP_IF_MATCH_PUT (UINT64_C(1) << 2)
+#define HOLDALL_CAP_IF_MATCH_DELETE (UINT64_C(1) << 3)
+#define HOLDALL_CAP_IF_MATCH_GET (UINT64_C(1) << 4)
+#define HOLDALL_CAP_IF_NONE_MATCH_GET (UINT64_C(1) << 5)
+#define HOLDALL_CAP_IF_TIME (UINT64_C(1) << 6)
+#define HOLDALL_CAP_SUFFIX (UINT64_C(1) << 7)
+#define HOLDALL_CAP_UNKNOWN_LENGTH (UINT64_C(1) << 8)
+#define HOLDALL_CAP_CONTENT_TYPE (UINT64_C(1) << 9)
+#define HOLDALL_CAP_USER_METADATA (UINT64_C(1) << 10)
+#define HOLDALL_CAP_HEADER_CACHE_CONTROL (UINT64_C(1) << 11)
+#define HOLDALL_CAP_HEADER_CONTENT_DISPOSITION (UINT64_C(1) << 12)
+#define HOLDALL_CAP_HEADER_CONTENT_ENCODING (UINT64_C(1) << 13)
+#define HOLDALL_CAP_HEADER_CONTENT_LANGUAGE (UINT64_C(1) << 14)
+#define HOLDALL_CAP_CHECKSUM_CRC32C (UINT64_C(1) << 15)
+#define HOLDALL_CAP_CHECKSUM_SHA256 (UINT64_C(1) << 16)
+#define HOLDALL_CAP_CHECKSUM_MD5 (UINT64_C(1) << 17)
+#define HOLDALL_CAP_SERVER_COPY (UINT64_C(1) << 18)
+#define HOLDALL_CAP_COPY_CREATE_ONLY (UINT64_C(1) << 19)
+#define HOLDALL_CAP_ATOMIC_MOVE (UINT64_C(1) << 20)
+#define HOLDALL_CAP_ORDERED_LIST (UINT64_C(1) << 21)
+#define HOLDALL_CAP_START_AFTER (UINT64_C(1) << 22)
+#define HOLDALL_CAP_ANY_DELIMITER (UINT64_C(1) << 23)
+#define HOLDALL_CAP_ANY_KEY (UINT64_C(1) << 24)
+#define HOLDALL_CAP_KEY_AND_PREFIX (UINT64_C(1) << 25)
+#define HOLDALL_CAP_CASE_SENSITIVE (UINT64_C(1) << 26)
+#define HOLDALL_CAP_UNICODE_EXACT (UINT64_C(1) << 27)
+#define HOLDALL_CAP_SIGN_GET (UINT64_C(1) << 28)
+#define HOLDALL_CAP_SIGN_PUT (UINT64_C(1) << 29)
+#define HOLDALL_CAP_SIGN_HEAD (UINT64_C(1) << 30)
+#define HOLDALL_CAP_SIGN_DELETE (UINT64_C(1) << 31)
+#define HOLDALL_CAP_SIGN_CONTENT_TYPE (UINT64_C(1) << 32)
+#define HOLDALL_CAP_SIGN_MAX_SIZE (UINT64_C(1) << 33)
+#define HOLDALL_CAP_SIGN_CHECKSUM (UINT64_C(1) << 34)
+#define HOLDALL_CAP_SIGN_DISPOSITION (UINT64_C(1) << 35)
+#define HOLDALL_CAP_USAGE (UINT64_C(1) << 36)
+#define HOLDALL_CAP_PUBLIC_URL (UINT64_C(1) << 37)
+#define HOLDALL_CAP_VERSIONS (UINT64_C(1) << 38)
+#define HOLDALL_CAP_CUSTOM (UINT64_C(1) << 39)
+#define HOLDALL_CAP_EXACT_DELETE (UINT64_C(1) << 40)
+#define HOLDALL_CAP_EVENTUAL (UINT64_C(1) << 41)
+
+#define HOLDALL_FINGERPRINT_COUNT 50
+#define HOLDALL_FINGERPRINTS { \
+  { UINT64_C(0xc6700828c53a0feb), UINT64_C(0x1e1c09df030aea47) }, \
+  { UINT64_C(0x4d183177baf57b5b), UINT64_C(0x447eeb9dd1b38819) }, \
+  { UINT64_C(0xb4c4fc7b1cc2e3cc), UINT64_C(0xda0b524b56bb7612) }, \
+  { UINT64_C(0x40f855622a5b9c4d), UINT64_C(0x5682ba13b33cdfa9) }, \
+  { UINT64_C(0xef1415a227632ba6), UINT64_C(0xa4eaaa3def6d7363) }, \
+  { UINT64_C(0xef383922c3af6838), UINT64_C(0x14fdc3ec5860827d) }, \
+  { UINT64_C(0x31a7bea10a0721ec), UINT64_C(0x646f6934c3ce7901) }, \
+  { UINT64_C(0xa7ff61aa95d83228), UINT64_C(0x67c3b2c14d4bbcbe) }, \
+  { UINT64_C(0x7a964926b5ece4a2), UINT64_C(0x1172a18a7825268f) }, \
+  { UINT64_C(0xc9a7132faaaae4f1), UINT64_C(0x1c20a56d8a490eed) }, \
+  { UINT64_C(0xdd1a4b973a4b8b39), UINT64_C(0x8de8ea3ce5ed085c) }, \
+  { UINT64_C(0x5df8f0f984d21b51), UINT64_C(0x393c3a9e716689e5) }, \
+  { UINT64_C(0x78d92b9cb1d04f8a), UINT64_C(0x3863e55ed02fd358) }, \
+  { UINT64_C(0x558f9a678f458ac2), UINT64_C(0xf8577a7e66c4f0a6) }, \
+  { UINT64_C(0x7fa32cbeac118a83), UINT64_C(0xdf28a3d73216cbce) }, \
+  { UINT64_C(0xae7e104519f79e00), UINT64_C(0xf40ca2ebebb73fe8) }, \
+  { UINT64_C(0x6a53c93cf73ae14a), UINT64_C(0xfe3c1f59d11778e0) }, \
+  { UINT64_C(0x5b4567b77c78bdc6), UINT64_C(0x5558ba23e62ad832) }, \
+  { UINT64_C(0x239b77ed815e1362), UINT64_C(0xcaca4ed744d627f3) }, \
+  { UINT64_C(0x979bd9b5557310e7), UINT64_C(0x79ef7e3100cd3cdd) }, \
+  { UINT64_C(0x15a2e1f219e3517f), UINT64_C(0xa350ea67c975b256) }, \
+  { UINT64_C(0x724b8dd98f5fe35d), UINT64_C(0xaeb381997b114357) }, \
+  { UINT64_C(0xcfa01b680bf228ed), UINT64_C(0x8396acfbc73d2cc6) }, \
+  { UINT64_C(0xe683d27f5e2dea73), UINT64_C(0x6cdd319a7fdaac98) }, \
+  { UINT64_C(0x59dc5918505ec53f), UINT64_C(0x6189cb3100669854) }, \
+  { UINT64_C(0xc7f8ef52597bcd05), UINT64_C(0x7c49e53b595eafba) }, \
+  { UINT64_C(0x4a52ec123d5e23da), UINT64_C(0x12aeac6e9bbf8520) }, \
+  { UINT64_C(0x0a78341b391fa735), UINT64_C(0xbd097b083ba49357) }, \
+  { UINT64_C(0x7f7c8b5f91c8c7fb), UINT64_C(0x1d60b9bbd7c93d62) }, \
+  { UINT64_C(0xa48453dcc783597b), UINT64_C(0x7b4253a51dd64bc6) }, \
+  { UINT64_C(0xffb999d4b43edae1), UINT64_C(0x823d24f077b7cc21) }, \
+  { UINT64_C(0xb35b85bcdce8ce08), UINT64_C(0x1de47165d8658d17) }, \
+  { UINT64_C(0xcaa4a1fecc6684c5), UINT64_C(0x28908874d7be8670) }, \
+  { UINT64_C(0xcfefc12790248a48), UINT64_C(0x2161743ae68eec46) }, \
+  { UINT64_C(0x24fd915830ee2c37), UINT64_C(0xa046d1c0c899242d) }, \
+  { UINT64_C(0x8aed379d69a9e969), UINT64_C(0x0c4e2f6ca6630424) }, \
+  { UINT64_C(0x2c3a5adeea722260), UINT64_C(0xebd62a6c46327f7e) }, \
+  { UINT64_C(0xee28e44971cf26ee), UINT64_C(0xa8ea1ee523d2dfa5) }, \
+  { UINT64_C(0x2aed2bc1eff0854e), UINT64_C(0xf53b2737e8fc6e15) }, \
+  { UINT64_C(0x2f0a9a43ceb1b6d3), UINT64_C(0x1eb98b00e31d6515) }, \
+  { UINT64_C(0x1afc260784d6a6bf), UINT64_C(0x8c7fb2f11b89556e) }, \
+  { UINT64_C(0xa8e8efac19bee34d), UINT64_C(0xf564c809f22b7f22) }, \
+  { UINT64_C(0xe308ef7b41c15fce), UINT64_C(0xf9ad3f31e65616d2) }, \
+  { UINT64_C(0xe531e1a862d75da4), UINT64_C(0xc63a1e65a74a370a) }, \
+  { UINT64_C(0x158f1966651a0fa6), UINT64_C(0xb8cc917239ef4799) }, \
+  { UINT64_C(0xf7376d28e02ea553), UINT64_C(0x8f760529e4cf00a4) }, \
+  { UINT64_C(0xc791599decffafc2), UINT64_C(0x6b72bf8e6e67dfc4) }, \
+  { UINT64_C(0x4981812b2846a16f), UINT64_C(0xc1c696eec0734bd4) }, \
+  { UINT64_C(0xa21738da6fecfa3a), UINT64_C(0xc1e35b95a13298ea) }, \
+  { UINT64_C(0xa2f3827492154d37), UINT64_C(0x3618961fd1d62025) }, \
+}
+
+#endif // HOLDALL_H

@@ -1,0 +1,183 @@
+//! The C header is made from `tables.rs`; run `HOLDALL_UPDATE=1 cargo test -p holdall-plugin-api
+//! --test header` after a change there.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use holdall_plugin_api::abi::list::{FINGERPRINTS, TABLES, VERSION};
+use holdall_plugin_api::{Capability, Operation, descriptor};
+use std::fmt::Write;
+use std::path::Path;
+use std::process::Command;
+
+fn generated() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).unwrap();
+    let about =
+        "// Tables of a Holdall plugin. Made from plugin-api/src/abi/tables.rs; do not edit.";
+    config.header = Some(format!("{about}\n\n#ifndef HOLDALL_H\n#define HOLDALL_H"));
+    config.trailer = Some(trailer() + "\n#endif // HOLDALL_H");
+    // No function uses the tables: they are reached through a plugin's entry symbol.
+    config.export.include = TABLES.iter().map(|table| table.name.to_owned()).collect();
+    let bindings = cbindgen::Builder::new()
+        .with_config(config)
+        .with_src(root.join("src/abi/tables.rs"))
+        .generate()
+        .unwrap();
+    let mut text = Vec::new();
+    bindings.write(&mut text);
+    // Bare names would collide in C; cbindgen prefixes types only.
+    let mut text = String::from_utf8(text).unwrap();
+    for name in [
+        "PENDING",
+        "READY",
+        "FAILED",
+        "PANICKED",
+        "END",
+        "STORAGE_BYTES",
+    ] {
+        text = text.replace(
+            &format!("#define Holdall{name} "),
+            &format!("#define HOLDALL_{name} "),
+        );
+    }
+    text
+}
+
+/// What a plugin needs beside the tables: names of the descriptor, bits, fingerprints.
+fn trailer() -> String {
+    let mut out = String::from(
+        "\n// The descriptor: `HoldallHeader`, the fingerprints, then the JSON, in this section.\n",
+    );
+    writeln!(out, "#define HOLDALL_SECTION \"{}\"", descriptor::SECTION).unwrap();
+    writeln!(
+        out,
+        "#define HOLDALL_ENTRY_PREFIX \"{}\"",
+        descriptor::ENTRY_PREFIX
+    )
+    .unwrap();
+    writeln!(
+        out,
+        "#define HOLDALL_DESCRIPTOR_VERSION {}",
+        descriptor::VERSION
+    )
+    .unwrap();
+    writeln!(
+        out,
+        "#define HOLDALL_ABI_MAJOR {}\n#define HOLDALL_ABI_MINOR {}",
+        VERSION.major, VERSION.minor
+    )
+    .unwrap();
+    writeln!(out, "\n// Flags.").unwrap();
+    for bit in 0..6 {
+        let name = descriptor::Flags(1 << bit).names()[0].to_uppercase();
+        writeln!(out, "#define HOLDALL_FLAG_{name} {}u", 1 << bit).unwrap();
+    }
+    out.push_str(
+        "\ntypedef struct HoldallHeader {\n  uint8_t magic[8]; // \"HOLDALL\\0\"\n  uint16_t descriptor_version;\n  \
+         uint16_t abi_major;\n  uint16_t abi_minor;\n  uint16_t min_host_minor;\n  uint32_t flags;\n  \
+         uint32_t fingerprint_count;\n  uint64_t operations;\n  uint64_t capabilities;\n  uint64_t json_len;\n  \
+         uint8_t reserved[80];\n} HoldallHeader;\n",
+    );
+    writeln!(out, "\n// Operations.").unwrap();
+    for operation in Operation::ALL {
+        writeln!(
+            out,
+            "#define HOLDALL_OP_{} (UINT64_C(1) << {})",
+            operation.name().to_uppercase(),
+            *operation as u8
+        )
+        .unwrap();
+    }
+    writeln!(out, "\n// Capabilities.").unwrap();
+    for capability in Capability::ALL {
+        writeln!(
+            out,
+            "#define HOLDALL_CAP_{} (UINT64_C(1) << {})",
+            capability.name().to_uppercase(),
+            *capability as u8
+        )
+        .unwrap();
+    }
+    writeln!(
+        out,
+        "\n#define HOLDALL_FINGERPRINT_COUNT {}\n#define HOLDALL_FINGERPRINTS {{ \\",
+        FINGERPRINTS.len()
+    )
+    .unwrap();
+    for [low, high] in &FINGERPRINTS {
+        writeln!(
+            out,
+            "  {{ UINT64_C(0x{low:016x}), UINT64_C(0x{high:016x}) }}, \\"
+        )
+        .unwrap();
+    }
+    out.push_str("}\n");
+    out
+}
+
+#[test]
+fn the_header_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("include/holdall.h");
+    let generated = generated();
+    if std::env::var_os("HOLDALL_UPDATE").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &generated).unwrap();
+    }
+    let stored = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        stored == generated,
+        "include/holdall.h is not what tables.rs makes; run HOLDALL_UPDATE=1 cargo test"
+    );
+}
+
+/// Every size that Rust sees, C sees too.
+#[test]
+fn c_and_rust_agree_on_sizes() {
+    let folder = std::env::temp_dir().join(format!("holdall-header-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut program = String::from("#include \"holdall.h\"\n#include <stddef.h>\n");
+    for table in TABLES {
+        let name = format!("Holdall{}", table.name);
+        writeln!(
+            program,
+            "_Static_assert(sizeof({name}) == {}, \"{name}\");",
+            table.size
+        )
+        .unwrap();
+        for field in table.fields {
+            let (field, offset) = (field.name, field.offset);
+            writeln!(
+                program,
+                "_Static_assert(offsetof({name}, {field}) == {offset}, \"{name}.{field}\");"
+            )
+            .unwrap();
+        }
+    }
+    writeln!(
+        program,
+        "_Static_assert(sizeof(HoldallHeader) == {}, \"header\");",
+        descriptor::HEADER_BYTES
+    )
+    .unwrap();
+    let source = folder.join("sizes.c");
+    std::fs::write(&source, program).unwrap();
+    let compiled = Command::new("gcc")
+        .args([
+            "-std=c11",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-fsyntax-only",
+            "-I",
+        ])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("include"))
+        .arg(&source)
+        .output()
+        .unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(
+        compiled.status.success(),
+        "{}",
+        String::from_utf8_lossy(&compiled.stderr)
+    );
+}
