@@ -10,6 +10,7 @@
 
 mod answer;
 mod backend;
+mod bridge;
 mod capability;
 pub mod contract;
 pub mod descriptor;

@@ -49,7 +49,9 @@ impl PluginState {
         let services = self.services.get_or_init(|| services);
         if !services.linked_in() {
             // A loaded library has its own `std`: a panic in any thread of it is this plugin's.
-            let _ = IMAGE.set(self);
+            if IMAGE.set(self).is_ok() {
+                crate::bridge::install(*services);
+            }
         }
         install_hook();
     }

@@ -306,6 +306,16 @@ impl Body {
         unsafe { &*(&raw const self.raw.words).cast::<Option<Bytes>>() }.as_ref()
     }
 
+    /// States the CRC-32C of a body that was made from bytes and not yet read. Any other body
+    /// stays as it is.
+    #[must_use]
+    pub fn with_crc32c(mut self, crc32c: u32) -> Self {
+        if self.is_once() && self.seen == 0 {
+            self.raw.words[4] = std::ptr::without_provenance_mut(crc32c as usize | CRC_KNOWN);
+        }
+        self
+    }
+
     /// The length of a body that was made from bytes.
     pub fn known_length(&self) -> Option<u64> {
         if self.is_once() && self.seen == 0 {

@@ -1,0 +1,108 @@
+//! Judging a whole configuration without loading anything.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::document::join;
+use super::problem::names;
+use super::{Code, Config, Place, Problem, Problems, Secrets};
+use crate::gateway::Gateway;
+
+/// What `holdall config check` says.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// Every backend, by name.
+    pub backends: Vec<BackendReport>,
+    /// Every problem of all of them, of the gateway and of the rules for plugins.
+    pub problems: Problems,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub fn is_ok(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// One backend in a [`Report`].
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct BackendReport {
+    /// Its name.
+    pub name: String,
+    /// The plugin that it asks for.
+    pub plugin: String,
+    /// How many of the problems are its own.
+    pub problems: usize,
+}
+
+/// Validates every backend against the schema of its plugin, without opening or loading anything.
+///
+/// `schemas` holds the configuration schema of every plugin that is there, by each name and
+/// scheme that a backend may call it by. References to secrets are followed, as an open would, so
+/// that a missing one is found now.
+pub fn check(config: &Config, schemas: &BTreeMap<String, Value>, secrets: &Secrets) -> Report {
+    let mut problems = Vec::new();
+    let mut backends = Vec::new();
+    let known = || schemas.keys().map(String::as_str);
+    for backend in config.backends.values() {
+        let before = problems.len();
+        match schemas.get(&backend.plugin) {
+            Some(schema) => {
+                if let Err(more) = backend.resolve(schema, &config.environment, secrets) {
+                    problems.extend(more);
+                }
+            }
+            None => problems.push(
+                Problem::new(
+                    Code::UnknownPlugin,
+                    format!("{}.plugin", join("backend", &backend.name)),
+                    backend.settings.place.clone(),
+                    format!("one of {}", names(known())),
+                    format!("{:?}", backend.plugin),
+                )
+                .suggest(&backend.plugin, known())
+                .fix("put the plugin's file into a plugin directory"),
+            ),
+        }
+        backends.push(BackendReport {
+            name: backend.name.clone(),
+            plugin: backend.plugin.clone(),
+            problems: problems.len() - before,
+        });
+    }
+    for (name, rule) in &config.plugins {
+        // A rule for a plugin that is not installed here does no harm, unless the plugin is
+        // required or the name is a slip.
+        let problem = Problem::new(
+            Code::UnknownPlugin,
+            join("plugin", name),
+            config
+                .file
+                .as_ref()
+                .map_or(Place::Default, |file| Place::File {
+                    file: file.clone(),
+                    line: 0,
+                    column: 0,
+                }),
+            format!("one of {}", names(known())),
+            format!("{name:?}"),
+        )
+        .suggest(name, known());
+        if !schemas.contains_key(name) && (rule.required || problem.suggestion.is_some()) {
+            problems.push(problem);
+        }
+    }
+    if let Some(gateway) = &config.gateway
+        && let Err(more) = Gateway::new(gateway, &config.environment, secrets)
+    {
+        problems.extend(more);
+    }
+    Report {
+        backends,
+        problems: problems.into_iter().collect(),
+    }
+}

@@ -1,0 +1,85 @@
+//! The environment as a value: read once, by request, and handed on explicitly.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The variables that configuration may draw on.
+///
+/// Empty by default, so that a library never reads the process's environment unless its program
+/// asked for it. `Debug` shows names only, because values may be secrets.
+///
+/// ```
+/// use holdall::config::Environment;
+///
+/// let environment = Environment::from_iter([("HOLDALL_BACKEND", "avatars")]);
+/// assert_eq!(environment.get("HOLDALL_BACKEND"), Some("avatars"));
+/// assert_eq!(Environment::none().get("HOLDALL_BACKEND"), None);
+/// ```
+#[derive(Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+    /// Whether anybody handed one over; it changes the advice when a reference leads to nothing.
+    given: bool,
+}
+
+impl Environment {
+    /// No variable at all.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The variables of this process, as they are now. Names and values that are not UTF-8 are
+    /// left out: neither TOML nor JSON could carry them.
+    pub fn of_process() -> Self {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+
+    /// The value of a variable.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
+    /// The value of a variable, where an empty one counts as not set.
+    pub(crate) fn non_empty(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// Whether one was handed over.
+    pub(crate) fn is_given(&self) -> bool {
+        self.given
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.variables.keys().map(String::as_str)
+    }
+
+    /// Names and values of the variables whose name begins so, with the rest of the name.
+    pub(crate) fn with_prefix<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> {
+        self.variables
+            .iter()
+            .filter_map(move |(name, value)| Some((&**name, name.strip_prefix(prefix)?, &**value)))
+    }
+}
+
+impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        Self {
+            variables: variables
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+            given: true,
+        }
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
+}

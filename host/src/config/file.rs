@@ -1,0 +1,337 @@
+//! What stands in `holdall.toml`, key by key.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use holdall_plugin_api::KeyPolicy;
+use url::Url;
+
+use super::document::{self, Document, Found, Section};
+use super::{
+    BackendConfig, Code, ContentTypePolicy, GatewayConfig, GatewayKey, Place, PluginRule, Problem,
+    SecretText, check_name, parse_duration, relative_to,
+};
+
+/// Far more than any configuration, far less than would hurt.
+const MAX_FILE: u64 = 4 * 1024 * 1024;
+
+pub(super) const KEY_POLICIES: &[(&str, KeyPolicy)] = &[
+    ("portable", KeyPolicy::Portable),
+    ("opaque", KeyPolicy::Opaque),
+];
+pub(super) const CONTENT_TYPES: &[(&str, ContentTypePolicy)] = &[
+    ("exact", ContentTypePolicy::Exact),
+    ("by_extension", ContentTypePolicy::ByExtension),
+];
+
+/// The parts of a file; what is absent is not there.
+#[derive(Default)]
+pub(super) struct FileConfig {
+    pub(super) plugin_dirs: Option<Vec<PathBuf>>,
+    pub(super) default_backend: Option<(String, Place)>,
+    pub(super) backends: BTreeMap<String, BackendConfig>,
+    pub(super) plugins: BTreeMap<String, PluginRule>,
+    pub(super) gateway: Option<GatewayConfig>,
+}
+
+/// Reads the text of a file.
+pub(super) fn load(file: &Path) -> Result<String, Box<Problem>> {
+    let place = Place::File {
+        file: file.to_owned(),
+        line: 0,
+        column: 0,
+    };
+    let unreadable = |found: String| -> Box<Problem> {
+        Problem::new(
+            Code::Unreadable,
+            "",
+            place.clone(),
+            "a readable configuration file",
+            found,
+        )
+        .fix("name it by --config, HOLDALL_CONFIG or Builder::config_file")
+        .into()
+    };
+    let mut text = String::new();
+    std::fs::File::open(file)
+        .and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text))
+        .map_err(|error| unreadable(error.to_string()))?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(unreadable("more than 4 MiB".to_owned()));
+    }
+    Ok(text)
+}
+
+/// Reads a document. Every problem lands in `problems`; what is right is kept.
+pub(super) fn parse(file: &Path, text: &str, problems: &mut Vec<Problem>) -> FileConfig {
+    let (root, mut faults) = document::parse(file, text);
+    if !faults.is_empty() {
+        problems.append(&mut faults);
+        return FileConfig::default();
+    }
+    let mut document = Document::new(file, text);
+    let config = read(&mut document, root.get_ref(), file.parent());
+    problems.append(&mut document.problems);
+    config
+}
+
+fn read<'d>(
+    document: &mut Document<'d>,
+    root: &'d toml::de::DeTable<'d>,
+    folder: Option<&Path>,
+) -> FileConfig {
+    let mut config = FileConfig::default();
+    let mut root = document.section(String::new(), root, document.whole());
+    config.plugin_dirs = document.strings(&mut root, "plugin_dirs").map(|dirs| {
+        dirs.iter()
+            .map(|dir| relative_to(folder, dir.value))
+            .collect()
+    });
+    config.default_backend = document
+        .string(&mut root, "default_backend")
+        .map(|found| (found.value.to_owned(), found.place));
+    for (name, section) in document.named_tables(&mut root, "backend") {
+        if let Err(problem) = check_name(name, "backend", &section.place) {
+            document.problems.push(*problem);
+        }
+        let backend = read_backend(document, name, section);
+        config.backends.insert(name.to_owned(), backend);
+    }
+    for (name, section) in document.named_tables(&mut root, "plugin") {
+        let rule = read_plugin(document, section);
+        config.plugins.insert(name.to_owned(), rule);
+    }
+    config.gateway = document
+        .table(&mut root, "gateway")
+        .map(|section| read_gateway(document, section));
+    document.finish(root, None);
+    config
+}
+
+fn read_backend<'d>(
+    document: &mut Document<'d>,
+    name: &str,
+    mut section: Section<'d>,
+) -> BackendConfig {
+    let section_ref = &mut section;
+    let plugin = document
+        .string(section_ref, "plugin")
+        .map_or(name, |found| found.value);
+    let mut backend = BackendConfig::bare(name.to_owned(), plugin.to_owned());
+    backend.key_policy = document
+        .word(section_ref, "key_policy", KEY_POLICIES)
+        .unwrap_or_default();
+    backend.content_type = document
+        .word(section_ref, "content_type", CONTENT_TYPES)
+        .unwrap_or_default();
+    backend.timeout = document.string(section_ref, "timeout").and_then(|found| {
+        read_timeout(found.value, &found.path, &found.place)
+            .map_err(|problem| document.problems.push(*problem))
+            .ok()
+    });
+    backend.allow_non_atomic_put = document
+        .boolean(section_ref, "allow_non_atomic_put")
+        .unwrap_or_default();
+    backend.settings = document.settings(section_ref, "config");
+    let fix = format!("what belongs to the plugin goes into [backend.{name}.config]");
+    document.finish(section, Some(&fix));
+    backend
+}
+
+pub(super) fn read_timeout(
+    text: &str,
+    path: &str,
+    place: &Place,
+) -> Result<Duration, Box<Problem>> {
+    parse_duration(text)
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| {
+            Problem::new(
+                Code::InvalidValue,
+                path,
+                place.clone(),
+                "a time above zero, such as \"500ms\", \"30s\" or \"5m\"",
+                format!("{text:?}"),
+            )
+            .into()
+        })
+}
+
+fn read_plugin<'d>(document: &mut Document<'d>, mut section: Section<'d>) -> PluginRule {
+    let rule = PluginRule {
+        required: document
+            .boolean(&mut section, "required")
+            .unwrap_or_default(),
+        disabled: document
+            .boolean(&mut section, "disabled")
+            .unwrap_or_default(),
+        sha256: document.string(&mut section, "sha256").and_then(|found| {
+            let digest = unhex(found.value);
+            if digest.is_none() {
+                document.problems.push(Problem::new(
+                    Code::InvalidValue,
+                    found.path,
+                    found.place,
+                    "a SHA-256 as 64 hexadecimal digits",
+                    format!("{} characters", found.value.chars().count()),
+                ));
+            }
+            digest
+        }),
+    };
+    if rule.required && rule.disabled {
+        document.problems.push(
+            Problem::new(
+                Code::Contradiction,
+                section.path.clone(),
+                section.place.clone(),
+                "required or disabled",
+                "both",
+            )
+            .fix("remove one"),
+        );
+    }
+    document.finish(section, None);
+    rule
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (byte, at) in digest.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+    }
+    Some(digest)
+}
+
+fn read_gateway<'d>(document: &mut Document<'d>, mut section: Section<'d>) -> GatewayConfig {
+    let public_url = match document.string(&mut section, "public_url") {
+        Some(found) => check_public_url(found.value, &found.path, &found.place)
+            .map_err(|problem| document.problems.push(*problem))
+            .unwrap_or_default(),
+        None => {
+            // A value of another type is reported already.
+            if !document
+                .problems
+                .iter()
+                .any(|problem| problem.path == "gateway.public_url")
+            {
+                document
+                    .problems
+                    .push(missing(&section, "public_url", "a URL"));
+            }
+            String::new()
+        }
+    };
+    let mut keys: Vec<GatewayKey> = Vec::new();
+    for mut entry in document.tables(&mut section, "keys") {
+        let before = document.problems.len();
+        let id = document.string(&mut entry, "id");
+        let secret = document.string(&mut entry, "secret");
+        if document.problems.len() == before {
+            for (key, found) in [("id", &id), ("secret", &secret)] {
+                if found.is_none() {
+                    document.problems.push(missing(&entry, key, "a string"));
+                }
+            }
+        }
+        document.finish(entry, None);
+        let (
+            Some(Found {
+                value: id,
+                path,
+                place,
+            }),
+            Some(secret),
+        ) = (id, secret)
+        else {
+            continue;
+        };
+        if let Err(problem) = check_key_id(id, &path, &place) {
+            document.problems.push(*problem);
+        } else if keys.iter().any(|key| key.id == id) {
+            document.problems.push(Problem::new(
+                Code::Duplicate,
+                path,
+                place,
+                "an id that no other key has",
+                format!("{id:?} a second time"),
+            ));
+        } else {
+            keys.push(GatewayKey {
+                id: id.to_owned(),
+                secret: SecretText::new(secret.value),
+                place: secret.place,
+                path: secret.path,
+            });
+        }
+    }
+    document.finish(section, None);
+    GatewayConfig { public_url, keys }
+}
+
+fn missing(section: &Section<'_>, key: &str, expected: &str) -> Problem {
+    Problem::new(
+        Code::MissingKey,
+        document::join(&section.path, key),
+        section.place.clone(),
+        expected,
+        "nothing",
+    )
+    .fix(format!("add {key}"))
+}
+
+/// The URL without a `/` at its end.
+pub(crate) fn check_public_url(
+    text: &str,
+    path: &str,
+    place: &Place,
+) -> Result<String, Box<Problem>> {
+    // Only what is wrong is told, never the text: a password may stand in it.
+    let problem = |found: &str| {
+        let expected = "an http or https URL of a host and perhaps a path";
+        Err(Box::new(Problem::new(
+            Code::InvalidValue,
+            path,
+            place.clone(),
+            expected,
+            found,
+        )))
+    };
+    let Ok(url) = Url::parse(text) else {
+        return problem("no absolute URL");
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        return problem(&format!("a URL of scheme {:?}", url.scheme()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return problem("a URL with a user or password");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return problem("a URL with \"?\" or \"#\"");
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+pub(crate) fn check_key_id(id: &str, path: &str, place: &Place) -> Result<(), Box<Problem>> {
+    let fits = (1..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
+    if fits {
+        return Ok(());
+    }
+    let expected = "1 to 64 characters: letters, digits, \"-\", \".\", \"_\" and \"~\"";
+    Err(Problem::new(
+        Code::InvalidName,
+        path,
+        place.clone(),
+        expected,
+        format!("{id:?}"),
+    )
+    .into())
+}

@@ -1,0 +1,317 @@
+//! The operator's configuration: `holdall.toml`, the environment, and what a program says itself.
+//!
+//! ```toml
+//! plugin_dirs = ["plugins"]          # relative paths start at this file's folder
+//! default_backend = "avatars"
+//!
+//! [backend.avatars]                  # names: [a-z0-9][a-z0-9-]{0,62}
+//! plugin = "s3"                      # default: the backend's name
+//! key_policy = "portable"            # or "opaque"
+//! content_type = "exact"             # or "by_extension", for stores that keep no content type
+//! timeout = "30s"                    # per operation: ms, s, m or h; default: none
+//! allow_non_atomic_put = false       # true: readers may see a partial object
+//!
+//! [backend.avatars.config]           # as the plugin's own JSON Schema says
+//! bucket = "avatars"
+//! secret_access_key = "env:AVATARS_SECRET"
+//!
+//! [plugin.s3]
+//! required = true                    # a start without it fails
+//! disabled = false
+//! sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+//!
+//! [gateway]
+//! public_url = "https://files.example.org"
+//! keys = [{ id = "2026-07", secret = "file:gateway.key" }]   # the first signs, all verify
+//! ```
+//!
+//! **Precedence**: flag over environment over file over default. The variables are
+//! `HOLDALL_CONFIG` (the file), `HOLDALL_PLUGIN_DIR` (folders, separated as in `PATH`),
+//! `HOLDALL_BACKEND` (the default backend) and `HOLDALL_BACKEND_<NAME>_<FIELD>`, where NAME and
+//! FIELD are in upper case with `-` as `_`. FIELD is one of `PLUGIN`, `KEY_POLICY`,
+//! `CONTENT_TYPE`, `TIMEOUT` (the backend's own) or a field of the plugin's configuration, `__`
+//! leading into a nested table; its text is read as the type in the plugin's schema, lists are
+//! separated by commas. Where two backends' names fit one variable, the longer name has it.
+//!
+//! **Secrets**: a field that the plugin's schema marks `"x-secret": true` or `"writeOnly": true`,
+//! and the secret of a gateway key, may be `env:NAME` or `file:PATH` (at most 64 KiB of UTF-8; one
+//! line end at its end is dropped; a relative path starts at the folder of the file that names it)
+//! instead of the secret itself. References are followed just before a backend opens. No secret is
+//! shown by `Debug`, in a [`Problem`], or in a text that went through [`Secrets::redact`].
+//!
+//! Without any backend there is one called `local`, of the plugin `local`, under `./data`.
+//!
+//! Everything wrong is reported at once ([`Problems`]): syntax first, then all keys and values,
+//! then, as soon as the plugins' schemas are known, every field of every backend ([`check()`]).
+//! Nothing here loads a plugin or writes anything.
+
+mod canonical;
+mod check;
+mod document;
+mod duration;
+mod environment;
+mod file;
+mod overlay;
+mod problem;
+mod resolve;
+mod schema;
+mod secret;
+mod settings;
+mod source;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use holdall_plugin_api::KeyPolicy;
+
+pub use check::{BackendReport, Report, check};
+pub use duration::parse_duration;
+pub use environment::Environment;
+pub(crate) use file::{check_key_id, check_public_url};
+pub(crate) use problem::{names, nearest};
+pub use problem::{Code, Place, Problem, Problems};
+pub use resolve::{ConfigJson, Resolved};
+pub use secret::{REDACTED, SecretText, Secrets};
+pub(crate) use secret::{hex, resolve as resolve_secret};
+use settings::Settings;
+pub use source::{Flags, Sources};
+
+/// The backend that is there when none is configured, and the plugin that serves it.
+pub const LOCAL: &str = "local";
+
+/// A whole configuration: what [`Sources`] said, merged. Nothing in it is resolved yet.
+///
+/// `Debug` shows no value of a plugin's configuration, because which of them are secret only the
+/// plugin's schema knows.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Config {
+    /// The file that was read, if any.
+    pub file: Option<PathBuf>,
+    /// Folders of plugins, in the order of their precedence. May be empty: the library then
+    /// scans nothing.
+    pub plugin_dirs: Vec<PathBuf>,
+    /// The backend of an address without a name: the one that was named, else `local`, else the
+    /// only one.
+    pub default_backend: Option<String>,
+    /// The backends by name.
+    pub backends: BTreeMap<String, BackendConfig>,
+    /// What is said about single plugins, by name.
+    pub plugins: BTreeMap<String, PluginRule>,
+    /// The gateway that signs URLs, when one is configured.
+    pub gateway: Option<GatewayConfig>,
+    environment: Environment,
+}
+
+impl Config {
+    /// The environment that references to secrets are looked up in.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+}
+
+/// One backend: a plugin and how it is mounted.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct BackendConfig {
+    /// Its name.
+    pub name: String,
+    /// Name or scheme of the plugin.
+    pub plugin: String,
+    /// Which keys it takes.
+    pub key_policy: KeyPolicy,
+    /// What becomes of a content type that the store does not keep.
+    pub content_type: ContentTypePolicy,
+    /// The longest that one operation may take, unless the caller says less. `None`: no bound.
+    pub timeout: Option<Duration>,
+    /// Whether a store whose readers may see partial objects is accepted.
+    pub allow_non_atomic_put: bool,
+    settings: Settings,
+}
+
+impl BackendConfig {
+    /// A backend as a program configures it. `config` is what the plugin's schema says, usually an
+    /// object; secrets in it may be references.
+    ///
+    /// # Errors
+    ///
+    /// One [`Problem`] when `name` is not `[a-z0-9][a-z0-9-]{0,62}` or `config` is no object.
+    pub fn new(
+        name: impl Into<String>,
+        plugin: impl Into<String>,
+        config: serde_json::Value,
+    ) -> Result<Self, Problems> {
+        let name = name.into();
+        let place = Place::Flag("the program's own configuration");
+        check_name(&name, "backend", &place).map_err(|problem| Problems::from(*problem))?;
+        let serde_json::Value::Object(values) = config else {
+            return Err(Problem::new(
+                Code::WrongType,
+                format!("backend.{name}.config"),
+                place,
+                "an object",
+                schema::type_name(&config),
+            )
+            .into());
+        };
+        Ok(Self {
+            settings: Settings::new(values, place),
+            ..Self::bare(name, plugin.into())
+        })
+    }
+
+    fn bare(name: String, plugin: String) -> Self {
+        Self {
+            name,
+            plugin,
+            key_policy: KeyPolicy::default(),
+            content_type: ContentTypePolicy::default(),
+            timeout: None,
+            allow_non_atomic_put: false,
+            settings: Settings::default(),
+        }
+    }
+
+    /// `local` under `./data`, as it is without any configuration.
+    pub fn default_local() -> Self {
+        let mut local = Self::bare(LOCAL.to_owned(), LOCAL.to_owned());
+        let values = [("root".to_owned(), "./data".into())].into_iter().collect();
+        local.settings = Settings::new(values, Place::Default);
+        local
+    }
+}
+
+impl fmt::Debug for BackendConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackendConfig")
+            .field("name", &self.name)
+            .field("plugin", &self.plugin)
+            .field("key_policy", &self.key_policy)
+            .field("content_type", &self.content_type)
+            .field("timeout", &self.timeout)
+            .field("allow_non_atomic_put", &self.allow_non_atomic_put)
+            .field("settings", &self.settings)
+            .finish()
+    }
+}
+
+/// What becomes of a content type that the store does not keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContentTypePolicy {
+    /// It is refused as `Unsupported`, unless the key's extension implies it.
+    #[default]
+    Exact,
+    /// It is dropped: the key's extension decides what readers are told.
+    ByExtension,
+}
+
+/// What is said about one plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PluginRule {
+    /// It is loaded at the start, and a start without it fails.
+    pub required: bool,
+    /// It is not used, though its file is there.
+    pub disabled: bool,
+    /// Only a file with this SHA-256 is accepted.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// The gateway that signs URLs for backends that cannot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GatewayConfig {
+    /// Where clients reach the server, without a `/` at its end.
+    pub public_url: String,
+    /// The keys; the first signs, all verify. May be empty: nothing can be signed then.
+    pub keys: Vec<GatewayKey>,
+}
+
+impl GatewayConfig {
+    /// A gateway as a program configures it.
+    ///
+    /// Nothing is checked here; [`Gateway::new`](crate::gateway::Gateway::new) does.
+    pub fn new(public_url: impl Into<String>) -> Self {
+        Self {
+            public_url: public_url.into(),
+            keys: Vec::new(),
+        }
+    }
+
+    /// Adds a key; the first that is added signs. The secret may be a reference.
+    #[must_use]
+    pub fn key(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.keys.push(GatewayKey {
+            path: format!("gateway.keys[{}].secret", self.keys.len()),
+            id: id.into(),
+            secret: SecretText::new(secret),
+            place: Place::Flag("the program's own configuration"),
+        });
+        self
+    }
+}
+
+/// One key of the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GatewayKey {
+    /// Its id, which stands in every URL that it signs.
+    pub id: String,
+    /// Its secret, or a reference to it.
+    pub secret: SecretText,
+    /// Where it was written.
+    pub place: Place,
+    /// Dotted path of the secret.
+    pub(crate) path: String,
+}
+
+/// The rule for names of backends, in words.
+pub(crate) const NAME_RULE: &str =
+    "a name of 1 to 63 characters: a-z, 0-9 and \"-\", not \"-\" first";
+
+/// Whether this can name a backend: `[a-z0-9][a-z0-9-]{0,62}`.
+pub fn is_backend_name(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && !name.starts_with('-')
+        && name
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+fn check_name(name: &str, what: &str, place: &Place) -> Result<(), Box<Problem>> {
+    if is_backend_name(name) {
+        return Ok(());
+    }
+    let like: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| {
+            if matches!(c, 'a'..='z' | '0'..='9') {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    let like = like.trim_matches('-');
+    let mut problem = Problem::new(
+        Code::InvalidName,
+        document::join(what, name),
+        place.clone(),
+        NAME_RULE,
+        format!("{name:?}"),
+    );
+    problem.suggestion = is_backend_name(like).then(|| like.to_owned());
+    Err(problem.into())
+}
+
+/// `path` as seen from `folder`; absolute paths stay.
+fn relative_to(folder: Option<&Path>, path: &str) -> PathBuf {
+    folder.map_or_else(|| PathBuf::from(path), |folder| folder.join(path))
+}

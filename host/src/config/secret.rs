@@ -1,0 +1,405 @@
+//! Secrets: where they come from, and that nobody ever sees them.
+//!
+//! A field that a plugin's schema marks `"x-secret": true` (or `"writeOnly": true`), and the
+//! secret of a gateway key, may hold the secret itself or a reference to it:
+//!
+//! - `env:NAME`: the value of a variable;
+//! - `file:PATH`: the content of a file, at most 64 KiB of UTF-8, without one line end at its end;
+//!   a relative path starts at the folder of the configuration file that names it.
+//!
+//! References are followed just before a backend opens, so that a rotated secret is read anew.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use hmac::{Hmac, KeyInit, Mac};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::{Code, Environment, Place, Problem};
+
+/// What stands in the place of a secret.
+pub const REDACTED: &str = "[redacted]";
+
+/// Secrets shorter than this many bytes are not looked for in texts: taking every `a` out of a
+/// message would hide the message and show the secret.
+const SHORTEST_SOUGHT: usize = 4;
+/// Lines of a secret of several lines (a private key) are looked for one by one from this length.
+const SHORTEST_LINE: usize = 12;
+const MAX_SECRET_FILE: u64 = 64 * 1024;
+
+/// Text that `Debug` and `Display` do not show; wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText(Zeroizing<String>);
+
+impl SecretText {
+    /// Hides a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// The text itself. Name the reason when you call this.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
+}
+
+/// Every secret that this process has resolved, so that it can be taken out of any text.
+///
+/// Cheap to clone; clones share what they know. Secrets are kept until the last clone is gone,
+/// because a plugin may quote an old one long after it was rotated.
+#[derive(Clone)]
+pub struct Secrets(Arc<Shared>);
+
+struct Shared {
+    needles: RwLock<Vec<Zeroizing<String>>>,
+    /// Random, per process: equal secrets can be told from different ones, and nothing else.
+    key: Zeroizing<[u8; 32]>,
+}
+
+impl Secrets {
+    /// An empty set with a fresh random key.
+    ///
+    /// # Panics
+    ///
+    /// When the operating system gives no random bytes; the standard library's `HashMap` panics
+    /// then too.
+    pub fn new() -> Self {
+        let mut key = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *key).expect("the operating system gives random bytes");
+        Self(Arc::new(Shared {
+            needles: RwLock::default(),
+            key,
+        }))
+    }
+
+    /// Remembers a secret, with the spellings in which it may come back: as in JSON, as in
+    /// `Debug`, percent-encoded, and line by line.
+    pub fn remember(&self, secret: &str) {
+        // A panic while the lock is held leaves a whole set: nothing between its steps can panic.
+        let mut needles = self
+            .0
+            .needles
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut add = |text: &str, shortest: usize| {
+            if text.len() >= shortest && !needles.iter().any(|known| known.as_str() == text) {
+                needles.push(Zeroizing::new(text.to_owned()));
+            }
+        };
+        let trimmed = secret.trim();
+        for text in [secret, trimmed] {
+            add(text, SHORTEST_SOUGHT);
+            add(
+                inside_quotes(&serde_json::Value::from(text).to_string()),
+                SHORTEST_SOUGHT,
+            );
+            add(inside_quotes(&format!("{text:?}")), SHORTEST_SOUGHT);
+            add(
+                &utf8_percent_encode(text, NON_ALPHANUMERIC).to_string(),
+                SHORTEST_SOUGHT,
+            );
+            add(
+                &utf8_percent_encode(text, crate::gateway::UNRESERVED).to_string(),
+                SHORTEST_SOUGHT,
+            );
+        }
+        if trimmed.contains('\n') {
+            trimmed
+                .lines()
+                .for_each(|line| add(line.trim(), SHORTEST_LINE));
+        }
+    }
+
+    /// The text with every secret in it replaced by [`REDACTED`].
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut spans: Vec<(usize, usize)> = Vec::new();
+        for needle in self.needles().iter() {
+            let mut from = 0;
+            while let Some(at) = text[from..].find(needle.as_str()) {
+                let start = from + at;
+                spans.push((start, start + needle.len()));
+                // One character on, not one match: occurrences may overlap.
+                from = start + text[start..].chars().next().map_or(1, char::len_utf8);
+            }
+        }
+        if spans.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        spans.sort_unstable();
+        let mut clean = String::with_capacity(text.len());
+        let mut done = 0;
+        for (start, end) in spans {
+            // Overlapping occurrences become one: what sticks out of the first is secret too.
+            if start >= done {
+                clean.push_str(&text[done..start]);
+                clean.push_str(REDACTED);
+            }
+            done = done.max(end);
+        }
+        clean.push_str(&text[done..]);
+        Cow::Owned(clean)
+    }
+
+    /// Stands for a secret where two must be compared and none may be seen: 64 hexadecimal
+    /// digits of HMAC-SHA-256 under the random key of this set.
+    pub(crate) fn fingerprint(&self, secret: &str) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0.key).expect("HMAC takes any key");
+        mac.update(secret.as_bytes());
+        hex(&mac.finalize().into_bytes())
+    }
+
+    fn needles(&self) -> RwLockReadGuard<'_, Vec<Zeroizing<String>>> {
+        self.0
+            .needles
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Secrets {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secrets({})", self.needles().len())
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+fn inside_quotes(text: &str) -> &str {
+    text.strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(text)
+}
+
+/// Follows `env:` and `file:`; any other text is the secret itself. Remembers what it finds.
+///
+/// `path` and `place` are those of the field, for the problem. The problem names the reference
+/// and never what it led to.
+pub(crate) fn resolve(
+    text: &str,
+    path: &str,
+    place: &Place,
+    environment: &Environment,
+    secrets: &Secrets,
+) -> Result<SecretText, Box<Problem>> {
+    let problem = |expected: &str, found: String| {
+        Problem::new(Code::SecretUnresolved, path, place.clone(), expected, found)
+    };
+    let secret = if let Some(name) = text.strip_prefix("env:") {
+        let Some(value) = environment.get(name) else {
+            let problem = problem(
+                "env:NAME of a variable that is set",
+                format!("env:{name}, not set"),
+            );
+            let problem = if environment.is_given() {
+                problem
+                    .suggest(name, environment.names())
+                    .fix(format!("set {name}"))
+            } else {
+                problem.fix("hand the environment to the host: `Builder::env()`")
+            };
+            return Err(problem.into());
+        };
+        SecretText::new(value)
+    } else if let Some(name) = text.strip_prefix("file:") {
+        let folder = match place {
+            Place::File { file, .. } => file.parent().unwrap_or(Path::new("")),
+            _ => Path::new(""),
+        };
+        let file = folder.join(name);
+        read_file(&file).map_err(|why| {
+            problem(
+                "file:PATH of a readable text file of at most 64 KiB",
+                format!("file:{name}, {why}"),
+            )
+            .fix(format!("put the secret into {}", file.display()))
+        })?
+    } else {
+        SecretText::new(text)
+    };
+    if secret.expose().is_empty() && text != secret.expose() {
+        return Err(problem("a reference to a secret", format!("{text}, which is empty")).into());
+    }
+    secrets.remember(secret.expose());
+    Ok(secret)
+}
+
+fn read_file(file: &Path) -> Result<SecretText, String> {
+    let read = || -> std::io::Result<Zeroizing<Vec<u8>>> {
+        let mut bytes = Zeroizing::new(Vec::new());
+        std::fs::File::open(file)?
+            .take(MAX_SECRET_FILE + 1)
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > MAX_SECRET_FILE {
+        return Err("larger than 64 KiB".to_owned());
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| "not UTF-8".to_owned())?;
+    // Editors and `echo` end a file with a line end that is not part of the secret.
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    Ok(SecretText::new(text.strip_suffix('\r').unwrap_or(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets(known: &[&str]) -> Secrets {
+        let secrets = Secrets::new();
+        known.iter().for_each(|secret| secrets.remember(secret));
+        secrets
+    }
+
+    #[test]
+    fn a_text_without_secret_is_left_alone() {
+        assert!(matches!(
+            secrets(&["hunter2"]).redact("all is well"),
+            Cow::Borrowed(_)
+        ));
+    }
+
+    #[test]
+    fn overlapping_secrets_leave_nothing() {
+        let secrets = secrets(&["abcd", "cdef", "éaéa"]);
+        assert_eq!(
+            secrets.redact("x abcdef y abcd"),
+            "x [redacted] y [redacted]"
+        );
+        assert_eq!(secrets.redact("éaéaéa!"), "[redacted]!");
+    }
+
+    #[test]
+    fn a_secret_inside_another_does_not_uncover_its_end() {
+        let secrets = secrets(&["bcde", "abcdefgh"]);
+        assert_eq!(secrets.redact("abcdefgh bcde"), "[redacted] [redacted]");
+    }
+
+    #[test]
+    fn other_spellings_are_found() {
+        let secret = "p/w \"é\"\n";
+        let secrets = secrets(&[secret]);
+        for text in [
+            serde_json::json!({ "key": secret }).to_string(),
+            format!("{secret:?}"),
+            format!(
+                "https://u:{}@h/",
+                utf8_percent_encode(secret, NON_ALPHANUMERIC)
+            ),
+            "got p/w \"é\" from you".to_owned(),
+        ] {
+            let clean = secrets.redact(&text);
+            assert!(clean.contains(REDACTED), "{clean}");
+            assert!(!clean.contains("p/w") && !clean.contains("%22"), "{clean}");
+        }
+    }
+
+    #[test]
+    fn each_line_of_a_private_key_is_a_secret() {
+        let secrets = secrets(&["-----BEGIN KEY-----\nMIIEowIBAAKCAQEA\n-----END KEY-----\n"]);
+        assert_eq!(
+            secrets.redact("near \"MIIEowIBAAKCAQEA\" at 2"),
+            "near \"[redacted]\" at 2"
+        );
+    }
+
+    #[test]
+    fn very_short_secrets_do_not_garble_everything() {
+        assert_eq!(secrets(&["a", ""]).redact("a banana"), "a banana");
+    }
+
+    #[test]
+    fn clones_share_and_nobody_shows() {
+        let secrets = Secrets::new();
+        let clone = secrets.clone();
+        secrets.remember("hunter2");
+        assert_eq!(clone.redact("hunter2"), REDACTED);
+        assert!(!format!("{clone:?} {:?}", SecretText::new("hunter2")).contains("hunter2"));
+    }
+
+    #[test]
+    fn fingerprints_tell_equal_from_different_within_one_process_only() {
+        let (one, other) = (Secrets::new(), Secrets::new());
+        assert_eq!(one.fingerprint("a"), one.fingerprint("a"));
+        assert_ne!(one.fingerprint("a"), one.fingerprint("b"));
+        assert_ne!(one.fingerprint("a"), other.fingerprint("a"));
+    }
+
+    #[test]
+    fn references() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("token"), "from-file\r\n").unwrap();
+        std::fs::write(folder.path().join("empty"), "\n").unwrap();
+        std::fs::write(folder.path().join("binary"), [0xff]).unwrap();
+        std::fs::write(folder.path().join("large"), vec![b'x'; 64 * 1024 + 1]).unwrap();
+        let place = Place::File {
+            file: folder.path().join("holdall.toml"),
+            line: 1,
+            column: 1,
+        };
+        let environment = Environment::from_iter([("TOKEN", "from-env")]);
+        let secrets = Secrets::new();
+        let get = |text: &str, environment: &Environment| {
+            resolve(text, "p", &place, environment, &secrets)
+                .map(|secret| secret.expose().to_owned())
+                .map_err(|problem| {
+                    (
+                        problem.found,
+                        problem.suggestion,
+                        problem.fix.unwrap_or_default(),
+                    )
+                })
+        };
+        assert_eq!(get("env:TOKEN", &environment).unwrap(), "from-env");
+        assert_eq!(get("file:token", &environment).unwrap(), "from-file");
+        assert_eq!(get("inline:x", &environment).unwrap(), "inline:x");
+        assert_eq!(
+            secrets.redact("from-env from-file inline:x"),
+            "[redacted] [redacted] [redacted]"
+        );
+
+        let (found, suggestion, fix) = get("env:TOKN", &environment).unwrap_err();
+        assert_eq!(
+            (&*found, suggestion.as_deref(), &*fix),
+            ("env:TOKN, not set", Some("TOKEN"), "set TOKN")
+        );
+        let (_, _, fix) = get("env:TOKEN", &Environment::none()).unwrap_err();
+        assert_eq!(fix, "hand the environment to the host: `Builder::env()`");
+        for (reference, found) in [
+            (
+                "file:none",
+                "file:none, No such file or directory (os error 2)",
+            ),
+            ("file:binary", "file:binary, not UTF-8"),
+            ("file:large", "file:large, larger than 64 KiB"),
+            ("file:empty", "file:empty, which is empty"),
+        ] {
+            assert_eq!(get(reference, &environment).unwrap_err().0, found);
+        }
+    }
+}

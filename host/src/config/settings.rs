@@ -1,0 +1,72 @@
+//! A plugin's configuration as it was written, with the place of every value.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::{Place, SecretText};
+
+/// What was written for one backend's plugin, before any schema is known.
+#[derive(Clone, Default)]
+pub(super) struct Settings {
+    pub(super) values: Map<String, Value>,
+    /// Where the whole was written.
+    pub(super) place: Place,
+    /// Where single values were written, by JSON Pointer; a value without one was written with
+    /// what it stands in.
+    pub(super) places: BTreeMap<String, Place>,
+    /// Pointers of values that could not be read and were reported.
+    pub(super) faults: BTreeSet<String>,
+    /// What the environment says; read as the schema wants once that is known.
+    pub(super) variables: Vec<Variable>,
+}
+
+/// One variable that sets a field.
+#[derive(Clone)]
+pub(super) struct Variable {
+    /// Its whole name.
+    pub(super) name: String,
+    /// The part after the backend's name, such as `ROOT`.
+    pub(super) field: String,
+    pub(super) text: SecretText,
+}
+
+impl Settings {
+    pub(super) fn new(values: Map<String, Value>, place: Place) -> Self {
+        Self {
+            values,
+            place,
+            ..Self::default()
+        }
+    }
+
+    /// Where the value at this pointer, or what it stands in, was written.
+    pub(super) fn place(&self, pointer: &str) -> &Place {
+        let mut pointer = pointer;
+        loop {
+            if let Some(place) = self.places.get(pointer) {
+                return place;
+            }
+            match pointer.rfind('/') {
+                Some(0) | None => return &self.place,
+                Some(end) => pointer = &pointer[..end],
+            }
+        }
+    }
+}
+
+/// Names and types, no value: which of them are secret is not known here.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let types = self
+            .values
+            .iter()
+            .map(|(key, value)| (key.as_str(), super::schema::type_name(value)));
+        let variables = self
+            .variables
+            .iter()
+            .map(|variable| (variable.name.as_str(), "variable"));
+        f.debug_map().entries(types.chain(variables)).finish()
+    }
+}

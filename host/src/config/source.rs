@@ -1,0 +1,191 @@
+//! Where a configuration comes from, and the merge of all that.
+
+use std::path::PathBuf;
+
+use super::file::{self, FileConfig};
+use super::problem::names;
+use super::{
+    BackendConfig, Code, Config, Environment, LOCAL, NAME_RULE, Place, Problem, Problems,
+    is_backend_name, overlay,
+};
+
+/// What the program, or its command line, says itself. It wins over everything else.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Flags {
+    /// The configuration file; one that is named must be there.
+    pub config_file: Option<PathBuf>,
+    /// Folders of plugins. When there is one, those of file and environment do not count.
+    pub plugin_dirs: Vec<PathBuf>,
+    /// The default backend.
+    pub default_backend: Option<String>,
+}
+
+/// All that a configuration is made of.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Sources {
+    /// What the program says.
+    pub flags: Flags,
+    /// The environment; none unless the program hands it over.
+    pub environment: Environment,
+    /// The file that is read when none is named and this one is there.
+    pub default_file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads and merges, and keeps whatever is right beside a list of all that is not.
+    pub fn read(sources: &Sources) -> (Config, Problems) {
+        let mut problems = Vec::new();
+        let Sources {
+            flags,
+            environment,
+            default_file,
+        } = sources;
+
+        let named = flags
+            .config_file
+            .clone()
+            .or_else(|| environment.non_empty("HOLDALL_CONFIG").map(PathBuf::from));
+        let file = named.or_else(|| default_file.clone().filter(|file| file.exists()));
+        let mut from_file = FileConfig::default();
+        if let Some(file) = &file {
+            match file::load(file) {
+                Ok(text) => from_file = file::parse(file, &text, &mut problems),
+                Err(problem) => problems.push(*problem),
+            }
+        }
+        let config = Self::merge(from_file, file, sources, &mut problems);
+        (config, problems.into_iter().collect())
+    }
+
+    /// Lays environment and flags over what a file says. `problems` holds those of the file.
+    pub(super) fn merge(
+        from_file: FileConfig,
+        file: Option<PathBuf>,
+        sources: &Sources,
+        problems: &mut Vec<Problem>,
+    ) -> Config {
+        let Sources {
+            flags, environment, ..
+        } = sources;
+        // What the broken part of a file would have declared cannot be told: names that are
+        // missing now would be reported by mistake.
+        let whole = problems.iter().all(|problem| {
+            !matches!(problem.code, Code::Syntax | Code::Unreadable) && problem.path != "backend"
+        });
+        let mut config = Config {
+            file,
+            plugin_dirs: plugin_dirs(flags, environment, from_file.plugin_dirs),
+            default_backend: None,
+            backends: from_file.backends,
+            plugins: from_file.plugins,
+            gateway: from_file.gateway,
+            environment: environment.clone(),
+        };
+        let default = flags
+            .default_backend
+            .clone()
+            .map(|name| (name, Place::Flag("--backend")))
+            .or_else(|| {
+                let name = environment.non_empty("HOLDALL_BACKEND")?;
+                Some((
+                    name.to_owned(),
+                    Place::Variable("HOLDALL_BACKEND".to_owned()),
+                ))
+            })
+            .or(from_file.default_backend);
+        config.set_default(default, whole, problems);
+        overlay::apply(&mut config, whole, problems);
+        config
+    }
+
+    /// As [`Config::read`], for those who take nothing less than a right one.
+    ///
+    /// # Errors
+    ///
+    /// Every problem.
+    pub fn load(sources: &Sources) -> Result<Config, Problems> {
+        let (config, problems) = Self::read(sources);
+        problems.into_result().map(|()| config)
+    }
+
+    fn set_default(
+        &mut self,
+        default: Option<(String, Place)>,
+        whole: bool,
+        problems: &mut Vec<Problem>,
+    ) {
+        let Some((name, place)) = default else {
+            if self.backends.is_empty() && whole {
+                self.insert(BackendConfig::default_local());
+            }
+            self.default_backend = if self.backends.contains_key(LOCAL) {
+                Some(LOCAL.to_owned())
+            } else {
+                let mut names = self.backends.keys();
+                names.next().filter(|_| names.next().is_none()).cloned()
+            };
+            return;
+        };
+        if !is_backend_name(&name) {
+            let found = format!("{name:?}");
+            problems.push(Problem::new(
+                Code::InvalidName,
+                "default_backend",
+                place,
+                NAME_RULE,
+                found,
+            ));
+            return;
+        }
+        if !self.backends.contains_key(&name) && whole {
+            // A container without any file names its backend and sets its fields in variables.
+            let prefix = overlay::prefix(&name);
+            let has_variables = self.environment.with_prefix(&prefix).next().is_some();
+            if self.backends.is_empty() && name == LOCAL {
+                self.insert(BackendConfig::default_local());
+            } else if self.backends.is_empty() || has_variables {
+                let mut backend = BackendConfig::bare(name.clone(), name.clone());
+                backend.settings.place = place;
+                self.insert(backend);
+            } else {
+                let known = || self.backends.keys().map(String::as_str);
+                problems.push(
+                    Problem::new(
+                        Code::UnknownBackend,
+                        "default_backend",
+                        place,
+                        format!("one of {}", names(known())),
+                        format!("{name:?}"),
+                    )
+                    .suggest(&name, known())
+                    .fix(format!("configure it as [backend.{name}]")),
+                );
+                return;
+            }
+        }
+        self.default_backend = Some(name);
+    }
+
+    /// Adds a backend; one of the same name is replaced.
+    pub fn insert(&mut self, backend: BackendConfig) {
+        self.backends.insert(backend.name.clone(), backend);
+    }
+}
+
+fn plugin_dirs(
+    flags: &Flags,
+    environment: &Environment,
+    from_file: Option<Vec<PathBuf>>,
+) -> Vec<PathBuf> {
+    if !flags.plugin_dirs.is_empty() {
+        return flags.plugin_dirs.clone();
+    }
+    match environment.non_empty("HOLDALL_PLUGIN_DIR") {
+        Some(dirs) => std::env::split_paths(dirs)
+            .filter(|dir| !dir.as_os_str().is_empty())
+            .collect(),
+        None => from_file.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,222 @@
+//! What is wrong with a plugin: one list per file, each fault with a stable code and both sides.
+
+use serde::{Serialize, Serializer};
+use std::fmt;
+
+/// When a fault was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// By reading the file: nothing of it has run, it was never mapped executable.
+    Inspect,
+    /// After mapping it: its constructors have run. Nothing was registered; the mapping stays.
+    Load,
+}
+
+macro_rules! codes {
+    ($($(#[$meta:meta])* $code:ident = $name:literal, $phase:ident, $fix:literal;)+) => {
+        /// The stable name of a fault.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Code { $($(#[$meta])* $code,)+ }
+
+        impl Code {
+            /// Every code, the gravest first within its phase.
+            pub const ALL: &'static [Code] = &[$(Code::$code,)+];
+
+            /// As in JSON, logs and the documentation.
+            pub const fn name(self) -> &'static str { match self { $(Code::$code => $name,)+ } }
+
+            /// When it is found.
+            pub const fn phase(self) -> Phase { match self { $(Code::$code => Phase::$phase,)+ } }
+
+            /// What usually helps.
+            pub const fn usual_fix(self) -> &'static str { match self { $(Code::$code => $fix,)+ } }
+        }
+    };
+}
+
+codes! {
+    /// The file cannot be opened or read.
+    Unreadable = "unreadable", Inspect, "make the file readable for this user";
+    /// A folder, a pipe, a device or a socket.
+    NotRegularFile = "not_regular_file", Inspect, "put the library itself into the folder";
+    /// No bytes.
+    EmptyFile = "empty_file", Inspect, "copy the file again";
+    /// More bytes than any plugin has.
+    TooLarge = "too_large", Inspect, "strip the library; a plugin has at most 1 GiB";
+    /// Not a library of any known format.
+    NotALibrary = "not_a_library", Inspect, "remove the file, or build the plugin as a cdylib";
+    /// A library that ends before its headers say.
+    Truncated = "truncated", Inspect, "copy the file again; it was cut short";
+    /// A library whose headers contradict each other.
+    Malformed = "malformed", Inspect, "build or copy the file again";
+    /// A library of another operating system's format.
+    FormatMismatch = "format_mismatch", Inspect, "use the build for this operating system";
+    /// A library for another processor.
+    ArchMismatch = "arch_mismatch", Inspect, "use the build for this processor";
+    /// A library for another operating system in this format.
+    OsMismatch = "os_mismatch", Inspect, "use the build for this operating system";
+    /// A library for another C library.
+    LibcMismatch = "libc_mismatch", Inspect, "use the build for this C library";
+    /// An executable, an object file or a core dump.
+    NotSharedObject = "not_shared_object", Inspect, "build the plugin with crate-type cdylib";
+    /// A library without a descriptor.
+    NoDescriptor = "no_descriptor", Inspect, "this is a library, but no plugin: call export_plugin! in it, or remove it";
+    /// Two plugins in one library.
+    DuplicateDescriptor = "duplicate_descriptor", Inspect, "do not link one plugin crate into another; share code through a third crate";
+    /// A descriptor that is cut or has no magic.
+    MalformedDescriptor = "malformed_descriptor", Inspect, "build the plugin again";
+    /// A descriptor that the loader would change.
+    RelocatedDescriptor = "relocated_descriptor", Inspect, "the descriptor must be plain bytes: no pointer in its section";
+    /// A descriptor of another layout.
+    DescriptorVersion = "descriptor_version", Inspect, "use a host of the plugin's time, or build the plugin again";
+    /// The JSON part does not parse or lacks a field.
+    DescriptorJson = "descriptor_json", Inspect, "mend the JSON part of the descriptor";
+    /// Another ABI major.
+    AbiMajor = "abi_major", Inspect, "build the plugin against this host's plugin API";
+    /// The plugin needs a newer host.
+    HostTooOld = "host_too_old", Inspect, "update the host";
+    /// A draft of the ABI with other tables.
+    DraftMismatch = "draft_mismatch", Inspect, "while the ABI is a draft, build host and plugin from the same source";
+    /// Tables of the shared minor that differ.
+    FingerprintMismatch = "fingerprint_mismatch", Inspect, "build the plugin against an unchanged plugin API";
+    /// A required operation is not there.
+    RequiredOperation = "required_operation", Inspect, "implement it: upload, download, delete, exists and signed_url are required";
+    /// A claim without what it needs.
+    BrokenRule = "broken_rule", Inspect, "claim what the capability needs, or drop the capability";
+    /// A panic would end the host.
+    PanicAbort = "panic_abort", Inspect, "build the plugin with panic = \"unwind\"";
+    /// A name that is not `[a-z0-9][a-z0-9-]{0,62}`.
+    BadName = "bad_name", Inspect, "a name is [a-z0-9][a-z0-9-]{0,62}";
+    /// A scheme that is not one of RFC 3986.
+    BadScheme = "bad_scheme", Inspect, "a scheme is [a-z][a-z0-9+.-]*";
+    /// A version that is not semantic.
+    BadVersion = "bad_version", Inspect, "a version is MAJOR.MINOR.PATCH";
+    /// A configuration schema that is no schema.
+    BadSchema = "bad_schema", Inspect, "the configuration schema is a JSON object or a boolean";
+    /// The entry symbol does not follow the name.
+    EntryName = "entry_name", Inspect, "the entry symbol is holdall_plugin_v1_ and the plugin's name";
+    /// The entry symbol is not exported.
+    EntryMissing = "entry_missing", Inspect, "export the entry symbol with default visibility";
+    /// A library that it needs is not there.
+    DependencyMissing = "dependency_missing", Inspect, "install the library, or link it statically";
+    /// It looks for libraries beside itself.
+    OriginPath = "origin_path", Inspect, "link its libraries statically: a plugin is self-contained, and $ORIGIN leads nowhere from sealed memory";
+
+    /// The system's loader refused it.
+    MapFailed = "map_failed", Load, "see what the loader says; a missing symbol is usual";
+    /// The entry symbol is not found by the loader.
+    SymbolMissing = "symbol_missing", Load, "export the entry symbol";
+    /// The entry symbol lies in another library.
+    EntryOutsideFile = "entry_outside_file", Load, "define the entry symbol in the plugin itself";
+    /// The entry function returned null.
+    EntryReturnedNull = "entry_returned_null", Load, "return the plugin's table";
+    /// A table that cannot be read.
+    TableMalformed = "table_malformed", Load, "fill `size` and every pointer of the table";
+    /// The loaded facts are not the file's.
+    DescriptorLies = "descriptor_lies", Load, "the table's descriptor is the very section of the file";
+    /// Tables of another layout.
+    LayoutMismatch = "layout_mismatch", Load, "build the plugin against this host's plugin API";
+    /// A required slot is null.
+    RequiredOperationNull = "required_operation_null", Load, "fill the slot";
+    /// A claimed slot is null.
+    ClaimedOperationNull = "claimed_operation_null", Load, "fill the slot, or do not claim the operation";
+    /// A function that is not the plugin's own.
+    SlotOutsideFile = "slot_outside_file", Load, "fill the slot with a function of the plugin";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// One fault: both sides, where, and what helps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Fault {
+    /// Its stable name.
+    pub code: Code,
+    /// When it was found.
+    pub phase: Phase,
+    /// What should be there.
+    pub expected: String,
+    /// What is there.
+    pub found: String,
+    /// Where in the file, when that helps; may be empty.
+    pub location: String,
+    /// What helps.
+    pub fix: String,
+}
+
+impl Fault {
+    /// A fault with its usual fix.
+    pub fn new(code: Code) -> Self {
+        Self {
+            code,
+            phase: code.phase(),
+            expected: String::new(),
+            found: String::new(),
+            location: String::new(),
+            fix: code.usual_fix().to_owned(),
+        }
+    }
+
+    /// Says what should be there.
+    #[must_use]
+    pub fn expected(mut self, expected: impl Into<String>) -> Self {
+        self.expected = expected.into();
+        self
+    }
+
+    /// Says what is there.
+    #[must_use]
+    pub fn found(mut self, found: impl Into<String>) -> Self {
+        self.found = found.into();
+        self
+    }
+
+    /// Says where.
+    #[must_use]
+    pub fn location(mut self, location: impl Into<String>) -> Self {
+        self.location = location.into();
+        self
+    }
+}
+
+/// One line, without the fix.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: expected {}, found {}", self.code, self.expected, self.found)?;
+        if !self.location.is_empty() {
+            write!(f, " ({})", self.location)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_stable_words() {
+        let names: BTreeSet<_> = Code::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        for name in names {
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+        }
+        let json = serde_json::to_value(Fault::new(Code::AbiMajor).expected("1").found("2")).unwrap();
+        assert_eq!(json["code"], "abi_major");
+        assert_eq!(json["phase"], "inspect");
+        assert!(json["fix"].as_str().is_some_and(|fix| !fix.is_empty()));
+    }
+}

@@ -1,0 +1,283 @@
+//! One opened backend: rules R12 and R14.
+
+use super::Plugin;
+use super::call::{Call, Operation, Start};
+use holdall_plugin_api::abi::grow::Grows;
+use holdall_plugin_api::abi::request::{self, Args, Owned};
+use holdall_plugin_api::abi::tables::*;
+use holdall_plugin_api::abi::text::breach;
+use holdall_plugin_api::abi::{Chunk, answer};
+use holdall_plugin_api::{
+    Body, Bytes, Capabilities, Checksums, Copied, Copy, Custom, Delete, DeleteMany, Deleted, Download, Downloaded,
+    Error, ErrorKind, Head, Health, Instance as Facts, Key, List, ObjectInfo, Operations, Page, Rename, Renamed,
+    Result, SignUrl, Signing, Upload, Uploaded, Usage,
+};
+use std::ffi::c_void;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+/// An opened backend. Its operations and bodies hold it, so it ends after the last of them.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    plugin: Arc<Plugin>,
+    backend: Handle,
+    facts: Facts,
+    poisoned: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Handle(*const c_void);
+
+// SAFETY: a backend is used from many threads at once (it is `Send + Sync` in Rust, and C promises
+// the same).
+unsafe impl Send for Handle {}
+// SAFETY: as above.
+unsafe impl Sync for Handle {}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if let Some(end) = self.plugin.checked.ops.drop
+            && !self.backend.0.is_null()
+        {
+            // SAFETY: R12: once; every operation and body held this instance.
+            unsafe { end(self.backend.0) }
+        }
+    }
+}
+
+/// Opens a backend of a plugin.
+pub(super) async fn open(plugin: Arc<Plugin>, name: String, config: String) -> Result<Instance> {
+    // Until `open` has answered there is no backend: the slot ignores its first argument.
+    let mut instance = Instance {
+        plugin,
+        backend: Handle(std::ptr::null()),
+        facts: Facts::new(""),
+        poisoned: AtomicBool::new(false),
+    };
+    let config = Wiped::new(config);
+    let declared = instance.plugin.descriptor.capabilities;
+    let opened = {
+        let Some(start) = instance.plugin.checked.table.open else {
+            return Err(breach("no function `open`"));
+        };
+        let (host, minor) = (instance.plugin.host_table(), instance.plugin.effective_minor());
+        // SAFETY: `config` is dropped after the operation, which reads the text in `start` only.
+        let args = request::write_open(unsafe { config.text() }, &name, host, minor);
+        let mut operation = std::pin::pin!(Operation::new(&instance, start, read_opened, args, Call::default()));
+        // R5: the plugin has read it when `start` returns, so it need not be there while the plugin
+        // connects.
+        let started = std::future::poll_fn(|cx| Poll::Ready(operation.as_mut().poll(cx))).await;
+        config.wipe();
+        match started {
+            Poll::Ready(opened) => opened,
+            Poll::Pending => operation.await,
+        }
+    };
+    let (Opened(backend), mut facts) = opened?;
+    instance.backend = Handle(backend);
+    if backend.is_null() {
+        return Err(breach("`open` succeeded without a backend"));
+    }
+    let claimed = facts.capabilities.unwrap_or(Capabilities::EMPTY);
+    if !declared.contains(claimed) {
+        let beyond = claimed.without(declared).names().join(", ");
+        return Err(breach(format_args!("the instance claims what the descriptor does not: {beyond}")));
+    }
+    facts.capabilities = Some(claimed);
+    instance.facts = facts;
+    Ok(instance)
+}
+
+/// A configuration that may hold secrets. Not a `String`: it is overwritten while the arguments of
+/// `open` still point to it.
+struct Wiped(*mut [u8]);
+
+// SAFETY: owns its bytes, like a `Box`.
+unsafe impl Send for Wiped {}
+// SAFETY: as above; only `open` uses it.
+unsafe impl Sync for Wiped {}
+
+impl Wiped {
+    fn new(text: String) -> Self {
+        Self(Box::into_raw(text.into_bytes().into_boxed_slice()))
+    }
+
+    /// # Safety
+    ///
+    /// Not read after [`Wiped::wipe`] as anything but zeroes, nor after the drop.
+    unsafe fn text<'a>(&self) -> &'a str {
+        // SAFETY: made from a `String`; zeroes are UTF-8 too.
+        unsafe { std::str::from_utf8_unchecked(&*self.0) }
+    }
+
+    fn wipe(&self) {
+        for index in 0..self.0.len() {
+            let byte = self.0.cast::<u8>().wrapping_add(index);
+            // Volatile, so that it happens although nobody reads it again.
+            // SAFETY: inside the allocation.
+            unsafe { byte.write_volatile(0) };
+        }
+    }
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        self.wipe();
+        // SAFETY: made by `new`, freed once.
+        drop(unsafe { Box::from_raw(self.0) });
+    }
+}
+
+struct Opened(*const c_void);
+// SAFETY: as `Handle`.
+unsafe impl Send for Opened {}
+
+/// # Safety
+///
+/// As [`answer::read_opened`].
+unsafe fn read_opened(out: &OpenOut) -> Result<(Opened, Facts)> {
+    // SAFETY: by the contract.
+    let facts = unsafe { answer::read_opened(out) }?;
+    Ok((Opened(out.backend), facts))
+}
+
+/// # Safety
+///
+/// As [`answer::read_custom`].
+unsafe fn read_custom(out: &CustomOut) -> Result<Bytes> {
+    // SAFETY: by the contract.
+    Ok(unsafe { answer::read_custom(out) })
+}
+
+macro_rules! operation {
+    ($(#[$meta:meta])* $name:ident, $slot:ident, ($($arg:ident: $ty:ty),*) -> $answer:ty, $write:expr, $read:expr) => {
+        $(#[$meta])*
+        pub(crate) fn $name<'a>(
+            self: &'a Arc<Self>,
+            $($arg: $ty,)*
+            call: Call,
+        ) -> impl Future<Output = Result<$answer>> + Send + 'a {
+            self.start(self.plugin.checked.ops.$slot, $read, $write, call)
+        }
+    };
+}
+
+impl Instance {
+    /// What it can do.
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Slots that the plugin fills and claims.
+    pub(crate) fn operations(&self) -> Operations {
+        self.plugin.checked.operations
+    }
+
+    /// Its plugin.
+    pub(crate) fn plugin(&self) -> &Arc<Plugin> {
+        &self.plugin
+    }
+
+    /// Whether it panicked or broke the contract: it must not be used again.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
+    pub(super) fn poison(&self) {
+        self.poisoned.store(true, Ordering::Release);
+    }
+
+    /// Poisons after a fault of the plugin.
+    pub(super) fn judge(&self, error: &Error) {
+        if error.kind() == ErrorKind::PluginFault {
+            self.poison();
+        }
+    }
+
+    pub(super) fn backend(&self) -> *const c_void {
+        self.backend.0
+    }
+
+    #[inline(always)]
+    fn start<'a, A: Owned, O: Grows, T>(
+        &'a self,
+        slot: Option<Start<A, O>>,
+        read: super::call::Read<O, T>,
+        args: Args<'a, A>,
+        call: Call,
+    ) -> Operation<'a, A, O, T> {
+        Operation::new(self, slot.unwrap_or(absent::<A, O>), read, args, call)
+    }
+
+    operation!(exists, start_exists, (key: &'a Key) -> bool, request::write_exists(key), |out| Ok(answer::read_exists(out)));
+    operation!(upload, start_upload, (upload: Upload<'a>) -> Uploaded, request::write_upload(upload), answer::read_uploaded);
+    operation!(delete, start_delete, (delete: Delete<'a>) -> Deleted, request::write_delete(&delete), answer::read_deleted);
+    operation!(signed_url, start_signed_url, (sign: SignUrl<'a>) -> Signing, request::write_sign(&sign), answer::read_signing);
+    operation!(head, start_head, (head: Head<'a>) -> ObjectInfo, request::write_head(&head), answer::read_object);
+    operation!(list, start_list, (list: List<'a>) -> Page, request::write_list(&list), answer::read_page);
+    operation!(copy, start_copy, (copy: Copy<'a>) -> Copied, request::write_copy(&copy), answer::read_copied);
+    operation!(rename, start_rename, (rename: Rename<'a>) -> Renamed, request::write_rename(&rename), answer::read_renamed);
+    operation!(delete_many, start_delete_many, (delete: DeleteMany<'a>) -> Vec<Result<Deleted>>, request::write_delete_many(&delete), answer::read_deleted_many);
+    operation!(health, start_health, () -> Health, request::write_empty(), answer::read_health);
+    operation!(usage, start_usage, () -> Usage, request::write_empty(), |out| Ok(answer::read_usage(out)));
+    operation!(shutdown, start_shutdown, () -> (), request::write_empty(), |_| Ok(()));
+    operation!(custom, start_custom, (custom: Custom<'a>) -> Bytes, request::write_custom(custom), read_custom);
+
+    /// Reads an object; the body holds this instance.
+    pub(crate) fn download<'a>(
+        self: &'a Arc<Self>,
+        download: Download<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<Downloaded>> + Send + 'a {
+        let under = call.clone();
+        let args = request::write_download(&download);
+        let operation = self.start(self.plugin.checked.ops.start_download, answer::read_downloaded, args, call);
+        async move {
+            let Downloaded { info, range, body, .. } = operation.await?;
+            let body = Body::source(Held { body, call: under, instance: self.clone() });
+            Ok(Downloaded::new(info, range, body))
+        }
+    }
+}
+
+/// A body of a plugin, with what must outlive it (R12).
+struct Held {
+    body: Body,
+    call: Call,
+    instance: Arc<Instance>,
+}
+
+impl holdall_plugin_api::abi::stream::Source for Held {
+    fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        let call = self.call.table();
+        let next = self.body.poll_chunk_under(cx, &raw const call);
+        if let Poll::Ready(Some(Err(error))) = &next {
+            self.instance.judge(error);
+        }
+        next.map(|next| next.map(|chunk: Result<Chunk>| chunk.map(Bytes::from)))
+    }
+
+    fn checksums(self: Pin<&mut Self>) -> Checksums {
+        self.body.trailers().map_or(Checksums::NONE, |trailers| trailers.checksums)
+    }
+}
+
+/// In place of a slot that is not filled.
+unsafe extern "C" fn absent<A: Owned, O>(
+    _: *const c_void,
+    args: *const A,
+    _: *mut c_void,
+    _: *const FfiContext,
+    _: *mut O,
+    err: *mut FfiError,
+    _: *mut FfiFuture,
+) -> Status {
+    // SAFETY: R8: what the arguments own has moved here.
+    unsafe { args.read() }.discard();
+    let error = Error::unsupported("the plugin has no such operation");
+    // SAFETY: R6: our own slot, with room for a whole error.
+    unsafe { err.write(holdall_plugin_api::abi::flatten(error)) };
+    FAILED
+}

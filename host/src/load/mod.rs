@@ -1,0 +1,112 @@
+//! From bytes to a plugin that can be called: inspect, map, handshake, adapter.
+//!
+//! The only place of the host that touches foreign code. The rules that its `SAFETY` notes cite are
+//! numbered in [`holdall_plugin_api::abi`].
+
+mod call;
+mod handshake;
+mod instance;
+mod map;
+mod services;
+
+pub(crate) use call::Call;
+pub(crate) use instance::Instance;
+pub(crate) use services::PluginCounters;
+
+use crate::fault::{Code, Fault};
+use crate::inspect;
+use handshake::Checked;
+use holdall_plugin_api::Result;
+use holdall_plugin_api::abi::VERSION;
+use holdall_plugin_api::abi::export::StaticPlugin;
+use holdall_plugin_api::abi::tables::HostServices;
+use holdall_plugin_api::descriptor::Descriptor;
+use map::Mapping;
+use services::Services;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A plugin that passed every check. Never unmapped: its threads, thread-locals and wakers may
+/// outlive every handle.
+#[derive(Debug)]
+pub(crate) struct Plugin {
+    checked: Checked,
+    descriptor: Descriptor,
+    services: &'static Services,
+    /// `None` for a plugin that is linked in.
+    mapping: Option<Mapping>,
+}
+
+/// What is mapped, by the hash of its bytes. The same bytes are not mapped twice: their statics, and
+/// so their runtime, would be there twice.
+static MAPPED: Mutex<Option<HashMap<[u8; 32], Arc<Plugin>>>> = Mutex::new(None);
+
+impl Plugin {
+    /// Checks a plugin that is linked into the program, exactly as a file.
+    pub(crate) fn linked(plugin: &'static StaticPlugin) -> std::result::Result<Arc<Plugin>, Vec<Fault>> {
+        let descriptor = inspect::judge_section(plugin.section)?;
+        let table = (plugin.entry)();
+        let checked = handshake::check(table, &descriptor, &handshake::Anywhere)?;
+        let services = Services::leak(&descriptor.about.name, true);
+        Ok(Arc::new(Plugin { checked, descriptor, services, mapping: None }))
+    }
+
+    /// Copies, inspects, maps and checks a file. Reads it whole; takes milliseconds.
+    pub(crate) fn load(path: &Path) -> std::result::Result<Arc<Plugin>, Vec<Fault>> {
+        let bytes = inspect::read_whole(path)?;
+        // These very bytes are judged again: the file may have changed since the scan.
+        let descriptor = inspect::judge_bytes(&bytes, path)?;
+        let hash = map::sha256(&bytes);
+        let mut mapped = MAPPED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mapped = mapped.get_or_insert_default();
+        if let Some(plugin) = mapped.get(&hash) {
+            return Ok(plugin.clone());
+        }
+        let mapping = Mapping::new(&bytes, hash, &descriptor.about.name).map_err(|fault| vec![*fault])?;
+        let entry = mapping.entry(&descriptor.about.entry).map_err(|fault| vec![*fault])?;
+        let table = entry();
+        let checked = handshake::check(table, &descriptor, &mapping)?;
+        let services = Services::leak(&descriptor.about.name, false);
+        let plugin = Arc::new(Plugin { checked, descriptor, services, mapping: Some(mapping) });
+        mapped.insert(hash, plugin.clone());
+        Ok(plugin)
+    }
+
+    /// What the plugin says of itself; the loaded facts equal the file's.
+    pub(crate) fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// Hash of the mapped bytes; `None` for a plugin that is linked in.
+    pub(crate) fn sha256(&self) -> Option<[u8; 32]> {
+        self.mapping.as_ref().map(Mapping::sha256)
+    }
+
+    /// The smaller minor of both sides.
+    pub(crate) fn effective_minor(&self) -> u16 {
+        self.descriptor.abi_minor.min(VERSION.minor)
+    }
+
+    /// What went wrong in it so far.
+    pub(crate) fn counters(&self) -> &'static PluginCounters {
+        self.services.counters()
+    }
+
+    /// Opens a backend. The configuration is wiped as soon as the plugin has read it.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        backend: &str,
+        config_json: String,
+    ) -> impl Future<Output = Result<Instance>> + Send {
+        instance::open(self.clone(), backend.to_owned(), config_json)
+    }
+
+    fn host_table(&self) -> &'static HostServices {
+        self.services.table()
+    }
+}
+
+fn load_fault(code: Code, expected: impl Into<String>, found: impl Into<String>) -> Fault {
+    Fault::new(code).expected(expected).found(found)
+}

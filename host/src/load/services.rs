@@ -1,0 +1,177 @@
+//! What the host does for a plugin: rule R13.
+
+use holdall_plugin_api::abi::grow::{self, copy_in};
+use holdall_plugin_api::abi::services::LINKED_IN;
+use holdall_plugin_api::abi::tables::{FfiLogRecord, FfiSlice, HostServices};
+use holdall_plugin_api::abi::text::{copied, copied_pairs, time_out};
+use std::ffi::c_void;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime};
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+
+/// What went wrong in a plugin since it was mapped.
+#[derive(Debug, Default)]
+pub(crate) struct PluginCounters {
+    /// Panics that became an error of an operation.
+    pub(crate) panics_in_calls: AtomicU64,
+    /// Panics in a `Drop`, which no caller sees.
+    pub(crate) panics_in_drops: AtomicU64,
+    /// Panics in tasks and threads of the plugin.
+    pub(crate) panics_in_tasks: AtomicU64,
+    /// Operations that were still pending when their caller went away.
+    pub(crate) abandoned: AtomicU64,
+    /// Results that came after their caller had gone, and were freed.
+    pub(crate) late_results: AtomicU64,
+}
+
+impl PluginCounters {
+    pub(super) fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The services of one plugin.
+#[derive(Debug)]
+pub(super) struct Services {
+    name: String,
+    counters: PluginCounters,
+    table: OnceLock<Table>,
+}
+
+#[derive(Debug)]
+struct Table(HostServices);
+
+// SAFETY: the table points to its own `Services`, which is leaked and only used through `&`.
+unsafe impl Send for Table {}
+// SAFETY: as above.
+unsafe impl Sync for Table {}
+
+impl Services {
+    /// Makes services that live as long as the process, as the plugin's code does.
+    pub(super) fn leak(plugin: &str, linked_in: bool) -> &'static Services {
+        let services: &'static Services = Box::leak(Box::new(Services {
+            name: plugin.to_owned(),
+            counters: PluginCounters::default(),
+            table: OnceLock::new(),
+        }));
+        services.table.get_or_init(|| {
+            Table(HostServices {
+                host: std::ptr::from_ref(services).cast(),
+                flags: if linked_in { LINKED_IN } else { 0 },
+                log_level: Some(log_level),
+                log: Some(log),
+                fault: Some(fault),
+                monotonic_ns: Some(monotonic),
+                unix_ns: Some(unix),
+                random: Some(random),
+                ..grow::empty()
+            })
+        });
+        services
+    }
+
+    pub(super) fn table(&'static self) -> &'static HostServices {
+        match self.table.get() {
+            Some(Table(table)) => table,
+            None => unreachable!("filled by `leak`"),
+        }
+    }
+
+    pub(super) fn counters(&'static self) -> &'static PluginCounters {
+        &self.counters
+    }
+}
+
+/// # Safety
+///
+/// R13: `host` is what `leak` put into the table.
+unsafe fn services(host: *const c_void) -> &'static Services {
+    // SAFETY: leaked, so it lives as long as the process.
+    unsafe { &*host.cast::<Services>() }
+}
+
+unsafe extern "C" fn log_level(_: *const c_void) -> u32 {
+    let level = LevelFilter::current();
+    [LevelFilter::ERROR, LevelFilter::WARN, LevelFilter::INFO, LevelFilter::DEBUG, LevelFilter::TRACE]
+        .iter()
+        .filter(|louder| **louder <= level)
+        .count() as u32
+}
+
+unsafe extern "C" fn log(host: *const c_void, record: *const FfiLogRecord) {
+    // A panic of a subscriber must not unwind into the plugin (R10).
+    let _ = std::panic::catch_unwind(|| {
+        // SAFETY: R13.
+        let plugin = unsafe { services(host) }.name.as_str();
+        // SAFETY: R1.
+        let Ok(record) = (unsafe { copy_in(record) }) else { return };
+        // SAFETY: R13: lent for the call.
+        let text = |slice: FfiSlice| unsafe { copied(slice) }.ok().flatten().unwrap_or_default();
+        // SAFETY: R13: lent for the call.
+        let fields = unsafe { copied_pairs(record.fields) }.unwrap_or_default();
+        // SAFETY: R1, R15.
+        let request = unsafe { copy_in(record.call) }.map(|call| text(call.request_id)).unwrap_or_default();
+        let (origin, message) = (text(record.target), text(record.message));
+        let fields = fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ");
+        macro_rules! event {
+            ($level:expr) => {
+                tracing::event!(target: "holdall::plugin", $level, plugin, origin, request_id = request, fields, "{message}")
+            };
+        }
+        match record.level {
+            0 | 1 => event!(Level::ERROR),
+            2 => event!(Level::WARN),
+            3 => event!(Level::INFO),
+            4 => event!(Level::DEBUG),
+            _ => event!(Level::TRACE),
+        }
+    });
+}
+
+unsafe extern "C" fn fault(host: *const c_void, kind: u32, message: FfiSlice) {
+    let _ = std::panic::catch_unwind(|| {
+        // SAFETY: R13.
+        let services = unsafe { services(host) };
+        let (counter, place) = match kind {
+            1 => (&services.counters.panics_in_drops, "a drop"),
+            _ => (&services.counters.panics_in_tasks, "a task or thread"),
+        };
+        PluginCounters::count(counter);
+        // SAFETY: R13: lent for the call.
+        let message = unsafe { copied(message) }.ok().flatten().unwrap_or_default();
+        tracing::error!(target: "holdall::plugin", plugin = services.name, "a panic in {place}: {message}");
+    });
+}
+
+/// The clock of deadlines: nanoseconds since its first use.
+pub(super) fn since_start(instant: Instant) -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let start = START.get_or_init(Instant::now);
+    u64::try_from(instant.saturating_duration_since(*start).as_nanos()).unwrap_or(u64::MAX - 1)
+}
+
+unsafe extern "C" fn monotonic(_: *const c_void) -> u64 {
+    since_start(Instant::now())
+}
+
+unsafe extern "C" fn unix(_: *const c_void) -> i64 {
+    time_out(Some(SystemTime::now()))
+}
+
+unsafe extern "C" fn random(_: *const c_void, out: *mut u8, len: usize) {
+    if len == 0 {
+        return;
+    }
+    // SAFETY: by the contract of `HostServices::random`, `len` bytes are writable.
+    let mut out = unsafe { std::slice::from_raw_parts_mut(out, len) };
+    while !out.is_empty() {
+        match rustix::rand::getrandom(&mut *out, rustix::rand::GetRandomFlags::empty()) {
+            Ok(filled) => out = &mut std::mem::take(&mut out)[filled..],
+            Err(rustix::io::Errno::INTR) => {}
+            // The system has had entropy since boot; there is nothing better to fall back to.
+            Err(_) => return,
+        }
+    }
+}
