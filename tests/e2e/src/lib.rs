@@ -1,0 +1,76 @@
+//! Finds the built files that the end-to-end tests run: the command and the plugins.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// What `cargo build --workspace` makes.
+#[derive(Debug)]
+pub struct Artifacts {
+    files: BTreeMap<String, PathBuf>,
+}
+
+impl Artifacts {
+    /// The `holdall` command.
+    pub fn holdall(&self) -> &Path {
+        self.file("holdall")
+    }
+
+    /// The library of `plugins/NAME`.
+    pub fn plugin(&self, name: &str) -> &Path {
+        self.file(&format!("libholdall_plugin_{name}.so"))
+    }
+
+    /// The library that misbehaves on demand.
+    pub fn puppet(&self) -> &Path {
+        self.file("libholdall_puppet.so")
+    }
+
+    fn file(&self, name: &str) -> &Path {
+        match self.files.get(name) {
+            Some(path) => path,
+            None => panic!("cargo build made no {name}; it made {:?}", self.files.keys()),
+        }
+    }
+
+    /// A folder that holds these libraries, as an operator would drop them in.
+    pub fn folder_of<'a>(&self, libraries: impl IntoIterator<Item = &'a Path>, folder: &Path) {
+        for library in libraries {
+            let name = library.file_name().unwrap_or_default();
+            if let Err(cause) = std::fs::copy(library, folder.join(name)) {
+                panic!("{}: {cause}", library.display());
+            }
+        }
+    }
+}
+
+/// Builds what the tests run, once per process; a no-op when it is current.
+pub fn artifacts() -> &'static Artifacts {
+    static ARTIFACTS: OnceLock<Artifacts> = OnceLock::new();
+    ARTIFACTS.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let built = Command::new(cargo)
+            .args(["build", "--locked", "--workspace", "--message-format=json", "--quiet"])
+            .current_dir(root)
+            .output();
+        let built = match built {
+            Ok(built) if built.status.success() => built,
+            Ok(built) => panic!("cargo build: {}", String::from_utf8_lossy(&built.stderr)),
+            Err(cause) => panic!("cargo build: {cause}"),
+        };
+        let mut files = BTreeMap::new();
+        for line in String::from_utf8_lossy(&built.stdout).lines() {
+            let Ok(message) = serde_json::from_str::<serde_json::Value>(line) else { continue };
+            let outputs = message["filenames"].as_array().into_iter().flatten();
+            for path in outputs.filter_map(|path| path.as_str()).map(PathBuf::from) {
+                if let Some(name) = path.file_name() {
+                    files.insert(name.to_string_lossy().into_owned(), path);
+                }
+            }
+        }
+        Artifacts { files }
+    })
+}
