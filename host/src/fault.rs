@@ -194,7 +194,11 @@ impl Fault {
 /// One line, without the fix.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: expected {}, found {}", self.code, self.expected, self.found)?;
+        write!(
+            f,
+            "{}: expected {}, found {}",
+            self.code, self.expected, self.found
+        )?;
         if !self.location.is_empty() {
             write!(f, " ({})", self.location)?;
         }
@@ -212,9 +216,13 @@ mod tests {
         let names: BTreeSet<_> = Code::ALL.iter().map(|code| code.name()).collect();
         assert_eq!(names.len(), Code::ALL.len());
         for name in names {
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+                "{name}"
+            );
         }
-        let json = serde_json::to_value(Fault::new(Code::AbiMajor).expected("1").found("2")).unwrap();
+        let json =
+            serde_json::to_value(Fault::new(Code::AbiMajor).expected("1").found("2")).unwrap();
         assert_eq!(json["code"], "abi_major");
         assert_eq!(json["phase"], "inspect");
         assert!(json["fix"].as_str().is_some_and(|fix| !fix.is_empty()));

@@ -44,7 +44,8 @@ pub struct Shadowed {
 }
 
 /// Why the winner wins.
-const RULE: &str = "the first folder wins, then the first file name in byte order; a scan replaces nothing";
+const RULE: &str =
+    "the first folder wins, then the first file name in byte order; a scan replaces nothing";
 
 /// Reads the folders. Order: as given, then byte order of the file names.
 pub fn scan(folders: &[PathBuf]) -> ScanReport {
@@ -52,10 +53,18 @@ pub fn scan(folders: &[PathBuf]) -> ScanReport {
     for folder in folders {
         match entries(folder) {
             Ok(paths) => {
-                report.files.extend(paths.iter().map(|path| inspect_file(path)));
-                report.folders.push(Folder { path: folder.clone(), error: None });
+                report
+                    .files
+                    .extend(paths.iter().map(|path| inspect_file(path)));
+                report.folders.push(Folder {
+                    path: folder.clone(),
+                    error: None,
+                });
             }
-            Err(cause) => report.folders.push(Folder { path: folder.clone(), error: Some(cause.to_string()) }),
+            Err(cause) => report.folders.push(Folder {
+                path: folder.clone(),
+                error: Some(cause.to_string()),
+            }),
         }
     }
     report.shadowed = shadowed(&report.files);
@@ -67,17 +76,30 @@ fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut paths = std::fs::read_dir(folder)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<std::io::Result<Vec<PathBuf>>>()?;
-    paths.sort_by(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()));
+    paths.sort_by(|a, b| {
+        a.as_os_str()
+            .as_encoded_bytes()
+            .cmp(b.as_os_str().as_encoded_bytes())
+    });
     Ok(paths)
 }
 
 fn shadowed(files: &[Inspection]) -> Vec<Shadowed> {
     let mut owners: HashMap<(&'static str, &str), &Path> = HashMap::new();
     let mut losers = Vec::new();
-    for file in files.iter().filter(|file| file.verdict() == Verdict::Accepted) {
-        let Some(descriptor) = &file.descriptor else { continue };
+    for file in files
+        .iter()
+        .filter(|file| file.verdict() == Verdict::Accepted)
+    {
+        let Some(descriptor) = &file.descriptor else {
+            continue;
+        };
         let name = std::iter::once(("name", descriptor.about.name.as_str()));
-        let schemes = descriptor.about.schemes.iter().map(|scheme| ("scheme", scheme.as_str()));
+        let schemes = descriptor
+            .about
+            .schemes
+            .iter()
+            .map(|scheme| ("scheme", scheme.as_str()));
         for (claim, value) in name.chain(schemes) {
             match owners.get(&(claim, value)) {
                 None => {
@@ -108,8 +130,17 @@ mod tests {
             .files
             .iter()
             .map(|file| {
-                let name = file.path.file_name().unwrap().to_string_lossy().into_owned();
-                (name, file.verdict(), file.faults.iter().map(|fault| fault.code).collect())
+                let name = file
+                    .path
+                    .file_name()
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned();
+                (
+                    name,
+                    file.verdict(),
+                    file.faults.iter().map(|fault| fault.code).collect(),
+                )
             })
             .collect()
     }
@@ -127,17 +158,40 @@ mod tests {
         rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe.so"), rustix::fs::Mode::RUSR).unwrap();
         let started = Instant::now();
         let report = scan(&[folder.path().to_owned(), at("missing")]);
-        assert!(started.elapsed() < Duration::from_secs(10), "a pipe must not block");
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "a pipe must not block"
+        );
         assert_eq!(
             codes(&report),
             [
-                ("README.md".into(), Verdict::NotAPlugin, vec![Code::NotALibrary]),
+                (
+                    "README.md".into(),
+                    Verdict::NotAPlugin,
+                    vec![Code::NotALibrary]
+                ),
                 ("cut.so".into(), Verdict::Refused, vec![Code::Truncated]),
-                ("dangling.so".into(), Verdict::Refused, vec![Code::Unreadable]),
+                (
+                    "dangling.so".into(),
+                    Verdict::Refused,
+                    vec![Code::Unreadable]
+                ),
                 ("empty.so".into(), Verdict::Refused, vec![Code::EmptyFile]),
-                ("folder.so".into(), Verdict::NotAPlugin, vec![Code::NotRegularFile]),
-                ("pipe.so".into(), Verdict::NotAPlugin, vec![Code::NotRegularFile]),
-                ("text.so".into(), Verdict::NotAPlugin, vec![Code::NotALibrary]),
+                (
+                    "folder.so".into(),
+                    Verdict::NotAPlugin,
+                    vec![Code::NotRegularFile]
+                ),
+                (
+                    "pipe.so".into(),
+                    Verdict::NotAPlugin,
+                    vec![Code::NotRegularFile]
+                ),
+                (
+                    "text.so".into(),
+                    Verdict::NotAPlugin,
+                    vec![Code::NotALibrary]
+                ),
             ]
         );
         assert!(report.folders[0].error.is_none());

@@ -20,7 +20,11 @@ const FOLDERS: &[&str] = &[
 /// Those of `needed` that are nowhere.
 pub(super) fn missing(needed: &[String], paths: &[String]) -> Vec<String> {
     let mut cache = None;
-    needed.iter().filter(|name| !is_there(name, paths, &mut cache)).cloned().collect()
+    needed
+        .iter()
+        .filter(|name| !is_there(name, paths, &mut cache))
+        .cloned()
+        .collect()
 }
 
 fn is_there(name: &str, paths: &[String], cache: &mut Option<Vec<u8>>) -> bool {
@@ -29,15 +33,25 @@ fn is_there(name: &str, paths: &[String], cache: &mut Option<Vec<u8>>) -> bool {
     }
     // The loader reads this variable whether the host asks for it or not.
     let from_environment = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
-    let listed = paths.iter().flat_map(|path| path.split(':')).chain(from_environment.split([':', ';']));
-    if listed.filter(|folder| folder.starts_with('/')).any(|folder| Path::new(folder).join(name).exists())
-        || FOLDERS.iter().any(|folder| Path::new(folder).join(name).exists())
+    let listed = paths
+        .iter()
+        .flat_map(|path| path.split(':'))
+        .chain(from_environment.split([':', ';']));
+    if listed
+        .filter(|folder| folder.starts_with('/'))
+        .any(|folder| Path::new(folder).join(name).exists())
+        || FOLDERS
+            .iter()
+            .any(|folder| Path::new(folder).join(name).exists())
     {
         return true;
     }
     let cache = cache.get_or_insert_with(|| std::fs::read("/etc/ld.so.cache").unwrap_or_default());
     let mapped = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    mentions(cache, name) || mapped.lines().any(|line| line.rsplit('/').next() == Some(name))
+    mentions(cache, name)
+        || mapped
+            .lines()
+            .any(|line| line.rsplit('/').next() == Some(name))
 }
 
 /// The cache holds each name as a text that ends in zero.

@@ -21,27 +21,41 @@ pub(super) fn read(section: &[u8]) -> (Option<Descriptor>, Vec<Fault>) {
 
 fn unreadable(fault: &DescriptorFault) -> Fault {
     let (code, expected, found) = match fault {
-        DescriptorFault::Short { needed, found } => {
-            (Code::MalformedDescriptor, format!("{needed} bytes"), format!("{found} bytes"))
-        }
+        DescriptorFault::Short { needed, found } => (
+            Code::MalformedDescriptor,
+            format!("{needed} bytes"),
+            format!("{found} bytes"),
+        ),
         DescriptorFault::Magic { found } => (
             Code::MalformedDescriptor,
             format!("the magic {}", api::MAGIC.escape_ascii()),
             found.escape_ascii().to_string(),
         ),
-        DescriptorFault::Version { found } => {
-            (Code::DescriptorVersion, format!("descriptor version {}", api::VERSION), format!("version {found}"))
-        }
-        DescriptorFault::JsonTooLong { found } => {
-            (Code::MalformedDescriptor, format!("at most {} bytes of JSON", api::MAX_JSON_BYTES), format!("{found} bytes"))
-        }
-        DescriptorFault::Json { problem } => {
-            (Code::DescriptorJson, "name, version, schemes and entry as JSON".to_owned(), problem.clone())
-        }
-        DescriptorFault::Duplicate { offset } => {
-            (Code::DuplicateDescriptor, "one descriptor".to_owned(), format!("more bytes at offset {offset}"))
-        }
-        other => (Code::MalformedDescriptor, "a descriptor".to_owned(), other.to_string()),
+        DescriptorFault::Version { found } => (
+            Code::DescriptorVersion,
+            format!("descriptor version {}", api::VERSION),
+            format!("version {found}"),
+        ),
+        DescriptorFault::JsonTooLong { found } => (
+            Code::MalformedDescriptor,
+            format!("at most {} bytes of JSON", api::MAX_JSON_BYTES),
+            format!("{found} bytes"),
+        ),
+        DescriptorFault::Json { problem } => (
+            Code::DescriptorJson,
+            "name, version, schemes and entry as JSON".to_owned(),
+            problem.clone(),
+        ),
+        DescriptorFault::Duplicate { offset } => (
+            Code::DuplicateDescriptor,
+            "one descriptor".to_owned(),
+            format!("more bytes at offset {offset}"),
+        ),
+        other => (
+            Code::MalformedDescriptor,
+            "a descriptor".to_owned(),
+            other.to_string(),
+        ),
     };
     Fault::new(code).expected(expected).found(found)
 }
@@ -54,12 +68,22 @@ fn judge(descriptor: &Descriptor) -> Vec<Fault> {
     judge_names(descriptor, &mut faults);
     if !descriptor.flags.has(Flags::PANIC_UNWIND) && descriptor.flags.has(Flags::RUST) {
         let found = "a plugin whose panics end the process";
-        faults.push(Fault::new(Code::PanicAbort).expected("panic = \"unwind\"").found(found).location("flags"));
+        faults.push(
+            Fault::new(Code::PanicAbort)
+                .expected("panic = \"unwind\"")
+                .found(found)
+                .location("flags"),
+        );
     }
     let schema = &descriptor.about.config_schema;
     if !(schema.is_object() || schema.is_boolean()) {
         let found = format!("JSON of another kind: {schema:.40}");
-        faults.push(Fault::new(Code::BadSchema).expected("a JSON Schema").found(found).location("config_schema"));
+        faults.push(
+            Fault::new(Code::BadSchema)
+                .expected("a JSON Schema")
+                .found(found)
+                .location("config_schema"),
+        );
     }
     faults
 }
@@ -67,13 +91,20 @@ fn judge(descriptor: &Descriptor) -> Vec<Fault> {
 fn judge_version(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
     if descriptor.abi_major != VERSION.major {
         let found = format!("ABI {}.{}", descriptor.abi_major, descriptor.abi_minor);
-        faults.push(Fault::new(Code::AbiMajor).expected(format!("ABI {}.x", VERSION.major)).found(found));
+        faults.push(
+            Fault::new(Code::AbiMajor)
+                .expected(format!("ABI {}.x", VERSION.major))
+                .found(found),
+        );
         // Everything else of another major means something else.
         return;
     }
     if descriptor.min_host_minor > VERSION.minor {
         let found = format!("this host has {VERSION}");
-        let expected = format!("a host with ABI {}.{} or newer", descriptor.abi_major, descriptor.min_host_minor);
+        let expected = format!(
+            "a host with ABI {}.{} or newer",
+            descriptor.abi_major, descriptor.min_host_minor
+        );
         faults.push(Fault::new(Code::HostTooOld).expected(expected).found(found));
     }
     let shared = descriptor.abi_minor.min(VERSION.minor);
@@ -83,12 +114,21 @@ fn judge_version(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
     let draft = descriptor.flags.has(Flags::DRAFT);
     if draft != DRAFT {
         let word = |draft| if draft { "a draft" } else { "a frozen ABI" };
-        faults.push(Fault::new(Code::DraftMismatch).expected(word(DRAFT)).found(word(draft)).location("flags"));
+        faults.push(
+            Fault::new(Code::DraftMismatch)
+                .expected(word(DRAFT))
+                .found(word(draft))
+                .location("flags"),
+        );
     }
     if ours == theirs {
         return;
     }
-    let code = if DRAFT { Code::DraftMismatch } else { Code::FingerprintMismatch };
+    let code = if DRAFT {
+        Code::DraftMismatch
+    } else {
+        Code::FingerprintMismatch
+    };
     let differing: Vec<&str> = TABLES
         .iter()
         .enumerate()
@@ -99,8 +139,15 @@ fn judge_version(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
         count if count == ours.len() => format!("other tables: {}", differing.join(", ")),
         count => format!("{count} fingerprints"),
     };
-    let expected = format!("the {} tables of ABI {}.{shared}", ours.len(), VERSION.major);
-    let fault = Fault::new(code).expected(expected).found(found).location("fingerprints");
+    let expected = format!(
+        "the {} tables of ABI {}.{shared}",
+        ours.len(),
+        VERSION.major
+    );
+    let fault = Fault::new(code)
+        .expected(expected)
+        .found(found)
+        .location("fingerprints");
     if faults.iter().all(|earlier| earlier.code != code) {
         faults.push(fault);
     }
@@ -109,11 +156,26 @@ fn judge_version(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
 fn judge_claims(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
     for missing in Operations::REQUIRED.without(descriptor.operations).iter() {
         let expected = format!("the required operation `{missing}`");
-        faults.push(Fault::new(Code::RequiredOperation).expected(expected).found("not claimed").location("operations"));
+        faults.push(
+            Fault::new(Code::RequiredOperation)
+                .expected(expected)
+                .found("not claimed")
+                .location("operations"),
+        );
     }
     for rule in rules::broken(descriptor.operations, descriptor.capabilities) {
-        let expected = format!("`{}`, because `{}` is claimed ({})", rule.needs.name(), rule.claimed, rule.id);
-        faults.push(Fault::new(Code::BrokenRule).expected(expected).found("not claimed").location("capabilities"));
+        let expected = format!(
+            "`{}`, because `{}` is claimed ({})",
+            rule.needs.name(),
+            rule.claimed,
+            rule.id
+        );
+        faults.push(
+            Fault::new(Code::BrokenRule)
+                .expected(expected)
+                .found("not claimed")
+                .location("capabilities"),
+        );
     }
 }
 
@@ -121,19 +183,39 @@ fn judge_names(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
     let about = &descriptor.about;
     if !is_name(&about.name) {
         let found = format!("{:.80?}", about.name);
-        faults.push(Fault::new(Code::BadName).expected("[a-z0-9][a-z0-9-]{0,62}").found(found).location("name"));
+        faults.push(
+            Fault::new(Code::BadName)
+                .expected("[a-z0-9][a-z0-9-]{0,62}")
+                .found(found)
+                .location("name"),
+        );
     } else if about.entry != Descriptor::expected_entry(&about.name) {
         let expected = Descriptor::expected_entry(&about.name);
         let found = format!("{:.120?}", about.entry);
-        faults.push(Fault::new(Code::EntryName).expected(expected).found(found).location("entry"));
+        faults.push(
+            Fault::new(Code::EntryName)
+                .expected(expected)
+                .found(found)
+                .location("entry"),
+        );
     }
     for scheme in about.schemes.iter().filter(|scheme| !is_scheme(scheme)) {
         let found = format!("{scheme:.80?}");
-        faults.push(Fault::new(Code::BadScheme).expected("[a-z][a-z0-9+.-]*").found(found).location("schemes"));
+        faults.push(
+            Fault::new(Code::BadScheme)
+                .expected("[a-z][a-z0-9+.-]*")
+                .found(found)
+                .location("schemes"),
+        );
     }
     if !is_version(&about.version) {
         let found = format!("{:.80?}", about.version);
-        faults.push(Fault::new(Code::BadVersion).expected("MAJOR.MINOR.PATCH").found(found).location("version"));
+        faults.push(
+            Fault::new(Code::BadVersion)
+                .expected("MAJOR.MINOR.PATCH")
+                .found(found)
+                .location("version"),
+        );
     }
 }
 
@@ -141,14 +223,19 @@ fn judge_names(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
 fn is_scheme(scheme: &str) -> bool {
     scheme.starts_with(|c: char| c.is_ascii_lowercase())
         && scheme.len() <= 63
-        && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+.-".contains(&b))
+        && scheme
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+.-".contains(&b))
 }
 
 /// `MAJOR.MINOR.PATCH` with an optional pre-release or build part.
 fn is_version(version: &str) -> bool {
     let core = version.split(['-', '+']).next().unwrap_or_default();
     let numbers: Vec<&str> = core.split('.').collect();
-    numbers.len() == 3 && numbers.iter().all(|n| !n.is_empty() && n.len() <= 9 && n.bytes().all(|b| b.is_ascii_digit()))
+    numbers.len() == 3
+        && numbers
+            .iter()
+            .all(|n| !n.is_empty() && n.len() <= 9 && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 #[cfg(test)]

@@ -43,7 +43,11 @@ fn u64_at<'data, R: ReadRef<'data>>(data: R, at: u64) -> u64 {
 }
 
 /// Judges what the file header says. `false`: nothing more can be read.
-pub(super) fn judge_header<'data, R: ReadRef<'data>>(found: &mut Inspection, data: R, size: u64) -> bool {
+pub(super) fn judge_header<'data, R: ReadRef<'data>>(
+    found: &mut Inspection,
+    data: R,
+    size: u64,
+) -> bool {
     let ident: [u8; 16] = bytes(data, 0).unwrap_or_default();
     let (wide, little) = (ident[4] == 2, ident[5] == 1);
     if !(wide && little) {
@@ -51,7 +55,9 @@ pub(super) fn judge_header<'data, R: ReadRef<'data>>(found: &mut Inspection, dat
         return true;
     }
     let truncated = |what: &str, end: u64| {
-        Fault::new(Code::Truncated).expected(format!("{what} up to byte {end}")).found(format!("{size} bytes"))
+        Fault::new(Code::Truncated)
+            .expected(format!("{what} up to byte {end}"))
+            .found(format!("{size} bytes"))
     };
     if size < EHDR {
         found.faults.push(truncated("a header", EHDR));
@@ -59,7 +65,12 @@ pub(super) fn judge_header<'data, R: ReadRef<'data>>(found: &mut Inspection, dat
     }
     if ![0, 3].contains(&ident[7]) {
         let expected = "OS ABI 0 (System V) or 3 (Linux)";
-        found.faults.push(Fault::new(Code::OsMismatch).expected(expected).found(format!("OS ABI {}", ident[7])).location("file header"));
+        found.faults.push(
+            Fault::new(Code::OsMismatch)
+                .expected(expected)
+                .found(format!("OS ABI {}", ident[7]))
+                .location("file header"),
+        );
     }
     let kind = u16_at(data, 16);
     if kind != ET_DYN {
@@ -69,10 +80,17 @@ pub(super) fn judge_header<'data, R: ReadRef<'data>>(found: &mut Inspection, dat
             4 => "a core dump",
             _ => "an unknown type",
         };
-        found.faults.push(Fault::new(Code::NotSharedObject).expected("a shared object").found(name).location("file header"));
+        found.faults.push(
+            Fault::new(Code::NotSharedObject)
+                .expected("a shared object")
+                .found(name)
+                .location("file header"),
+        );
     }
     let mut within = |what: &str, start: u64, entry: u64, count: u64| {
-        let end = entry.checked_mul(count).and_then(|bytes| start.checked_add(bytes));
+        let end = entry
+            .checked_mul(count)
+            .and_then(|bytes| start.checked_add(bytes));
         let fault = match end {
             Some(end) if end <= size => return true,
             Some(end) => truncated(what, end),
@@ -84,8 +102,12 @@ pub(super) fn judge_header<'data, R: ReadRef<'data>>(found: &mut Inspection, dat
         false
     };
     let (phoff, shoff) = (u64_at(data, 32), u64_at(data, 40));
-    let (phentsize, phnum, shentsize, shnum) =
-        (u16_at(data, 54), u16_at(data, 56), u16_at(data, 58), u16_at(data, 60));
+    let (phentsize, phnum, shentsize, shnum) = (
+        u16_at(data, 54),
+        u16_at(data, 56),
+        u16_at(data, 58),
+        u16_at(data, 60),
+    );
     let mut whole = within("program headers", phoff, phentsize.into(), phnum.into());
     whole &= shoff == 0 || within("section headers", shoff, shentsize.into(), shnum.into());
     if whole {
@@ -107,7 +129,11 @@ struct Segment {
 }
 
 fn segments<'data, R: ReadRef<'data>>(data: R) -> impl Iterator<Item = Segment> {
-    let (start, stride, count) = (u64_at(data, 32), u64::from(u16_at(data, 54)), u64::from(u16_at(data, 56)));
+    let (start, stride, count) = (
+        u64_at(data, 32),
+        u64::from(u16_at(data, 54)),
+        u64::from(u16_at(data, 56)),
+    );
     (0..if stride == PHDR { count } else { 0 }).map(move |index| {
         // Checked to be inside the file before this is used.
         let at = start.saturating_add(index * PHDR);
@@ -124,10 +150,13 @@ fn segments<'data, R: ReadRef<'data>>(data: R) -> impl Iterator<Item = Segment> 
 
 /// Where the file keeps what will lie at this address.
 fn file_offset(segments: &[Segment], address: u64) -> Option<u64> {
-    segments.iter().filter(|segment| segment.kind == PT_LOAD).find_map(|segment| {
-        let inside = address.checked_sub(segment.address)?;
-        (inside < segment.file_size).then(|| segment.offset.saturating_add(inside))
-    })
+    segments
+        .iter()
+        .filter(|segment| segment.kind == PT_LOAD)
+        .find_map(|segment| {
+            let inside = address.checked_sub(segment.address)?;
+            (inside < segment.file_size).then(|| segment.offset.saturating_add(inside))
+        })
 }
 
 /// Judges what the loader would do with a 64-bit little-endian file.
@@ -137,9 +166,16 @@ pub(super) fn judge_loading<'data, R: ReadRef<'data>>(
     data: R,
 ) {
     let segments: Vec<Segment> = segments(data).collect();
-    let malformed = |what: &str, is: String| Fault::new(Code::Malformed).expected(what).found(is).location("program headers");
+    let malformed = |what: &str, is: String| {
+        Fault::new(Code::Malformed)
+            .expected(what)
+            .found(is)
+            .location("program headers")
+    };
     if !segments.iter().any(|segment| segment.kind == PT_LOAD) {
-        found.faults.push(malformed("a loadable segment", "none".into()));
+        found
+            .faults
+            .push(malformed("a loadable segment", "none".into()));
         return;
     }
     for segment in segments.iter().filter(|segment| segment.kind == PT_LOAD) {
@@ -147,24 +183,44 @@ pub(super) fn judge_loading<'data, R: ReadRef<'data>>(
             || segment.address.checked_add(segment.memory_size).is_none()
             || segment.memory_size > 1 << 40
             || (segment.align > 1 && (!segment.align.is_power_of_two() || segment.align > 1 << 30))
-            || (segment.align > 1 && segment.address % segment.align != segment.offset % segment.align);
+            || (segment.align > 1
+                && segment.address % segment.align != segment.offset % segment.align);
         if impossible {
-            let is = format!("{} bytes of file at address {:#x}", segment.file_size, segment.address);
-            found.faults.push(malformed("a segment that can be mapped", is));
+            let is = format!(
+                "{} bytes of file at address {:#x}",
+                segment.file_size, segment.address
+            );
+            found
+                .faults
+                .push(malformed("a segment that can be mapped", is));
         }
     }
     let Some(dynamic) = segments.iter().find(|segment| segment.kind == PT_DYNAMIC) else {
-        found.faults.push(malformed("a dynamic segment", "none".into()));
+        found
+            .faults
+            .push(malformed("a dynamic segment", "none".into()));
         return;
     };
     let entries = dynamic_entries(data, dynamic);
-    let value = |tag: u64| entries.iter().find(|(t, _)| *t == tag).map(|(_, value)| *value);
+    let value = |tag: u64| {
+        entries
+            .iter()
+            .find(|(t, _)| *t == tag)
+            .map(|(_, value)| *value)
+    };
 
     let program = segments.iter().any(|segment| segment.kind == PT_INTERP)
         && value(DT_FLAGS_1).is_some_and(|flags| flags & DF_1_PIE != 0);
-    if program && found.faults.iter().all(|fault| fault.code != Code::NotSharedObject) {
+    if program
+        && found
+            .faults
+            .iter()
+            .all(|fault| fault.code != Code::NotSharedObject)
+    {
         let fault = Fault::new(Code::NotSharedObject).expected("a shared object");
-        found.faults.push(fault.found("a position-independent executable"));
+        found
+            .faults
+            .push(fault.found("a position-independent executable"));
     }
     let strings = value(DT_STRTAB).and_then(|address| file_offset(&segments, address));
     let text = |offset: u64| -> Option<String> {
@@ -173,16 +229,32 @@ pub(super) fn judge_loading<'data, R: ReadRef<'data>>(
         let bytes = data.read_bytes_at_until(start..end, 0).ok()?;
         Some(String::from_utf8_lossy(bytes).into_owned())
     };
-    let texts = |tag: u64| entries.iter().filter(move |(t, _)| *t == tag).filter_map(|(_, offset)| text(*offset));
+    let texts = |tag: u64| {
+        entries
+            .iter()
+            .filter(move |(t, _)| *t == tag)
+            .filter_map(|(_, offset)| text(*offset))
+    };
     let paths: Vec<String> = texts(DT_RUNPATH).chain(texts(DT_RPATH)).collect();
-    for path in paths.iter().filter(|path| path.contains("$ORIGIN") || path.contains("${ORIGIN}")) {
+    for path in paths
+        .iter()
+        .filter(|path| path.contains("$ORIGIN") || path.contains("${ORIGIN}"))
+    {
         found.faults.push(
-            Fault::new(Code::OriginPath).expected("no $ORIGIN in RPATH or RUNPATH").found(path.clone()).location("dynamic section"),
+            Fault::new(Code::OriginPath)
+                .expected("no $ORIGIN in RPATH or RUNPATH")
+                .found(path.clone())
+                .location("dynamic section"),
         );
     }
     let needed: Vec<String> = texts(DT_NEEDED).collect();
     // Libraries of another platform are not looked for here: they are its own.
-    if found.faults.iter().all(|fault| !matches!(fault.code, Code::ArchMismatch | Code::FormatMismatch | Code::OsMismatch)) {
+    if found.faults.iter().all(|fault| {
+        !matches!(
+            fault.code,
+            Code::ArchMismatch | Code::FormatMismatch | Code::OsMismatch
+        )
+    }) {
         judge_libraries(found, &needed, &paths);
     }
     if let Some(range) = descriptor_addresses(file) {
@@ -202,21 +274,35 @@ fn dynamic_entries<'data, R: ReadRef<'data>>(data: R, dynamic: &Segment) -> Vec<
 }
 
 fn judge_libraries(found: &mut Inspection, needed: &[String], paths: &[String]) {
-    let theirs = if needed.iter().any(|name| name.starts_with("libc.musl-") || name == "libc.so") {
+    let theirs = if needed
+        .iter()
+        .any(|name| name.starts_with("libc.musl-") || name == "libc.so")
+    {
         Some("musl")
     } else if needed.iter().any(|name| name == "libc.so.6") {
         Some("gnu")
     } else {
         None
     };
-    let ours = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
+    let ours = if cfg!(target_env = "musl") {
+        "musl"
+    } else {
+        "gnu"
+    };
     if let Some(theirs) = theirs {
         found.target = format!("{}-{theirs}", found.target);
         if theirs != ours {
-            let needs = needed.iter().find(|name| name.starts_with("libc.")).cloned().unwrap_or_default();
+            let needs = needed
+                .iter()
+                .find(|name| name.starts_with("libc."))
+                .cloned()
+                .unwrap_or_default();
             found.faults.push(
                 Fault::new(Code::LibcMismatch)
-                    .expected(format!("{ours} libc, as {} has", super::library::host_target()))
+                    .expected(format!(
+                        "{ours} libc, as {} has",
+                        super::library::host_target()
+                    ))
                     .found(format!("{theirs} libc ({needs})"))
                     .location("needed libraries"),
             );
@@ -233,7 +319,9 @@ fn judge_libraries(found: &mut Inspection, needed: &[String], paths: &[String]) 
     }
 }
 
-fn descriptor_addresses<'data, R: ReadRef<'data>>(file: &object::File<'data, R>) -> Option<Range<u64>> {
+fn descriptor_addresses<'data, R: ReadRef<'data>>(
+    file: &object::File<'data, R>,
+) -> Option<Range<u64>> {
     let section = file.section_by_name(SECTION)?;
     Some(section.address()..section.address().checked_add(section.size())?)
 }
@@ -254,8 +342,10 @@ fn judge_relocations<'data, R: ReadRef<'data>>(
             .find(|address| descriptor.contains(address));
     }
     if let Some((start, bytes)) = table(DT_RELR, DT_RELRSZ) {
-        let words = (0..(bytes / 8).min(MAX_ENTRIES)).map(|index| u64_at(data, start.saturating_add(index * 8)));
-        touched = touched.or_else(|| packed_addresses(words).find(|address| descriptor.contains(address)));
+        let words = (0..(bytes / 8).min(MAX_ENTRIES))
+            .map(|index| u64_at(data, start.saturating_add(index * 8)));
+        touched = touched
+            .or_else(|| packed_addresses(words).find(|address| descriptor.contains(address)));
     }
     if let Some(address) = touched {
         found.faults.push(
@@ -278,7 +368,10 @@ fn packed_addresses(words: impl Iterator<Item = u64>) -> impl Iterator<Item = u6
         } else {
             let here = base;
             base = base.wrapping_add(63 * 8);
-            (0..63).filter(|bit| word >> (bit + 1) & 1 == 1).map(|bit| here.wrapping_add(bit * 8)).collect()
+            (0..63)
+                .filter(|bit| word >> (bit + 1) & 1 == 1)
+                .map(|bit| here.wrapping_add(bit * 8))
+                .collect()
         };
         addresses
     })

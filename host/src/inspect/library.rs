@@ -17,7 +17,11 @@ fn host_architecture() -> Architecture {
 
 /// The host, as faults name it.
 pub(super) fn host_target() -> String {
-    let libc = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
+    let libc = if cfg!(target_env = "musl") {
+        "musl"
+    } else {
+        "gnu"
+    };
     format!("{}-{}-{libc}", std::env::consts::ARCH, std::env::consts::OS)
 }
 
@@ -27,7 +31,11 @@ fn name_of(architecture: Architecture) -> String {
 
 /// Judges a file of at least one byte.
 pub(super) fn judge<'data, R: ReadRef<'data>>(found: &mut Inspection, data: R, size: u64) {
-    let stranger = |what: &str| Fault::new(Code::NotALibrary).expected("a shared library").found(what);
+    let stranger = |what: &str| {
+        Fault::new(Code::NotALibrary)
+            .expected("a shared library")
+            .found(what)
+    };
     match FileKind::parse(data) {
         Ok(FileKind::Elf64 | FileKind::Elf32) => {
             // Facts of the headers first: they hold also for a file that is cut.
@@ -43,10 +51,16 @@ pub(super) fn judge<'data, R: ReadRef<'data>>(found: &mut Inspection, data: R, s
         Ok(FileKind::MachOFat32 | FileKind::MachOFat64) => {
             found.target = "mach-o, several processors".to_owned();
             return found.faults.push(
-                Fault::new(Code::FormatMismatch).expected(host_format()).found("a Mach-O library of several processors"),
+                Fault::new(Code::FormatMismatch)
+                    .expected(host_format())
+                    .found("a Mach-O library of several processors"),
             );
         }
-        Ok(other) => return found.faults.push(stranger(&format!("{other:?}").to_lowercase())),
+        Ok(other) => {
+            return found
+                .faults
+                .push(stranger(&format!("{other:?}").to_lowercase()));
+        }
         Err(_) if size < 16 && starts_like_elf(data) => {
             let fault = Fault::new(Code::Truncated).expected("at least 64 bytes of an ELF header");
             return found.faults.push(fault.found(format!("{size} bytes")));
@@ -69,7 +83,8 @@ pub(super) fn judge<'data, R: ReadRef<'data>>(found: &mut Inspection, data: R, s
 }
 
 fn starts_like_elf<'data, R: ReadRef<'data>>(data: R) -> bool {
-    data.read_bytes_at(0, 4).is_ok_and(|magic| magic == b"\x7fELF")
+    data.read_bytes_at(0, 4)
+        .is_ok_and(|magic| magic == b"\x7fELF")
 }
 
 fn host_format() -> &'static str {
@@ -87,14 +102,24 @@ fn judge_platform<'data, R: ReadRef<'data>>(found: &mut Inspection, file: &objec
         _ => ("pe", "windows", std::env::consts::OS == "windows"),
     };
     let width = if file.is_64() { "" } else { ", 32 bit" };
-    let order = if file.is_little_endian() { "" } else { ", big endian" };
-    found.target = format!("{format} {}-{os}{width}{order}", name_of(file.architecture()));
+    let order = if file.is_little_endian() {
+        ""
+    } else {
+        ", big endian"
+    };
+    found.target = format!(
+        "{format} {}-{os}{width}{order}",
+        name_of(file.architecture())
+    );
     if !native {
         found.faults.push(
-            Fault::new(Code::FormatMismatch).expected(host_format()).found(format!("a {} file", found.target)),
+            Fault::new(Code::FormatMismatch)
+                .expected(host_format())
+                .found(format!("a {} file", found.target)),
         );
     }
-    let fits = file.architecture() == host_architecture() && file.is_64() && file.is_little_endian();
+    let fits =
+        file.architecture() == host_architecture() && file.is_64() && file.is_little_endian();
     if !fits {
         found.faults.push(
             Fault::new(Code::ArchMismatch)
@@ -105,39 +130,63 @@ fn judge_platform<'data, R: ReadRef<'data>>(found: &mut Inspection, file: &objec
     }
 }
 
-fn judge_descriptor<'data, R: ReadRef<'data>>(found: &mut Inspection, file: &object::File<'data, R>) {
-    let wanted = if file.format() == BinaryFormat::MachO { SECTION_MACH_O } else { SECTION };
-    let mut sections = file.sections().filter(|section| section.name() == Ok(wanted));
+fn judge_descriptor<'data, R: ReadRef<'data>>(
+    found: &mut Inspection,
+    file: &object::File<'data, R>,
+) {
+    let wanted = if file.format() == BinaryFormat::MachO {
+        SECTION_MACH_O
+    } else {
+        SECTION
+    };
+    let mut sections = file
+        .sections()
+        .filter(|section| section.name() == Ok(wanted));
     let Some(section) = sections.next() else {
         return found.faults.push(
-            Fault::new(Code::NoDescriptor).expected(format!("a section {wanted}")).found("a library without one"),
+            Fault::new(Code::NoDescriptor)
+                .expected(format!("a section {wanted}"))
+                .found("a library without one"),
         );
     };
     if sections.next().is_some() {
         found.faults.push(
-            Fault::new(Code::DuplicateDescriptor).expected(format!("one section {wanted}")).found("several"),
+            Fault::new(Code::DuplicateDescriptor)
+                .expected(format!("one section {wanted}"))
+                .found("several"),
         );
     }
     let data = match section.data() {
         Ok(data) => data,
         Err(cause) => {
-            let fault = Fault::new(Code::Truncated).expected(format!("the content of {wanted} inside the file"));
+            let fault = Fault::new(Code::Truncated)
+                .expected(format!("the content of {wanted} inside the file"));
             return found.faults.push(fault.found(cause.to_string()));
         }
     };
     let (read, faults) = descriptor::read(data);
     found.descriptor = read;
     found.faults.extend(faults.into_iter().map(|fault| {
-        let place = if fault.location.is_empty() { wanted.to_owned() } else { format!("{wanted}, {}", fault.location) };
+        let place = if fault.location.is_empty() {
+            wanted.to_owned()
+        } else {
+            format!("{wanted}, {}", fault.location)
+        };
         fault.location(place)
     }));
 }
 
 fn judge_entry<'data, R: ReadRef<'data>>(found: &mut Inspection, file: &object::File<'data, R>) {
-    let Some(descriptor) = &found.descriptor else { return };
+    let Some(descriptor) = &found.descriptor else {
+        return;
+    };
     let entry = &descriptor.about.entry;
     // Mach-O puts an underscore in front of every C name.
-    let spelt = if file.format() == BinaryFormat::MachO { format!("_{entry}") } else { entry.clone() };
+    let spelt = if file.format() == BinaryFormat::MachO {
+        format!("_{entry}")
+    } else {
+        entry.clone()
+    };
     let exported = match file.format() {
         BinaryFormat::Elf => file
             .dynamic_symbols()

@@ -48,13 +48,22 @@ pub struct Inspection {
 
 impl Inspection {
     fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), size: 0, target: String::new(), descriptor: None, faults: Vec::new() }
+        Self {
+            path: path.to_owned(),
+            size: 0,
+            target: String::new(),
+            descriptor: None,
+            faults: Vec::new(),
+        }
     }
 
     /// What the file turned out to be.
     pub fn verdict(&self) -> Verdict {
         let stranger = |fault: &Fault| {
-            matches!(fault.code, Code::NotRegularFile | Code::NotALibrary | Code::NoDescriptor)
+            matches!(
+                fault.code,
+                Code::NotRegularFile | Code::NotALibrary | Code::NoDescriptor
+            )
         };
         match self.faults.as_slice() {
             [] => Verdict::Accepted,
@@ -73,7 +82,10 @@ impl Serialize for Inspection {
         map.serialize_entry("verdict", &self.verdict())?;
         map.serialize_entry("target", &self.target)?;
         if let Some(descriptor) = &self.descriptor {
-            map.serialize_entry("abi", &format!("{}.{}", descriptor.abi_major, descriptor.abi_minor))?;
+            map.serialize_entry(
+                "abi",
+                &format!("{}.{}", descriptor.abi_major, descriptor.abi_minor),
+            )?;
             map.serialize_entry("flags", &descriptor.flags.names())?;
             map.serialize_entry("operations", &descriptor.operations.names())?;
             map.serialize_entry("capabilities", &descriptor.capabilities.names())?;
@@ -108,7 +120,11 @@ pub(crate) fn inspect_bytes(bytes: &[u8], path: &Path) -> Inspection {
 
 fn inspect<'data, R: ReadRef<'data>>(found: &mut Inspection, data: R, size: u64) {
     if size == 0 {
-        found.faults.push(Fault::new(Code::EmptyFile).expected("a library").found("0 bytes"));
+        found.faults.push(
+            Fault::new(Code::EmptyFile)
+                .expected("a library")
+                .found("0 bytes"),
+        );
         return;
     }
     library::judge(found, data, size);
@@ -118,7 +134,9 @@ fn inspect<'data, R: ReadRef<'data>>(found: &mut Inspection, data: R, size: u64)
 
 /// The whole content of a file that is a regular one.
 pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>, Vec<Fault>> {
-    source::open(path).and_then(|(file, size)| source::read(file, size, path)).map_err(|fault| vec![*fault])
+    source::open(path)
+        .and_then(|(file, size)| source::read(file, size, path))
+        .map_err(|fault| vec![*fault])
 }
 
 /// The descriptor of bytes that would load here.

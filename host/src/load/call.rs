@@ -127,7 +127,11 @@ impl<'a, A: Owned, O: Grows, T> Operation<'a, A, O, T> {
     unsafe fn state(&mut self) -> (FfiFuture, *mut c_void) {
         // SAFETY: filled when the operation became pending (R7).
         let fut = unsafe { self.fut.assume_init_read() };
-        let state = if fut.boxed.is_null() { (&raw mut self.storage).cast() } else { fut.boxed };
+        let state = if fut.boxed.is_null() {
+            (&raw mut self.storage).cast()
+        } else {
+            fut.boxed
+        };
         (fut, state)
     }
 }
@@ -180,7 +184,11 @@ impl<A: Owned, O: Grows, T> Future for Operation<'_, A, O, T> {
                 }
                 status
             }
-            Stage::Done => return Poll::Ready(Err(Error::new(ErrorKind::Other).message("polled after completion"))),
+            Stage::Done => {
+                return Poll::Ready(Err(
+                    Error::new(ErrorKind::Other).message("polled after completion")
+                ));
+            }
         };
         match status {
             PENDING => {

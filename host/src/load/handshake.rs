@@ -45,21 +45,35 @@ pub(super) fn check(
 ) -> Result<Checked, Vec<Fault>> {
     if table.is_null() {
         let found = "the entry function returned null";
-        return Err(vec![load_fault(FaultCode::EntryReturnedNull, "a table of the plugin", found)]);
+        return Err(vec![load_fault(
+            FaultCode::EntryReturnedNull,
+            "a table of the plugin",
+            found,
+        )]);
     }
     let malformed = |fault: &dyn std::fmt::Display| {
-        load_fault(FaultCode::TableMalformed, "tables as the ABI describes them", fault.to_string())
+        load_fault(
+            FaultCode::TableMalformed,
+            "tables as the ABI describes them",
+            fault.to_string(),
+        )
     };
     // SAFETY: R1: non-null, from the entry of a plugin.
     let table = unsafe { copy_in(table) }.map_err(|fault| vec![malformed(&fault)])?;
     let mut faults = Vec::new();
 
-    let version = (u32::from(descriptor.abi_major), u32::from(descriptor.abi_minor));
+    let version = (
+        u32::from(descriptor.abi_major),
+        u32::from(descriptor.abi_minor),
+    );
     if (table.abi_major, table.abi_minor) != version {
         faults.push(load_fault(
             FaultCode::DescriptorLies,
             format!("ABI {}.{}, as the file says", version.0, version.1),
-            format!("the loaded table says {}.{}", table.abi_major, table.abi_minor),
+            format!(
+                "the loaded table says {}.{}",
+                table.abi_major, table.abi_minor
+            ),
         ));
     }
     // SAFETY: R4: the descriptor is lent for the life of the process.
@@ -67,18 +81,35 @@ pub(super) fn check(
         Ok(Some(loaded)) if loaded == descriptor.bytes => {}
         Ok(loaded) => faults.push(load_fault(
             FaultCode::DescriptorLies,
-            format!("the {} bytes of the file's descriptor", descriptor.bytes.len()),
-            format!("the loaded table shows {} other bytes", loaded.map_or(0, <[u8]>::len)),
+            format!(
+                "the {} bytes of the file's descriptor",
+                descriptor.bytes.len()
+            ),
+            format!(
+                "the loaded table shows {} other bytes",
+                loaded.map_or(0, <[u8]>::len)
+            ),
         )),
         Err(breach) => faults.push(malformed(&breach.text())),
     }
     if !table.rust_layout.is_null()
         && let Err((place, difference)) = layout(table.rust_layout)
     {
-        faults.push(load_fault(FaultCode::LayoutMismatch, "equal layouts of every table", difference).location(place));
+        faults.push(
+            load_fault(
+                FaultCode::LayoutMismatch,
+                "equal layouts of every table",
+                difference,
+            )
+            .location(place),
+        );
     }
     match table.open {
-        None => faults.push(load_fault(FaultCode::TableMalformed, "a function `open`", "null")),
+        None => faults.push(load_fault(
+            FaultCode::TableMalformed,
+            "a function `open`",
+            "null",
+        )),
         Some(open) if !code.contains(open as usize) => faults.push(outside("open")),
         Some(_) => {}
     }
@@ -88,7 +119,11 @@ pub(super) fn check(
         Ok(ops) => {
             let operations = slots(&ops, descriptor, code, &mut faults);
             if faults.is_empty() {
-                return Ok(Checked { table, ops, operations });
+                return Ok(Checked {
+                    table,
+                    ops,
+                    operations,
+                });
             }
         }
     }
@@ -96,10 +131,19 @@ pub(super) fn check(
 }
 
 /// The operations whose slots are filled; claimed ones that are not are faults.
-fn slots(ops: &BackendTable, descriptor: &Descriptor, code: &dyn Code, faults: &mut Vec<Fault>) -> Operations {
+fn slots(
+    ops: &BackendTable,
+    descriptor: &Descriptor,
+    code: &dyn Code,
+    faults: &mut Vec<Fault>,
+) -> Operations {
     let mut filled = Operations::EMPTY;
     if ops.drop.is_none() {
-        faults.push(load_fault(FaultCode::TableMalformed, "a function `drop`", "null"));
+        faults.push(load_fault(
+            FaultCode::TableMalformed,
+            "a function `drop`",
+            "null",
+        ));
     }
     for operation in Operation::ALL.iter().copied() {
         let address = address_of(ops, operation);
@@ -111,11 +155,19 @@ fn slots(ops: &BackendTable, descriptor: &Descriptor, code: &dyn Code, faults: &
             Some(_) => {}
             None if Operations::REQUIRED.has(operation) => {
                 let expected = format!("the required operation `{operation}`");
-                faults.push(load_fault(FaultCode::RequiredOperationNull, expected, "a null slot"));
+                faults.push(load_fault(
+                    FaultCode::RequiredOperationNull,
+                    expected,
+                    "a null slot",
+                ));
             }
             None if claimed => {
                 let expected = format!("`{operation}`, which the descriptor claims");
-                faults.push(load_fault(FaultCode::ClaimedOperationNull, expected, "a null slot"));
+                faults.push(load_fault(
+                    FaultCode::ClaimedOperationNull,
+                    expected,
+                    "a null slot",
+                ));
             }
             None => {}
         }
@@ -127,19 +179,30 @@ fn address_of(ops: &BackendTable, operation: Operation) -> Option<usize> {
     let offset = slot(operation);
     // The copy is zeroed past the plugin's own size, so a shorter table reads as null slots.
     // SAFETY: `slot` gives the offset of a function pointer inside this struct.
-    let address = unsafe { (&raw const *ops).byte_add(offset).cast::<*const c_void>().read() };
+    let address = unsafe {
+        (&raw const *ops)
+            .byte_add(offset)
+            .cast::<*const c_void>()
+            .read()
+    };
     (!address.is_null()).then(|| address.addr())
 }
 
 fn outside(name: &str) -> Fault {
     let found = "it points outside of the file's code";
-    load_fault(FaultCode::SlotOutsideFile, format!("`{name}` inside the plugin's own code"), found)
+    load_fault(
+        FaultCode::SlotOutsideFile,
+        format!("`{name}` inside the plugin's own code"),
+        found,
+    )
 }
 
 /// Compares both sides' tables field by field, in the direction of the older minor.
 fn layout(header: *const c_void) -> Result<(), (String, String)> {
     use abi_stable::StableAbi;
-    use abi_stable::abi_stability::abi_checking::{CheckingGlobals, check_layout_compatibility_with_globals};
+    use abi_stable::abi_stability::abi_checking::{
+        CheckingGlobals, check_layout_compatibility_with_globals,
+    };
     use abi_stable::library::{AbiHeaderRef, RootModule};
     use abi_stable::sabi_types::VersionNumber;
     use holdall_plugin_api::abi::layout::Root_Ref;
@@ -149,9 +212,13 @@ fn layout(header: *const c_void) -> Result<(), (String, String)> {
     // its magic before anything else is read.
     let header = unsafe { std::mem::transmute::<*const c_void, AbiHeaderRef>(header) };
     let header = header.upgrade().map_err(|error| whole(error.to_string()))?;
-    let theirs = VersionNumber::new(header.version_strings()).map_err(|error| whole(format!("{error:?}")))?;
-    let ours = VersionNumber::new(Root_Ref::VERSION_STRINGS).map_err(|error| whole(format!("{error:?}")))?;
-    let theirs_layout = header.layout().ok_or_else(|| whole("no layout".to_owned()))?;
+    let theirs = VersionNumber::new(header.version_strings())
+        .map_err(|error| whole(format!("{error:?}")))?;
+    let ours = VersionNumber::new(Root_Ref::VERSION_STRINGS)
+        .map_err(|error| whole(format!("{error:?}")))?;
+    let theirs_layout = header
+        .layout()
+        .ok_or_else(|| whole("no layout".to_owned()))?;
     let ours_layout = <Root_Ref as StableAbi>::LAYOUT;
     // Fresh globals each time: with shared ones a plugin that is refused would spoil the next.
     let globals = CheckingGlobals::new();
@@ -166,7 +233,9 @@ fn layout(header: *const c_void) -> Result<(), (String, String)> {
 /// Kilobytes of text; the path of fields and the last error are what helps.
 fn shortened(text: &str) -> (String, String) {
     let (head, last) = text.rsplit_once("\nError:").unwrap_or(("", text));
-    let stack = head.rsplit_once("Layout of expected type").map_or(head, |(before, _)| before);
+    let stack = head
+        .rsplit_once("Layout of expected type")
+        .map_or(head, |(before, _)| before);
     let path: Vec<&str> = stack
         .lines()
         .filter_map(|line| line.trim().strip_prefix("field_name:"))

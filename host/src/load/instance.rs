@@ -8,9 +8,9 @@ use holdall_plugin_api::abi::tables::*;
 use holdall_plugin_api::abi::text::breach;
 use holdall_plugin_api::abi::{Chunk, answer};
 use holdall_plugin_api::{
-    Body, Bytes, Capabilities, Checksums, Copied, Copy, Custom, Delete, DeleteMany, Deleted, Download, Downloaded,
-    Error, ErrorKind, Head, Health, Instance as Facts, Key, List, ObjectInfo, Operations, Page, Rename, Renamed,
-    Result, SignUrl, Signing, Upload, Uploaded, Usage,
+    Body, Bytes, Capabilities, Checksums, Copied, Copy, Custom, Delete, DeleteMany, Deleted,
+    Download, Downloaded, Error, ErrorKind, Head, Health, Instance as Facts, Key, List, ObjectInfo,
+    Operations, Page, Rename, Renamed, Result, SignUrl, Signing, Upload, Uploaded, Usage,
 };
 use std::ffi::c_void;
 use std::pin::Pin;
@@ -62,10 +62,19 @@ pub(super) async fn open(plugin: Arc<Plugin>, name: String, config: String) -> R
         let Some(start) = instance.plugin.checked.table.open else {
             return Err(breach("no function `open`"));
         };
-        let (host, minor) = (instance.plugin.host_table(), instance.plugin.effective_minor());
+        let (host, minor) = (
+            instance.plugin.host_table(),
+            instance.plugin.effective_minor(),
+        );
         // SAFETY: `config` is dropped after the operation, which reads the text in `start` only.
         let args = request::write_open(unsafe { config.text() }, &name, host, minor);
-        let mut operation = std::pin::pin!(Operation::new(&instance, start, read_opened, args, Call::default()));
+        let mut operation = std::pin::pin!(Operation::new(
+            &instance,
+            start,
+            read_opened,
+            args,
+            Call::default()
+        ));
         // R5: the plugin has read it when `start` returns, so it need not be there while the plugin
         // connects.
         let started = std::future::poll_fn(|cx| Poll::Ready(operation.as_mut().poll(cx))).await;
@@ -83,51 +92,13 @@ pub(super) async fn open(plugin: Arc<Plugin>, name: String, config: String) -> R
     let claimed = facts.capabilities.unwrap_or(Capabilities::EMPTY);
     if !declared.contains(claimed) {
         let beyond = claimed.without(declared).names().join(", ");
-        return Err(breach(format_args!("the instance claims what the descriptor does not: {beyond}")));
+        return Err(breach(format_args!(
+            "the instance claims what the descriptor does not: {beyond}"
+        )));
     }
     facts.capabilities = Some(claimed);
     instance.facts = facts;
     Ok(instance)
-}
-
-/// A configuration that may hold secrets. Not a `String`: it is overwritten while the arguments of
-/// `open` still point to it.
-struct Wiped(*mut [u8]);
-
-// SAFETY: owns its bytes, like a `Box`.
-unsafe impl Send for Wiped {}
-// SAFETY: as above; only `open` uses it.
-unsafe impl Sync for Wiped {}
-
-impl Wiped {
-    fn new(text: String) -> Self {
-        Self(Box::into_raw(text.into_bytes().into_boxed_slice()))
-    }
-
-    /// # Safety
-    ///
-    /// Not read after [`Wiped::wipe`] as anything but zeroes, nor after the drop.
-    unsafe fn text<'a>(&self) -> &'a str {
-        // SAFETY: made from a `String`; zeroes are UTF-8 too.
-        unsafe { std::str::from_utf8_unchecked(&*self.0) }
-    }
-
-    fn wipe(&self) {
-        for index in 0..self.0.len() {
-            let byte = self.0.cast::<u8>().wrapping_add(index);
-            // Volatile, so that it happens although nobody reads it again.
-            // SAFETY: inside the allocation.
-            unsafe { byte.write_volatile(0) };
-        }
-    }
-}
-
-impl Drop for Wiped {
-    fn drop(&mut self) {
-        self.wipe();
-        // SAFETY: made by `new`, freed once.
-        drop(unsafe { Box::from_raw(self.0) });
-    }
 }
 
 struct Opened(*const c_void);
@@ -233,10 +204,21 @@ impl Instance {
     ) -> impl Future<Output = Result<Downloaded>> + Send + 'a {
         let under = call.clone();
         let args = request::write_download(&download);
-        let operation = self.start(self.plugin.checked.ops.start_download, answer::read_downloaded, args, call);
+        let operation = self.start(
+            self.plugin.checked.ops.start_download,
+            answer::read_downloaded,
+            args,
+            call,
+        );
         async move {
-            let Downloaded { info, range, body, .. } = operation.await?;
-            let body = Body::source(Held { body, call: under, instance: self.clone() });
+            let Downloaded {
+                info, range, body, ..
+            } = operation.await?;
+            let body = Body::source(Held {
+                body,
+                call: under,
+                instance: self.clone(),
+            });
             Ok(Downloaded::new(info, range, body))
         }
     }
@@ -260,7 +242,9 @@ impl holdall_plugin_api::abi::stream::Source for Held {
     }
 
     fn checksums(self: Pin<&mut Self>) -> Checksums {
-        self.body.trailers().map_or(Checksums::NONE, |trailers| trailers.checksums)
+        self.body
+            .trailers()
+            .map_or(Checksums::NONE, |trailers| trailers.checksums)
     }
 }
 

@@ -50,9 +50,16 @@ impl Mapping {
     pub(super) fn new(bytes: &[u8], sha256: [u8; 32], name: &str) -> Result<Mapping, Box<Fault>> {
         let refused = |what: &str, cause: &dyn std::fmt::Display| {
             let found = format!("{what}: {cause}");
-            Box::new(load_fault(Code::MapFailed, "a library that the system's loader takes", found))
+            Box::new(load_fault(
+                Code::MapFailed,
+                "a library that the system's loader takes",
+                found,
+            ))
         };
-        let hash: String = sha256[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash: String = sha256[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let label = format!("holdall:{name}:{hash}");
         let (path, backing, marker) = match sealed(bytes, &label) {
             Ok(file) => {
@@ -60,7 +67,8 @@ impl Mapping {
                 (path, Backing::Sealed(file), format!("/memfd:{label}"))
             }
             Err(Errno::ACCESS | Errno::PERM | Errno::NOSYS) => {
-                let folder = private_copy(bytes).map_err(|cause| refused("a private copy", &cause))?;
+                let folder =
+                    private_copy(bytes).map_err(|cause| refused("a private copy", &cause))?;
                 let path = folder.path().join("plugin.so");
                 let marker = path.display().to_string();
                 (path, Backing::Copied(folder), marker)
@@ -73,7 +81,8 @@ impl Mapping {
         let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_LOCAL) }
             .map_err(|cause| refused("the system's loader", &cause))?;
         // The loader has resolved every name by now; what it mapped of this file can be read back.
-        let code = executable_ranges(&marker).map_err(|cause| refused("/proc/self/maps", &cause))?;
+        let code =
+            executable_ranges(&marker).map_err(|cause| refused("/proc/self/maps", &cause))?;
         Ok(Mapping {
             sha256,
             code,
@@ -91,12 +100,20 @@ impl Mapping {
         // SAFETY: the symbol's type is that of the ABI's entry; a plugin that lies about it is a
         // matter of trust, like all of its code.
         let entry = unsafe { self.library.get::<Entry>(symbol.as_bytes()) }.map_err(|cause| {
-            Box::new(load_fault(Code::SymbolMissing, format!("the symbol {symbol}"), cause.to_string()))
+            Box::new(load_fault(
+                Code::SymbolMissing,
+                format!("the symbol {symbol}"),
+                cause.to_string(),
+            ))
         })?;
         let entry = *entry;
         if !handshake_inside(&self.code, entry as usize) {
             let found = "it resolves to code outside of the file".to_owned();
-            return Err(Box::new(load_fault(Code::EntryOutsideFile, format!("{symbol} inside the file"), found)));
+            return Err(Box::new(load_fault(
+                Code::EntryOutsideFile,
+                format!("{symbol} inside the file"),
+                found,
+            )));
         }
         Ok(entry)
     }
@@ -122,9 +139,13 @@ fn sealed(bytes: &[u8], label: &str) -> Result<OwnedFd, Errno> {
         other => other?,
     };
     let mut file = File::from(file);
-    file.write_all(bytes).map_err(|cause| Errno::from_io_error(&cause).unwrap_or(Errno::IO))?;
+    file.write_all(bytes)
+        .map_err(|cause| Errno::from_io_error(&cause).unwrap_or(Errno::IO))?;
     let file = OwnedFd::from(file);
-    fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
+    fcntl_add_seals(
+        &file,
+        SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
+    )?;
     Ok(file)
 }
 
@@ -135,7 +156,11 @@ fn private_copy(bytes: &[u8]) -> std::io::Result<tempfile::TempDir> {
         .prefix("holdall-")
         .permissions(std::fs::Permissions::from_mode(0o700))
         .tempdir()?;
-    let mut file = File::options().write(true).create_new(true).mode(0o500).open(folder.path().join("plugin.so"))?;
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o500)
+        .open(folder.path().join("plugin.so"))?;
     file.write_all(bytes)?;
     Ok(folder)
 }
@@ -143,7 +168,11 @@ fn private_copy(bytes: &[u8]) -> std::io::Result<tempfile::TempDir> {
 /// Where the loader put the code of the file with this name.
 fn executable_ranges(marker: &str) -> std::io::Result<Vec<Range<usize>>> {
     let maps = std::fs::read_to_string("/proc/self/maps")?;
-    Ok(maps.lines().filter(|line| line.contains(marker)).filter_map(executable_range).collect())
+    Ok(maps
+        .lines()
+        .filter(|line| line.contains(marker))
+        .filter_map(executable_range)
+        .collect())
 }
 
 /// `7f00-7f10 r-xp 00000000 00:01 1234 /name` as a range, when it is executable.
@@ -163,9 +192,19 @@ mod tests {
     #[test]
     fn a_sealed_file_cannot_be_changed() {
         let file = sealed(b"bytes", "holdall:test").unwrap();
-        assert!(File::from(file.try_clone().unwrap()).write_all(b"more").is_err());
+        assert!(
+            File::from(file.try_clone().unwrap())
+                .write_all(b"more")
+                .is_err()
+        );
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        assert!(File::options().write(true).open(&path).and_then(|mut f| f.write_all(b"x")).is_err());
+        assert!(
+            File::options()
+                .write(true)
+                .open(&path)
+                .and_then(|mut f| f.write_all(b"x"))
+                .is_err()
+        );
         assert_eq!(std::fs::read(&path).unwrap(), b"bytes");
     }
 
@@ -173,7 +212,8 @@ mod tests {
     fn a_private_copy_is_private() {
         use std::os::unix::fs::PermissionsExt;
         let folder = private_copy(b"bytes").unwrap();
-        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let mode =
+            |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(folder.path()), 0o700);
         assert_eq!(mode(&folder.path().join("plugin.so")), 0o500);
     }

@@ -44,12 +44,19 @@ static MAPPED: Mutex<Option<HashMap<[u8; 32], Arc<Plugin>>>> = Mutex::new(None);
 
 impl Plugin {
     /// Checks a plugin that is linked into the program, exactly as a file.
-    pub(crate) fn linked(plugin: &'static StaticPlugin) -> std::result::Result<Arc<Plugin>, Vec<Fault>> {
+    pub(crate) fn linked(
+        plugin: &'static StaticPlugin,
+    ) -> std::result::Result<Arc<Plugin>, Vec<Fault>> {
         let descriptor = inspect::judge_section(plugin.section)?;
         let table = (plugin.entry)();
         let checked = handshake::check(table, &descriptor, &handshake::Anywhere)?;
         let services = Services::leak(&descriptor.about.name, true);
-        Ok(Arc::new(Plugin { checked, descriptor, services, mapping: None }))
+        Ok(Arc::new(Plugin {
+            checked,
+            descriptor,
+            services,
+            mapping: None,
+        }))
     }
 
     /// Copies, inspects, maps and checks a file. Reads it whole; takes milliseconds.
@@ -63,12 +70,20 @@ impl Plugin {
         if let Some(plugin) = mapped.get(&hash) {
             return Ok(plugin.clone());
         }
-        let mapping = Mapping::new(&bytes, hash, &descriptor.about.name).map_err(|fault| vec![*fault])?;
-        let entry = mapping.entry(&descriptor.about.entry).map_err(|fault| vec![*fault])?;
+        let mapping =
+            Mapping::new(&bytes, hash, &descriptor.about.name).map_err(|fault| vec![*fault])?;
+        let entry = mapping
+            .entry(&descriptor.about.entry)
+            .map_err(|fault| vec![*fault])?;
         let table = entry();
         let checked = handshake::check(table, &descriptor, &mapping)?;
         let services = Services::leak(&descriptor.about.name, false);
-        let plugin = Arc::new(Plugin { checked, descriptor, services, mapping: Some(mapping) });
+        let plugin = Arc::new(Plugin {
+            checked,
+            descriptor,
+            services,
+            mapping: Some(mapping),
+        });
         mapped.insert(hash, plugin.clone());
         Ok(plugin)
     }

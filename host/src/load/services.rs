@@ -94,10 +94,16 @@ unsafe fn services(host: *const c_void) -> &'static Services {
 
 unsafe extern "C" fn log_level(_: *const c_void) -> u32 {
     let level = LevelFilter::current();
-    [LevelFilter::ERROR, LevelFilter::WARN, LevelFilter::INFO, LevelFilter::DEBUG, LevelFilter::TRACE]
-        .iter()
-        .filter(|louder| **louder <= level)
-        .count() as u32
+    [
+        LevelFilter::ERROR,
+        LevelFilter::WARN,
+        LevelFilter::INFO,
+        LevelFilter::DEBUG,
+        LevelFilter::TRACE,
+    ]
+    .iter()
+    .filter(|louder| **louder <= level)
+    .count() as u32
 }
 
 unsafe extern "C" fn log(host: *const c_void, record: *const FfiLogRecord) {
@@ -106,15 +112,23 @@ unsafe extern "C" fn log(host: *const c_void, record: *const FfiLogRecord) {
         // SAFETY: R13.
         let plugin = unsafe { services(host) }.name.as_str();
         // SAFETY: R1.
-        let Ok(record) = (unsafe { copy_in(record) }) else { return };
+        let Ok(record) = (unsafe { copy_in(record) }) else {
+            return;
+        };
         // SAFETY: R13: lent for the call.
         let text = |slice: FfiSlice| unsafe { copied(slice) }.ok().flatten().unwrap_or_default();
         // SAFETY: R13: lent for the call.
         let fields = unsafe { copied_pairs(record.fields) }.unwrap_or_default();
         // SAFETY: R1, R15.
-        let request = unsafe { copy_in(record.call) }.map(|call| text(call.request_id)).unwrap_or_default();
+        let request = unsafe { copy_in(record.call) }
+            .map(|call| text(call.request_id))
+            .unwrap_or_default();
         let (origin, message) = (text(record.target), text(record.message));
-        let fields = fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ");
+        let fields = fields
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join(" ");
         macro_rules! event {
             ($level:expr) => {
                 tracing::event!(target: "holdall::plugin", $level, plugin, origin, request_id = request, fields, "{message}")
@@ -140,7 +154,10 @@ unsafe extern "C" fn fault(host: *const c_void, kind: u32, message: FfiSlice) {
         };
         PluginCounters::count(counter);
         // SAFETY: R13: lent for the call.
-        let message = unsafe { copied(message) }.ok().flatten().unwrap_or_default();
+        let message = unsafe { copied(message) }
+            .ok()
+            .flatten()
+            .unwrap_or_default();
         tracing::error!(target: "holdall::plugin", plugin = services.name, "a panic in {place}: {message}");
     });
 }

@@ -1,0 +1,3 @@
+//! The `holdall` command.
+
+fn main() {}

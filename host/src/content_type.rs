@@ -1,0 +1,54 @@
+//! Content types for stores that keep none.
+
+use crate::config::ContentTypePolicy;
+use holdall_plugin_api::{Error, Key, Result};
+
+/// Whether a content type may be left out, because readers get the same from the key's extension
+/// or because the configuration says that the extension decides.
+///
+/// # Errors
+///
+/// `Unsupported`: it would be lost.
+pub(crate) fn may_drop(key: &Key, content_type: &str, policy: ContentTypePolicy) -> Result<()> {
+    let implied = mime_guess::from_path(key.file_name()).first_raw();
+    if policy == ContentTypePolicy::ByExtension
+        || implied.is_some_and(|implied| implied.eq_ignore_ascii_case(content_type.trim()))
+    {
+        return Ok(());
+    }
+    Err(Error::unsupported(
+        "the backend keeps no content type, and the key's extension says another",
+    )
+    .fact("capability", "content_type")
+    .fact("given", content_type)
+    .fact("implied", implied.unwrap_or("none"))
+    .fact(
+        "fix",
+        "content_type = \"by_extension\" in the backend's configuration",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use holdall_plugin_api::ErrorKind;
+
+    #[test]
+    fn what_the_extension_says_is_no_loss() {
+        let check = |key: &str, content_type, policy| {
+            may_drop(Key::new(key), content_type, policy).map_err(|error| error.kind())
+        };
+        use ContentTypePolicy::{ByExtension, Exact};
+        assert_eq!(check("a/b.png", "image/png", Exact), Ok(()));
+        assert_eq!(check("a/b.PNG", "Image/PNG", Exact), Ok(()));
+        for (key, content_type) in [
+            ("a/b.png", "text/plain"),
+            ("a.png/b", "image/png"),
+            ("b.txt", "text/plain; charset=utf-8"),
+        ] {
+            let lost = Err(ErrorKind::Unsupported);
+            assert_eq!(check(key, content_type, Exact), lost, "{key}");
+            assert_eq!(check(key, content_type, ByExtension), Ok(()));
+        }
+    }
+}

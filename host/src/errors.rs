@@ -1,0 +1,113 @@
+//! Errors of the host itself: what was asked for, what there is, where it was searched, what is near.
+
+use crate::catalog::Catalog;
+use crate::config;
+use crate::fault::Fault;
+use crate::inspect::Verdict;
+use holdall_plugin_api::{Error, ErrorKind};
+use std::path::Path;
+
+/// How a plugin that is linked in is called where a file's path would stand.
+pub(crate) const BUILT_IN: &str = "built in";
+
+/// `PluginLoad`: the file was refused, or did not pass the checks after mapping.
+pub(crate) fn plugin_load(path: &Path, faults: &[Fault]) -> Error {
+    let codes: Vec<_> = faults.iter().map(|fault| fault.code.name()).collect();
+    let error = Error::new(ErrorKind::PluginLoad)
+        .message(format!("the plugin cannot be loaded: {}", codes.join(", ")))
+        .fact("file", path.display());
+    faults
+        .iter()
+        .fold(error, |error, fault| error.fact(fault.code.name(), fault))
+}
+
+/// `BackendNotRegistered`, with all that helps to find the slip.
+pub(crate) fn not_registered(requested: &str, available: &[String], catalog: &Catalog) -> Error {
+    let message = if available.is_empty() {
+        format!("{requested:?} is asked for, and no backend is registered")
+    } else {
+        format!("{requested:?} is asked for")
+    };
+    let error = Error::new(ErrorKind::BackendNotRegistered).message(message);
+    complete(error, requested, available, catalog)
+}
+
+/// `BackendNotRegistered` for a handle whose backend was removed.
+pub(crate) fn removed(name: &str) -> Error {
+    Error::new(ErrorKind::BackendNotRegistered)
+        .message(format!("{name:?} was removed"))
+        .fact("requested", name)
+}
+
+/// `PluginLoad`: no plugin has this name or scheme.
+pub(crate) fn no_such_plugin(
+    requested: &str,
+    disabled: bool,
+    available: &[String],
+    catalog: &Catalog,
+) -> Error {
+    let message = if disabled {
+        format!("the plugin {requested:?} is disabled by the configuration")
+    } else {
+        format!("no plugin has the name or scheme {requested:?}")
+    };
+    let error = Error::new(ErrorKind::PluginLoad).message(message);
+    complete(error, requested, available, catalog)
+}
+
+fn complete(error: Error, requested: &str, available: &[String], catalog: &Catalog) -> Error {
+    let names = available.iter().map(String::as_str);
+    let nearest = config::nearest(requested, names.clone());
+    let mut error = error
+        .fact("requested", requested)
+        .fact("available", config::names(names));
+    if let Some(nearest) = nearest {
+        error = error.fact("nearest", nearest);
+    }
+    if catalog.dirs().is_empty() {
+        return error.fact("searched", "no plugin directory is configured");
+    }
+    let report = catalog.report();
+    for folder in &report.folders {
+        let why = folder.error.as_ref().map(|why| format!(": {why}"));
+        let place = format!("{}{}", folder.path.display(), why.unwrap_or_default());
+        error = error.fact("searched", place);
+    }
+    for file in report
+        .files
+        .iter()
+        .filter(|file| file.verdict() == Verdict::Refused)
+    {
+        let codes: Vec<_> = file.faults.iter().map(|fault| fault.code.name()).collect();
+        let (path, codes) = (file.path.display(), codes.join(", "));
+        let provides = file.descriptor.as_ref().is_some_and(|descriptor| {
+            let about = &descriptor.about;
+            about.name == requested || about.schemes.iter().any(|scheme| scheme == requested)
+        });
+        error = match provides {
+            true => error.fact(
+                "refused",
+                format!("{requested:?} is provided by {path}: {codes}"),
+            ),
+            false => error.fact("refused", format!("{path}: {codes}")),
+        };
+    }
+    error
+}
+
+/// All required plugins that did not load, in one error.
+pub(crate) fn required(failed: Vec<(String, Error)>) -> holdall_plugin_api::Result<()> {
+    let names: Vec<_> = failed.iter().map(|(name, _)| name.as_str()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let message = format!("required plugins do not load: {}", config::names(names));
+    let mut all = Error::new(ErrorKind::PluginLoad).message(message);
+    for (name, error) in &failed {
+        all = all.fact("plugin", name).fact("reason", error.text());
+        for (fact, value) in error.facts() {
+            all = all.fact(fact.to_owned(), value);
+        }
+    }
+    Err(all)
+}

@@ -1,0 +1,223 @@
+//! What surrounds every operation: which instance, how long, counted, and errors with their place.
+
+use crate::backend::Backend;
+use crate::context::Context;
+use crate::counters::{Counters, add};
+use crate::errors;
+use crate::generation::{Generation, Opened};
+use crate::load::Call;
+use crate::options::Cancel;
+use holdall_plugin_api::{Error, ErrorKind, Key, Operation, Result};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
+use std::time::Instant;
+
+/// One operation that is going on.
+pub(crate) struct Frame<'a> {
+    pub(crate) backend: &'a Backend,
+    operation: Operation,
+    key: Option<&'a Key>,
+    started: Instant,
+    deadline: Option<Instant>,
+    generation: Option<Arc<Generation>>,
+    opened: OnceLock<Arc<Opened>>,
+    /// Payload bytes, once the operation knows.
+    pub(crate) moved: AtomicU64,
+    answered: AtomicBool,
+}
+
+impl<'a> Frame<'a> {
+    pub(crate) fn new(backend: &'a Backend, operation: Operation, key: Option<&'a Key>) -> Self {
+        let started = Instant::now();
+        let generation = backend.generation().ok();
+        let timeout = generation.as_ref().and_then(|it| it.config.timeout);
+        let own = timeout.and_then(|timeout| started.checked_add(timeout));
+        let asked = backend
+            .options
+            .as_ref()
+            .and_then(|options| options.deadline);
+        let counters = &backend.slot.counters;
+        counters.call(operation);
+        add(&counters.in_flight, 1);
+        Self {
+            backend,
+            operation,
+            key,
+            started,
+            deadline: [own, asked].into_iter().flatten().min(),
+            generation,
+            opened: OnceLock::new(),
+            moved: AtomicU64::new(0),
+            answered: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn context(&self) -> &'a Arc<Context> {
+        &self.backend.slot.context
+    }
+
+    pub(crate) fn counters(&self) -> &'a Arc<Counters> {
+        &self.backend.slot.counters
+    }
+
+    pub(crate) fn generation(&self) -> Result<&Arc<Generation>> {
+        let removed = || errors::removed(&self.backend.slot.name);
+        self.generation.as_ref().ok_or_else(removed)
+    }
+
+    /// The instance that this operation runs on: the same for all its steps.
+    pub(crate) async fn opened(&self) -> Result<&Arc<Opened>> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let opened = self.backend.slot.open(self.generation()?).await?;
+        Ok(self.opened.get_or_init(|| opened))
+    }
+
+    /// What goes to the plugin.
+    pub(crate) fn call(&self) -> Call {
+        let Some(options) = self.backend.options.as_deref() else {
+            return Call {
+                deadline: self.deadline,
+                ..Call::default()
+            };
+        };
+        Call {
+            deadline: self.deadline,
+            request_id: options.request_id.clone(),
+            trace_id: options.trace_id,
+            span_id: options.span_id,
+        }
+    }
+
+    /// Does the work within the caller's bounds and accounts for it.
+    pub(crate) async fn run<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let options = self.backend.options.as_deref();
+        let cancel = options.and_then(|options| options.cancel.as_ref());
+        let outcome = match (self.deadline, cancel) {
+            (None, None) => work.await,
+            (deadline, cancel) => bounded(work, deadline, cancel, self.counters()).await,
+        };
+        self.answered.store(true, Ordering::Relaxed);
+        outcome.map_err(|error| self.fail(error))
+    }
+
+    /// The error as the caller gets it, counted; gives the instance up where it must.
+    fn fail(&self, error: Error) -> Error {
+        let opened = self.opened.get();
+        let error = self.completed(error);
+        let kind = error.kind();
+        self.counters().error(kind);
+        if let (Some(opened), Some(generation)) = (opened, &self.generation)
+            && matches!(kind, ErrorKind::PluginFault | ErrorKind::Unauthenticated)
+        {
+            generation.give_up(opened, &error, self.counters());
+        }
+        if kind == ErrorKind::PluginFault {
+            tracing::warn!(target: "holdall", %error, "a plugin broke the contract");
+        } else {
+            tracing::debug!(target: "holdall", code = error.code(), %error, "an operation failed");
+        }
+        error
+    }
+
+    /// Adds who, where and how long, and takes secrets out. What an inner step knew better stays.
+    pub(crate) fn completed(&self, error: Error) -> Error {
+        let place = Placed {
+            backend: &self.backend.slot.name,
+            operation: self.operation,
+            key: self.key,
+            opened: self.opened.get().map(Arc::as_ref),
+        };
+        place.complete(error, self.context()).at(|place| {
+            place.attempts = place.attempts.max(1);
+            place.elapsed = self.started.elapsed();
+            place.bytes_moved = self.moved.load(Ordering::Relaxed);
+        })
+    }
+
+    /// Until when the body of a download may run: what the caller asked, not the time that the
+    /// configuration gives to one operation.
+    pub(crate) fn body_deadline(&self) -> Option<Instant> {
+        let options = self.backend.options.as_deref();
+        options.and_then(|options| options.deadline)
+    }
+}
+
+impl Drop for Frame<'_> {
+    fn drop(&mut self) {
+        let counters = self.counters();
+        counters.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if !*self.answered.get_mut() {
+            add(&counters.dropped, 1);
+        }
+    }
+}
+
+/// Who and where, for the place of an error.
+pub(crate) struct Placed<'a> {
+    pub(crate) backend: &'a str,
+    pub(crate) operation: Operation,
+    pub(crate) key: Option<&'a Key>,
+    pub(crate) opened: Option<&'a Opened>,
+}
+
+impl Placed<'_> {
+    pub(crate) fn complete(&self, error: Error, context: &Context) -> Error {
+        let about = self
+            .opened
+            .map(|opened| &opened.instance.plugin().descriptor().about);
+        context.redact(error).at(|place| {
+            place.backend = Some(self.backend.to_owned());
+            place.operation = Some(self.operation);
+            if let Some(about) = about {
+                place.plugin = Some(about.name.clone());
+                place.plugin_version = Some(about.version.clone());
+            }
+            if place.key.is_none() {
+                place.key = self.key.map(|key| key.text().to_owned());
+            }
+        })
+    }
+}
+
+/// Lets the caller go at the deadline, or when somebody cancels, whatever the work does. Dropping
+/// the work tells the plugin, and frees what it still yields.
+async fn bounded<T>(
+    work: impl Future<Output = Result<T>>,
+    deadline: Option<Instant>,
+    cancel: Option<&Cancel>,
+    counters: &Counters,
+) -> Result<T> {
+    let late = async {
+        match deadline {
+            Some(at) => tokio::time::sleep_until(at.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    let cancelled = async {
+        match cancel {
+            Some(cancel) => cancel.cancelled().await,
+            None => std::future::pending().await,
+        }
+    };
+    let (mut work, mut late, mut cancelled) = (pin!(work), pin!(late), pin!(cancelled));
+    std::future::poll_fn(|cx| {
+        // Before the work: for a caller that has gone already nothing is begun.
+        if cancelled.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(Error::new(ErrorKind::Cancelled)));
+        }
+        if let Poll::Ready(outcome) = work.as_mut().poll(cx) {
+            return Poll::Ready(outcome);
+        }
+        if late.as_mut().poll(cx).is_ready() {
+            add(&counters.released, 1);
+            let error = Error::new(ErrorKind::Timeout).message("the deadline has passed");
+            return Poll::Ready(Err(error));
+        }
+        Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,273 @@
+//! The registry: names, and what stands behind them.
+
+use crate::backend::Backend;
+use crate::builder::Builder;
+use crate::config::Config;
+use crate::context::Context;
+use crate::errors;
+use crate::gateway::Gateway;
+use crate::registration::Registration;
+use crate::scan::{ScanReport, Shadowed};
+use crate::slot::Slot;
+use crate::status::{self, PluginStatus, Status};
+use holdall_plugin_api::{Error, Result};
+use papaya::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Plugins and backends of a program. Cheap to clone; clones are the same host.
+///
+/// ```no_run
+/// # async fn example() -> holdall::Result<()> {
+/// use holdall::{Host, Upload};
+///
+/// let host = Host::builder().plugin_dir("plugins").config_file("holdall.toml").build()?;
+/// let avatars = host.backend("avatars").await?;
+/// avatars.upload(Upload::new("u/7.txt", "hello").content_type("text/plain")).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Host(Arc<Inner>);
+
+struct Inner {
+    context: Arc<Context>,
+    config: Config,
+    slots: HashMap<String, Arc<Slot>>,
+}
+
+impl Host {
+    /// Starts with nothing: no directory, no environment, no plugin.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn new(context: Context, config: Config) -> Self {
+        let host = Self(Arc::new(Inner {
+            context: Arc::new(context),
+            config,
+            slots: HashMap::new(),
+        }));
+        for backend in host.0.config.backends.values() {
+            let plugin = backend.plugin.as_str().into();
+            host.slot(&backend.name).register(backend.clone(), plugin);
+        }
+        host
+    }
+
+    fn slot(&self, name: &str) -> Arc<Slot> {
+        let new = || Slot::new(name, &self.0.context);
+        let slots = self.0.slots.pin();
+        slots.get_or_insert_with(name.to_owned(), new).clone()
+    }
+
+    fn known(&self, name: &str) -> Result<Arc<Slot>> {
+        let found = self.0.slots.pin().get(name).cloned();
+        found
+            .filter(|slot| slot.current().is_some())
+            .ok_or_else(|| errors::not_registered(name, &self.backends(), &self.0.context.catalog))
+    }
+
+    /// The backend of this name. The first get opens it; a thousand at once open it once.
+    ///
+    /// # Errors
+    ///
+    /// - `BackendNotRegistered`: with what there is, where it was searched and the nearest name.
+    /// - `PluginLoad`: its plugin is not there or does not load.
+    /// - `ConfigInvalid`: every bad field.
+    /// - Whatever the plugin's `open` says. The next get tries again, at once the first time, then
+    ///   after 100 ms, doubling up to 30 s; until then the last error is answered, with its
+    ///   retry-after.
+    pub fn backend(&self, name: &str) -> impl Future<Output = Result<Backend>> + Send + use<> {
+        let slot = self.known(name);
+        async move {
+            let slot = slot?;
+            let generation = slot.generation()?;
+            slot.open(&generation).await?;
+            Ok(Backend::new(slot))
+        }
+    }
+
+    /// The handle of this backend, without opening it: the first operation will.
+    ///
+    /// # Errors
+    ///
+    /// `BackendNotRegistered`.
+    pub fn handle(&self, name: &str) -> Result<Backend> {
+        self.known(name).map(Backend::new)
+    }
+
+    /// The backend that is meant when none is named.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::backend`]; also when there are several and none is the default.
+    pub fn default_backend(&self) -> impl Future<Output = Result<Backend>> + Send + use<> {
+        let backend = match self.default_name() {
+            Some(name) => Ok(self.backend(&name)),
+            None => {
+                let available = self.backends();
+                Err(errors::not_registered(
+                    "(default)",
+                    &available,
+                    &self.0.context.catalog,
+                ))
+            }
+        };
+        async move { backend?.await }
+    }
+
+    /// The name of the default backend: the configured one, else the only one.
+    pub fn default_name(&self) -> Option<String> {
+        self.0.config.default_backend.clone().or_else(|| {
+            let mut names = self.backends().into_iter();
+            names.next().filter(|_| names.next().is_none())
+        })
+    }
+
+    /// Names a backend. What had the name is replaced in one step: handles go on with the new
+    /// generation, operations and bodies that run end on the old one. Nothing is opened yet.
+    ///
+    /// Returns the number of the generation, which counts from 1 for each name.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInvalid`: the name is not `[a-z0-9][a-z0-9-]{0,62}`, or the configuration no object.
+    pub fn register(&self, name: &str, registration: Registration) -> Result<u64> {
+        let (config, plugin) = registration.split(name)?;
+        Ok(self.slot(name).register(config, plugin))
+    }
+
+    /// Takes a backend away; `false` when there was none. Its handles answer
+    /// `BackendNotRegistered` until somebody registers the name again.
+    pub fn remove(&self, name: &str) -> bool {
+        let slot = self.0.slots.pin().get(name).cloned();
+        slot.is_some_and(|slot| slot.remove())
+    }
+
+    /// Closes every instance and forgets every failure; registrations stay. The next operation
+    /// of each backend opens it anew.
+    pub fn reset_instances(&self) {
+        for slot in self.all() {
+            if let Some(generation) = slot.current() {
+                generation.reset();
+            }
+        }
+    }
+
+    /// Takes every backend away. Plugins stay known.
+    pub fn reset_all(&self) {
+        for slot in self.all() {
+            slot.remove();
+        }
+    }
+
+    /// The names of the backends, sorted.
+    pub fn backends(&self) -> Vec<String> {
+        let slots = self.all();
+        let registered = slots.iter().filter(|slot| slot.current().is_some());
+        registered.map(|slot| slot.name.clone()).collect()
+    }
+
+    fn all(&self) -> Vec<Arc<Slot>> {
+        let mut slots: Vec<_> = self.0.slots.pin().values().cloned().collect();
+        slots.sort_by(|a, b| a.name.cmp(&b.name));
+        slots
+    }
+
+    /// Reads the plugin directories again. A name that is taken stays with who has it; candidates
+    /// that lost are in [`Host::shadowed`]. Maps nothing.
+    pub fn scan_again(&self) -> Arc<ScanReport> {
+        self.0.context.catalog.scan()
+    }
+
+    /// What the last scan found: every file, with its verdict.
+    pub fn scan_report(&self) -> Arc<ScanReport> {
+        self.0.context.catalog.report()
+    }
+
+    /// Candidates that came too late for a name or scheme.
+    pub fn shadowed(&self) -> Vec<Shadowed> {
+        self.0.context.catalog.shadowed()
+    }
+
+    /// The plugins that were accepted, by name.
+    pub fn plugins(&self) -> Vec<PluginStatus> {
+        let candidates = self.0.context.catalog.candidates();
+        candidates
+            .iter()
+            .map(|plugin| PluginStatus::of(plugin))
+            .collect()
+    }
+
+    /// Maps every accepted plugin, and tells what came of each. Blocks for some milliseconds each.
+    pub fn load_plugins(&self) -> Vec<(PluginStatus, Result<()>)> {
+        let candidates = self.0.context.catalog.candidates();
+        candidates
+            .iter()
+            .map(|plugin| {
+                let outcome = plugin.load().map(drop);
+                (PluginStatus::of(plugin), outcome)
+            })
+            .collect()
+    }
+
+    /// Every file with its verdict, every plugin, every backend.
+    pub fn status(&self) -> Status {
+        let backends = self.all();
+        let backends = backends.iter().filter_map(|slot| status::of_slot(slot));
+        Status {
+            scan: self.scan_report(),
+            shadowed: self.shadowed(),
+            plugins: self.plugins(),
+            default_backend: self.default_name(),
+            backends: backends.collect(),
+        }
+    }
+
+    /// Signs URLs for backends that cannot, and verifies them.
+    pub fn gateway(&self) -> &Gateway {
+        &self.0.context.gateway
+    }
+
+    /// The configuration that the host was built with.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The text with every known secret replaced by `[redacted]`.
+    pub fn redact(&self, text: &str) -> String {
+        self.0.context.secrets.redact(text).into_owned()
+    }
+
+    /// Validates the configuration of every backend, without opening or loading anything.
+    pub fn check_config(&self) -> crate::config::Report {
+        let mut schemas = std::collections::BTreeMap::new();
+        for plugin in self.0.context.catalog.candidates() {
+            let about = &plugin.descriptor.about;
+            for name in about.schemes.iter().chain([&about.name]) {
+                schemas.insert(name.clone(), about.config_schema.clone());
+            }
+        }
+        crate::config::check(&self.0.config, &schemas, &self.0.context.secrets)
+    }
+
+    pub(crate) fn load_required(&self) -> Result<()> {
+        let catalog = &self.0.context.catalog;
+        let required = catalog.rules().iter().filter(|(_, rule)| rule.required);
+        let mut failed: Vec<(String, Error)> = Vec::new();
+        for (name, _) in required {
+            let loaded = catalog.candidate(name).and_then(|plugin| plugin.load());
+            failed.extend(loaded.err().map(|error| (name.clone(), error)));
+        }
+        errors::required(failed)
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("backends", &self.backends())
+            .finish_non_exhaustive()
+    }
+}

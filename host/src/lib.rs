@@ -1,0 +1,80 @@
+//! Finds, checks, loads and calls storage plugins.
+//!
+//! For programs that embed the host. Plugin authors want the `holdall-plugin-api` crate instead.
+//!
+//! ```no_run
+//! # async fn example() -> holdall::Result<()> {
+//! use holdall::{Download, Host, Upload};
+//!
+//! // Reads the configuration, scans the directory, runs nothing of what is in it.
+//! let host = Host::builder().plugin_dir("plugins").config_file("holdall.toml").build()?;
+//! // Loads the plugin and opens the backend, once.
+//! let avatars = host.backend("avatars").await?;
+//! avatars.upload(Upload::new("u/7.txt", "hello").content_type("text/plain")).await?;
+//! let text = avatars.download(Download::new("u/7.txt")).await?.body.collect(1 << 20).await?;
+//! assert_eq!(text, "hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Naming a plugin directory, in code or in the configuration, is the act of trust: the code of its
+//! plugins runs in this process. Loading itself is safe to call.
+#![warn(missing_docs)]
+
+// Put together.
+mod builder;
+pub mod config;
+mod host;
+mod registration;
+
+// Found, judged, loaded.
+mod catalog;
+pub mod fault;
+pub mod inspect;
+#[allow(
+    unsafe_code,
+    reason = "the only folder of the host that touches foreign code"
+)]
+mod load;
+pub mod scan;
+
+// Registered, opened, followed.
+mod backoff;
+mod context;
+mod errors;
+mod generation;
+mod slot;
+
+// Used.
+mod backend;
+mod checked;
+mod content_type;
+mod frame;
+mod operations;
+mod options;
+mod page_token;
+mod spool;
+mod verified;
+
+// Signed and watched.
+mod counters;
+pub mod gateway;
+mod status;
+
+pub use backend::{Backend, Facts};
+pub use builder::Builder;
+pub use counters::CounterReport;
+pub use host::Host;
+pub use operations::DeletedPrefix;
+pub use options::{CallOptions, Cancel};
+pub use registration::{PluginRef, Registration};
+pub use status::{BackendStatus, ErrorStatus, PluginFaults, PluginStatus, Status};
+
+pub use holdall_plugin_api::abi::export::StaticPlugin;
+pub use holdall_plugin_api::{
+    Body, ByteRange, Bytes, Capabilities, Capability, Cause, Checksums, Copied, Copy, Custom,
+    Delete, DeleteMany, Deleted, Download, Downloaded, Durability, Entry, Error, ErrorKind, Family,
+    Head, Headers, Health, Key, KeyFault, KeyPolicy, Limits, List, Method, ObjectInfo, Operation,
+    Operations, Page, Place, ProviderReply, ReadOptions, Rename, Renamed, Result, Retry, SignUrl,
+    SignedUrl, Trailers, Upload, UploadOptions, Uploaded, Usage,
+};

@@ -1,0 +1,174 @@
+//! `delete`, `delete_many` and `delete_prefix`.
+
+use super::{list, needs};
+use crate::backend::Backend;
+use crate::frame::Frame;
+use crate::generation::Opened;
+use crate::verified::fault;
+use futures_util::StreamExt;
+use holdall_plugin_api::{
+    Capability, Delete, DeleteMany, Deleted, Error, Key, List, Operation, Result,
+};
+use std::sync::Arc;
+
+/// Deletes at once, where the store removes one object at a time.
+const AT_ONCE: usize = 16;
+
+/// What [`Backend::delete_prefix`] did.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct DeletedPrefix {
+    /// Objects that are gone.
+    pub deleted: u64,
+    /// Objects that are not, and why.
+    pub failed: Vec<(String, Error)>,
+    /// Foreign objects that the listing left out.
+    pub skipped: u64,
+}
+
+impl Backend {
+    /// Removes an object. A missing one is success, unless `must_exist`.
+    ///
+    /// A store that does not claim `exact_delete` is asked for the object first; then another
+    /// writer may come between the two steps, and `must_exist` may be answered from before that.
+    ///
+    /// # Errors
+    ///
+    /// - `FileNotFound`: `must_exist`, and there is none.
+    /// - `PreconditionFailed`: `if_match` lost.
+    /// - `InvalidKey`, `InvalidArgument`, `Unsupported`.
+    pub async fn delete(&self, delete: Delete<'_>) -> Result<Deleted> {
+        let frame = self.frame(Operation::Delete, Some(delete.key));
+        frame
+            .run(async {
+                let opened = frame.opened().await?;
+                remove(&frame, opened, delete).await
+            })
+            .await
+    }
+
+    /// Removes many objects: one answer for each, in order. A key that fails stops no other.
+    ///
+    /// # Errors
+    ///
+    /// Only what concerns all of them; the rest is in the answers.
+    pub async fn delete_many(&self, delete: DeleteMany<'_>) -> Result<Vec<Result<Deleted>>> {
+        let frame = self.frame(Operation::DeleteMany, None);
+        frame
+            .run(async {
+                let opened = frame.opened().await?;
+                remove_many(&frame, opened, &delete.keys).await
+            })
+            .await
+    }
+
+    /// Removes every object whose key begins so, page by page. `*` means itself; an empty prefix is
+    /// everything.
+    ///
+    /// # Errors
+    ///
+    /// - `Unsupported`: the plugin cannot list.
+    /// - What keeps the listing from going on; objects that could not be removed are in the answer.
+    pub async fn delete_prefix(&self, prefix: &str) -> Result<DeletedPrefix> {
+        let frame = self.frame(Operation::DeleteMany, None);
+        frame
+            .run(async {
+                let opened = frame.opened().await?;
+                let limit = opened.terms.limits.max_page.clamp(1, 1000);
+                let mut done = DeletedPrefix::default();
+                let mut token: Option<String> = None;
+                loop {
+                    let wanted = List::new(prefix).limit(limit).page_token(token.as_deref());
+                    let page = list::page(&frame, opened, wanted).await?;
+                    done.skipped += page.skipped;
+                    let keys: Vec<_> = page
+                        .entries
+                        .iter()
+                        .map(|entry| Key::new(&entry.key))
+                        .collect();
+                    let answers = remove_many(&frame, opened, &keys).await?;
+                    for (entry, answer) in page.entries.into_iter().zip(answers) {
+                        match answer {
+                            Ok(_) => done.deleted += 1,
+                            Err(error) => done.failed.push((entry.key, error)),
+                        }
+                    }
+                    token = page.next;
+                    if token.is_none() {
+                        return Ok(done);
+                    }
+                }
+            })
+            .await
+    }
+}
+
+pub(super) async fn remove(
+    frame: &Frame<'_>,
+    opened: &Arc<Opened>,
+    mut delete: Delete<'_>,
+) -> Result<Deleted> {
+    opened.terms.delete(&delete)?;
+    let must_exist = delete.must_exist;
+    if must_exist && !opened.claims(Capability::ExactDelete) {
+        if !opened.instance.exists(delete.key, frame.call()).await? {
+            return Err(Error::not_found());
+        }
+        delete.must_exist = false;
+    }
+    let deleted = opened.instance.delete(delete, frame.call()).await?;
+    // Somebody else was faster, and the store tells.
+    if must_exist && deleted.existed == Some(false) {
+        return Err(Error::not_found());
+    }
+    Ok(deleted)
+}
+
+async fn remove_many(
+    frame: &Frame<'_>,
+    opened: &Arc<Opened>,
+    keys: &[&Key],
+) -> Result<Vec<Result<Deleted>>> {
+    let named = |key: &Key, answer: Result<Deleted>| {
+        answer.map_err(|error| {
+            let error = error.at(|place| place.key = Some(key.text().to_owned()));
+            frame.completed(error)
+        })
+    };
+    if needs(opened, Operation::DeleteMany).is_err() {
+        let each = keys
+            .iter()
+            .map(|key| async { named(key, remove(frame, opened, Delete::new(*key)).await) });
+        return Ok(futures_util::stream::iter(each)
+            .buffered(AT_ONCE)
+            .collect()
+            .await);
+    }
+    let checks: Vec<_> = keys
+        .iter()
+        .map(|key| opened.terms.key(key.text()))
+        .collect();
+    let good = keys.iter().zip(&checks).filter(|(_, check)| check.is_ok());
+    let good: Vec<&Key> = good.map(|(key, _)| *key).collect();
+    let asked = good.len();
+    let answers = match asked {
+        0 => Vec::new(),
+        _ => {
+            opened
+                .instance
+                .delete_many(DeleteMany::new(good), frame.call())
+                .await?
+        }
+    };
+    if answers.len() != asked {
+        return Err(fault("the plugin answered for another number of keys")
+            .fact("expected", asked)
+            .fact("found", answers.len()));
+    }
+    let mut answers = answers.into_iter();
+    let merged = keys.iter().zip(checks).map(|(key, check)| {
+        let answer = check.and_then(|()| answers.next().unwrap_or_else(|| Err(Error::not_found())));
+        named(key, answer)
+    });
+    Ok(merged.collect())
+}

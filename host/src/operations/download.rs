@@ -1,0 +1,114 @@
+//! `download`, `head` and `exists`.
+
+use super::needs;
+use crate::backend::Backend;
+use crate::frame::Frame;
+use crate::generation::Opened;
+use crate::verified::{Origin, Verified, fault};
+use holdall_plugin_api::{Body, Download, Downloaded, Head, Key, ObjectInfo, Operation, Result};
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Backend {
+    /// Reads an object: facts and bytes of one version. The body is pulled; it yields exactly the
+    /// announced range, in chunks of at most 1 MiB, or ends in an error.
+    ///
+    /// # Errors
+    ///
+    /// - `FileNotFound`, `InvalidRange` (with the size), `InvalidKey`, `InvalidArgument`.
+    /// - `PreconditionFailed`, and `NotModified`, which is an answer and is not counted as error.
+    /// - `Unsupported`: a condition or range that the backend does not claim.
+    /// - In the body: `Unavailable` when it ends early, `Corrupt` when a whole read has not the
+    ///   digest that was stored with it.
+    pub async fn download(&self, download: Download<'_>) -> Result<Downloaded> {
+        let started = Instant::now();
+        let frame = self.frame(Operation::Download, Some(download.key));
+        frame
+            .run(async {
+                let opened = frame.opened().await?;
+                read(&frame, opened, download, started).await
+            })
+            .await
+    }
+
+    /// Facts about an object. Where the plugin has no `head`, a download is begun and dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::download`].
+    pub async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {
+        let frame = self.frame(Operation::Head, Some(head.key));
+        frame
+            .run(async {
+                let opened = frame.opened().await?;
+                facts(&frame, opened, head).await
+            })
+            .await
+    }
+
+    /// Whether an object has exactly this key; a mere prefix is no object.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidKey`, and whatever keeps the store from telling: `Ok(false)` is a proven absence.
+    pub async fn exists<K: AsRef<Key> + ?Sized + Sync>(&self, key: &K) -> Result<bool> {
+        let key = key.as_ref();
+        let frame = self.frame(Operation::Exists, Some(key));
+        frame
+            .run(async {
+                let opened = frame.opened().await?;
+                opened.terms.key(key.text())?;
+                opened.instance.exists(key, frame.call()).await
+            })
+            .await
+    }
+}
+
+pub(super) async fn read(
+    frame: &Frame<'_>,
+    opened: &Arc<Opened>,
+    download: Download<'_>,
+    started: Instant,
+) -> Result<Downloaded> {
+    opened.terms.download(&download)?;
+    let (key, asked) = (download.key.text().to_owned(), download.range.clone());
+    let mut downloaded = opened.instance.download(download, frame.call()).await?;
+    let size = downloaded.info.size;
+    let range = match asked {
+        None => 0..size,
+        Some(asked) => asked.within(size)?,
+    };
+    if downloaded.range != range {
+        return Err(fault("the plugin answered another range than was asked")
+            .fact("expected", format!("{range:?}"))
+            .fact("found", format!("{:?}", downloaded.range)));
+    }
+    let whole = range.end - range.start == size;
+    let stored = downloaded.info.checksums.crc32c.filter(|_| whole);
+    let origin = Origin {
+        slot: frame.backend.slot.clone(),
+        generation: frame.generation()?.clone(),
+        opened: opened.clone(),
+        key,
+        started,
+        deadline: frame.body_deadline(),
+    };
+    let body = std::mem::replace(&mut downloaded.body, Body::empty());
+    downloaded.body = Body::source(Verified::new(body, range.end - range.start, stored, origin));
+    Ok(downloaded)
+}
+
+pub(super) async fn facts(
+    frame: &Frame<'_>,
+    opened: &Arc<Opened>,
+    head: Head<'_>,
+) -> Result<ObjectInfo> {
+    opened.terms.head(&head)?;
+    if needs(opened, Operation::Head).is_ok() {
+        return opened.instance.head(head, frame.call()).await;
+    }
+    let options = (!head.is_plain()).then(|| head.options().clone());
+    let download = Download::new(head.key).with_options(options);
+    let downloaded = opened.instance.download(download, frame.call()).await?;
+    Ok(downloaded.info)
+}

@@ -1,0 +1,120 @@
+//! `list`.
+
+use super::needs;
+use crate::backend::Backend;
+use crate::counters::add;
+use crate::frame::Frame;
+use crate::generation::Opened;
+use crate::page_token;
+use crate::verified::fault;
+use holdall_plugin_api::{Capability, KeyPolicy, List, Operation, Page, Result};
+use std::sync::Arc;
+
+impl Backend {
+    /// A page of keys that begin with a prefix, which is a string and not a folder.
+    ///
+    /// `next` of the answer asks for the page after it, on this host and on every other with the
+    /// same configuration. Keys come in byte order where the backend claims `ordered_list`, which
+    /// [`Backend::facts`] tells. Keys that the key policy forbids are left out and counted in
+    /// `skipped`, so a page may be empty and still have a next one.
+    ///
+    /// # Errors
+    ///
+    /// - `InvalidArgument`: a limit outside 1 to 1000, a damaged token, or one of another listing.
+    /// - `InvalidKey`: the prefix.
+    /// - `Unsupported`: a delimiter beside `/`, or `start_after`, that the backend does not claim.
+    pub async fn list(&self, list: List<'_>) -> Result<Page> {
+        let frame = self.frame(Operation::List, None);
+        frame
+            .run(async {
+                let opened = frame.opened().await?;
+                page(&frame, opened, list).await
+            })
+            .await
+    }
+}
+
+pub(super) async fn page(frame: &Frame<'_>, opened: &Arc<Opened>, list: List<'_>) -> Result<Page> {
+    needs(opened, Operation::List)?;
+    opened.terms.list(&list)?;
+    let backend = frame.backend.name();
+    let inner = list
+        .page_token
+        .map(|token| page_token::decode(backend, &list, token))
+        .transpose()?;
+    let asked = list.page_token(inner.as_deref());
+    let mut page = opened.instance.list(asked, frame.call()).await?;
+    verify(&page, &asked, opened)?;
+    leave_out(&mut page, opened.terms.policy);
+    add(&frame.counters().skipped_keys, page.skipped);
+    page.next = page
+        .next
+        .map(|next| page_token::encode(backend, &list, &next));
+    Ok(page)
+}
+
+/// The plugin's page is what was asked for.
+fn verify(page: &Page, asked: &List<'_>, opened: &Opened) -> Result<()> {
+    let count = page.entries.len() + page.common_prefixes.len();
+    if count > asked.limit as usize {
+        return Err(fault("a page of more entries than were asked for")
+            .fact("limit", asked.limit)
+            .fact("found", count));
+    }
+    if page.next.is_some() && page.next.as_deref() == asked.page_token {
+        return Err(fault("a page that leads to itself"));
+    }
+    let stray = |what: &'static str, text: &str| -> Result<()> {
+        Err(fault(what).fact("prefix", asked.prefix).fact("found", text))
+    };
+    for entry in &page.entries {
+        let Some(rest) = entry.key.strip_prefix(asked.prefix) else {
+            return stray("an entry outside the prefix", &entry.key);
+        };
+        if asked
+            .delimiter
+            .is_some_and(|delimiter| rest.contains(delimiter))
+        {
+            return stray("an entry that belongs into a common prefix", &entry.key);
+        }
+        if asked
+            .start_after
+            .is_some_and(|start| entry.key.as_str() <= start)
+        {
+            return stray("an entry before the start", &entry.key);
+        }
+    }
+    for group in &page.common_prefixes {
+        let rest = group.strip_prefix(asked.prefix);
+        let ends = |rest: &str| {
+            asked
+                .delimiter
+                .is_some_and(|delimiter| rest.ends_with(delimiter))
+        };
+        if !rest.is_some_and(ends) {
+            return stray("a common prefix that is none", group);
+        }
+    }
+    if opened.claims(Capability::OrderedList) {
+        let keys = page.entries.iter().map(|entry| entry.key.as_str());
+        let groups = page.common_prefixes.iter().map(String::as_str);
+        if !keys.is_sorted_by(|a, b| a < b) || !groups.is_sorted_by(|a, b| a < b) {
+            return Err(fault(
+                "a page that is not in order, from a backend that claims it",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Takes out what the key policy forbids, and counts it: placeholder objects such as `a/`, and
+/// whatever other programs left in the store.
+fn leave_out(page: &mut Page, policy: KeyPolicy) {
+    let before = page.entries.len() + page.common_prefixes.len();
+    page.entries
+        .retain(|entry| policy.check(&entry.key).is_ok());
+    page.common_prefixes
+        .retain(|group| policy.check_prefix(group).is_ok());
+    let after = page.entries.len() + page.common_prefixes.len();
+    page.skipped += (before - after) as u64;
+}

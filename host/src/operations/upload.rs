@@ -1,0 +1,165 @@
+//! `upload`.
+
+use crate::backend::Backend;
+use crate::checked::{self, Checked, Expected};
+use crate::content_type;
+use crate::counters::add;
+use crate::frame::Frame;
+use crate::generation::Opened;
+use crate::spool;
+use crate::verified::fault;
+use holdall_plugin_api::contract::Terms;
+use holdall_plugin_api::{
+    Body, Capability, Checksums, Error, ErrorKind, MAX_CHUNK, Operation, Result, Upload, Uploaded,
+};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+impl Backend {
+    /// Stores an object, data and metadata in one step: readers see the old one or the new one.
+    ///
+    /// The answer carries the CRC-32C of the bytes, always. Digests that the request states are
+    /// verified before anything becomes visible. Where the store must know the length first and the
+    /// request does not state it, the body goes through a temporary file.
+    ///
+    /// # Errors
+    ///
+    /// - `InvalidKey`, `InvalidArgument` (also a body that has not the stated length), `TooLarge`.
+    /// - `ChecksumMismatch`: the bytes have not the stated digest; nothing is visible.
+    /// - `PreconditionFailed`: `create_only` or `if_match` lost.
+    /// - `Unsupported`: an option that the backend does not claim. None is dropped in silence.
+    /// - The error of the body, and those of the store.
+    pub async fn upload(&self, upload: Upload<'_>) -> Result<Uploaded> {
+        let frame = self.frame(Operation::Upload, Some(upload.key));
+        frame
+            .run(async {
+                let opened = frame.opened().await?;
+                store(&frame, opened, upload).await
+            })
+            .await
+    }
+}
+
+/// The whole of an upload on an instance, for composed operations too.
+pub(super) async fn store(
+    frame: &Frame<'_>,
+    opened: &Arc<Opened>,
+    mut upload: Upload<'_>,
+) -> Result<Uploaded> {
+    let known = upload.body.known_length();
+    if let Some(known) = known {
+        checked::check_length(upload.length, known)?;
+        upload.length = Some(known);
+    }
+    if upload.is_plain() {
+        opened.terms.upload(&upload)?;
+    } else {
+        upload = agreed(frame, opened, upload)?;
+    }
+    let wanted = upload.options().checksums;
+    if let Some(known) = known
+        && known <= u64::from(MAX_CHUNK)
+        && wanted.md5.is_none()
+        && wanted.sha256.is_none()
+    {
+        return store_one_chunk(frame, opened, upload, known, &wanted).await;
+    }
+    if upload.length.is_none() && !opened.claims(Capability::UnknownLength) {
+        let body = std::mem::replace(&mut upload.body, Body::empty());
+        let (length, body) = spool::spool(body, &frame.context().spool).await?;
+        add(&frame.counters().spooled, 1);
+        upload.length = Some(length);
+        upload.body = body;
+        opened.terms.upload(&upload)?;
+    }
+    store_stream(frame, opened, upload, wanted).await
+}
+
+/// The checks, where a content type that the store cannot keep is dropped if it may be.
+fn agreed<'a>(frame: &Frame<'_>, opened: &Opened, upload: Upload<'a>) -> Result<Upload<'a>> {
+    let Some(content_type) = upload.options().content_type else {
+        opened.terms.upload(&upload)?;
+        return Ok(upload);
+    };
+    let mut terms: Terms = opened.terms;
+    terms.capabilities = terms.capabilities.with(Capability::ContentType.into());
+    terms.upload(&upload)?;
+    if opened.claims(Capability::ContentType) {
+        return Ok(upload);
+    }
+    let policy = frame.generation()?.config.content_type;
+    content_type::may_drop(upload.key, content_type, policy)?;
+    Ok(upload.option(|options| options.content_type = None))
+}
+
+/// The usual small object: its bytes are here, so all is known before the plugin is entered, and
+/// nothing is allocated.
+async fn store_one_chunk(
+    frame: &Frame<'_>,
+    opened: &Arc<Opened>,
+    mut upload: Upload<'_>,
+    length: u64,
+    wanted: &Checksums,
+) -> Result<Uploaded> {
+    let bytes = upload.body.as_once().map_or(&[][..], |bytes| bytes);
+    let crc32c = crc_fast::crc32_iscsi(bytes);
+    let mut found = Checksums::NONE;
+    found.crc32c = Some(crc32c);
+    checked::compare(wanted, &found)?;
+    upload.body = std::mem::replace(&mut upload.body, Body::empty()).with_crc32c(crc32c);
+    frame.moved.store(length, Ordering::Relaxed);
+    add(&frame.counters().bytes_in, length);
+    let uploaded = opened.instance.upload(upload, frame.call()).await?;
+    accept(uploaded, length, found)
+}
+
+async fn store_stream(
+    frame: &Frame<'_>,
+    opened: &Arc<Opened>,
+    mut upload: Upload<'_>,
+    checksums: Checksums,
+) -> Result<Uploaded> {
+    let expected = Expected {
+        length: upload.length,
+        limit: opened.terms.limits.max_object_size,
+        checksums,
+    };
+    let body = std::mem::replace(&mut upload.body, Body::empty());
+    let (body, outcome) = Checked::new(body, expected, frame.counters().clone());
+    upload.body = Body::source(body);
+    let answer = opened.instance.upload(upload, frame.call()).await;
+    let bytes = outcome.bytes();
+    frame.moved.store(bytes, Ordering::Relaxed);
+    match (answer, outcome.end()) {
+        // The body's own error says more than what a plugin made of it.
+        (Err(of_plugin), Some(Err(_))) if of_plugin.kind() == ErrorKind::PluginFault => {
+            Err(of_plugin)
+        }
+        (Err(_), Some(Err(of_body))) => Err(of_body),
+        (Err(of_plugin), _) => Err(of_plugin),
+        (Ok(_), Some(Err(_))) => Err(fault("the plugin stored a body that had failed")),
+        (Ok(_), None) => Err(fault("the plugin did not read the body to its end")),
+        (Ok(uploaded), Some(Ok(found))) => accept(uploaded, bytes, found),
+    }
+}
+
+/// The plugin's answer, with the digests that the host knows.
+fn accept(mut uploaded: Uploaded, bytes: u64, found: Checksums) -> Result<Uploaded> {
+    if uploaded.size != bytes {
+        return Err(
+            fault("the plugin stored another number of bytes than it got")
+                .fact("expected", bytes)
+                .fact("found", uploaded.size),
+        );
+    }
+    let said = uploaded.checksums;
+    if said.crc32c.is_some_and(|said| Some(said) != found.crc32c) {
+        return Err(Error::new(ErrorKind::Corrupt)
+            .message("the store reports another digest than that of the bytes it got")
+            .fact("algorithm", "crc32c"));
+    }
+    uploaded.checksums.crc32c = found.crc32c;
+    uploaded.checksums.md5 = found.md5.or(said.md5);
+    uploaded.checksums.sha256 = found.sha256.or(said.sha256);
+    Ok(uploaded)
+}

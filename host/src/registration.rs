@@ -1,0 +1,154 @@
+//! What a program says when it registers a backend itself.
+
+use crate::config::{BackendConfig, ContentTypePolicy};
+use holdall_plugin_api::abi::export::StaticPlugin;
+use holdall_plugin_api::{KeyPolicy, Result};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Which plugin serves a backend.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum PluginRef {
+    /// The one of this name or scheme: built in, or found by the last scan.
+    Named(String),
+    /// One that is linked into the program.
+    BuiltIn(&'static StaticPlugin),
+    /// This file, read anew for every registration: the way to an upgrade in place. Naming it is
+    /// the act of trust.
+    File(PathBuf),
+}
+
+impl From<&str> for PluginRef {
+    fn from(name: &str) -> Self {
+        PluginRef::Named(name.to_owned())
+    }
+}
+
+impl From<String> for PluginRef {
+    fn from(name: String) -> Self {
+        PluginRef::Named(name)
+    }
+}
+
+impl From<&'static StaticPlugin> for PluginRef {
+    fn from(plugin: &'static StaticPlugin) -> Self {
+        PluginRef::BuiltIn(plugin)
+    }
+}
+
+impl From<PathBuf> for PluginRef {
+    fn from(file: PathBuf) -> Self {
+        PluginRef::File(file)
+    }
+}
+
+impl fmt::Debug for PluginRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PluginRef::Named(name) => f.debug_tuple("Named").field(name).finish(),
+            PluginRef::BuiltIn(_) => f.write_str("BuiltIn"),
+            PluginRef::File(file) => f.debug_tuple("File").field(file).finish(),
+        }
+    }
+}
+
+/// A backend to be: a plugin and how it is mounted.
+///
+/// ```
+/// use holdall::Registration;
+///
+/// let registration = Registration::new("local").config(serde_json::json!({ "root": "/srv/data" }));
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Registration {
+    /// The plugin.
+    pub plugin: PluginRef,
+    /// What the plugin's schema says, an object. Secrets may be references. Not shown by `Debug`.
+    pub config: serde_json::Value,
+    /// Which keys it takes.
+    pub key_policy: KeyPolicy,
+    /// What becomes of a content type that the store does not keep.
+    pub content_type: ContentTypePolicy,
+    /// The longest that one operation may take, unless the caller says less.
+    pub timeout: Option<Duration>,
+    /// Accepts a store whose readers may see partial objects.
+    pub allow_non_atomic_put: bool,
+}
+
+impl Registration {
+    /// This plugin with an empty configuration.
+    pub fn new(plugin: impl Into<PluginRef>) -> Self {
+        Self {
+            plugin: plugin.into(),
+            config: serde_json::Value::Object(serde_json::Map::new()),
+            key_policy: KeyPolicy::default(),
+            content_type: ContentTypePolicy::default(),
+            timeout: None,
+            allow_non_atomic_put: false,
+        }
+    }
+
+    /// Configures the plugin.
+    #[must_use]
+    pub fn config(mut self, config: serde_json::Value) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Bounds every operation that has no deadline of its own.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Chooses the keys that it takes.
+    #[must_use]
+    pub fn key_policy(mut self, policy: KeyPolicy) -> Self {
+        self.key_policy = policy;
+        self
+    }
+
+    /// Chooses what becomes of a content type that the store does not keep.
+    #[must_use]
+    pub fn content_type(mut self, policy: ContentTypePolicy) -> Self {
+        self.content_type = policy;
+        self
+    }
+
+    /// Accepts a store whose readers may see partial objects.
+    #[must_use]
+    pub fn allow_non_atomic_put(mut self) -> Self {
+        self.allow_non_atomic_put = true;
+        self
+    }
+
+    pub(crate) fn split(self, name: &str) -> Result<(BackendConfig, PluginRef)> {
+        let asked = match &self.plugin {
+            PluginRef::Named(name) => name.clone(),
+            PluginRef::BuiltIn(_) => "built in".to_owned(),
+            PluginRef::File(file) => file.display().to_string(),
+        };
+        let mut config = BackendConfig::new(name, asked, self.config)?;
+        config.key_policy = self.key_policy;
+        config.content_type = self.content_type;
+        config.timeout = self.timeout;
+        config.allow_non_atomic_put = self.allow_non_atomic_put;
+        Ok((config, self.plugin))
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration")
+            .field("plugin", &self.plugin)
+            .field("key_policy", &self.key_policy)
+            .field("content_type", &self.content_type)
+            .field("timeout", &self.timeout)
+            .field("allow_non_atomic_put", &self.allow_non_atomic_put)
+            .finish_non_exhaustive()
+    }
+}
