@@ -1,6 +1,9 @@
 //! Counts what is allocated on this side.
 
-#![allow(unsafe_code, reason = "an allocator can only be written so; it forwards to the system's")]
+#![allow(
+    unsafe_code,
+    reason = "an allocator can only be written so; it forwards to the system's"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};

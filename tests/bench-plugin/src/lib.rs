@@ -47,7 +47,11 @@ impl StorageBackend for Nothing {
     }
 
     async fn upload(&self, mut upload: Upload<'_>) -> Result<Uploaded> {
-        let expected = self.expected.lock().map_err(|_| Error::invalid("poisoned"))?.clone();
+        let expected = self
+            .expected
+            .lock()
+            .map_err(|_| Error::invalid("poisoned"))?
+            .clone();
         while let Some(chunk) = upload.body.chunk().await {
             let chunk = chunk?;
             if !expected.is_empty() && !expected.contains(&chunk.as_ptr().addr()) {
@@ -59,7 +63,11 @@ impl StorageBackend for Nothing {
 
     /// The key is the size; chunks are slices of the resident memory.
     async fn download(&self, download: Download<'_>) -> Result<Downloaded> {
-        let size: u64 = download.key.text().parse().map_err(|_| Error::not_found())?;
+        let size: u64 = download
+            .key
+            .text()
+            .parse()
+            .map_err(|_| Error::not_found())?;
         let chunk = download.chunk_hint as usize;
         let resident = self.resident.clone();
         let body = if size <= chunk as u64 {
@@ -98,17 +106,32 @@ impl StorageBackend for Nothing {
 
     /// `allocations`, `copied`, `resident` answer numbers; `expect` takes two.
     async fn custom(&self, custom: Custom<'_>) -> Result<Bytes> {
-        let numbers = |numbers: &[u64]| Bytes::from(numbers.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>());
+        let numbers = |numbers: &[u64]| {
+            Bytes::from(
+                numbers
+                    .iter()
+                    .flat_map(|n| n.to_le_bytes())
+                    .collect::<Vec<u8>>(),
+            )
+        };
         match custom.name {
             "allocations" => Ok(numbers(&[allocations()])),
             "copied" => Ok(numbers(&[self.copied.load(Ordering::Relaxed)])),
-            "resident" => Ok(numbers(&[self.resident.as_ptr().addr() as u64, RESIDENT as u64])),
+            "resident" => Ok(numbers(&[
+                self.resident.as_ptr().addr() as u64,
+                RESIDENT as u64,
+            ])),
             "expect" => {
                 let (pairs, _) = custom.payload.as_chunks::<8>();
-                let [start, length] = pairs else { return Err(Error::invalid("two numbers")) };
+                let [start, length] = pairs else {
+                    return Err(Error::invalid("two numbers"));
+                };
                 let start = u64::from_le_bytes(*start) as usize;
                 let end = start + u64::from_le_bytes(*length) as usize;
-                *self.expected.lock().map_err(|_| Error::invalid("poisoned"))? = start..end;
+                *self
+                    .expected
+                    .lock()
+                    .map_err(|_| Error::invalid("poisoned"))? = start..end;
                 self.copied.store(0, Ordering::Relaxed);
                 Ok(Bytes::new())
             }

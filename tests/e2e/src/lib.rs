@@ -6,7 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// What `cargo build --workspace` makes.
+/// Whoever makes a file that the tests run.
+const PACKAGES: &[&str] = &[
+    "holdall-cli",
+    "holdall-plugin-local",
+    "holdall-plugin-memory",
+    "holdall-puppet",
+    "holdall-bench-plugin",
+];
+
+/// What `cargo build` makes.
 #[derive(Debug)]
 pub struct Artifacts {
     files: BTreeMap<String, PathBuf>,
@@ -53,7 +62,8 @@ pub fn artifacts() -> &'static Artifacts {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let built = Command::new(cargo)
-            .args(["build", "--locked", "--workspace", "--message-format=json", "--quiet"])
+            .args(["build", "--locked", "--message-format=json", "--quiet"])
+            .args(PACKAGES.iter().flat_map(|package| ["-p", package]))
             .current_dir(root)
             .output();
         let built = match built {

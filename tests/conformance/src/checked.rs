@@ -1,0 +1,130 @@
+//! Bodies as the host hands them on: of exactly the promised length, with their digests.
+
+use bytes::Bytes;
+use crc_fast::{CrcAlgorithm, Digest};
+use holdall_plugin_api::abi::stream::Source;
+use holdall_plugin_api::{Body, Checksums, Error, ErrorKind, Result};
+use sha2::{Digest as _, Sha256};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Whose promise the length is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Caller,
+    Backend,
+}
+
+struct Checked {
+    body: Body,
+    length: Option<u64>,
+    side: Side,
+    expected: Checksums,
+    crc32c: Digest,
+    sha256: Option<Sha256>,
+    ended: Checksums,
+}
+
+/// An upload's body: ends in `InvalidArgument` when it is not of this length, in
+/// `ChecksumMismatch` when it does not have the caller's digests, and carries its CRC-32C.
+pub(crate) fn upload(body: Body, length: Option<u64>, expected: Checksums) -> Body {
+    Body::source(Checked::new(body, length, Side::Caller, expected))
+}
+
+/// A download's body: ends in an error when it is not of this length.
+pub(crate) fn download(body: Body, length: u64) -> Body {
+    Body::source(Checked::new(body, Some(length), Side::Backend, Checksums::NONE))
+}
+
+impl Checked {
+    fn new(body: Body, length: Option<u64>, side: Side, expected: Checksums) -> Self {
+        Self {
+            body,
+            length,
+            side,
+            expected,
+            crc32c: Digest::new(CrcAlgorithm::Crc32Iscsi),
+            sha256: expected.sha256.map(|_| Sha256::new()),
+            ended: Checksums::NONE,
+        }
+    }
+
+    fn mismatch(&self) -> Error {
+        let seen = self.body.seen();
+        let expected = self.length.unwrap_or(0);
+        let error = match self.side {
+            Side::Caller => Error::invalid("the body is not of the declared length"),
+            Side::Backend if seen < expected => {
+                Error::new(ErrorKind::Unavailable).message("the object ended early")
+            }
+            Side::Backend => {
+                Error::new(ErrorKind::PluginFault).message("more bytes than the answer announced")
+            }
+        };
+        error.fact("expected", expected).fact("found", seen)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        if self.length.is_some_and(|length| self.body.seen() != length) {
+            return Err(self.mismatch());
+        }
+        self.ended.crc32c = Some(self.crc32c.clone().finalize() as u32);
+        self.ended.sha256 = self.sha256.take().map(|hash| hash.finalize().into());
+        let wrong = |expected: bool, same: bool| expected && !same;
+        if wrong(self.expected.crc32c.is_some(), self.expected.crc32c == self.ended.crc32c)
+            || wrong(self.expected.sha256.is_some(), self.expected.sha256 == self.ended.sha256)
+        {
+            return Err(Error::new(ErrorKind::ChecksumMismatch)
+                .message("the body does not have the stated digest"));
+        }
+        Ok(())
+    }
+}
+
+impl Source for Checked {
+    fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        let next = std::task::ready!(self.body.poll_chunk(cx));
+        Poll::Ready(match next {
+            Some(Ok(chunk)) => {
+                let over = self.length.is_some_and(|length| self.body.seen() > length);
+                self.crc32c.update(&chunk);
+                if let Some(hash) = &mut self.sha256 {
+                    hash.update(&*chunk);
+                }
+                Some(if over { Err(self.mismatch()) } else { Ok(chunk.into()) })
+            }
+            Some(Err(error)) => Some(Err(error)),
+            None => self.end().err().map(Err),
+        })
+    }
+
+    fn checksums(self: Pin<&mut Self>) -> Checksums {
+        self.ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::chunked;
+
+    #[tokio::test]
+    async fn lengths_and_digests_are_held() {
+        let mut body = upload(Body::from("123456789"), Some(9), Checksums::NONE);
+        while body.chunk().await.is_some() {}
+        let trailers = body.trailers().unwrap();
+        assert_eq!((trailers.size, trailers.checksums.crc32c), (9, Some(0xe306_9283)));
+
+        let mut wrong = Checksums::NONE;
+        wrong.sha256 = Some([0; 32]);
+        for (body, kind) in [
+            (upload(Body::from("ab"), Some(1), Checksums::NONE), ErrorKind::InvalidArgument),
+            (upload(Body::from("ab"), Some(3), Checksums::NONE), ErrorKind::InvalidArgument),
+            (upload(Body::from("ab"), None, wrong), ErrorKind::ChecksumMismatch),
+            (download(chunked(vec!["a".into()]), 2), ErrorKind::Unavailable),
+            (download(chunked(vec!["abc".into()]), 2), ErrorKind::PluginFault),
+        ] {
+            assert_eq!(body.collect(10).await.unwrap_err().kind(), kind);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What is not claimed must be refused: `Unsupported`, fast, without a look at the body and without
+//! a trace.
+
+use crate::body;
+use crate::case::{Outcome, Stop};
+use crate::trial::{Trial, not_applicable};
+use holdall_plugin_api::{
+    ByteRange, Capability, Copy, Custom, Delete, Download, Error, ErrorKind, List, Operation,
+    ReadOptions, Result, Upload, UploadOptions,
+};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Longest that a refusal may take.
+const FAST: Duration = Duration::from_millis(100);
+
+/// Uses a capability that is not claimed.
+pub(crate) async fn is_refused(t: &Trial, capability: Capability) -> Outcome {
+    // The fastest of three: the first may pay for a connection, and the machine may be busy.
+    let mut fastest = Duration::MAX;
+    for _ in 0..3 {
+        let started = Instant::now();
+        let answer = attempt(t, capability).await?;
+        fastest = fastest.min(started.elapsed());
+        match answer {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {}
+            Err(error) => return lied(format!(
+                "`{capability}` is not claimed, but its use answers {} instead of unsupported",
+                error.code()
+            )),
+            Ok(()) => {
+                return lied(format!("modestly: `{capability}` is not claimed, but its use succeeds"));
+            }
+        }
+    }
+    if fastest > FAST {
+        return lied(format!(
+            "`{capability}` is not claimed, and to say so takes {} ms",
+            fastest.as_millis()
+        ));
+    }
+    Ok(())
+}
+
+fn lied(why: String) -> Outcome {
+    Err(Stop::Lied(why))
+}
+
+async fn attempt(t: &Trial, capability: Capability) -> Outcome<Result<(), Error>> {
+    use Capability as C;
+    match capability {
+        C::CreateOnly => upload(t, |options| options.create_only = true).await,
+        C::IfMatchPut => upload(t, |options| options.if_match = Some("kit")).await,
+        C::ContentType => {
+            upload(t, |options| options.content_type = Some("application/x-holdall-kit")).await
+        }
+        C::UserMetadata => upload(t, |options| options.metadata.push(("kit", "1"))).await,
+        C::HeaderCacheControl => {
+            upload(t, |options| options.headers.cache_control = Some("no-store")).await
+        }
+        C::HeaderContentDisposition => {
+            upload(t, |options| options.headers.content_disposition = Some("inline")).await
+        }
+        C::HeaderContentEncoding => {
+            upload(t, |options| options.headers.content_encoding = Some("gzip")).await
+        }
+        C::HeaderContentLanguage => {
+            upload(t, |options| options.headers.content_language = Some("en")).await
+        }
+        C::IfMatchDelete => {
+            let key = object(t).await?;
+            let answer = t.delete(Delete::new(&key).if_match("kit")).await;
+            t.holds(&key, OBJECT).await?;
+            Ok(answer.map(drop))
+        }
+        C::IfMatchGet => read(t, |options| options.if_match = Some("*")).await,
+        C::IfNoneMatchGet => read(t, |options| options.if_none_match = Some("kit")).await,
+        C::IfTime => {
+            read(t, |options| options.if_unmodified_since = Some(SystemTime::now())).await
+        }
+        C::Versions => read(t, |options| options.version = Some("kit")).await,
+        C::Suffix => {
+            let key = object(t).await?;
+            let last = Download::new(&key).range(ByteRange::Last(1));
+            Ok(t.download(last).await.map(drop))
+        }
+        C::CopyCreateOnly => {
+            let (from, to) = (object(t).await?, t.key("copy"));
+            let answer = t.copy(Copy::new(&from, &to).create_only()).await;
+            t.is_absent(&to).await?;
+            Ok(answer.map(drop))
+        }
+        C::StartAfter if t.has(Operation::List) => {
+            Ok(t.list(List::new(t.prefix()).start_after("a")).await.map(drop))
+        }
+        C::AnyDelimiter if t.has(Operation::List) => {
+            Ok(t.list(List::new(t.prefix()).delimiter("-")).await.map(drop))
+        }
+        C::Usage => Ok(t.usage().await.map(drop)),
+        C::Custom => Ok(t.custom(Custom::new("kit", "")).await.map(drop)),
+        C::UnknownLength => not_applicable("the host spools bodies of unknown length"),
+        _ => not_applicable(format!(
+            "no request can only be honoured with `{capability}`, which is not claimed"
+        )),
+    }
+}
+
+const OBJECT: &[u8] = b"an object of the kit";
+
+async fn object(t: &Trial) -> Outcome<String> {
+    let key = t.key("object");
+    t.put(&key, OBJECT).await?;
+    Ok(key)
+}
+
+async fn upload(
+    t: &Trial,
+    option: impl FnOnce(&mut UploadOptions<'static>),
+) -> Outcome<Result<(), Error>> {
+    let key = t.key("refused");
+    let (body, pulls) = body::counted("x");
+    let mut options = UploadOptions::default();
+    option(&mut options);
+    let upload = Upload::new(&key, body).length(1).with_options(Some(options));
+    let answer = t.upload(upload).await;
+    if answer.is_err() {
+        if pulls.count() > 0 {
+            lied("the body was read before the refusal".to_owned())?;
+        }
+        t.is_absent(&key).await?;
+    }
+    Ok(answer.map(drop))
+}
+
+async fn read(
+    t: &Trial,
+    option: impl FnOnce(&mut ReadOptions<'static>),
+) -> Outcome<Result<(), Error>> {
+    let key = object(t).await?;
+    let mut options = ReadOptions::default();
+    option(&mut options);
+    let answer = t.download(Download::new(&key).with_options(Some(options))).await;
+    Ok(answer.map(drop))
+}
