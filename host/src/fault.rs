@@ -80,7 +80,7 @@ codes! {
     /// A draft of the ABI with other tables.
     DraftMismatch = "draft_mismatch", Inspect, "while the ABI is a draft, build host and plugin from the same source";
     /// Tables of the shared minor that differ.
-    FingerprintMismatch = "fingerprint_mismatch", Inspect, "build the plugin against an unchanged plugin API";
+    FingerprintMismatch = "fingerprint_mismatch", Inspect, "build the plugin against the plugin API of this host, unchanged";
     /// A required operation is not there.
     RequiredOperation = "required_operation", Inspect, "implement it: upload, download, delete, exists and signed_url are required";
     /// A claim without what it needs.

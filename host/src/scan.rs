@@ -1,7 +1,7 @@
 //! Reading plugin folders: a verdict for every file, nothing mapped, nothing run.
 
 use crate::inspect::{Inspection, Verdict, inspect_file};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +22,7 @@ pub struct ScanReport {
 #[non_exhaustive]
 pub struct Folder {
     /// As configured.
+    #[serde(serialize_with = "shown")]
     pub path: PathBuf,
     /// Why it could not be read.
     pub error: Option<String>,
@@ -36,11 +37,18 @@ pub struct Shadowed {
     /// What both claim.
     pub value: String,
     /// Who has it.
+    #[serde(serialize_with = "shown")]
     pub winner: PathBuf,
     /// Who does not.
+    #[serde(serialize_with = "shown")]
     pub loser: PathBuf,
     /// Why.
     pub rule: &'static str,
+}
+
+/// A file's name need not be text, and one such name must not cost the whole report.
+fn shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// Why the winner wins.
@@ -84,34 +92,38 @@ fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// As the catalog takes them: a file whose name is taken is not used at all, so its schemes are not
+/// looked at.
 fn shadowed(files: &[Inspection]) -> Vec<Shadowed> {
-    let mut owners: HashMap<(&'static str, &str), &Path> = HashMap::new();
+    let mut names: HashMap<&str, &Path> = HashMap::new();
+    let mut schemes: HashMap<&str, &Path> = HashMap::new();
     let mut losers = Vec::new();
-    for file in files
-        .iter()
-        .filter(|file| file.verdict() == Verdict::Accepted)
-    {
+    let accepted = |file: &&Inspection| file.verdict() == Verdict::Accepted;
+    for file in files.iter().filter(accepted) {
         let Some(descriptor) = &file.descriptor else {
             continue;
         };
-        let name = std::iter::once(("name", descriptor.about.name.as_str()));
-        let schemes = descriptor
-            .about
-            .schemes
-            .iter()
-            .map(|scheme| ("scheme", scheme.as_str()));
-        for (claim, value) in name.chain(schemes) {
-            match owners.get(&(claim, value)) {
+        let mut lost = |claim, value: &str, winner: &Path| {
+            losers.push(Shadowed {
+                claim,
+                value: value.to_owned(),
+                winner: winner.to_owned(),
+                loser: file.path.clone(),
+                rule: RULE,
+            });
+        };
+        let about = &descriptor.about;
+        if let Some(winner) = names.get(about.name.as_str()) {
+            lost("name", &about.name, winner);
+            continue;
+        }
+        names.insert(&about.name, &file.path);
+        for scheme in &about.schemes {
+            match schemes.get(scheme.as_str()) {
+                Some(winner) => lost("scheme", scheme, winner),
                 None => {
-                    owners.insert((claim, value), &file.path);
+                    schemes.insert(scheme, &file.path);
                 }
-                Some(winner) => losers.push(Shadowed {
-                    claim,
-                    value: value.to_owned(),
-                    winner: winner.to_path_buf(),
-                    loser: file.path.clone(),
-                    rule: RULE,
-                }),
             }
         }
     }

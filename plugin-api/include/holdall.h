@@ -984,6 +984,11 @@ typedef struct HoldallPluginTable {
 #define HOLDALL_ABI_MAJOR 1
 #define HOLDALL_ABI_MINOR 0
 
+// A plugin whose descriptor has HOLDALL_FLAG_BLOCKING may block in every function but a `release`:
+// the host calls it from threads of its own pool. The streams that the host gives to such a plugin
+// block too: their `poll_next` never answers HOLDALL_PENDING, so no waker is needed. When the caller
+// of an operation has gone, they fail, and `HoldallFfiCall.cancelled` is set.
+
 // Flags.
 #define HOLDALL_FLAG_DRAFT 1u
 #define HOLDALL_FLAG_PANIC_UNWIND 2u
@@ -1065,6 +1070,33 @@ typedef struct HoldallHeader {
 #define HOLDALL_CAP_CUSTOM (UINT64_C(1) << 39)
 #define HOLDALL_CAP_EXACT_DELETE (UINT64_C(1) << 40)
 #define HOLDALL_CAP_EVENTUAL (UINT64_C(1) << 41)
+
+// Kinds of errors.
+#define HOLDALL_KIND_FILE_NOT_FOUND 1u
+#define HOLDALL_KIND_QUOTA_EXCEEDED 2u
+#define HOLDALL_KIND_INVALID_FILE_TYPE 3u
+#define HOLDALL_KIND_INVALID_KEY 4u
+#define HOLDALL_KIND_INVALID_ARGUMENT 5u
+#define HOLDALL_KIND_TOO_LARGE 6u
+#define HOLDALL_KIND_INVALID_RANGE 7u
+#define HOLDALL_KIND_NOT_MODIFIED 8u
+#define HOLDALL_KIND_PRECONDITION_FAILED 9u
+#define HOLDALL_KIND_CONFLICT 10u
+#define HOLDALL_KIND_CHECKSUM_MISMATCH 11u
+#define HOLDALL_KIND_UNSUPPORTED 12u
+#define HOLDALL_KIND_PERMISSION_DENIED 13u
+#define HOLDALL_KIND_UNAUTHENTICATED 14u
+#define HOLDALL_KIND_CONTAINER_MISSING 15u
+#define HOLDALL_KIND_RATE_LIMITED 16u
+#define HOLDALL_KIND_UNAVAILABLE 17u
+#define HOLDALL_KIND_TIMEOUT 18u
+#define HOLDALL_KIND_CANCELLED 19u
+#define HOLDALL_KIND_CORRUPT 20u
+#define HOLDALL_KIND_CONFIG_INVALID 21u
+#define HOLDALL_KIND_BACKEND_NOT_REGISTERED 22u
+#define HOLDALL_KIND_PLUGIN_LOAD 23u
+#define HOLDALL_KIND_PLUGIN_FAULT 24u
+#define HOLDALL_KIND_STORAGE_ERROR 25u
 
 #define HOLDALL_FINGERPRINT_COUNT 50
 #define HOLDALL_FINGERPRINTS { \

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use holdall_plugin_api::abi::list::{FINGERPRINTS, TABLES, VERSION};
-use holdall_plugin_api::{Capability, Operation, descriptor};
+use holdall_plugin_api::{Capability, ErrorKind, Operation, descriptor};
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
@@ -43,6 +43,14 @@ fn generated() -> String {
     text
 }
 
+const BLOCKING: &str = "
+// A plugin whose descriptor has HOLDALL_FLAG_BLOCKING may block in every function but a `release`:
+// the host calls it from threads of its own pool. The streams that the host gives to such a plugin
+// block too: their `poll_next` never answers HOLDALL_PENDING, so no waker is needed. When the caller
+// of an operation has gone, they fail, and `HoldallFfiCall.cancelled` is set.
+
+";
+
 /// What a plugin needs beside the tables: names of the descriptor, bits, fingerprints.
 fn trailer() -> String {
     let mut out = String::from(
@@ -67,7 +75,8 @@ fn trailer() -> String {
         VERSION.major, VERSION.minor
     )
     .unwrap();
-    writeln!(out, "\n// Flags.").unwrap();
+    out.push_str(BLOCKING);
+    writeln!(out, "// Flags.").unwrap();
     for bit in 0..6 {
         let name = descriptor::Flags(1 << bit).names()[0].to_uppercase();
         writeln!(out, "#define HOLDALL_FLAG_{name} {}u", 1 << bit).unwrap();
@@ -97,6 +106,11 @@ fn trailer() -> String {
             *capability as u8
         )
         .unwrap();
+    }
+    writeln!(out, "\n// Kinds of errors.").unwrap();
+    for kind in ErrorKind::ALL {
+        let (name, number) = (kind.code().to_uppercase(), *kind as u32);
+        writeln!(out, "#define HOLDALL_KIND_{name} {number}u").unwrap();
     }
     writeln!(
         out,

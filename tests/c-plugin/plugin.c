@@ -37,10 +37,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef HOLDALL_TEST
-#include <time.h>
-#endif
-
 #define NAME "cmemory"
 
 /* What is promised: exactly what the code below does. The rest is refused by the host. */
@@ -257,20 +253,11 @@ static HoldallStatus publish(const void *backend, struct object *object, bool cr
   return status;
 }
 
-/* What tests use to see a plugin that takes its time: a key such as `sleep-500/a`. */
-static void hook(HoldallFfiSlice key) {
 #ifdef HOLDALL_TEST
-  HoldallFfiSlice sleep = text("sleep-");
-  if (!starts_with(key, sleep))
-    return;
-  long ms = 0;
-  for (size_t i = sleep.len; i < key.len && key.ptr[i] >= '0' && key.ptr[i] <= '9'; i++)
-    ms = ms * 10 + (key.ptr[i] - '0');
-  nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+#include "hooks.c"
 #else
-  (void)key;
+#define hook(key) ((void)(key))
 #endif
-}
 
 /* ---- 3 the operations ----------------------------------------------------------------------- */
 
@@ -586,6 +573,10 @@ static HoldallStatus exists(const void *backend, const HoldallExistsArgs *args, 
                             HoldallFfiError *err, HoldallFfiFuture *fut) {
   UNUSED(storage, cx, fut);
   hook(args->key);
+#ifdef HOLDALL_TEST
+  if (pending_exists(args->key, storage, cx, fut))
+    return HOLDALL_PENDING;
+#endif
   struct store *store = locked(backend);
   bool is_closed = store->closed;
   bool found = is_at(store, position(store, args->key), args->key);

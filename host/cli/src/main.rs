@@ -1,3 +1,120 @@
-//! The `holdall` command.
+//! The `holdall` command: files in and out of any storage that a plugin serves.
+//!
+//! Thin by rule: it parses, calls the `holdall` library and tells what came of it. It knows no
+//! store, links no plugin and keeps no state.
+#![forbid(unsafe_code)]
 
-fn main() {}
+mod address;
+mod advice;
+mod app;
+mod args;
+mod commands;
+mod exit;
+mod failure;
+mod local;
+mod output;
+mod progress;
+mod signals;
+mod transfer;
+mod values;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::app::App;
+use crate::args::{Cli, Command};
+use crate::failure::{Failure, Result};
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
+    log(cli.global.verbose);
+    let app = App::new(cli.global);
+    let output = app.output;
+    let outcome = in_runtime(app, cli.command);
+    let Err(failure) = outcome else { return ExitCode::SUCCESS };
+    output.failure(&failure);
+    if matches!(failure, Failure::BrokenPipe) {
+        // As other commands end when their reader has gone. Should that fail, the code says it.
+        let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGPIPE);
+    }
+    ExitCode::from(failure.exit())
+}
+
+/// Runs the command to its end or to the first signal. Everything it held is put away by then.
+fn in_runtime(app: App, command: Command) -> Result<()> {
+    // One worker beside this thread: signals are heard whatever the command is doing here.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(Failure::file("start a thread for", "the command".as_ref()))?;
+    let outcome = runtime.block_on(async {
+        let signal = signals::first().map_err(Failure::file("listen to", "signals".as_ref()))?;
+        let outcome = tokio::select! {
+            outcome = run(&app, command) => outcome,
+            Ok(number) = signal => Err(Failure::Signal(number)),
+        };
+        if matches!(outcome, Err(Failure::Signal(_) | Failure::BrokenPipe)) {
+            app.close().await;
+        }
+        // Instances end here, inside the runtime that their plugins may still need.
+        drop(app);
+        outcome
+    });
+    // Not for ever: a thread may be waiting for standard input.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    outcome
+}
+
+async fn run(app: &App, command: Command) -> Result<()> {
+    match command {
+        Command::Put(put) => put.run(app).await,
+        Command::Get(get) => get.run(app).await,
+        Command::Head(head) => head.run(app).await,
+        Command::Ls(ls) => ls.run(app).await,
+        Command::Rm(rm) => rm.run(app).await,
+        Command::Exists(exists) => exists.run(app).await,
+        Command::Cp(cp) => cp.run(app).await,
+        Command::Sign(sign) => sign.run(app).await,
+        Command::Plugins(plugins) => plugins.run(app),
+        Command::Inspect(inspect) => inspect.run(app),
+        Command::Config(config) => config.run(app),
+        Command::Completions(completions) => completions.run(app),
+        Command::Man(man) => man.run(app),
+    }
+}
+
+/// Help and version are answers; the rest is a wrong command line.
+fn misused(error: &clap::Error) -> ExitCode {
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    // The flag itself may stand behind the mistake, where the parser never came.
+    if !asked && std::env::args_os().any(|arg| arg == "--json") {
+        let text = error.render().to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+        let output = Output { json: true, quiet: false };
+        output.failure(&Failure::usage(text));
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(if asked { exit::DONE } else { exit::USAGE })
+}
+
+fn log(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => tracing_subscriber::filter::LevelFilter::INFO,
+        2 => tracing_subscriber::filter::LevelFilter::DEBUG,
+        _ => tracing_subscriber::filter::LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(level)
+        .init();
+}

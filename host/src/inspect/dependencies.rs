@@ -33,13 +33,12 @@ fn is_there(name: &str, paths: &[String], cache: &mut Option<Vec<u8>>) -> bool {
     }
     // The loader reads this variable whether the host asks for it or not.
     let from_environment = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
-    let listed = paths
+    let mut listed = paths
         .iter()
         .flat_map(|path| path.split(':'))
         .chain(from_environment.split([':', ';']));
-    if listed
-        .filter(|folder| folder.starts_with('/'))
-        .any(|folder| Path::new(folder).join(name).exists())
+    // `$LIB` and the like are known to the loader alone. An empty entry is the current folder.
+    if listed.any(|folder| folder.contains('$') || Path::new(folder).join(name).exists())
         || FOLDERS
             .iter()
             .any(|folder| Path::new(folder).join(name).exists())
@@ -54,10 +53,12 @@ fn is_there(name: &str, paths: &[String], cache: &mut Option<Vec<u8>>) -> bool {
             .any(|line| line.rsplit('/').next() == Some(name))
 }
 
-/// The cache holds each name as a text that ends in zero.
+/// The cache holds each name, and each path, as a text that ends in zero.
 fn mentions(cache: &[u8], name: &str) -> bool {
     let wanted: Vec<u8> = name.bytes().chain([0]).collect();
-    cache.windows(wanted.len()).any(|window| window == wanted)
+    let starts = |at: usize| at == 0 || matches!(cache[at - 1], 0 | b'/');
+    let mut found = cache.windows(wanted.len()).enumerate();
+    found.any(|(at, window)| window == wanted && starts(at))
 }
 
 #[cfg(test)]
@@ -74,6 +75,8 @@ mod tests {
         let path = format!("/elsewhere:{}", folder.path().display());
         assert_eq!(missing(&needed[1..2], &[path]), Vec::<String>::new());
         assert!(mentions(b"x\0libfoo.so.1\0y", "libfoo.so.1"));
+        assert!(mentions(b"x\0/lib/libfoo.so.1\0y", "libfoo.so.1"));
         assert!(!mentions(b"x\0libfoo.so.1.2\0y", "libfoo.so.1"));
+        assert!(!mentions(b"x\0lib2foo.so.1\0y", "foo.so.1"));
     }
 }

@@ -75,17 +75,23 @@ fn judge(descriptor: &Descriptor) -> Vec<Fault> {
                 .location("flags"),
         );
     }
-    let schema = &descriptor.about.config_schema;
-    if !(schema.is_object() || schema.is_boolean()) {
-        let found = format!("JSON of another kind: {schema:.40}");
-        faults.push(
-            Fault::new(Code::BadSchema)
-                .expected("a JSON Schema")
-                .found(found)
-                .location("config_schema"),
-        );
+    if let Err(problem) = check_schema(&descriptor.about.config_schema) {
+        let fault = Fault::new(Code::BadSchema).expected("a JSON Schema");
+        faults.push(fault.found(problem).location("config_schema"));
     }
     faults
+}
+
+/// A schema that is none would refuse every configuration, and much later.
+fn check_schema(schema: &serde_json::Value) -> Result<(), String> {
+    if !(schema.is_object() || schema.is_boolean()) {
+        return Err(format!("JSON of another kind: {schema:.40}"));
+    }
+    jsonschema::options()
+        .offline()
+        .build(schema)
+        .map(drop)
+        .map_err(|problem| format!("{problem:.200}"))
 }
 
 fn judge_version(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
@@ -111,6 +117,7 @@ fn judge_version(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
     let range = fingerprints_of(shared);
     let ours = &FINGERPRINTS[range.clone()];
     let theirs = descriptor.fingerprints.get(range).unwrap_or(&[]);
+    // A draft has no minors to rely on: both sides are drafts with equal tables, or none is.
     let draft = descriptor.flags.has(Flags::DRAFT);
     if draft != DRAFT {
         let word = |draft| if draft { "a draft" } else { "a frozen ABI" };
@@ -124,11 +131,6 @@ fn judge_version(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
     if ours == theirs {
         return;
     }
-    let code = if DRAFT {
-        Code::DraftMismatch
-    } else {
-        Code::FingerprintMismatch
-    };
     let differing: Vec<&str> = TABLES
         .iter()
         .enumerate()
@@ -144,13 +146,12 @@ fn judge_version(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
         ours.len(),
         VERSION.major
     );
-    let fault = Fault::new(code)
-        .expected(expected)
-        .found(found)
-        .location("fingerprints");
-    if faults.iter().all(|earlier| earlier.code != code) {
-        faults.push(fault);
-    }
+    faults.push(
+        Fault::new(Code::FingerprintMismatch)
+            .expected(expected)
+            .found(found)
+            .location("fingerprints"),
+    );
 }
 
 fn judge_claims(descriptor: &Descriptor, faults: &mut Vec<Fault>) {

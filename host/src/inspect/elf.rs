@@ -1,92 +1,93 @@
-//! What only ELF has: the headers that the loader trusts, and what it does beside mapping.
+//! What only ELF has: the headers that the loader trusts.
 
-use super::{Inspection, dependencies};
+use super::loading;
+use super::{Inspection, library};
 use crate::fault::{Code, Fault};
-use holdall_plugin_api::descriptor::SECTION;
-use object::{Object, ObjectSection, ReadRef};
-use std::ops::Range;
+use object::ReadRef;
 
-const EHDR: u64 = 64;
-const PHDR: u64 = 56;
+const HEADER: u64 = 64;
+const PROGRAM_HEADER: u64 = 56;
 const ET_DYN: u16 = 3;
-const PT_LOAD: u32 = 1;
-const PT_DYNAMIC: u32 = 2;
-const PT_INTERP: u32 = 3;
-const DT_NULL: u64 = 0;
-const DT_NEEDED: u64 = 1;
-const DT_STRTAB: u64 = 5;
-const DT_RELA: u64 = 7;
-const DT_RELASZ: u64 = 8;
-const DT_RPATH: u64 = 15;
-const DT_RUNPATH: u64 = 29;
-const DT_RELRSZ: u64 = 35;
-const DT_RELR: u64 = 36;
-const DT_FLAGS_1: u64 = 0x6fff_fffb;
-const DF_1_PIE: u64 = 0x0800_0000;
-/// No plugin has more, and each entry of the lists below costs a read.
-const MAX_ENTRIES: u64 = 1 << 20;
+const EM_X86_64: u16 = 62;
+const EM_AARCH64: u16 = 183;
+pub(super) const PT_LOAD: u32 = 1;
+pub(super) const PT_DYNAMIC: u32 = 2;
+pub(super) const PT_INTERP: u32 = 3;
+const PF_X: u32 = 1;
+/// No address space is larger.
+const MAX_MEMORY: u64 = 1 << 40;
+const MAX_ALIGN: u64 = 1 << 30;
 
-fn bytes<'data, R: ReadRef<'data>, const N: usize>(data: R, at: u64) -> Option<[u8; N]> {
-    data.read_bytes_at(at, N as u64).ok()?.try_into().ok()
+/// The little-endian number at `at`, zero past the end.
+pub(super) fn number<const N: usize>(bytes: &[u8], at: usize) -> u64 {
+    let mut wide = [0; 8];
+    if let Some(found) = bytes.get(at..).and_then(|rest| rest.first_chunk::<N>()) {
+        wide[..N].copy_from_slice(found);
+    }
+    u64::from_le_bytes(wide)
 }
 
-fn u16_at<'data, R: ReadRef<'data>>(data: R, at: u64) -> u16 {
-    bytes(data, at).map_or(0, u16::from_le_bytes)
+/// One entry of the program headers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment {
+    pub(super) kind: u32,
+    flags: u32,
+    pub(super) offset: u64,
+    pub(super) address: u64,
+    pub(super) file_size: u64,
+    memory_size: u64,
+    align: u64,
 }
 
-fn u32_at<'data, R: ReadRef<'data>>(data: R, at: u64) -> u32 {
-    bytes(data, at).map_or(0, u32::from_le_bytes)
+impl Segment {
+    fn read(header: &[u8]) -> Self {
+        Self {
+            kind: number::<4>(header, 0) as u32,
+            flags: number::<4>(header, 4) as u32,
+            offset: number::<8>(header, 8),
+            address: number::<8>(header, 16),
+            file_size: number::<8>(header, 32),
+            memory_size: number::<8>(header, 40),
+            align: number::<8>(header, 48),
+        }
+    }
+
+    /// Whether the code at this address would be this segment's.
+    pub(super) fn runs(&self, address: u64) -> bool {
+        let inside = address.checked_sub(self.address);
+        self.kind == PT_LOAD
+            && self.flags & PF_X != 0
+            && inside.is_some_and(|inside| inside < self.file_size)
+    }
 }
 
-fn u64_at<'data, R: ReadRef<'data>>(data: R, at: u64) -> u64 {
-    bytes(data, at).map_or(0, u64::from_le_bytes)
+/// Where the file keeps what will lie at this address, and how many bytes of it follow.
+pub(super) fn in_file(segments: &[Segment], address: u64) -> Option<(u64, u64)> {
+    let mut loaded = segments.iter().filter(|segment| segment.kind == PT_LOAD);
+    loaded.find_map(|segment| {
+        let inside = address.checked_sub(segment.address)?;
+        let left = segment.file_size.checked_sub(inside)?;
+        (left > 0).then(|| (segment.offset.saturating_add(inside), left))
+    })
 }
 
-/// Judges what the file header says. `false`: nothing more can be read.
-pub(super) fn judge_header<'data, R: ReadRef<'data>>(
+/// Judges the headers of a 64-bit little-endian file. `None`: nothing behind them can be trusted.
+pub(super) fn judge_headers<'data, R: ReadRef<'data>>(
     found: &mut Inspection,
     data: R,
     size: u64,
-) -> bool {
-    let ident: [u8; 16] = bytes(data, 0).unwrap_or_default();
-    let (wide, little) = (ident[4] == 2, ident[5] == 1);
-    if !(wide && little) {
-        // Another class or byte order: `object` reads it, and its processor is the fault.
-        return true;
-    }
+) -> Option<Vec<Segment>> {
     let truncated = |what: &str, end: u64| {
         Fault::new(Code::Truncated)
             .expected(format!("{what} up to byte {end}"))
             .found(format!("{size} bytes"))
     };
-    if size < EHDR {
-        found.faults.push(truncated("a header", EHDR));
-        return false;
-    }
-    if ![0, 3].contains(&ident[7]) {
-        let expected = "OS ABI 0 (System V) or 3 (Linux)";
-        found.faults.push(
-            Fault::new(Code::OsMismatch)
-                .expected(expected)
-                .found(format!("OS ABI {}", ident[7]))
-                .location("file header"),
-        );
-    }
-    let kind = u16_at(data, 16);
-    if kind != ET_DYN {
-        let name = match kind {
-            1 => "an object file",
-            2 => "an executable",
-            4 => "a core dump",
-            _ => "an unknown type",
-        };
-        found.faults.push(
-            Fault::new(Code::NotSharedObject)
-                .expected("a shared object")
-                .found(name)
-                .location("file header"),
-        );
-    }
+    let Ok(header) = data.read_bytes_at(0, HEADER) else {
+        found.faults.push(truncated("a header", HEADER));
+        return None;
+    };
+    judge_file_header(found, header);
+
     let mut within = |what: &str, start: u64, entry: u64, count: u64| {
         let end = entry
             .checked_mul(count)
@@ -101,290 +102,140 @@ pub(super) fn judge_header<'data, R: ReadRef<'data>>(
         found.faults.push(fault);
         false
     };
-    let (phoff, shoff) = (u64_at(data, 32), u64_at(data, 40));
-    let (phentsize, phnum, shentsize, shnum) = (
-        u16_at(data, 54),
-        u16_at(data, 56),
-        u16_at(data, 58),
-        u16_at(data, 60),
-    );
-    let mut whole = within("program headers", phoff, phentsize.into(), phnum.into());
-    whole &= shoff == 0 || within("section headers", shoff, shentsize.into(), shnum.into());
-    if whole {
-        for header in segments(data).filter(|segment| segment.kind == PT_LOAD) {
-            whole &= within("a loadable segment", header.offset, 1, header.file_size);
+    let (programs_at, sections_at) = (number::<8>(header, 32), number::<8>(header, 40));
+    let (stride, count) = (number::<2>(header, 54), number::<2>(header, 56));
+    let (section, sections) = (number::<2>(header, 58), number::<2>(header, 60));
+    let mut whole = within("program headers", programs_at, stride, count);
+    whole &= sections_at == 0 || within("section headers", sections_at, section, sections);
+    let segments = match stride {
+        PROGRAM_HEADER if whole => read_segments(data, programs_at, count),
+        _ => Vec::new(),
+    };
+    for segment in segments.iter().filter(|segment| segment.kind == PT_LOAD) {
+        whole &= within("a loadable segment", segment.offset, 1, segment.file_size);
+    }
+    if !whole {
+        judge_machine(found, header);
+        return None;
+    }
+    judge_segments(found, &segments);
+    Some(segments)
+}
+
+fn read_segments<'data, R: ReadRef<'data>>(data: R, start: u64, count: u64) -> Vec<Segment> {
+    let bytes = data.read_bytes_at(start, PROGRAM_HEADER * count);
+    bytes
+        .unwrap_or_default()
+        .chunks_exact(PROGRAM_HEADER as usize)
+        .map(Segment::read)
+        .collect()
+}
+
+fn judge_file_header(found: &mut Inspection, header: &[u8]) {
+    let abi = header[7];
+    if ![0, 3].contains(&abi) {
+        found.faults.push(
+            Fault::new(Code::OsMismatch)
+                .expected("OS ABI 0 (System V) or 3 (Linux)")
+                .found(match abi {
+                    9 => "OS ABI 9 (FreeBSD)".to_owned(),
+                    other => format!("OS ABI {other}"),
+                })
+                .location("file header"),
+        );
+    }
+    let kind = number::<2>(header, 16) as u16;
+    if kind != ET_DYN {
+        let name = match kind {
+            1 => "an object file",
+            2 => "an executable",
+            4 => "a core dump",
+            _ => "an unknown type",
+        };
+        found.faults.push(
+            Fault::new(Code::NotSharedObject)
+                .expected("a shared object")
+                .found(name)
+                .location("file header"),
+        );
+    }
+}
+
+/// For a file that is cut: whoever copies it again should know at once that it is the wrong one.
+fn judge_machine(found: &mut Inspection, header: &[u8]) {
+    let machine = number::<2>(header, 18) as u16;
+    let (name, here) = match machine {
+        EM_X86_64 => ("x86_64".to_owned(), cfg!(target_arch = "x86_64")),
+        EM_AARCH64 => ("aarch64".to_owned(), cfg!(target_arch = "aarch64")),
+        other => (format!("machine {other}"), false),
+    };
+    found.target = format!("elf {name}-linux");
+    if !here {
+        let target = found.target.clone();
+        found.faults.push(library::other_processor(&target));
+    }
+}
+
+/// The loader maps what stands here without asking whether it can be.
+fn judge_segments(found: &mut Inspection, segments: &[Segment]) {
+    let mut malformed = |expected: &str, is: String| {
+        found.faults.push(
+            Fault::new(Code::Malformed)
+                .expected(expected)
+                .found(is)
+                .location("program headers"),
+        );
+    };
+    let loaded: Vec<&Segment> = segments.iter().filter(|s| s.kind == PT_LOAD).collect();
+    if loaded.is_empty() {
+        return malformed("a loadable segment", "none".to_owned());
+    }
+    for segment in &loaded {
+        let end = segment.address.checked_add(segment.memory_size);
+        let aligned = segment.align <= 1
+            || (segment.align.is_power_of_two()
+                && segment.align <= MAX_ALIGN
+                && segment.address % segment.align == segment.offset % segment.align);
+        if segment.memory_size < segment.file_size
+            || end.is_none_or(|end| end > MAX_MEMORY)
+            || !aligned
+        {
+            let (bytes, address) = (segment.file_size, segment.address);
+            let is = format!("{bytes} bytes of the file at address {address:#x}");
+            return malformed("a segment that can be mapped", is);
         }
     }
-    whole
-}
-
-#[derive(Clone, Copy)]
-struct Segment {
-    kind: u32,
-    offset: u64,
-    address: u64,
-    file_size: u64,
-    memory_size: u64,
-    align: u64,
-}
-
-fn segments<'data, R: ReadRef<'data>>(data: R) -> impl Iterator<Item = Segment> {
-    let (start, stride, count) = (
-        u64_at(data, 32),
-        u64::from(u16_at(data, 54)),
-        u64::from(u16_at(data, 56)),
-    );
-    (0..if stride == PHDR { count } else { 0 }).map(move |index| {
-        // Checked to be inside the file before this is used.
-        let at = start.saturating_add(index * PHDR);
-        Segment {
-            kind: u32_at(data, at),
-            offset: u64_at(data, at.saturating_add(8)),
-            address: u64_at(data, at.saturating_add(16)),
-            file_size: u64_at(data, at.saturating_add(32)),
-            memory_size: u64_at(data, at.saturating_add(40)),
-            align: u64_at(data, at.saturating_add(48)),
+    // Room is taken for the first to the last of them; another order would be mapped over whatever
+    // lies beside it, which is the host.
+    for pair in loaded.windows(2) {
+        if pair[1].address < pair[0].address + pair[0].memory_size {
+            let is = format!("{:#x} after {:#x}", pair[1].address, pair[0].address);
+            return malformed("segments in the order of their addresses", is);
         }
-    })
+    }
+    let dynamic: Vec<&Segment> = segments.iter().filter(|s| s.kind == PT_DYNAMIC).collect();
+    let [dynamic] = dynamic[..] else {
+        return malformed("one dynamic segment", format!("{}", dynamic.len()));
+    };
+    let place = in_file(segments, dynamic.address);
+    if place.is_none_or(|(at, left)| at != dynamic.offset || left < dynamic.file_size) {
+        let is = format!("it lies at {:#x} in the file", dynamic.offset);
+        malformed("the dynamic segment inside a loadable one", is);
+    }
 }
 
-/// Where the file keeps what will lie at this address.
-fn file_offset(segments: &[Segment], address: u64) -> Option<u64> {
-    segments
-        .iter()
-        .filter(|segment| segment.kind == PT_LOAD)
-        .find_map(|segment| {
-            let inside = address.checked_sub(segment.address)?;
-            (inside < segment.file_size).then(|| segment.offset.saturating_add(inside))
-        })
-}
-
-/// Judges what the loader would do with a 64-bit little-endian file.
+/// Judges the rest, once the descriptor was read.
 pub(super) fn judge_loading<'data, R: ReadRef<'data>>(
     found: &mut Inspection,
     file: &object::File<'data, R>,
     data: R,
-) {
-    let segments: Vec<Segment> = segments(data).collect();
-    let malformed = |what: &str, is: String| {
-        Fault::new(Code::Malformed)
-            .expected(what)
-            .found(is)
-            .location("program headers")
-    };
-    if !segments.iter().any(|segment| segment.kind == PT_LOAD) {
-        found
-            .faults
-            .push(malformed("a loadable segment", "none".into()));
-        return;
-    }
-    for segment in segments.iter().filter(|segment| segment.kind == PT_LOAD) {
-        let impossible = segment.memory_size < segment.file_size
-            || segment.address.checked_add(segment.memory_size).is_none()
-            || segment.memory_size > 1 << 40
-            || (segment.align > 1 && (!segment.align.is_power_of_two() || segment.align > 1 << 30))
-            || (segment.align > 1
-                && segment.address % segment.align != segment.offset % segment.align);
-        if impossible {
-            let is = format!(
-                "{} bytes of file at address {:#x}",
-                segment.file_size, segment.address
-            );
-            found
-                .faults
-                .push(malformed("a segment that can be mapped", is));
-        }
-    }
-    let Some(dynamic) = segments.iter().find(|segment| segment.kind == PT_DYNAMIC) else {
-        found
-            .faults
-            .push(malformed("a dynamic segment", "none".into()));
-        return;
-    };
-    let entries = dynamic_entries(data, dynamic);
-    let value = |tag: u64| {
-        entries
-            .iter()
-            .find(|(t, _)| *t == tag)
-            .map(|(_, value)| *value)
-    };
-
-    let program = segments.iter().any(|segment| segment.kind == PT_INTERP)
-        && value(DT_FLAGS_1).is_some_and(|flags| flags & DF_1_PIE != 0);
-    if program
-        && found
-            .faults
-            .iter()
-            .all(|fault| fault.code != Code::NotSharedObject)
-    {
-        let fault = Fault::new(Code::NotSharedObject).expected("a shared object");
-        found
-            .faults
-            .push(fault.found("a position-independent executable"));
-    }
-    let strings = value(DT_STRTAB).and_then(|address| file_offset(&segments, address));
-    let text = |offset: u64| -> Option<String> {
-        let start = strings?.checked_add(offset)?;
-        let end = start.checked_add(4096)?.min(data.len().ok()?);
-        let bytes = data.read_bytes_at_until(start..end, 0).ok()?;
-        Some(String::from_utf8_lossy(bytes).into_owned())
-    };
-    let texts = |tag: u64| {
-        entries
-            .iter()
-            .filter(move |(t, _)| *t == tag)
-            .filter_map(|(_, offset)| text(*offset))
-    };
-    let paths: Vec<String> = texts(DT_RUNPATH).chain(texts(DT_RPATH)).collect();
-    for path in paths
-        .iter()
-        .filter(|path| path.contains("$ORIGIN") || path.contains("${ORIGIN}"))
-    {
-        found.faults.push(
-            Fault::new(Code::OriginPath)
-                .expected("no $ORIGIN in RPATH or RUNPATH")
-                .found(path.clone())
-                .location("dynamic section"),
-        );
-    }
-    let needed: Vec<String> = texts(DT_NEEDED).collect();
-    // Libraries of another platform are not looked for here: they are its own.
-    if found.faults.iter().all(|fault| {
-        !matches!(
-            fault.code,
-            Code::ArchMismatch | Code::FormatMismatch | Code::OsMismatch
-        )
-    }) {
-        judge_libraries(found, &needed, &paths);
-    }
-    if let Some(range) = descriptor_addresses(file) {
-        judge_relocations(found, data, &segments, &value, range);
-    }
-}
-
-fn dynamic_entries<'data, R: ReadRef<'data>>(data: R, dynamic: &Segment) -> Vec<(u64, u64)> {
-    let count = (dynamic.file_size / 16).min(65_536);
-    (0..count)
-        .map(|index| {
-            let at = dynamic.offset.saturating_add(index * 16);
-            (u64_at(data, at), u64_at(data, at.saturating_add(8)))
-        })
-        .take_while(|(tag, _)| *tag != DT_NULL)
-        .collect()
-}
-
-fn judge_libraries(found: &mut Inspection, needed: &[String], paths: &[String]) {
-    let theirs = if needed
-        .iter()
-        .any(|name| name.starts_with("libc.musl-") || name == "libc.so")
-    {
-        Some("musl")
-    } else if needed.iter().any(|name| name == "libc.so.6") {
-        Some("gnu")
-    } else {
-        None
-    };
-    let ours = if cfg!(target_env = "musl") {
-        "musl"
-    } else {
-        "gnu"
-    };
-    if let Some(theirs) = theirs {
-        found.target = format!("{}-{theirs}", found.target);
-        if theirs != ours {
-            let needs = needed
-                .iter()
-                .find(|name| name.starts_with("libc."))
-                .cloned()
-                .unwrap_or_default();
-            found.faults.push(
-                Fault::new(Code::LibcMismatch)
-                    .expected(format!(
-                        "{ours} libc, as {} has",
-                        super::library::host_target()
-                    ))
-                    .found(format!("{theirs} libc ({needs})"))
-                    .location("needed libraries"),
-            );
-            return;
-        }
-    }
-    for missing in dependencies::missing(needed, paths) {
-        found.faults.push(
-            Fault::new(Code::DependencyMissing)
-                .expected(format!("the library {missing}"))
-                .found("not on this system")
-                .location("needed libraries"),
-        );
-    }
-}
-
-fn descriptor_addresses<'data, R: ReadRef<'data>>(
-    file: &object::File<'data, R>,
-) -> Option<Range<u64>> {
-    let section = file.section_by_name(SECTION)?;
-    Some(section.address()..section.address().checked_add(section.size())?)
-}
-
-/// A relocation inside the descriptor would make the loaded bytes differ from the file's.
-fn judge_relocations<'data, R: ReadRef<'data>>(
-    found: &mut Inspection,
-    data: R,
     segments: &[Segment],
-    value: &dyn Fn(u64) -> Option<u64>,
-    descriptor: Range<u64>,
 ) {
-    let table = |at: u64, bytes: u64| Some((file_offset(segments, value(at)?)?, value(bytes)?));
-    let mut touched = None;
-    if let Some((start, bytes)) = table(DT_RELA, DT_RELASZ) {
-        touched = (0..(bytes / 24).min(MAX_ENTRIES))
-            .map(|index| u64_at(data, start.saturating_add(index * 24)))
-            .find(|address| descriptor.contains(address));
-    }
-    if let Some((start, bytes)) = table(DT_RELR, DT_RELRSZ) {
-        let words = (0..(bytes / 8).min(MAX_ENTRIES))
-            .map(|index| u64_at(data, start.saturating_add(index * 8)));
-        touched = touched
-            .or_else(|| packed_addresses(words).find(|address| descriptor.contains(address)));
-    }
-    if let Some(address) = touched {
-        found.faults.push(
-            Fault::new(Code::RelocatedDescriptor)
-                .expected("plain bytes")
-                .found(format!("a relocation at address {address:#x}"))
-                .location(SECTION),
-        );
-    }
-}
-
-/// The addresses of packed relative relocations: an even word is an address, an odd one a bitmap of
-/// the 63 words after the last.
-fn packed_addresses(words: impl Iterator<Item = u64>) -> impl Iterator<Item = u64> {
-    let mut base = 0u64;
-    words.flat_map(move |word| {
-        let addresses: Vec<u64> = if word & 1 == 0 {
-            base = word.wrapping_add(8);
-            vec![word]
-        } else {
-            let here = base;
-            base = base.wrapping_add(63 * 8);
-            (0..63)
-                .filter(|bit| word >> (bit + 1) & 1 == 1)
-                .map(|bit| here.wrapping_add(bit * 8))
-                .collect()
-        };
-        addresses
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn packed_relocations_are_unpacked() {
-        // One address, then a bitmap with bits 0 and 2: the words 8 and 24 bytes after it.
-        let addresses: Vec<u64> = packed_addresses([0x1000, 0b1011].into_iter()).collect();
-        assert_eq!(addresses, [0x1000, 0x1008, 0x1018]);
+    if found
+        .faults
+        .iter()
+        .all(|fault| fault.code != Code::Malformed)
+    {
+        loading::judge(found, file, data, segments);
     }
 }

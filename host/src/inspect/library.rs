@@ -1,10 +1,17 @@
 //! Which kind of library it is, and where its descriptor lies.
 
-use super::{Inspection, descriptor, elf};
+use super::elf::{self, Segment};
+use super::{Inspection, descriptor};
 use crate::fault::{Code, Fault};
 use holdall_plugin_api::descriptor::{SECTION, SECTION_MACH_O};
 use object::read::NameOrOrdinal;
-use object::{Architecture, BinaryFormat, FileKind, Object, ObjectSection, ObjectSymbol, ReadRef};
+use object::{
+    Architecture, BinaryFormat, FileKind, Object, ObjectSection, ObjectSegment, ObjectSymbol,
+    ReadRef, SymbolKind, SymbolScope,
+};
+
+/// Bytes of the largest descriptor with its padding.
+const MAX_DESCRIPTOR: u64 = 4 << 20;
 
 /// The processor that this host runs on, as `object` names it.
 fn host_architecture() -> Architecture {
@@ -36,13 +43,17 @@ pub(super) fn judge<'data, R: ReadRef<'data>>(found: &mut Inspection, data: R, s
             .expected("a shared library")
             .found(what)
     };
+    // What this host could load, as far as the headers say.
+    let mut segments = None;
     match FileKind::parse(data) {
-        Ok(FileKind::Elf64 | FileKind::Elf32) => {
-            // Facts of the headers first: they hold also for a file that is cut.
-            if !elf::judge_header(found, data, size) {
+        Ok(FileKind::Elf64) if is_little_endian(data) => {
+            // Before `object` reads on: it stops at the first thing that is wrong.
+            let Some(read) = elf::judge_headers(found, data, size) else {
                 return;
-            }
+            };
+            segments = Some(read);
         }
+        Ok(FileKind::Elf32 | FileKind::Elf64) => {}
         Ok(FileKind::MachO32 | FileKind::MachO64 | FileKind::Pe32 | FileKind::Pe64) => {}
         Ok(FileKind::Archive) => return found.faults.push(stranger("an archive of object files")),
         Ok(FileKind::Coff | FileKind::CoffBig | FileKind::CoffImport) => {
@@ -57,9 +68,8 @@ pub(super) fn judge<'data, R: ReadRef<'data>>(found: &mut Inspection, data: R, s
             );
         }
         Ok(other) => {
-            return found
-                .faults
-                .push(stranger(&format!("{other:?}").to_lowercase()));
+            let name = format!("{other:?}").to_lowercase();
+            return found.faults.push(stranger(&name));
         }
         Err(_) if size < 16 && starts_like_elf(data) => {
             let fault = Fault::new(Code::Truncated).expected("at least 64 bytes of an ELF header");
@@ -75,11 +85,16 @@ pub(super) fn judge<'data, R: ReadRef<'data>>(found: &mut Inspection, data: R, s
         }
     };
     judge_platform(found, &file);
+    judge_size(found, &file, size);
     judge_descriptor(found, &file);
-    if file.format() == BinaryFormat::Elf && file.is_64() && file.is_little_endian() {
-        elf::judge_loading(found, &file, data);
+    if let Some(segments) = &segments {
+        elf::judge_loading(found, &file, data, segments);
     }
-    judge_entry(found, &file);
+    judge_entry(found, &file, segments.as_deref());
+}
+
+fn is_little_endian<'data, R: ReadRef<'data>>(data: R) -> bool {
+    data.read_bytes_at(5, 1).is_ok_and(|order| order == [1])
 }
 
 fn starts_like_elf<'data, R: ReadRef<'data>>(data: R) -> bool {
@@ -121,11 +136,34 @@ fn judge_platform<'data, R: ReadRef<'data>>(found: &mut Inspection, file: &objec
     let fits =
         file.architecture() == host_architecture() && file.is_64() && file.is_little_endian();
     if !fits {
+        let target = found.target.clone();
+        found.faults.push(other_processor(&target));
+    }
+}
+
+/// The fault of a library for another processor.
+pub(super) fn other_processor(target: &str) -> Fault {
+    Fault::new(Code::ArchMismatch)
+        .expected(format!("{}, this host", host_target()))
+        .found(target)
+        .location("file header")
+}
+
+/// For the formats whose headers only `object` reads.
+fn judge_size<'data, R: ReadRef<'data>>(
+    found: &mut Inspection,
+    file: &object::File<'data, R>,
+    size: u64,
+) {
+    let ends = file.segments().map(|segment| {
+        let (start, len) = segment.file_range();
+        start.saturating_add(len)
+    });
+    if let Some(end) = ends.max().filter(|end| *end > size) {
         found.faults.push(
-            Fault::new(Code::ArchMismatch)
-                .expected(format!("{}, this host", host_target()))
-                .found(found.target.clone())
-                .location("file header"),
+            Fault::new(Code::Truncated)
+                .expected(format!("a segment up to byte {end}"))
+                .found(format!("{size} bytes")),
         );
     }
 }
@@ -156,6 +194,14 @@ fn judge_descriptor<'data, R: ReadRef<'data>>(
                 .found("several"),
         );
     }
+    if section.size() > MAX_DESCRIPTOR {
+        return found.faults.push(
+            Fault::new(Code::MalformedDescriptor)
+                .expected(format!("at most {MAX_DESCRIPTOR} bytes"))
+                .found(format!("{} bytes", section.size()))
+                .location(wanted),
+        );
+    }
     let data = match section.data() {
         Ok(data) => data,
         Err(cause) => {
@@ -176,33 +222,64 @@ fn judge_descriptor<'data, R: ReadRef<'data>>(
     }));
 }
 
-fn judge_entry<'data, R: ReadRef<'data>>(found: &mut Inspection, file: &object::File<'data, R>) {
+fn judge_entry<'data, R: ReadRef<'data>>(
+    found: &mut Inspection,
+    file: &object::File<'data, R>,
+    segments: Option<&[Segment]>,
+) {
     let Some(descriptor) = &found.descriptor else {
         return;
     };
     let entry = &descriptor.about.entry;
-    // Mach-O puts an underscore in front of every C name.
-    let spelt = if file.format() == BinaryFormat::MachO {
-        format!("_{entry}")
-    } else {
-        entry.clone()
+    let problem = match file.format() {
+        BinaryFormat::Elf => elf_entry(file, entry, segments),
+        // Every C name has an underscore in front there.
+        BinaryFormat::MachO => exported(file, &format!("_{entry}")),
+        _ => exported(file, entry),
     };
-    let exported = match file.format() {
-        BinaryFormat::Elf => file
-            .dynamic_symbols()
-            .any(|symbol| symbol.is_definition() && symbol.is_global() && symbol.name() == Ok(&spelt)),
-        _ => file
-            .exports()
-            .is_ok_and(|mut exports| exports.any(|export| {
-                export.is_ok_and(|export| matches!(export.name(), NameOrOrdinal::Name(name) if name == spelt.as_bytes()))
-            })),
-    };
-    if !exported {
+    if let Some(problem) = problem {
         found.faults.push(
             Fault::new(Code::EntryMissing)
-                .expected(format!("the exported symbol {entry}"))
-                .found("no such definition")
+                .expected(format!("the exported function {entry}"))
+                .found(problem)
                 .location("dynamic symbols"),
         );
     }
+}
+
+/// What is wrong with the entry symbol. The host would call whatever lies there.
+fn elf_entry<'data, R: ReadRef<'data>>(
+    file: &object::File<'data, R>,
+    entry: &str,
+    segments: Option<&[Segment]>,
+) -> Option<&'static str> {
+    let mut symbols = file.dynamic_symbols();
+    let Some(symbol) = symbols.find(|symbol| symbol.name_bytes() == Ok(entry.as_bytes())) else {
+        return Some("no such symbol");
+    };
+    let runs = |address| segments.is_none_or(|all| all.iter().any(|s| s.runs(address)));
+    if symbol.is_undefined() {
+        Some("a symbol that the library itself looks for elsewhere")
+    } else if symbol.scope() != SymbolScope::Dynamic {
+        Some("a symbol that others cannot see")
+    } else if symbol.kind() != SymbolKind::Text {
+        Some("a symbol that is no function")
+    } else if !runs(symbol.address()) {
+        Some("a function outside of the library's code")
+    } else {
+        None
+    }
+}
+
+fn exported<'data, R: ReadRef<'data>>(
+    file: &object::File<'data, R>,
+    spelt: &str,
+) -> Option<&'static str> {
+    let is_it = |export: object::Result<object::read::Export<'data>>| {
+        export.is_ok_and(
+            |export| matches!(export.name(), NameOrOrdinal::Name(name) if name == spelt.as_bytes()),
+        )
+    };
+    let there = file.exports().is_ok_and(|mut exports| exports.any(is_it));
+    (!there).then_some("no such export")
 }

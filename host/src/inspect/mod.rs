@@ -8,13 +8,16 @@ mod dependencies;
 mod descriptor;
 mod elf;
 mod library;
+mod loading;
+mod relocations;
 mod source;
 
 use crate::fault::{Code, Fault};
 use holdall_plugin_api::descriptor::Descriptor;
-use object::ReadRef;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
+use source::Reads;
+use std::io::{Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// What a file turned out to be.
@@ -77,7 +80,8 @@ impl Inspection {
 impl Serialize for Inspection {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("path", &self.path)?;
+        // A file's name need not be text, and one such name must not cost the whole report.
+        map.serialize_entry("path", &self.path.display().to_string())?;
         map.serialize_entry("size", &self.size)?;
         map.serialize_entry("verdict", &self.verdict())?;
         map.serialize_entry("target", &self.target)?;
@@ -103,29 +107,25 @@ pub fn inspect_file(path: &Path) -> Inspection {
         Err(fault) => found.faults.push(*fault),
         Ok((file, size)) => {
             found.size = size;
-            let cache = source::cache(file);
-            inspect(&mut found, &cache, size);
+            inspect(&mut found, &Reads::new(file), size);
         }
     }
     found
 }
 
-/// Inspects bytes that were read from `path`.
-pub(crate) fn inspect_bytes(bytes: &[u8], path: &Path) -> Inspection {
+/// Inspects bytes that were read from `path`: gives what [`inspect_file`] gives for the file.
+pub fn inspect_bytes(bytes: &[u8], path: &Path) -> Inspection {
     let mut found = Inspection::new(path);
     found.size = bytes.len() as u64;
-    inspect(&mut found, bytes, bytes.len() as u64);
+    let size = found.size;
+    inspect(&mut found, &Reads::new(Cursor::new(bytes)), size);
     found
 }
 
-fn inspect<'data, R: ReadRef<'data>>(found: &mut Inspection, data: R, size: u64) {
+fn inspect<S: Read + Seek>(found: &mut Inspection, data: &Reads<S>, size: u64) {
     if size == 0 {
-        found.faults.push(
-            Fault::new(Code::EmptyFile)
-                .expected("a library")
-                .found("0 bytes"),
-        );
-        return;
+        let fault = Fault::new(Code::EmptyFile).expected("a library");
+        return found.faults.push(fault.found("0 bytes"));
     }
     library::judge(found, data, size);
     found.faults.sort_by_key(|fault| fault.code);

@@ -39,11 +39,21 @@ pub(super) unsafe fn start<A: Portable, O: Grows + 'static, T: Send + 'static>(
         Err(error) => return Box::pin(std::future::ready(Err(error))),
     };
     let Some(share) = instance.plugin().share() else {
-        return Box::pin(std::future::ready(Err(Error::new(ErrorKind::Other).message("not a plugin that blocks"))));
+        return Box::pin(std::future::ready(Err(
+            Error::new(ErrorKind::Other).message("not a plugin that blocks")
+        )));
     };
-    let job = Job { instance: instance.clone(), presence: presence.clone(), start, own, under };
+    let job = Job {
+        instance: instance.clone(),
+        presence: presence.clone(),
+        start,
+        own,
+        under,
+    };
     let counters = instance.plugin().counters();
-    Box::pin(run(share.clone(), counters, presence, move || job.run(finish)))
+    Box::pin(run(share.clone(), counters, presence, move || {
+        job.run(finish)
+    }))
 }
 
 /// One operation, in a thread of the pool.
@@ -60,8 +70,14 @@ struct Job<A: Portable, O> {
 struct Storage(MaybeUninit<[u8; STORAGE_BYTES]>);
 
 impl<A: Portable, O: Grows> Job<A, O> {
-    fn run<T>(mut self, finish: impl FnOnce(Status, &O, &FfiError) -> Result<T>) -> Option<Result<T>> {
-        let call = FfiCall { cancelled: self.presence.flag(), ..self.under.table() };
+    fn run<T>(
+        mut self,
+        finish: impl FnOnce(Status, &O, &FfiError) -> Result<T>,
+    ) -> Option<Result<T>> {
+        let call = FfiCall {
+            cancelled: self.presence.flag(),
+            ..self.under.table()
+        };
         let call = &raw const call;
         let (mut out, mut err) = (grow::empty::<O>(), grow::empty::<FfiError>());
         let mut fut = MaybeUninit::<FfiFuture>::uninit();
@@ -88,11 +104,17 @@ impl<A: Portable, O: Grows> Job<A, O> {
                 }
                 Some(fut) => match fut.poll {
                     // SAFETY: R7, R9.
-                    Some(poll) => lend(cx, call, |cx| unsafe { poll(state(fut, storage), cx, out.cast(), err) }),
+                    Some(poll) => lend(cx, call, |cx| unsafe {
+                        poll(state(fut, storage), cx, out.cast(), err)
+                    }),
                     None => u8::MAX,
                 },
             };
-            if status == PENDING { Poll::Pending } else { Poll::Ready(status) }
+            if status == PENDING {
+                Poll::Pending
+            } else {
+                Poll::Ready(status)
+            }
         });
         if let Some(fut) = pending
             && let Some(drop) = fut.drop
@@ -106,7 +128,11 @@ impl<A: Portable, O: Grows> Job<A, O> {
 
 /// Where the state of a pending operation lies (R7).
 fn state(fut: &FfiFuture, storage: *mut c_void) -> *mut c_void {
-    if fut.boxed.is_null() { storage } else { fut.boxed }
+    if fut.boxed.is_null() {
+        storage
+    } else {
+        fut.boxed
+    }
 }
 
 /// A body of a plugin that blocks: each chunk is pulled by a job.
@@ -137,20 +163,34 @@ impl Drop for Foreign {
 impl Pulled {
     pub(super) fn new(body: Body, call: Call, instance: Arc<Instance>) -> Self {
         let state = Pull::Idle(Foreign(Some((body, instance.clone()))));
-        Self { state, call, instance }
+        Self {
+            state,
+            call,
+            instance,
+        }
     }
 
     fn pull(&self, mut body: Foreign) -> Pull {
-        let Some(share) = self.instance.plugin().share() else { return Pull::Broken };
+        let Some(share) = self.instance.plugin().share() else {
+            return Pull::Broken;
+        };
         let (presence, under) = (Arc::new(Presence::default()), self.call.clone());
         let here = presence.clone();
         let work = move || {
-            let call = FfiCall { cancelled: here.flag(), ..under.table() };
+            let call = FfiCall {
+                cancelled: here.flag(),
+                ..under.table()
+            };
             let (raw, _) = body.0.as_mut()?;
             let next = wait(&here, |cx| raw.poll_chunk_under(cx, &raw const call))?;
             Some(Ok((body, next.map(|chunk| chunk.map(Bytes::from)))))
         };
-        Pull::Busy(Box::pin(run(share.clone(), self.instance.plugin().counters(), presence, work)))
+        Pull::Busy(Box::pin(run(
+            share.clone(),
+            self.instance.plugin().counters(),
+            presence,
+            work,
+        )))
     }
 }
 
@@ -161,7 +201,9 @@ impl Source for Pulled {
         {
             self.state = self.pull(body);
         }
-        let Pull::Busy(job) = &mut self.state else { return Poll::Ready(None) };
+        let Pull::Busy(job) = &mut self.state else {
+            return Poll::Ready(None);
+        };
         let next = match std::task::ready!(job.as_mut().poll(cx)) {
             Ok((body, next)) => {
                 self.state = Pull::Idle(body);
@@ -180,9 +222,9 @@ impl Source for Pulled {
 
     fn checksums(self: Pin<&mut Self>) -> Checksums {
         match &self.state {
-            Pull::Idle(Foreign(Some((body, _)))) => {
-                body.trailers().map_or(Checksums::NONE, |trailers| trailers.checksums)
-            }
+            Pull::Idle(Foreign(Some((body, _)))) => body
+                .trailers()
+                .map_or(Checksums::NONE, |trailers| trailers.checksums),
             _ => Checksums::NONE,
         }
     }

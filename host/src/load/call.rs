@@ -1,10 +1,12 @@
 //! One operation on the host's side: rules R5 to R9 and R15.
 
+use super::blocking;
 use super::instance::Instance;
+use super::owned::Portable;
 use super::services::{PluginCounters, since_start};
 use holdall_plugin_api::abi::grow::{self, Grows};
 use holdall_plugin_api::abi::op::STORAGE_ALIGN;
-use holdall_plugin_api::abi::request::{Args, Owned};
+use holdall_plugin_api::abi::request::Args;
 use holdall_plugin_api::abi::tables::*;
 use holdall_plugin_api::abi::text::breach;
 use holdall_plugin_api::abi::unflatten;
@@ -67,14 +69,16 @@ const _: () = assert!(align_of::<Storage>() == STORAGE_ALIGN);
 enum Stage {
     New,
     Pending,
+    /// In the pool, for a plugin that blocks.
+    Away,
     Done,
 }
 
 /// An operation. Starts at its first poll, when its storage has stopped moving (R7).
-pub(super) struct Operation<'a, A: Owned, O: Grows, T> {
+pub(super) struct Operation<'a, A: Portable, O: Grows, T> {
     start: Start<A, O>,
     read: Read<O, T>,
-    instance: &'a Instance,
+    instance: &'a Arc<Instance>,
     args: ManuallyDrop<Args<'a, A>>,
     out: O,
     err: FfiError,
@@ -84,19 +88,20 @@ pub(super) struct Operation<'a, A: Owned, O: Grows, T> {
     _under: Call,
     cancelled: AtomicU8,
     stage: Stage,
+    away: Option<blocking::Pending<T>>,
     storage: Storage,
     _pinned: PhantomPinned,
 }
 
 // SAFETY: a plugin's operation may be polled and dropped on any thread, one at a time (R7, R11); the
 // raw pointers lead to what this value owns or borrows.
-unsafe impl<A: Owned, O: Grows, T> Send for Operation<'_, A, O, T> {}
+unsafe impl<A: Portable, O: Grows, T> Send for Operation<'_, A, O, T> {}
 
-impl<'a, A: Owned, O: Grows, T> Operation<'a, A, O, T> {
+impl<'a, A: Portable, O: Grows, T> Operation<'a, A, O, T> {
     // Built in place of the caller: as an `async fn` it would be moved once more.
     #[inline(always)]
     pub(super) fn new(
-        instance: &'a Instance,
+        instance: &'a Arc<Instance>,
         start: Start<A, O>,
         read: Read<O, T>,
         args: Args<'a, A>,
@@ -114,6 +119,7 @@ impl<'a, A: Owned, O: Grows, T> Operation<'a, A, O, T> {
             _under: under,
             cancelled: AtomicU8::new(0),
             stage: Stage::New,
+            away: None,
             storage: Storage(MaybeUninit::uninit()),
             _pinned: PhantomPinned,
         }
@@ -136,7 +142,35 @@ impl<'a, A: Owned, O: Grows, T> Operation<'a, A, O, T> {
     }
 }
 
-impl<A: Owned, O: Grows, T> Future for Operation<'_, A, O, T> {
+impl<A: Portable, O: Grows + 'static, T: Send + 'static> Operation<'_, A, O, T> {
+    #[cold]
+    fn poll_away(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        if self.stage == Stage::New {
+            self.stage = Stage::Away;
+            let (read, instance) = (self.read, self.instance.clone());
+            // SAFETY: R6: filled by the plugin, read once.
+            let finish = move |status, out: &O, err: &FfiError| unsafe {
+                settle(&instance, status, read, out, err)
+            };
+            let args: *const A = self.args.raw();
+            // SAFETY: R8: what the arguments own moves here, and the stage tells that it has.
+            let job = unsafe {
+                blocking::start(self.instance, self.start, args, self._under.clone(), finish)
+            };
+            self.away = Some(job);
+        }
+        let polled = match &mut self.away {
+            Some(job) => job.as_mut().poll(cx),
+            None => return Poll::Ready(Err(completed())),
+        };
+        if polled.is_ready() {
+            (self.away, self.stage) = (None, Stage::Done);
+        }
+        polled
+    }
+}
+
+impl<A: Portable, O: Grows + 'static, T: Send + 'static> Future for Operation<'_, A, O, T> {
     type Output = Result<T>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -145,6 +179,8 @@ impl<A: Owned, O: Grows, T> Future for Operation<'_, A, O, T> {
         this.call.cancelled = (&raw const this.cancelled).cast();
         let call = &raw const this.call;
         let status = match this.stage {
+            Stage::Away => return this.poll_away(cx),
+            Stage::New if this.instance.blocks() => return this.poll_away(cx),
             Stage::New => {
                 // Whatever happens next, what the arguments own has moved (R8).
                 this.stage = Stage::Done;
@@ -184,41 +220,58 @@ impl<A: Owned, O: Grows, T> Future for Operation<'_, A, O, T> {
                 }
                 status
             }
-            Stage::Done => {
-                return Poll::Ready(Err(
-                    Error::new(ErrorKind::Other).message("polled after completion")
-                ));
-            }
+            Stage::Done => return Poll::Ready(Err(completed())),
         };
-        match status {
-            PENDING => {
-                this.stage = Stage::Pending;
-                Poll::Pending
+        if status == PENDING {
+            this.stage = Stage::Pending;
+            return Poll::Pending;
+        }
+        // SAFETY: R6: filled by the plugin, read once.
+        Poll::Ready(unsafe { settle(this.instance, status, this.read, &this.out, &this.err) })
+    }
+}
+
+fn completed() -> Error {
+    Error::new(ErrorKind::Other).message("polled after completion")
+}
+
+/// What a final status means, and what it says about the instance.
+///
+/// # Safety
+///
+/// R6: `out` or `err`, as the status says, was filled by the plugin and is not read again.
+#[inline(always)]
+pub(super) unsafe fn settle<O, T>(
+    instance: &Instance,
+    status: Status,
+    read: Read<O, T>,
+    out: &O,
+    err: &FfiError,
+) -> Result<T> {
+    match status {
+        READY => {
+            // SAFETY: by the contract.
+            let answer = unsafe { read(out) };
+            answer.inspect_err(|error| instance.judge(error))
+        }
+        FAILED | PANICKED => {
+            // SAFETY: by the contract.
+            let error = unsafe { unflatten(err) };
+            if status == PANICKED {
+                PluginCounters::count(&instance.plugin().counters().panics_in_calls);
+                instance.poison();
             }
-            READY => {
-                // SAFETY: R6: filled by the plugin, read once.
-                let answer = unsafe { (this.read)(&this.out) };
-                Poll::Ready(answer.inspect_err(|error| this.instance.judge(error)))
-            }
-            FAILED | PANICKED => {
-                // SAFETY: R6: filled by the plugin, read once.
-                let error = unsafe { unflatten(&this.err) };
-                if status == PANICKED {
-                    PluginCounters::count(&this.instance.plugin().counters().panics_in_calls);
-                    this.instance.poison();
-                }
-                this.instance.judge(&error);
-                Poll::Ready(Err(error))
-            }
-            other => {
-                this.instance.poison();
-                Poll::Ready(Err(breach(format_args!("an operation answered {other}"))))
-            }
+            instance.judge(&error);
+            Err(error)
+        }
+        other => {
+            instance.poison();
+            Err(breach(format_args!("an operation answered {other}")))
         }
     }
 }
 
-impl<A: Owned, O: Grows, T> Drop for Operation<'_, A, O, T> {
+impl<A: Portable, O: Grows, T> Drop for Operation<'_, A, O, T> {
     fn drop(&mut self) {
         match self.stage {
             Stage::New => self.args.raw().discard(),
@@ -232,7 +285,8 @@ impl<A: Owned, O: Grows, T> Drop for Operation<'_, A, O, T> {
                     unsafe { drop(state) }
                 }
             }
-            Stage::Done => {}
+            // Its arguments have moved to the job, which is told by the drop of `away`.
+            Stage::Away | Stage::Done => {}
         }
         // SAFETY: dropped once, after the operation no longer uses it (R5).
         unsafe { ManuallyDrop::drop(&mut self.args) };

@@ -1,7 +1,10 @@
 //! One opened backend: rules R12 and R14.
 
-use super::Plugin;
-use super::call::{Call, Operation, Start};
+use super::call::{Call, Operation, Start, settle};
+use super::owned::Portable;
+use super::pool::off_the_caller;
+use super::wiped::Wiped;
+use super::{Plugin, blocking};
 use holdall_plugin_api::abi::grow::Grows;
 use holdall_plugin_api::abi::request::{self, Args, Owned};
 use holdall_plugin_api::abi::tables::*;
@@ -41,8 +44,17 @@ impl Drop for Instance {
         if let Some(end) = self.plugin.checked.ops.drop
             && !self.backend.0.is_null()
         {
-            // SAFETY: R12: once; every operation and body held this instance.
-            unsafe { end(self.backend.0) }
+            let backend = Handle(self.backend.0);
+            let end = move || {
+                let backend = backend;
+                // SAFETY: R12: once; every operation and body held this instance.
+                unsafe { end(backend.0) }
+            };
+            if self.blocks() {
+                off_the_caller(end)
+            } else {
+                end()
+            }
         }
     }
 }
@@ -50,26 +62,42 @@ impl Drop for Instance {
 /// Opens a backend of a plugin.
 pub(super) async fn open(plugin: Arc<Plugin>, name: String, config: String) -> Result<Instance> {
     // Until `open` has answered there is no backend: the slot ignores its first argument.
-    let mut instance = Instance {
+    let opening = Arc::new(Instance {
         plugin,
         backend: Handle(std::ptr::null()),
         facts: Facts::new(""),
         poisoned: AtomicBool::new(false),
-    };
+    });
     let config = Wiped::new(config);
-    let declared = instance.plugin.descriptor.capabilities;
-    let opened = {
-        let Some(start) = instance.plugin.checked.table.open else {
-            return Err(breach("no function `open`"));
+    let Some(start) = opening.plugin.checked.table.open else {
+        return Err(breach("no function `open`"));
+    };
+    let (host, minor) = (
+        opening.plugin.host_table(),
+        opening.plugin.effective_minor(),
+    );
+    if opening.blocks() {
+        let opened = {
+            // SAFETY: the text is copied below, before it is wiped.
+            let mut args = request::write_open(unsafe { config.text() }, &name, host, minor);
+            let args: *const OpenArgs = args.raw();
+            let here = opening.clone();
+            let finish = move |status, out: &OpenOut, err: &FfiError| {
+                // SAFETY: R6: filled by the plugin, read once.
+                let opened = unsafe { settle(&here, status, read_opened, out, err) }?;
+                finished(here.plugin.clone(), opened)
+            };
+            // SAFETY: R5: `args` and what it points to live for the call, which copies them.
+            unsafe { blocking::start(&opening, start, args, Call::default(), finish) }
         };
-        let (host, minor) = (
-            instance.plugin.host_table(),
-            instance.plugin.effective_minor(),
-        );
+        config.wipe();
+        return opened.await;
+    }
+    let opened = {
         // SAFETY: `config` is dropped after the operation, which reads the text in `start` only.
         let args = request::write_open(unsafe { config.text() }, &name, host, minor);
         let mut operation = std::pin::pin!(Operation::new(
-            &instance,
+            &opening,
             start,
             read_opened,
             args,
@@ -84,20 +112,29 @@ pub(super) async fn open(plugin: Arc<Plugin>, name: String, config: String) -> R
             Poll::Pending => operation.await,
         }
     };
-    let (Opened(backend), mut facts) = opened?;
-    instance.backend = Handle(backend);
+    finished(opening.plugin.clone(), opened?)
+}
+
+/// Makes an instance of what `open` answered; from here on its drop ends the backend.
+fn finished(plugin: Arc<Plugin>, (Opened(backend), facts): (Opened, Facts)) -> Result<Instance> {
+    let declared = plugin.descriptor.capabilities;
+    let mut instance = Instance {
+        plugin,
+        backend: Handle(backend),
+        facts,
+        poisoned: AtomicBool::new(false),
+    };
     if backend.is_null() {
         return Err(breach("`open` succeeded without a backend"));
     }
-    let claimed = facts.capabilities.unwrap_or(Capabilities::EMPTY);
+    let claimed = instance.facts.capabilities.unwrap_or(Capabilities::EMPTY);
     if !declared.contains(claimed) {
         let beyond = claimed.without(declared).names().join(", ");
         return Err(breach(format_args!(
             "the instance claims what the descriptor does not: {beyond}"
         )));
     }
-    facts.capabilities = Some(claimed);
-    instance.facts = facts;
+    instance.facts.capabilities = Some(claimed);
     Ok(instance)
 }
 
@@ -167,13 +204,18 @@ impl Instance {
         }
     }
 
+    /// Whether its operations run in the pool.
+    pub(super) fn blocks(&self) -> bool {
+        self.plugin.share.is_some()
+    }
+
     pub(super) fn backend(&self) -> *const c_void {
         self.backend.0
     }
 
     #[inline(always)]
-    fn start<'a, A: Owned, O: Grows, T>(
-        &'a self,
+    fn start<'a, A: Portable, O: Grows + 'static, T: Send + 'static>(
+        self: &'a Arc<Self>,
         slot: Option<Start<A, O>>,
         read: super::call::Read<O, T>,
         args: Args<'a, A>,
@@ -214,11 +256,15 @@ impl Instance {
             let Downloaded {
                 info, range, body, ..
             } = operation.await?;
-            let body = Body::source(Held {
-                body,
-                call: under,
-                instance: self.clone(),
-            });
+            let body = if self.blocks() {
+                Body::source(blocking::Pulled::new(body, under, self.clone()))
+            } else {
+                Body::source(Held {
+                    body,
+                    call: under,
+                    instance: self.clone(),
+                })
+            };
             Ok(Downloaded::new(info, range, body))
         }
     }

@@ -3,11 +3,16 @@
 //! The only place of the host that touches foreign code. The rules that its `SAFETY` notes cite are
 //! numbered in [`holdall_plugin_api::abi`].
 
+mod blocking;
 mod call;
 mod handshake;
 mod instance;
 mod map;
+mod owned;
+mod pool;
+mod presence;
 mod services;
+mod wiped;
 
 pub(crate) use call::Call;
 pub(crate) use instance::Instance;
@@ -20,8 +25,9 @@ use holdall_plugin_api::Result;
 use holdall_plugin_api::abi::VERSION;
 use holdall_plugin_api::abi::export::StaticPlugin;
 use holdall_plugin_api::abi::tables::HostServices;
-use holdall_plugin_api::descriptor::Descriptor;
+use holdall_plugin_api::descriptor::{Descriptor, Flags};
 use map::Mapping;
+use pool::Share;
 use services::Services;
 use std::collections::HashMap;
 use std::path::Path;
@@ -34,6 +40,8 @@ pub(crate) struct Plugin {
     checked: Checked,
     descriptor: Descriptor,
     services: &'static Services,
+    /// Its part of the pool, when it blocks.
+    share: Option<Share>,
     /// `None` for a plugin that is linked in.
     mapping: Option<Mapping>,
 }
@@ -53,6 +61,7 @@ impl Plugin {
         let services = Services::leak(&descriptor.about.name, true);
         Ok(Arc::new(Plugin {
             checked,
+            share: share(&descriptor),
             descriptor,
             services,
             mapping: None,
@@ -80,6 +89,7 @@ impl Plugin {
         let services = Services::leak(&descriptor.about.name, false);
         let plugin = Arc::new(Plugin {
             checked,
+            share: share(&descriptor),
             descriptor,
             services,
             mapping: Some(mapping),
@@ -117,9 +127,17 @@ impl Plugin {
         instance::open(self.clone(), backend.to_owned(), config_json)
     }
 
+    fn share(&self) -> Option<&Share> {
+        self.share.as_ref()
+    }
+
     fn host_table(&self) -> &'static HostServices {
         self.services.table()
     }
+}
+
+fn share(descriptor: &Descriptor) -> Option<Share> {
+    descriptor.flags.has(Flags::BLOCKING).then(Share::new)
 }
 
 fn load_fault(code: Code, expected: impl Into<String>, found: impl Into<String>) -> Fault {

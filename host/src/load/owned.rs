@@ -27,7 +27,11 @@ impl<A: Portable> Own<A> {
     ///
     /// `args` points into `keep` or to what lives for ever, and `keep` does not move what it owns.
     unsafe fn new(args: Args<'static, A>, keep: A::Keep) -> Self {
-        Self { args, keep, moved: false }
+        Self {
+            args,
+            keep,
+            moved: false,
+        }
     }
 
     /// The table to start with. What it owns counts as moved from here on (R8).
@@ -118,7 +122,10 @@ impl Portable for OpenArgs {
         let raw = unsafe { copy_in(args) }.map_err(breach)?;
         // SAFETY: R5.
         let config = Wiped::new(unsafe { copied(raw.config) }?.unwrap_or_default());
-        let name = ExistsArgs { key: raw.backend_name, ..holdall_plugin_api::abi::grow::empty() };
+        let name = ExistsArgs {
+            key: raw.backend_name,
+            ..holdall_plugin_api::abi::grow::empty()
+        };
         let mut texts = Texts::copied();
         // SAFETY: R5: a text is copied like any other.
         let name = unsafe { request::read_exists(&raw const name, &mut texts) }?;
@@ -140,7 +147,10 @@ fn waiting(body: Body, presence: &Arc<Presence>) -> Body {
     if body.as_once().is_some() {
         return body; // Never pending.
     }
-    Body::source(Waiting { body: Some(body), presence: presence.clone() })
+    Body::source(Waiting {
+        body: Some(body),
+        presence: presence.clone(),
+    })
 }
 
 struct Waiting {
@@ -150,15 +160,22 @@ struct Waiting {
 
 impl Source for Waiting {
     fn poll_chunk(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
-        let Self { body: slot, presence } = &mut *self;
-        let Some(body) = slot else { return Poll::Ready(None) };
+        let Self {
+            body: slot,
+            presence,
+        } = &mut *self;
+        let Some(body) = slot else {
+            return Poll::Ready(None);
+        };
         let next = wait(presence, |cx| body.poll_chunk(cx));
         Poll::Ready(match next {
             Some(next) => next.map(|chunk| chunk.map(Bytes::from)),
             None => {
                 // Its source shall not wait until the plugin comes round to drop it.
                 *slot = None;
-                Some(Err(Error::new(ErrorKind::Cancelled).message("the caller has gone")))
+                Some(Err(
+                    Error::new(ErrorKind::Cancelled).message("the caller has gone")
+                ))
             }
         })
     }

@@ -35,7 +35,11 @@ struct Queue {
 
 static POOL: Pool = Pool {
     turns: Semaphore::const_new(THREADS),
-    queue: Mutex::new(Queue { jobs: VecDeque::new(), threads: 0, idle: 0 }),
+    queue: Mutex::new(Queue {
+        jobs: VecDeque::new(),
+        threads: 0,
+        idle: 0,
+    }),
     work: Condvar::new(),
 };
 
@@ -62,7 +66,10 @@ impl Share {
     pub(super) async fn turn(&self) -> Turn {
         // Neither is ever closed, so both are always given.
         let share = self.0.clone().acquire_owned().await.ok();
-        Turn { _share: share, _turn: POOL.turns.acquire().await.ok() }
+        Turn {
+            _share: share,
+            _turn: POOL.turns.acquire().await.ok(),
+        }
     }
 }
 
@@ -98,7 +105,9 @@ impl Pool {
         }
         queue.threads += 1;
         drop(queue);
-        let started = std::thread::Builder::new().name("holdall-blocking".to_owned()).spawn(|| self.run());
+        let started = std::thread::Builder::new()
+            .name("holdall-blocking".to_owned())
+            .spawn(|| self.run());
         if started.is_ok() {
             return true;
         }
@@ -119,7 +128,10 @@ impl Pool {
                 continue;
             }
             queue.idle += 1;
-            let (woken, waited) = self.work.wait_timeout(queue, IDLE).unwrap_or_else(PoisonError::into_inner);
+            let (woken, waited) = self
+                .work
+                .wait_timeout(queue, IDLE)
+                .unwrap_or_else(PoisonError::into_inner);
             queue = woken;
             queue.idle -= 1;
             if waited.timed_out() && queue.jobs.is_empty() {
@@ -148,11 +160,20 @@ mod tests {
             }));
         }
         // All four have begun, although none of them ends before the gate opens.
-        let mut begun: Vec<_> = (0..4).map(|_| from.recv_timeout(Duration::from_secs(10)).unwrap()).collect();
+        let mut begun: Vec<_> = (0..4)
+            .map(|_| from.recv_timeout(Duration::from_secs(10)).unwrap())
+            .collect();
         drop(gate);
         begun.sort_by_key(|(number, _)| *number);
-        assert_eq!(begun.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 1, 2, 3]);
-        assert!(begun.iter().all(|(_, thread)| *thread != std::thread::current().id()));
+        assert_eq!(
+            begun.iter().map(|(number, _)| *number).collect::<Vec<_>>(),
+            [0, 1, 2, 3]
+        );
+        assert!(
+            begun
+                .iter()
+                .all(|(_, thread)| *thread != std::thread::current().id())
+        );
     }
 
     #[test]
@@ -174,10 +195,18 @@ mod tests {
         for _ in 0..SHARE {
             held.push(greedy.turn().await);
         }
-        assert!(tokio::time::timeout(Duration::from_millis(50), greedy.turn()).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(50), greedy.turn())
+                .await
+                .is_err()
+        );
         let turn = tokio::time::timeout(Duration::from_secs(10), other.turn()).await;
         assert!(turn.is_ok());
         drop(held.pop());
-        assert!(tokio::time::timeout(Duration::from_secs(10), greedy.turn()).await.is_ok());
+        assert!(
+            tokio::time::timeout(Duration::from_secs(10), greedy.turn())
+                .await
+                .is_ok()
+        );
     }
 }

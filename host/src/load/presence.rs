@@ -62,8 +62,14 @@ impl Wake for Signal {
 }
 
 /// Polls until it is ready, and sleeps in between; `None` when the caller leaves meanwhile.
-pub(super) fn wait<T>(presence: &Arc<Presence>, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
-    let signal = Arc::new(Signal { presence: presence.clone(), rung: AtomicBool::new(false) });
+pub(super) fn wait<T>(
+    presence: &Arc<Presence>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Option<T> {
+    let signal = Arc::new(Signal {
+        presence: presence.clone(),
+        rung: AtomicBool::new(false),
+    });
     let waker = Waker::from(signal.clone());
     let mut cx = Context::from_waker(&waker);
     loop {
@@ -75,7 +81,10 @@ pub(super) fn wait<T>(presence: &Arc<Presence>, mut poll: impl FnMut(&mut Contex
             if presence.has_left() {
                 return None;
             }
-            held = presence.bell.wait(held).unwrap_or_else(PoisonError::into_inner);
+            held = presence
+                .bell
+                .wait(held)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -138,7 +147,9 @@ impl<T: Send + 'static> Future for Caller<T> {
                 Poll::Pending
             }
             State::Here(result) => Poll::Ready(result),
-            State::Closed => Poll::Ready(Err(Error::new(ErrorKind::Other).message("polled after completion"))),
+            State::Closed => Poll::Ready(Err(
+                Error::new(ErrorKind::Other).message("polled after completion")
+            )),
         }
     }
 }
@@ -170,7 +181,11 @@ pub(super) async fn run<T: Send + 'static>(
 ) -> Result<T> {
     let turn = share.turn().await;
     let reply = Arc::new(Reply(Mutex::new(State::Waiting(None))));
-    let caller = Caller { reply: reply.clone(), presence: presence.clone(), counters };
+    let caller = Caller {
+        reply: reply.clone(),
+        presence: presence.clone(),
+        counters,
+    };
     // A body of the caller may use timers and sockets of the caller's runtime.
     let runtime = Handle::try_current().ok();
     let job = move || {
@@ -180,7 +195,9 @@ pub(super) async fn run<T: Send + 'static>(
             return;
         }
         let done = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-            Some(Err(Error::new(ErrorKind::Other).message("a job of the blocking pool panicked")))
+            Some(Err(
+                Error::new(ErrorKind::Other).message("a job of the blocking pool panicked")
+            ))
         });
         if let Some(result) = done {
             reply.deliver(result, counters);
@@ -188,7 +205,9 @@ pub(super) async fn run<T: Send + 'static>(
     };
     if !pool::spawn(job) {
         // The job stays in the queue and will see that its caller has left.
-        return Err(Error::new(ErrorKind::Unavailable).message("no thread for a plugin that blocks"));
+        return Err(
+            Error::new(ErrorKind::Unavailable).message("no thread for a plugin that blocks")
+        );
     }
     caller.await
 }
@@ -214,12 +233,16 @@ mod tests {
         panic!("it did not happen");
     }
 
-    struct Counted(Arc<()>);
-
     #[tokio::test]
     async fn a_result_arrives_while_the_runtime_goes_on() {
         let (open, gate) = mpsc::channel::<()>();
-        let work = move || Some(gate.recv().map(|()| 7).map_err(|_| Error::new(ErrorKind::Other)));
+        let work = move || {
+            Some(
+                gate.recv()
+                    .map(|()| 7)
+                    .map_err(|_| Error::new(ErrorKind::Other)),
+            )
+        };
         let job = tokio::spawn(run(Share::new(), counters(), Arc::default(), work));
         // A runtime of one thread: this line is reached although the job blocks.
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -231,16 +254,29 @@ mod tests {
     async fn a_late_result_is_freed_and_counted() {
         let (open, gate) = mpsc::channel::<()>();
         let (alive, counters) = (Arc::new(()), counters());
-        let counted = Counted(alive.clone());
+        let counted = alive.clone();
         let work = move || {
             gate.recv().ok();
             Some(Ok(counted))
         };
         let job = run(Share::new(), counters, Arc::default(), work);
-        assert!(tokio::time::timeout(Duration::from_millis(20), job).await.is_err());
-        assert_eq!((counters.abandoned.load(Ordering::SeqCst), counters.late_results.load(Ordering::SeqCst)), (1, 0));
+        assert!(
+            tokio::time::timeout(Duration::from_millis(20), job)
+                .await
+                .is_err()
+        );
+        assert_eq!(
+            (
+                counters.abandoned.load(Ordering::SeqCst),
+                counters.late_results.load(Ordering::SeqCst)
+            ),
+            (1, 0)
+        );
         open.send(()).unwrap();
-        until(|| counters.late_results.load(Ordering::SeqCst) == 1 && Arc::strong_count(&alive) == 1).await;
+        until(|| {
+            counters.late_results.load(Ordering::SeqCst) == 1 && Arc::strong_count(&alive) == 1
+        })
+        .await;
     }
 
     #[tokio::test]
@@ -248,7 +284,9 @@ mod tests {
         struct Where(mpsc::Sender<Option<String>>);
         impl Drop for Where {
             fn drop(&mut self) {
-                self.0.send(std::thread::current().name().map(str::to_owned)).unwrap();
+                self.0
+                    .send(std::thread::current().name().map(str::to_owned))
+                    .unwrap();
             }
         }
         let (to, from) = mpsc::channel();
@@ -259,11 +297,17 @@ mod tests {
         };
         let counters = counters();
         let mut job = Box::pin(run(Share::new(), counters, Arc::default(), work));
-        assert!(futures_util::poll!(&mut job).is_pending());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(job.as_mut().poll(&mut cx).is_pending());
         is_done.recv().unwrap();
         // Whether the result is there already or still on its way, it goes back to the pool.
         drop(job);
-        assert_eq!(from.recv_timeout(Duration::from_secs(10)).unwrap().as_deref(), Some("holdall-blocking"));
+        assert_eq!(
+            from.recv_timeout(Duration::from_secs(10))
+                .unwrap()
+                .as_deref(),
+            Some("holdall-blocking")
+        );
         assert_eq!(counters.late_results.load(Ordering::SeqCst), 1);
     }
 
@@ -279,7 +323,11 @@ mod tests {
         };
         let counters = counters();
         let job = run(Share::new(), counters, presence, work);
-        assert!(tokio::time::timeout(Duration::from_millis(20), job).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(20), job)
+                .await
+                .is_err()
+        );
         assert_eq!(from.recv_timeout(Duration::from_secs(10)).unwrap(), None);
         assert_eq!(counters.late_results.load(Ordering::SeqCst), 0);
     }
@@ -306,7 +354,9 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_an_error() {
         let work = || -> Option<Result<()>> { panic!("on purpose") };
-        let error = run(Share::new(), counters(), Arc::default(), work).await.unwrap_err();
+        let error = run(Share::new(), counters(), Arc::default(), work)
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Other);
     }
 }

@@ -18,8 +18,10 @@ impl Wiped {
     ///
     /// Not read after [`Wiped::wipe`] as anything but zeroes, nor after the drop.
     pub(super) unsafe fn text<'a>(&self) -> &'a str {
+        // SAFETY: alive by the contract, and never written but by `wipe`.
+        let bytes = unsafe { &*self.0 };
         // SAFETY: made from a `String`; zeroes are UTF-8 too.
-        unsafe { std::str::from_utf8_unchecked(&*self.0) }
+        unsafe { std::str::from_utf8_unchecked(bytes) }
     }
 
     pub(super) fn wipe(&self) {

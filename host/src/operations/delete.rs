@@ -136,13 +136,13 @@ async fn remove_many(
         })
     };
     if needs(opened, Operation::DeleteMany).is_err() {
-        let each = keys
-            .iter()
-            .map(|key| async { named(key, remove(frame, opened, Delete::new(*key)).await) });
-        return Ok(futures_util::stream::iter(each)
-            .buffered(AT_ONCE)
-            .collect()
-            .await);
+        // A loop: as a closure of an iterator the futures would not be known to be `Send`.
+        let mut each = Vec::with_capacity(keys.len());
+        for key in keys {
+            each.push(async { named(key, remove(frame, opened, Delete::new(*key)).await) });
+        }
+        let each = futures_util::stream::iter(each);
+        return Ok(each.buffered(AT_ONCE).collect().await);
     }
     let checks: Vec<_> = keys
         .iter()

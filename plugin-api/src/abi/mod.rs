@@ -20,6 +20,7 @@
 //! | R13 | Host services live as long as the process. A plugin is never unmapped. | host: services are leaked with the mapping |
 //! | R14 | The operations of a backend are those of `PluginTable::ops`, checked before the first `open`. | host: handshake tests |
 //! | R15 | `FfiCall` lives as long as its operation; `cancelled` is read atomically. | `tests/boundary.rs` |
+//! | R16 | A plugin whose descriptor says `blocking` may block in every function but a release: the host calls it from its pool, never from a caller's thread, and the streams that it gives never answer `PENDING`, they block. | host: `tests/e2e`, the plugin in C |
 
 pub mod answer;
 mod bytes;

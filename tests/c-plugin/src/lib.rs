@@ -20,7 +20,8 @@ pub fn build(out_dir: &Path) -> PathBuf {
 }
 
 /// As [`build`], with the hooks of `HOLDALL_TEST`: operations on a key `sleep-N...` block for N
-/// milliseconds, and the message of `health` counts what is allocated.
+/// milliseconds, `exists` of `pending-N...` answers later, and the message of `health` counts what is
+/// allocated.
 ///
 /// # Panics
 ///

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// A file that a host should refuse, and why.
 #[derive(Clone, Copy, Debug)]
 pub struct Fixture {
-    /// Name of its file, without extension. A C identifier.
+    /// Name of its file, without extension.
     pub name: &'static str,
     /// Exactly the codes that it gets, the gravest first. Empty: it is good.
     pub codes: &'static [Code],
@@ -40,6 +40,11 @@ impl Fixture {
         self.codes.first().map(|code| code.phase())
     }
 
+    /// Name of the plugin in it, for one that is refused after mapping.
+    pub fn plugin(&self) -> String {
+        self.name.replace('_', "")
+    }
+
     /// Puts it into `folder`, as `NAME.so`.
     ///
     /// # Panics
@@ -57,7 +62,7 @@ impl Fixture {
                 good::place(image.bytes, &path);
             }
             Make::Compile(defines, link, edit) => {
-                let bytes = good.compile(&Facts::good(self.name), defines, &link(good));
+                let bytes = good.compile(&Facts::good(&self.plugin()), defines, &link(good));
                 let mut image = Image::new(bytes);
                 edit(&mut image);
                 good::place(image.bytes, &path);

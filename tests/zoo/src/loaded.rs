@@ -53,8 +53,8 @@ fn hide_symbols(image: &mut Image) {
 }
 
 fn needs_another_entry(good: &Good) -> Vec<String> {
-    let text = "void *holdall_plugin_v1_entry_elsewhere(void);\n\
-                void *holdall_plugin_v1_entry_elsewhere(void) { return 0; }\n";
+    let text = "void *holdall_plugin_v1_entryelsewhere(void);\n\
+                void *holdall_plugin_v1_entryelsewhere(void) { return 0; }\n";
     let other = good.compile_other("another_entry", text, &[]);
     // Without a soname the path itself is what the plugin needs.
     vec!["-Wl,--no-as-needed".to_owned(), other.display().to_string()]

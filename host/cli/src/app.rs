@@ -1,0 +1,117 @@
+//! What every command works with: options, output, and the host once somebody needs it.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use holdall::config::{Config, Environment, Flags, Problems, Sources};
+use holdall::{Backend, Host};
+
+use crate::address::Address;
+use crate::args::Global;
+use crate::failure::Result;
+use crate::output::Output;
+use crate::progress::Progress;
+
+/// One run of the command.
+#[derive(Debug)]
+pub(crate) struct App {
+    global: Global,
+    host: OnceLock<Host>,
+    pub(crate) output: Output,
+}
+
+impl App {
+    pub(crate) fn new(global: Global) -> Self {
+        Self {
+            output: Output {
+                json: global.json,
+                quiet: global.quiet,
+            },
+            global,
+            host: OnceLock::new(),
+        }
+    }
+
+    /// The configuration, with whatever is wrong in it.
+    pub(crate) fn config(&self) -> (Config, Problems) {
+        let mut flags = Flags::default();
+        flags.config_file = self.global.config.clone();
+        flags.plugin_dirs = self.global.plugin_dirs.clone();
+        let mut sources = Sources::default();
+        sources.flags = flags;
+        sources.environment = Environment::of_process();
+        let (mut config, problems) = Config::read(&sources);
+        if config.plugin_dirs.is_empty() {
+            config.plugin_dirs = beside_the_executable();
+        }
+        (config, problems)
+    }
+
+    /// The host, made when it is first asked for. Nothing is mapped by that.
+    pub(crate) fn host(&self) -> Result<&Host> {
+        if let Some(host) = self.host.get() {
+            return Ok(host);
+        }
+        let (config, problems) = self.config();
+        problems.into_result().map_err(holdall::Error::from)?;
+        let host = Host::builder().config(config).build()?;
+        Ok(self.host.get_or_init(|| host))
+    }
+
+    /// The backend of an address, opened.
+    pub(crate) async fn backend(&self, address: &Address) -> Result<Backend> {
+        let host = self.host()?;
+        Ok(match address.backend.as_str() {
+            "" => host.default_backend().await?,
+            name => host.backend(name).await?,
+        })
+    }
+
+    /// The bar of one transfer.
+    pub(crate) fn progress(&self, label: &str) -> Progress {
+        Progress::one(self.shows_progress(), label)
+    }
+
+    /// The bar of many transfers.
+    pub(crate) fn progress_of_many(&self) -> Progress {
+        Progress::many(self.shows_progress())
+    }
+
+    fn shows_progress(&self) -> bool {
+        let global = &self.global;
+        // Log lines and a bar would write over each other.
+        let wanted = !(global.json || global.quiet || global.no_progress || global.verbose > 0);
+        wanted && std::io::stderr().is_terminal()
+    }
+
+    /// Lets the plugins put away what an interrupted command has left half done.
+    pub(crate) async fn close(&self) {
+        let Some(host) = self.host.get() else { return };
+        for name in host.backends() {
+            // Opening a backend now, only to close it, would be absurd.
+            if host.status().backends.iter().any(|it| it.name == name && it.state == "open")
+                && let Ok(backend) = host.handle(&name)
+            {
+                let _ = tokio::time::timeout(Duration::from_secs(2), backend.shutdown()).await;
+            }
+        }
+    }
+}
+
+/// Where plugins are when nobody says where. Folders that are missing are named too when all are,
+/// so that a message can say where to put a plugin.
+fn beside_the_executable() -> Vec<PathBuf> {
+    let Some(folder) = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned())) else {
+        return Vec::new();
+    };
+    let mut dirs = vec![folder.join("plugins")];
+    if let Some(above) = folder.parent() {
+        dirs.push(above.join("lib/holdall/plugins"));
+    }
+    if dirs.iter().any(|dir| dir.is_dir()) {
+        dirs.retain(|dir| dir.is_dir());
+    }
+    dirs
+}

@@ -1,0 +1,110 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{
+    completions::Completions, config::Config, cp::Cp, exists::Exists, get::Get, head::Head,
+    inspect::Inspect, ls::Ls, man::Man, plugins::Plugins, put::Put, rm::Rm, sign::Sign,
+};
+
+const EXIT_CODES: &str = "\
+Addresses are BACKEND:KEY, split at the first colon; without a BACKEND before it the default one is meant.
+
+Plugins are looked for in --plugin-dir, else in what HOLDALL_PLUGIN_DIR or the configuration names, else in \
+`plugins` and `../lib/holdall/plugins` beside this executable. Naming such a folder is an act of trust: the \
+plugins in it run with the rights of this command. For the same reason a configuration is read only when \
+--config or HOLDALL_CONFIG names it. Without one there is the backend `local` under ./data.
+
+Exit codes: 0 done; 1 other; 2 usage; 3 not found (also `exists`); 4 precondition or conflict; 5 bad input; \
+6 quota or too large; 7 unavailable or timeout; 8 plugin or configuration; 130 interrupted.";
+
+/// Stores, reads and lists files in any storage that a plugin serves.
+#[derive(Debug, Parser)]
+#[command(name = "holdall", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Global {
+    /// Reads this configuration (else the one that HOLDALL_CONFIG names).
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Looks for plugins here; may be repeated.
+    #[arg(long = "plugin-dir", global = true, value_name = "DIR")]
+    pub(crate) plugin_dirs: Vec<PathBuf>,
+
+    /// Answers and errors as JSON, one object a line.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Tells nothing but errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Logs to standard error; -vv and -vvv say more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Shows no progress bar; there is none anyway unless standard error is a terminal.
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Put(Put),
+    Get(Get),
+    Head(Head),
+    Ls(Ls),
+    Rm(Rm),
+    Exists(Exists),
+    Cp(Cp),
+    Sign(Sign),
+    Plugins(Plugins),
+    Inspect(Inspect),
+    Config(Config),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// How many at once.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Jobs {
+    /// With -r: how many files are moved at once.
+    #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: u16,
+}
+
+impl Jobs {
+    pub(crate) fn count(self) -> usize {
+        self.jobs.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_anywhere() {
+        let cli = Cli::try_parse_from(["holdall", "exists", "local:a", "--json", "--plugin-dir", "x"]).unwrap();
+        assert!(cli.global.json);
+        assert_eq!(cli.global.plugin_dirs, [PathBuf::from("x")]);
+    }
+}

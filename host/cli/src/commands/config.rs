@@ -1,0 +1,87 @@
+//! `config check`: the whole configuration, judged without opening or loading anything.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, Subcommand};
+use holdall::config::{self, Problem, Secrets};
+use holdall::inspect::Verdict;
+use holdall::scan;
+use serde_json::json;
+
+use crate::app::App;
+use crate::exit;
+use crate::failure::{Failure, Result};
+use crate::values::printable;
+
+/// Looks at the configuration.
+#[derive(Debug, Args)]
+pub(crate) struct Config {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Judges all of it: every problem, with place and remedy. Nothing is opened or loaded.
+    Check,
+}
+
+impl Config {
+    pub(crate) fn run(self, app: &App) -> Result<()> {
+        match self.what {
+            What::Check => check(app),
+        }
+    }
+}
+
+fn check(app: &App) -> Result<()> {
+    let (config, problems) = app.config();
+    let mut schemas = BTreeMap::new();
+    for file in scan::scan(&config.plugin_dirs).files {
+        let accepted = file.verdict() == Verdict::Accepted;
+        let Some(descriptor) = file.descriptor.filter(|_| accepted) else { continue };
+        let about = descriptor.about;
+        // The first has the name, as with the host.
+        for name in about.schemes.iter().chain([&about.name]) {
+            schemas.entry(name.clone()).or_insert_with(|| about.config_schema.clone());
+        }
+    }
+    let secrets = Secrets::new();
+    let report = config::check(&config, &schemas, &secrets);
+    let all: Vec<&Problem> = problems.iter().chain(report.problems.iter()).collect();
+    let text = |text: &str| printable(&secrets.redact(text));
+    let record = json!({
+        "file": config.file,
+        "plugin_dirs": config.plugin_dirs,
+        "default_backend": config.default_backend,
+        "backends": report.backends,
+        "problems": all,
+    });
+    app.output.answer(&record, || {
+        let mut lines = vec![match &config.file {
+            Some(file) => format!("configuration {}", file.display()),
+            None => "no configuration file is named (--config, HOLDALL_CONFIG); these are the defaults".to_owned(),
+        }];
+        for backend in &report.backends {
+            let state = match backend.problems {
+                0 => "right".to_owned(),
+                count => format!("{count} problems"),
+            };
+            lines.push(format!("backend {} (plugin {}): {state}", backend.name, text(&backend.plugin)));
+        }
+        lines.extend(all.iter().map(|problem| text(&problem.to_string())));
+        lines.join("\n")
+    })?;
+    if all.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        exit::SETUP,
+        "config_invalid",
+        match all.len() {
+            1 => "1 problem in the configuration".to_owned(),
+            count => format!("{count} problems in the configuration"),
+        },
+        "each stands above with its place and remedy",
+    ))
+}

@@ -1,0 +1,19 @@
+//! One file per command: its options, what it asks of the library, how it tells the answer.
+
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod cp;
+pub(crate) mod exists;
+pub(crate) mod get;
+pub(crate) mod head;
+pub(crate) mod inspect;
+mod listing;
+pub(crate) mod ls;
+pub(crate) mod man;
+mod many;
+mod metadata;
+pub(crate) mod plugins;
+pub(crate) mod put;
+mod record;
+pub(crate) mod rm;
+pub(crate) mod sign;

@@ -1,0 +1,138 @@
+//! `plugins`: every file of the plugin folders, with its verdict.
+
+use std::fmt::Write;
+
+use clap::Args;
+use holdall::inspect::{Inspection, Verdict};
+use holdall::scan::{self, ScanReport};
+use holdall::{Error, PluginStatus};
+use serde_json::{Value, json};
+
+use super::inspect::{faults, word};
+use crate::app::App;
+use crate::exit;
+use crate::failure::{Failure, Result};
+use crate::values::printable;
+
+/// Shows every file of the plugin folders: what it is, or why it was refused.
+///
+/// Nothing of a plugin runs, unless --load is given.
+#[derive(Debug, Args)]
+pub(crate) struct Plugins {
+    /// Loads each accepted plugin into this process, as a backend that needs it would; a failure
+    /// of one is exit code 8.
+    #[arg(long)]
+    load: bool,
+}
+
+impl Plugins {
+    pub(crate) fn run(self, app: &App) -> Result<()> {
+        let (report, loaded) = if self.load {
+            let host = app.host()?;
+            (host.scan_report().as_ref().clone(), Some(host.load_plugins()))
+        } else {
+            // A broken backend in the configuration is no reason to hide the plugins.
+            let (config, problems) = app.config();
+            if !problems.is_empty() && config.plugin_dirs.is_empty() {
+                return Err(Error::from(problems).into());
+            }
+            (scan::scan(&config.plugin_dirs), None)
+        };
+        let record = record(&report, loaded.as_deref());
+        app.output.answer(&record, || shown(&report, loaded.as_deref()))?;
+        let failed = loaded.into_iter().flatten().filter_map(|(plugin, outcome)| Some((plugin, outcome.err()?)));
+        let failed: Vec<_> = failed.map(|(plugin, _)| plugin.name).collect();
+        if failed.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::refused(
+            exit::SETUP,
+            "plugin_load",
+            format!("accepted, but not loadable: {}", failed.join(", ")),
+            "what was said of each stands above, and with --json in \"loaded\"",
+        ))
+    }
+}
+
+type Loaded = (PluginStatus, holdall::Result<()>);
+
+fn record(report: &ScanReport, loaded: Option<&[Loaded]>) -> Value {
+    let mut record = json!({ "scan": report });
+    if let Some(loaded) = loaded {
+        let each = loaded.iter().map(|(plugin, outcome)| json!({ "plugin": plugin, "loaded": outcome.is_ok() }));
+        record["loaded"] = each.collect();
+    }
+    record
+}
+
+fn shown(report: &ScanReport, loaded: Option<&[Loaded]>) -> String {
+    let mut text = String::new();
+    // Writing to a text cannot fail.
+    for folder in &report.folders {
+        let path = printable(&folder.path.display().to_string());
+        let _ = match &folder.error {
+            None => writeln!(text, "folder {path}"),
+            Some(error) => writeln!(text, "folder {path}: {error}"),
+        };
+    }
+    for file in &report.files {
+        let _ = writeln!(text, "{}", file_line(file));
+    }
+    for shadowed in &report.shadowed {
+        let _ = writeln!(
+            text,
+            "{} {:?} of {} is not used: {} has it ({})",
+            shadowed.claim,
+            shadowed.value,
+            printable(&shadowed.loser.display().to_string()),
+            printable(&shadowed.winner.display().to_string()),
+            shadowed.rule
+        );
+    }
+    for (plugin, outcome) in loaded.into_iter().flatten() {
+        let _ = match outcome {
+            Ok(()) => writeln!(text, "{} {}: loaded", plugin.name, plugin.version),
+            Err(error) => writeln!(text, "{} {}: not loaded: {}", plugin.name, plugin.version, told(error)),
+        };
+    }
+    if report.files.is_empty() {
+        text.push_str("no file there; put a plugin's library into one of these folders, or name another with --plugin-dir\n");
+    }
+    text.pop();
+    text
+}
+
+fn file_line(file: &Inspection) -> String {
+    let path = printable(&file.path.display().to_string());
+    let verdict = file.verdict();
+    match (&file.descriptor, verdict) {
+        (Some(descriptor), Verdict::Accepted) => {
+            let about = &descriptor.about;
+            let operations = descriptor.operations.names().join(" ");
+            format!(
+                "{path}: accepted\n  {} {}, ABI {}.{}, schemes {}\n  {operations}",
+                printable(&about.name),
+                printable(&about.version),
+                descriptor.abi_major,
+                descriptor.abi_minor,
+                printable(&about.schemes.join(" ")),
+            )
+        }
+        (_, Verdict::NotAPlugin) => {
+            let why: Vec<_> = file.faults.iter().map(|fault| printable(&fault.to_string())).collect();
+            format!("{path}: not a plugin ({})", why.join("; "))
+        }
+        _ => format!("{path}: {}{}", word(verdict), faults(file)),
+    }
+}
+
+fn told(error: &Error) -> String {
+    let mut text = printable(&error.to_string());
+    for (name, value) in error.facts() {
+        let _ = write!(text, "\n  {name}: {}", printable(value));
+    }
+    for cause in error.cause().into_iter().flat_map(|cause| cause.chain()) {
+        let _ = write!(text, "\n  because: {}", printable(&cause.text));
+    }
+    text
+}

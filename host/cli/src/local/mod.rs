@@ -1,0 +1,7 @@
+//! Files of this machine that `get` makes: confined to their folder, whole or not at all.
+
+mod folder;
+mod part;
+
+pub(crate) use folder::{Folder, Spot};
+pub(crate) use part::{Mark, Part, exists};

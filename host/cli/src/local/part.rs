@@ -1,0 +1,237 @@
+//! A file in the making: `NAME.holdall-part` until all of it is there.
+//!
+//! What an interrupted `get` leaves behind is only of use together with the knowledge of what it is
+//! a part of. That is kept in an extended attribute of the part itself, so that one file is all
+//! there is; where the file system has none, nothing is left behind.
+
+use std::collections::hash_map::DefaultHasher;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::hash::{Hash, Hasher};
+use std::io::Seek;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, XattrFlags};
+use rustix::fs::{fgetxattr, flock, fsetxattr, fstat, linkat, openat, renameat, renameat_with, statat, unlinkat};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use super::Spot;
+use crate::exit;
+use crate::failure::{Failure, Result};
+
+const SUFFIX: &str = ".holdall-part";
+const ATTRIBUTE: &str = "user.holdall.part";
+/// More than any mark needs; a longer one is somebody else's.
+const MAX_MARK: usize = 4096;
+
+/// What a part is a part of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    /// The address.
+    pub(crate) source: String,
+    /// The object's etag: another content has another.
+    pub(crate) etag: String,
+    /// The object's size, in bytes.
+    pub(crate) size: u64,
+}
+
+/// A file in the making. Dropped before it is published, it stays only when it can be resumed.
+#[derive(Debug)]
+pub(crate) struct Part {
+    spot: Spot,
+    name: OsString,
+    file: File,
+    kept: Option<(Mark, u64)>,
+    resumable: bool,
+    published: bool,
+}
+
+impl Part {
+    /// Begins a file, or finds what an earlier attempt left. Nobody else can write it meanwhile.
+    pub(crate) fn open(spot: Spot) -> Result<Self> {
+        let name = part_name(&spot.name);
+        let failed = |cause: Errno| Failure::file("create", &spot.beside(&name))(cause.into());
+        loop {
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+            let fd = openat(&*spot.folder, &name, flags, Mode::from_raw_mode(0o666)).map_err(failed)?;
+            let about = fstat(&fd).map_err(failed)?;
+            if FileType::from_raw_mode(about.st_mode) != FileType::RegularFile {
+                return Err(failed(Errno::EXIST));
+            }
+            match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+                // Some file systems of the network have no locks; then nobody is kept out.
+                Ok(()) | Err(Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK) => {}
+                Err(Errno::WOULDBLOCK) => {
+                    return Err(Failure::refused(
+                        exit::PRECONDITION,
+                        "busy",
+                        format!("another command is writing {}", spot.beside(&name).display()),
+                        "wait until it has ended",
+                    ));
+                }
+                Err(cause) => return Err(failed(cause)),
+            }
+            // Who had the lock before may have published the file that we opened.
+            match statat(&*spot.folder, &name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(now) if (now.st_dev, now.st_ino) == (about.st_dev, about.st_ino) => {}
+                _ => continue,
+            }
+            let file = File::from(fd);
+            let kept = read_mark(&file).map(|mark| (mark, about.st_size.unsigned_abs()));
+            return Ok(Self {
+                resumable: kept.is_some(),
+                spot,
+                name,
+                file,
+                kept,
+                published: false,
+            });
+        }
+    }
+
+    /// What an earlier attempt left of this address: what it is, and how many bytes are there.
+    pub(crate) fn kept(&self, source: &str) -> Option<(Mark, u64)> {
+        let kept = self.kept.as_ref();
+        kept.filter(|(mark, bytes)| mark.source == source && (1..=mark.size).contains(bytes)).cloned()
+    }
+
+    /// Starts from nothing. With a mark, what is written can be resumed later.
+    pub(crate) fn begin(&mut self, mark: Option<&Mark>) -> Result<()> {
+        // Not resumable while bytes and mark may disagree.
+        self.resumable = false;
+        self.kept = None;
+        let emptied = self.file.set_len(0).and_then(|()| self.file.rewind());
+        emptied.map_err(Failure::file("write", &self.path()))?;
+        let marked = mark.and_then(|mark| serde_json::to_vec(mark).ok()).is_some_and(|mark| {
+            mark.len() <= MAX_MARK && fsetxattr(&self.file, ATTRIBUTE, &mark, XattrFlags::empty()).is_ok()
+        });
+        if !marked {
+            // An old mark on new bytes would be a lie.
+            let _ = rustix::fs::fremovexattr(&self.file, ATTRIBUTE);
+        }
+        self.resumable = marked;
+        Ok(())
+    }
+
+    /// The file, to read and write at the position of its own.
+    pub(crate) fn file(&self) -> Result<File> {
+        self.file.try_clone().map_err(Failure::file("open", &self.path()))
+    }
+
+    /// Gives up what is there: it is not what it should be.
+    pub(crate) fn discard(mut self) {
+        self.resumable = false;
+    }
+
+    /// Whether it will stay when the command fails now.
+    pub(crate) fn stays(&self) -> Option<u64> {
+        let bytes = self.file.metadata().map_or(0, |about| about.len());
+        (self.resumable && bytes > 0).then_some(bytes)
+    }
+
+    /// Gives the file its name, in one step.
+    pub(crate) fn publish(mut self, force: bool) -> Result<()> {
+        let folder = &*self.spot.folder;
+        let (from, to) = (&self.name, &self.spot.name);
+        let _ = rustix::fs::fremovexattr(&self.file, ATTRIBUTE);
+        let renamed = if force {
+            if let Ok(old) = statat(folder, to, AtFlags::SYMLINK_NOFOLLOW)
+                && FileType::from_raw_mode(old.st_mode) == FileType::RegularFile
+            {
+                // A private file stays private.
+                let _ = rustix::fs::fchmod(&self.file, Mode::from_raw_mode(old.st_mode));
+            }
+            renameat(folder, from, folder, to)
+        } else {
+            match renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
+                // Not every file system can; a link is not made over a name either.
+                Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                    linkat(folder, from, folder, to, AtFlags::empty())
+                        .and_then(|()| unlinkat(folder, from, AtFlags::empty()))
+                }
+                done => done,
+            }
+        };
+        match renamed {
+            Ok(()) => {
+                self.published = true;
+                Ok(())
+            }
+            Err(Errno::EXIST) => {
+                self.resumable = false;
+                Err(exists(&self.spot))
+            }
+            Err(cause) => {
+                self.resumable = false;
+                Err(Failure::file("write", &self.spot.path())(cause.into()))
+            }
+        }
+    }
+
+    /// Its path, for people.
+    pub(crate) fn path(&self) -> std::path::PathBuf {
+        self.spot.beside(&self.name)
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.published && self.stays().is_none() {
+            // Under the lock: nobody else's part.
+            let _ = unlinkat(&*self.spot.folder, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+/// The refusal to replace a file.
+pub(crate) fn exists(spot: &Spot) -> Failure {
+    Failure::refused(
+        exit::PRECONDITION,
+        "target_exists",
+        format!("{} exists already", spot.path().display()),
+        "--force replaces it; or name another file",
+    )
+}
+
+/// `NAME.holdall-part`; a name that is too long for that is cut and told apart by a hash.
+fn part_name(name: &OsStr) -> OsString {
+    const LONGEST: usize = 255;
+    let bytes = name.as_bytes();
+    if bytes.len() + SUFFIX.len() <= LONGEST {
+        return [name, OsStr::new(SUFFIX)].concat_names();
+    }
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    let tail = format!("~{:016x}{SUFFIX}", hasher.finish());
+    let mut kept = bytes[..LONGEST - tail.len()].to_vec();
+    // Some file systems take nothing but UTF-8: no half of a character.
+    if let Err(broken) = std::str::from_utf8(&kept)
+        && std::str::from_utf8(bytes).is_ok()
+    {
+        kept.truncate(broken.valid_up_to());
+    }
+    kept.extend_from_slice(tail.as_bytes());
+    OsString::from_vec(kept)
+}
+
+trait ConcatNames {
+    fn concat_names(&self) -> OsString;
+}
+
+impl ConcatNames for [&OsStr; 2] {
+    fn concat_names(&self) -> OsString {
+        let mut whole = self[0].to_owned();
+        whole.push(self[1]);
+        whole
+    }
+}
+
+fn read_mark(file: &File) -> Option<Mark> {
+    let mut buffer = vec![0; MAX_MARK];
+    let len = fgetxattr(file, ATTRIBUTE, buffer.as_mut_slice()).ok()?;
+    serde_json::from_slice(buffer.get(..len)?).ok()
+}
+
+#[cfg(test)]
+mod tests;

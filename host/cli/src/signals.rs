@@ -1,0 +1,48 @@
+//! Signals that end the command, and what is done about them.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// The signals that ask a command to end, with their numbers.
+const ENDING: [(fn() -> SignalKind, i32); 3] = [
+    (SignalKind::hangup, 1),
+    (SignalKind::interrupt, 2),
+    (SignalKind::terminate, 15),
+];
+
+/// How long the command may take to put things away before it is ended all the same.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Yields the number of the first signal. A second one, or [`GRACE`], ends the process.
+///
+/// The watch runs on the runtime's own thread: it works also while a plugin keeps the thread of the
+/// command busy.
+pub(crate) fn first() -> io::Result<oneshot::Receiver<i32>> {
+    let mut signals = ENDING
+        .iter()
+        .map(|(kind, number)| Ok((signal(kind())?, *number)))
+        .collect::<io::Result<Vec<_>>>()?;
+    let (tell, told) = oneshot::channel();
+    tokio::spawn(async move {
+        let number = next(&mut signals).await;
+        let _ = tell.send(number);
+        let _ = tokio::time::timeout(GRACE, next(&mut signals)).await;
+        std::process::exit(128 + number);
+    });
+    Ok(told)
+}
+
+async fn next(signals: &mut [(Signal, i32)]) -> i32 {
+    std::future::poll_fn(|cx| {
+        for (signal, number) in signals.iter_mut() {
+            if signal.poll_recv(cx).is_ready() {
+                return std::task::Poll::Ready(*number);
+            }
+        }
+        std::task::Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,174 @@
+//! What the host does in a plugin's place: copy, rename, deletes.
+
+use crate::plugin::Act;
+use crate::{bare, store};
+use holdall::{Backend, Copy, Delete, DeleteMany, ErrorKind, Rename, Upload};
+use serde_json::json;
+use std::sync::atomic::Ordering;
+
+async fn put(backend: &Backend, key: &str) {
+    let upload = Upload::new(key, "0123456789")
+        .content_type("text/x")
+        .metadata("a", "b")
+        .option(|options| options.headers.cache_control = Some("no-store"));
+    backend.upload(upload).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_copy_through_the_host_keeps_everything() {
+    let (_host, backend, switches) = bare(json!({})).await;
+    put(&backend, "from").await;
+    let copied = backend.copy(Copy::new("from", "to")).await.unwrap();
+    assert_eq!(copied.size, Some(10));
+    let objects = switches.objects.lock().unwrap().clone();
+    assert_eq!(objects["to"], objects["from"]);
+
+    let error = backend.copy(Copy::new("none", "to")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::FileNotFound);
+    assert_eq!(error.place().key.as_deref(), Some("none"));
+    assert_eq!(switches.objects.lock().unwrap()["to"], objects["to"]);
+
+    switches.on("upload", Act::Fail(ErrorKind::QuotaExceeded));
+    let error = backend.copy(Copy::new("from", "third")).await.unwrap_err();
+    assert_eq!(error.place().key.as_deref(), Some("third"));
+}
+
+#[tokio::test]
+async fn a_copy_keeps_what_the_store_claims_and_no_more() {
+    let (_host, backend, switches) = bare(json!({ "claims": ["atomic_put"] })).await;
+    switches.put("from", "x");
+    switches
+        .objects
+        .lock()
+        .unwrap()
+        .get_mut("from")
+        .unwrap()
+        .content_type = Some("guessed/by-the-store".to_owned());
+    backend.copy(Copy::new("from", "to")).await.unwrap();
+    assert_eq!(switches.objects.lock().unwrap()["to"].content_type, None);
+}
+
+#[tokio::test]
+async fn onto_itself_changes_nothing() {
+    for (_host, backend, switches) in [bare(json!({})).await, store().await] {
+        put(&backend, "k").await;
+        let before = switches.objects.lock().unwrap().clone();
+        let copied = backend.copy(Copy::new("k", "k")).await.unwrap();
+        assert_eq!(copied.etag.as_deref(), Some("v1"));
+        backend.rename(Rename::new("k", "k")).await.unwrap();
+        assert_eq!(*switches.objects.lock().unwrap(), before);
+        let error = backend.copy(Copy::new("x", "x")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FileNotFound);
+    }
+}
+
+#[tokio::test]
+async fn copy_create_only_is_never_guessed() {
+    let (_host, backend, switches) = bare(json!({})).await;
+    switches.put("from", "x");
+    let error = backend
+        .copy(Copy::new("from", "to").create_only())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert_eq!(switches.entered(), 0);
+}
+
+#[tokio::test]
+async fn a_rename_says_whether_it_was_one_step() {
+    let (_host, backend, switches) = bare(json!({})).await;
+    put(&backend, "from").await;
+    assert!(
+        !backend
+            .rename(Rename::new("from", "to"))
+            .await
+            .unwrap()
+            .atomic
+    );
+    assert_eq!(switches.keys(), ["to"]);
+    let (_host, backend, switches) = store().await;
+    put(&backend, "from").await;
+    assert!(
+        backend
+            .rename(Rename::new("from", "to"))
+            .await
+            .unwrap()
+            .atomic
+    );
+    assert_eq!(switches.keys(), ["to"]);
+}
+
+#[tokio::test]
+async fn deletes_of_many_keep_the_order_and_fail_one_by_one() {
+    for (_host, backend, switches) in [bare(json!({})).await, store().await] {
+        for n in 0..40 {
+            switches.put(&format!("k{n:02}"), "x");
+        }
+        let mut keys: Vec<String> = (0..40).map(|n| format!("k{n:02}")).collect();
+        keys.insert(7, "bad/".to_owned());
+        keys.insert(9, "missing".to_owned());
+        let answers = backend.delete_many(DeleteMany::new(&keys)).await.unwrap();
+        assert_eq!(answers.len(), 42);
+        for (key, answer) in keys.iter().zip(&answers) {
+            match (key.as_str(), answer) {
+                ("bad/", Err(error)) => {
+                    assert_eq!(error.kind(), ErrorKind::InvalidKey);
+                    assert_eq!(error.place().key.as_deref(), Some("bad/"));
+                }
+                ("missing", Ok(deleted)) => assert_eq!(deleted.existed, Some(false)),
+                (_, Ok(deleted)) => assert_eq!(deleted.existed, Some(true), "{key}"),
+                (_, Err(error)) => panic!("{key}: {error}"),
+            }
+        }
+        assert!(switches.keys().is_empty());
+    }
+    let (_host, backend, switches) = store().await;
+    switches.on("delete_many", Act::Lie("fewer"));
+    let error = backend
+        .delete_many(DeleteMany::new(["a", "b"]))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PluginFault);
+}
+
+#[tokio::test]
+async fn must_exist_is_asked_first_where_the_store_is_not_exact() {
+    for (exact, (_host, backend, switches)) in
+        [(false, bare(json!({})).await), (true, store().await)]
+    {
+        let error = backend
+            .delete(Delete::new("k").must_exist())
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FileNotFound);
+        assert_eq!(
+            backend.delete(Delete::new("k")).await.unwrap().existed,
+            Some(false)
+        );
+        switches.put("k", "x");
+        backend.delete(Delete::new("k").must_exist()).await.unwrap();
+        assert_eq!(switches.saw_must_exist.load(Ordering::SeqCst), exact);
+    }
+}
+
+#[tokio::test]
+async fn a_prefix_is_a_string_and_a_star_is_a_star() {
+    for (_host, backend, switches) in [bare(json!({})).await, store().await] {
+        for n in 0..1100 {
+            switches.put(&format!("a{n:04}"), "x");
+        }
+        for key in ["a*", "b"] {
+            switches.put(key, "x");
+        }
+        let done = backend.delete_prefix("a*").await.unwrap();
+        assert_eq!((done.deleted, switches.keys().len()), (1, 1101));
+        let done = backend.delete_prefix("a").await.unwrap();
+        assert_eq!((done.deleted, done.failed.len()), (1100, 0));
+        assert_eq!(switches.keys(), ["b"]);
+    }
+    let (_host, backend, switches) = store().await;
+    switches.put("refused", "x");
+    let done = backend.delete_prefix("").await.unwrap();
+    assert_eq!((done.deleted, done.failed.len()), (0, 1));
+    assert_eq!(done.failed[0].1.kind(), ErrorKind::PermissionDenied);
+}

@@ -1,0 +1,99 @@
+//! Handles follow, bodies stay, pins stay. Cases P-05 and P-15.
+
+use crate::plugin::{Act, Switches};
+use crate::{host, probe, store};
+use holdall::{Download, ErrorKind, Upload};
+use std::sync::atomic::Ordering;
+
+#[tokio::test]
+async fn p_05_a_handle_follows_and_what_runs_stays() {
+    let (host, backend, old) = store().await;
+    old.put("k", "old object");
+    old.on("download", Act::Lie("stream"));
+    let mut body = backend.download(Download::new("k")).await.unwrap().body;
+    assert_eq!(&body.chunk().await.unwrap().unwrap()[..], b"o");
+    let pinned = backend.pin().unwrap();
+
+    let new = Switches::new();
+    new.put("k", "new");
+    assert_eq!(host.register("store", probe(&new)).unwrap(), 2);
+    assert_eq!(new.opens(), 0);
+    let read = backend.download(Download::new("k")).await.unwrap();
+    assert_eq!(read.body.collect(99).await.unwrap(), "new");
+    assert_eq!((backend.generation_number().unwrap(), new.opens()), (2, 1));
+    assert_eq!(pinned.generation_number().unwrap(), 1);
+    old.off("download");
+    let read = pinned.download(Download::new("k")).await.unwrap();
+    assert_eq!(read.body.collect(99).await.unwrap(), "old object");
+
+    assert_eq!(old.drops.load(Ordering::SeqCst), 0, "still used");
+    assert_eq!(body.collect(99).await.unwrap(), "ld object");
+    drop(pinned);
+    assert_eq!(old.drops.load(Ordering::SeqCst), 1, "drained");
+}
+
+#[tokio::test]
+async fn p_15_a_body_outlives_host_and_handle() {
+    let (host, backend, switches) = store().await;
+    switches.put("k", "object");
+    switches.on("download", Act::Lie("stream"));
+    let read = backend.download(Download::new("k")).await.unwrap();
+    drop((host, backend));
+    assert_eq!(switches.drops.load(Ordering::SeqCst), 0);
+    assert_eq!(read.body.collect(99).await.unwrap(), "object");
+    assert_eq!(switches.drops.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_open_that_was_overtaken_serves_nobody_else() {
+    let (host, old) = (host(), Switches::new());
+    old.on("open", Act::Gated);
+    host.register("store", probe(&old)).unwrap();
+    let early = tokio::spawn(host.backend("store"));
+    tokio::task::yield_now().await;
+    let new = Switches::new();
+    host.register("store", probe(&new)).unwrap();
+    old.gate.add_permits(1);
+    let backend = early.await.unwrap().unwrap();
+    backend.upload(Upload::new("k", "x")).await.unwrap();
+    assert_eq!((old.keys().len(), new.keys().len()), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_operation_fails_while_generations_change() {
+    let (host, backend, _) = store().await;
+    let two = [Switches::new(), Switches::new()];
+    let calls = (0..4).map(|_| {
+        let backend = backend.clone();
+        tokio::spawn(async move {
+            for _ in 0..500 {
+                backend.exists("k").await?;
+            }
+            Ok::<_, holdall::Error>(())
+        })
+    });
+    let calls: Vec<_> = calls.collect();
+    for n in 0..500 {
+        host.register("store", probe(&two[n % 2])).unwrap();
+        tokio::task::yield_now().await;
+    }
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(backend.generation_number().unwrap(), 501);
+}
+
+#[tokio::test]
+async fn a_fault_in_a_body_costs_the_instance() {
+    let (_host, backend, switches) = store().await;
+    switches.put("k", "object");
+    switches.on("download", Act::Lie("stream"));
+    let mut body = backend.download(Download::new("k")).await.unwrap().body;
+    switches.on("chunk", Act::Panic);
+    let error = body.chunk().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PluginFault);
+    assert_eq!(error.fact_value("key"), Some("k"));
+    assert_eq!(error.fact_value("backend"), Some("store"));
+    backend.exists("k").await.unwrap();
+    assert_eq!(switches.opens(), 2);
+}

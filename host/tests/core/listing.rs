@@ -1,0 +1,99 @@
+//! Listing: tokens, foreign keys, pages that lie.
+
+use crate::plugin::Act;
+use crate::store;
+use holdall::{ErrorKind, List};
+
+#[tokio::test]
+async fn pages_go_on_and_tokens_stay_with_their_listing() {
+    let (host, backend, switches) = store().await;
+    for n in 0..25 {
+        switches.put(&format!("a/{n:02}"), "x");
+    }
+    let (mut keys, mut token) = (Vec::new(), None);
+    loop {
+        let list = List::new("a/").limit(10).page_token(token.as_deref());
+        let page = backend.list(list).await.unwrap();
+        keys.extend(page.entries.into_iter().map(|entry| entry.key));
+        match page.next {
+            Some(next) => token = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(keys, switches.keys());
+
+    let token = token.unwrap();
+    host.register("other", crate::probe(&switches)).unwrap();
+    let other = host.backend("other").await.unwrap();
+    for (backend, list) in [
+        (&other, List::new("a/")),
+        (&backend, List::new("")),
+        (&backend, List::new("a/").delimiter("/")),
+    ] {
+        let error = backend
+            .list(list.page_token(Some(&token)))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    }
+    let entered = switches.entered();
+    for damaged in ["", "x", &token[1..]] {
+        let list = List::new("a/").page_token(Some(damaged));
+        assert_eq!(
+            backend.list(list).await.unwrap_err().kind(),
+            ErrorKind::InvalidArgument
+        );
+    }
+    assert_eq!(switches.entered(), entered, "never a silent restart");
+}
+
+#[tokio::test]
+async fn foreign_keys_are_left_out_and_counted() {
+    let (host, backend, switches) = store().await;
+    for key in ["a/", "a/b", "a//c", "d\\e", "f"] {
+        switches.put(key, "x");
+    }
+    let page = backend.list(List::new("")).await.unwrap();
+    let keys: Vec<_> = page
+        .entries
+        .iter()
+        .map(|entry| entry.key.as_str())
+        .collect();
+    assert_eq!((keys, page.skipped), (vec!["a/b", "f"], 3));
+    let page = backend.list(List::new("").delimiter("/")).await.unwrap();
+    assert_eq!(
+        (page.common_prefixes, page.skipped),
+        (vec!["a/".to_owned()], 1)
+    );
+    assert_eq!(host.status().backends[0].counters.skipped_keys, 4);
+}
+
+#[tokio::test]
+async fn a_page_that_was_not_asked_for_is_a_fault() {
+    for lie in ["too many", "order", "stray", "loop"] {
+        let (_host, backend, switches) = store().await;
+        for key in ["a/1", "a/2", "a/3"] {
+            switches.put(key, "x");
+        }
+        // With a token, so that "loop" has something to repeat.
+        let first = backend.list(List::new("a/").limit(1)).await.unwrap().next;
+        switches.on("list", Act::Lie(lie));
+        let list = List::new("a/").page_token(first.as_deref());
+        let error = backend.list(list).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PluginFault, "{lie}");
+    }
+}
+
+#[tokio::test]
+async fn bad_questions_are_refused() {
+    let (_host, backend, switches) = store().await;
+    for (list, kind) in [
+        (List::new("").limit(0), ErrorKind::InvalidArgument),
+        (List::new("").limit(1001), ErrorKind::InvalidArgument),
+        (List::new("/"), ErrorKind::InvalidKey),
+        (List::new("").delimiter("-"), ErrorKind::Unsupported),
+    ] {
+        assert_eq!(backend.list(list).await.unwrap_err().kind(), kind);
+    }
+    assert_eq!(switches.entered(), 0);
+}

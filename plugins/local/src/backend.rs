@@ -1,0 +1,488 @@
+//! The contract, operation by operation, on top of the engine.
+//!
+//! Each operation is one job of the plugin's blocking pool, never one for each system call: a hop
+//! between threads costs several times what a small put costs. What the kernel has in its caches is
+//! read at once on the caller's thread, without any hop.
+
+use crate::condition::{Expected, check_read};
+use crate::config::{Durability, LocalConfig, sync};
+use crate::engine::fault::Outcome;
+use crate::engine::list::{Entry as Found, Query};
+use crate::engine::read::{Cached, Facts, Object};
+use crate::engine::record::Metadata;
+use crate::engine::store::{Options, Store};
+use crate::engine::write::{Publish, Writer};
+use crate::error::{from_fault, from_join};
+use crate::instance::instance_of;
+use crate::reader::{Reader, changed_meanwhile, corrupt};
+use crate::writer::{GATHER, Gathered, Sink};
+use holdall_plugin_api::{
+    Body, Checksums, Copied, Copy, Delete, Deleted, Download, Downloaded, Entry, Error, ErrorKind,
+    Head, Health, Host, Instance, Key, Level, List, ObjectInfo, Page, Rename, Renamed, Result,
+    SignUrl, Signing, StorageBackend, Upload, UploadOptions, Uploaded, Usage,
+};
+use std::ops::Range;
+use std::sync::Arc;
+use tokio::task::spawn_blocking;
+
+/// A directory of the local file system as a store.
+#[derive(Debug)]
+pub struct Local {
+    store: Arc<Store>,
+    durability: Durability,
+    host: Host,
+}
+
+/// Objects up to this size come in one piece, read at once where that waits for nothing.
+const IN_ONE_PIECE: u64 = 64 << 10;
+
+impl Local {
+    /// Runs one job of the blocking pool.
+    async fn job<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Arc<Store>) -> Outcome<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = Arc::clone(&self.store);
+        spawn_blocking(move || job(&store))
+            .await
+            .map_err(from_join)?
+            .map_err(from_fault)
+    }
+
+    fn info(&self, key: &str, facts: &Facts) -> ObjectInfo {
+        if facts.changed_outside {
+            let note = format_args!(
+                "{key:?} was changed by another program: its checksum and metadata are dropped"
+            );
+            self.host.log(Level::Warn, note);
+        }
+        let Facts {
+            stamp,
+            size,
+            crc32c,
+            metadata,
+            ..
+        } = facts;
+        let [
+            cache_control,
+            content_disposition,
+            content_encoding,
+            content_language,
+        ] = metadata.headers.clone();
+        let mut info = ObjectInfo::new(*size);
+        info.etag = self.store.etag(*stamp, *size);
+        info.last_modified = Some(stamp.time());
+        info.content_type = metadata.content_type.clone();
+        info.cache_control = cache_control;
+        info.content_disposition = content_disposition;
+        info.content_encoding = content_encoding;
+        info.content_language = content_language;
+        info.metadata = metadata.user.clone();
+        info.checksums = checksums(*crc32c);
+        info
+    }
+
+    fn uploaded(&self, facts: &Facts) -> Uploaded {
+        let mut uploaded = Uploaded::new(facts.size);
+        uploaded.etag = self.store.etag(facts.stamp, facts.size);
+        uploaded.last_modified = Some(facts.stamp.time());
+        uploaded.checksums = checksums(facts.crc32c);
+        uploaded
+    }
+
+    /// The object with the bytes that are sent, if they come in one piece.
+    async fn fetch(
+        &self,
+        download: &Download<'_>,
+    ) -> Result<(Object, Range<u64>, Option<Vec<u8>>)> {
+        let key = download.key.text();
+        let options = download.options();
+        let range = |facts: &Facts| -> Result<Range<u64>> {
+            check_read(&self.store, options, facts)?;
+            download
+                .range
+                .as_ref()
+                .map_or(Ok(0..facts.size), |range| range.within(facts.size))
+        };
+        let mut picked = None;
+        let cached = self.store.object_if_cached(key, |facts| {
+            let wanted = range(facts);
+            let small = wanted
+                .as_ref()
+                .ok()
+                .filter(|range| range.end - range.start <= IN_ONE_PIECE)
+                .cloned();
+            picked = Some(wanted);
+            small
+        });
+        match (cached.map_err(from_fault)?, picked) {
+            (Cached::Read(object, bytes), Some(range)) => Ok((object, range?, Some(bytes))),
+            (Cached::Opened(object), Some(range)) => {
+                let range = range?;
+                if range.end - range.start > IN_ONE_PIECE {
+                    return Ok((object, range, None));
+                }
+                let wanted = range.clone();
+                let (object, bytes) = self.job(move |_| read_all(object, wanted)).await?;
+                whole(bytes, &range).map(|bytes| (object, range, Some(bytes)))
+            }
+            _ => {
+                let owned = key.to_owned();
+                let asked = download.range.clone();
+                let (object, bytes) = self
+                    .job(move |store| {
+                        let object = store.object(&owned)?;
+                        // Conditions are looked at afterwards: they are rare, and cost nothing but this.
+                        let size = object.facts.size;
+                        match asked.map_or(Ok(0..size), |range| range.within(size)) {
+                            Ok(range) if range.end - range.start <= IN_ONE_PIECE => {
+                                read_all(object, range).map(|(object, bytes)| (object, Some(bytes)))
+                            }
+                            _ => Ok((object, None)),
+                        }
+                    })
+                    .await?;
+                let range = range(&object.facts)?;
+                let bytes = bytes.map(|bytes| whole(bytes, &range)).transpose()?;
+                Ok((object, range, bytes))
+            }
+        }
+    }
+
+    async fn facts(&self, key: &Key) -> Result<Facts> {
+        let cached = self
+            .store
+            .object_if_cached(key.text(), |_| None)
+            .map_err(from_fault)?;
+        if let Cached::Opened(object) = cached {
+            return Ok(object.facts);
+        }
+        let key = key.text().to_owned();
+        self.job(move |store| store.object(&key).map(|object| object.facts))
+            .await
+    }
+}
+
+fn read_all(object: Object, range: Range<u64>) -> Outcome<(Object, Vec<u8>)> {
+    let wanted = usize::try_from(range.end - range.start).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(wanted);
+    if wanted > 0 {
+        object.read_at(&mut bytes, range.start)?;
+        bytes.truncate(wanted);
+    }
+    if !object.unchanged() {
+        // As if the file had been cut: its bytes belong to no version.
+        bytes.clear();
+    }
+    Ok((object, bytes))
+}
+
+fn whole(bytes: Vec<u8>, range: &Range<u64>) -> Result<Vec<u8>> {
+    if bytes.len() as u64 == range.end - range.start {
+        Ok(bytes)
+    } else {
+        Err(changed_meanwhile())
+    }
+}
+
+fn checksums(crc32c: Option<u32>) -> Checksums {
+    let mut checksums = Checksums::NONE;
+    checksums.crc32c = crc32c;
+    checksums
+}
+
+fn metadata(options: &UploadOptions<'_>) -> Metadata {
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    let headers = &options.headers;
+    Metadata {
+        content_type: owned(options.content_type),
+        headers: [
+            owned(headers.cache_control),
+            owned(headers.content_disposition),
+            owned(headers.content_encoding),
+            owned(headers.content_language),
+        ],
+        user: options
+            .metadata
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+    }
+}
+
+impl StorageBackend for Local {
+    type Config = LocalConfig;
+
+    async fn open(config: LocalConfig, host: Host) -> Result<Self> {
+        if config.root.as_os_str().is_empty() {
+            return Err(Error::new(ErrorKind::ConfigInvalid)
+                .message("`root` is empty: expected the path of a directory")
+                .fact("root", "empty"));
+        }
+        let LocalConfig {
+            root,
+            durability,
+            create_root,
+        } = config;
+        let options = Options {
+            create: create_root,
+            ..Options::default()
+        };
+        let opened = spawn_blocking(move || Store::open(&root, options))
+            .await
+            .map_err(from_join)?;
+        let store = opened.map_err(from_fault)?;
+        if store.swept > 0 {
+            host.log(
+                Level::Info,
+                format_args!(
+                    "swept {} leftovers of processes that have died",
+                    store.swept
+                ),
+            );
+        }
+        if !store.tree.kernel_walk() {
+            host.log(
+                Level::Info,
+                "openat2 is missing or forbidden: paths are walked segment by segment",
+            );
+        }
+        Ok(Self {
+            store: Arc::new(store),
+            durability,
+            host,
+        })
+    }
+
+    fn instance(&self) -> Instance {
+        instance_of(&self.store)
+    }
+
+    async fn upload(&self, upload: Upload<'_>) -> Result<Uploaded> {
+        self.store.usable().map_err(from_fault)?;
+        let key = upload.key.text().to_owned();
+        let options = upload.options();
+        let sync = sync(options.durability, self.durability);
+        let (create_only, if_match) = (options.create_only, options.if_match.map(str::to_owned));
+        let metadata = metadata(options);
+        let vouched = options.checksums.crc32c;
+        let (_, mut body, length, _) = upload.into_parts();
+        let mut gathered = Gathered::default();
+        let mut sink = None;
+        while let Some(chunk) = body.chunk().await {
+            let chunk = chunk?;
+            match &mut sink {
+                None if gathered.bytes() == 0 || gathered.bytes() + chunk.len() <= GATHER => {
+                    gathered.push(chunk)
+                }
+                None => {
+                    let conditions = (key.clone(), if_match.clone());
+                    self.job(move |store| {
+                        let (key, if_match) = &conditions;
+                        store.precheck(
+                            key,
+                            Publish {
+                                sync,
+                                create_only,
+                                if_match: if_match.as_deref(),
+                            },
+                        )
+                    })
+                    .await?;
+                    let mut opened =
+                        Sink::open(&self.store, sync, std::mem::take(&mut gathered)).await?;
+                    opened.push(chunk).await?;
+                    sink = Some(opened);
+                }
+                Some(sink) => sink.push(chunk).await?,
+            }
+        }
+        let counted = body
+            .trailers()
+            .and_then(|trailers| trailers.checksums.crc32c);
+        // Frees what the sender holds before the wait for the medium.
+        drop(body);
+        let expected = Expected {
+            length,
+            crc32c: [counted, vouched],
+        };
+        let store = Arc::clone(&self.store);
+        let written = match sink {
+            Some(sink) => Some(sink.finish().await?),
+            None => None,
+        };
+        let publish = move || -> Result<Facts> {
+            let how = Publish {
+                sync,
+                create_only,
+                if_match: if_match.as_deref(),
+            };
+            let writer = match written {
+                Some(writer) => writer,
+                None => {
+                    let mut writer = Writer::begin(&store, sync).map_err(from_fault)?;
+                    for part in gathered.into_parts() {
+                        writer.write(part.as_ref()).map_err(from_fault)?;
+                    }
+                    writer
+                }
+            };
+            expected.check(&writer)?;
+            writer.publish(&key, metadata, how).map_err(from_fault)
+        };
+        let facts = spawn_blocking(publish).await.map_err(from_join)??;
+        Ok(self.uploaded(&facts))
+    }
+
+    async fn download(&self, download: Download<'_>) -> Result<Downloaded> {
+        let (object, range, bytes) = self.fetch(&download).await?;
+        let info = self.info(download.key.text(), &object.facts);
+        let Some(bytes) = bytes else {
+            let chunk = usize::try_from(download.chunk_hint).unwrap_or(usize::MAX);
+            let body = Body::source(Reader::new(object, range.clone(), chunk));
+            return Ok(Downloaded::new(info, range, body));
+        };
+        let body = match object
+            .facts
+            .crc32c
+            .filter(|_| range == (0..object.facts.size))
+        {
+            Some(stored) => {
+                let found = crc_fast::crc32_iscsi(&bytes);
+                if found != stored {
+                    return Err(corrupt(stored, found));
+                }
+                Body::once_with_crc32c(bytes, stored)
+            }
+            None => Body::once(bytes),
+        };
+        Ok(Downloaded::new(info, range, body))
+    }
+
+    async fn delete(&self, delete: Delete<'_>) -> Result<Deleted> {
+        if delete.version.is_some() {
+            return Err(Error::unsupported("the backend does not keep versions"));
+        }
+        let (key, if_match) = (
+            delete.key.text().to_owned(),
+            delete.if_match.map(str::to_owned),
+        );
+        let sync = self.durability.into();
+        let existed = self
+            .job(move |store| store.delete(&key, if_match.as_deref(), sync))
+            .await?;
+        if delete.must_exist && !existed {
+            return Err(Error::not_found());
+        }
+        Ok(Deleted::new(Some(existed)))
+    }
+
+    async fn exists(&self, key: &Key) -> Result<bool> {
+        if self.store.exists_in_cache(key.text()).map_err(from_fault)? {
+            return Ok(true);
+        }
+        let key = key.text().to_owned();
+        self.job(move |store| store.exists(&key)).await
+    }
+
+    async fn signed_url(&self, sign: SignUrl<'_>) -> Result<Signing> {
+        // Links are refused here too, not only when the URL is used.
+        let exists = self.exists(sign.key).await?;
+        if sign.must_exist && !exists {
+            return Err(Error::not_found());
+        }
+        Ok(Signing::AtGateway)
+    }
+
+    async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {
+        let facts = self.facts(head.key).await?;
+        check_read(&self.store, head.options(), &facts)?;
+        Ok(self.info(head.key.text(), &facts))
+    }
+
+    async fn list(&self, list: List<'_>) -> Result<Page> {
+        let grouped = match list.delimiter {
+            None => false,
+            Some("/") => true,
+            Some(_) => return Err(Error::unsupported("the only delimiter is \"/\"")),
+        };
+        let prefix = list.prefix.to_owned();
+        let (start_after, token) = (
+            list.start_after.map(str::to_owned),
+            list.page_token.map(str::to_owned),
+        );
+        let limit = usize::try_from(list.limit).unwrap_or(usize::MAX);
+        let page = self.job(move |store| {
+            let (start_after, token) = (start_after.as_deref(), token.as_deref());
+            store.list(&Query {
+                prefix: &prefix,
+                grouped,
+                start_after,
+                token,
+                limit,
+            })
+        });
+        let found = page.await?;
+        let entry = |found: Found| {
+            let mut entry = Entry::new(found.key, found.size);
+            entry.etag = self.store.etag(found.stamp, found.size);
+            entry.last_modified = Some(found.stamp.time());
+            entry
+        };
+        let mut page = Page::default();
+        page.entries = found.entries.into_iter().map(entry).collect();
+        page.common_prefixes = found.groups;
+        page.next = found.next;
+        page.skipped = found.skipped;
+        Ok(page)
+    }
+
+    async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {
+        let (from, to) = (copy.from.text().to_owned(), copy.to.text().to_owned());
+        let (sync, create_only) = (self.durability.into(), copy.create_only);
+        let how = Publish {
+            sync,
+            create_only,
+            if_match: None,
+        };
+        let facts = self.job(move |store| store.copy(&from, &to, how)).await?;
+        let mut copied = Copied::default();
+        copied.size = Some(facts.size);
+        copied.etag = self.store.etag(facts.stamp, facts.size);
+        copied.last_modified = Some(facts.stamp.time());
+        Ok(copied)
+    }
+
+    async fn rename(&self, rename: Rename<'_>) -> Result<Renamed> {
+        let (from, to) = (rename.from.text().to_owned(), rename.to.text().to_owned());
+        let sync = self.durability.into();
+        let facts = self
+            .job(move |store| store.rename(&from, &to, sync))
+            .await?;
+        let mut renamed = Renamed::new(true);
+        renamed.etag = self.store.etag(facts.stamp, facts.size);
+        Ok(renamed)
+    }
+
+    async fn health(&self) -> Result<Health> {
+        match self.job(|store| store.space()).await {
+            Ok(space) if space.free == 0 => Ok(Health::down("the file system is full")),
+            Ok(_) => Ok(Health::up()),
+            Err(error) => Ok(Health::down(error.to_string())),
+        }
+    }
+
+    async fn usage(&self) -> Result<Usage> {
+        let space = self.job(|store| store.space()).await?;
+        let mut usage = Usage::default();
+        usage.used = Some(space.used);
+        usage.free = Some(space.free);
+        usage.total = Some(space.total);
+        Ok(usage)
+    }
+
+    async fn shutdown(&self) -> Result<()> {
+        self.store.close();
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! What must hold before bytes are sent or an upload is published.
+
+use crate::engine::read::Facts;
+use crate::engine::store::Store;
+use crate::engine::write::Writer;
+use holdall_plugin_api::{Error, ErrorKind, ReadOptions, Result};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Holds the conditions of a read against the object, in the order of RFC 9110, 13.2.2.
+pub(crate) fn check_read(store: &Store, options: &ReadOptions<'_>, facts: &Facts) -> Result<()> {
+    if options.version.is_some() {
+        return Err(Error::unsupported("the backend does not keep versions"));
+    }
+    let etag = || store.etag(facts.stamp, facts.size);
+    let names = |wanted: &str| wanted == "*" || etag().as_deref() == Some(wanted);
+    let changed_after = |time: SystemTime| seconds(facts.stamp.time()) > seconds(time);
+    let lost = Error::new(ErrorKind::PreconditionFailed);
+    match (options.if_match, options.if_unmodified_since) {
+        (Some(wanted), _) if !names(wanted) => {
+            return Err(lost.message("the object has another etag"));
+        }
+        (None, Some(time)) if changed_after(time) => {
+            return Err(lost.message("the object has changed since"));
+        }
+        _ => {}
+    }
+    match (options.if_none_match, options.if_modified_since) {
+        (Some(known), _) if names(known) => Err(Error::new(ErrorKind::NotModified)),
+        (None, Some(time)) if !changed_after(time) => Err(Error::new(ErrorKind::NotModified)),
+        _ => Ok(()),
+    }
+}
+
+/// Times are compared in whole seconds, as HTTP writes them.
+fn seconds(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX) - 1,
+    }
+}
+
+/// What an upload must turn out to be.
+pub(crate) struct Expected {
+    pub(crate) length: Option<u64>,
+    /// As the host counted while the bytes came, and as the caller vouches for.
+    pub(crate) crc32c: [Option<u32>; 2],
+}
+
+impl Expected {
+    /// Compares it with what was written.
+    pub(crate) fn check(&self, writer: &Writer) -> Result<()> {
+        if let Some(length) = self.length.filter(|length| *length != writer.size()) {
+            return Err(Error::invalid("the body is not as long as was stated")
+                .fact("expected", length)
+                .fact("found", writer.size()));
+        }
+        let found = writer.crc32c();
+        match self
+            .crc32c
+            .iter()
+            .flatten()
+            .find(|expected| **expected != found)
+        {
+            None => Ok(()),
+            Some(expected) => Err(Error::new(ErrorKind::ChecksumMismatch)
+                .message("the bytes that arrived are not those that were sent")
+                .fact("expected_crc32c", format_args!("{expected:08x}"))
+                .fact("found_crc32c", format_args!("{found:08x}"))),
+        }
+    }
+}

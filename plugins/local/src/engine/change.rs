@@ -1,0 +1,237 @@
+//! Delete, copy and rename.
+
+use super::fault::{Fault, FaultKind, Outcome, retry};
+use super::read::Facts;
+use super::record::Record;
+use super::stamp::Stamp;
+use super::store::{Store, Sync};
+use super::tree::{check, file_type, look, size, split};
+use super::write::{Publish, Writer, sync_names};
+use rustix::fd::OwnedFd;
+use rustix::fs::{
+    AtFlags, FileType, Stat, copy_file_range, fsync, ioctl_ficlone, renameat, unlinkat,
+};
+use rustix::io::Errno;
+use std::sync::Arc;
+
+/// Bytes that one call copies at most: a cancelled copy stops after it.
+const STRETCH: usize = 64 << 20;
+/// Bytes of a copy through memory.
+const BUFFER: usize = 1 << 20;
+const PATIENCE: usize = 1000;
+
+impl Store {
+    /// Removes an object and the directories that it leaves empty. Answers whether it was there.
+    pub(crate) fn delete(&self, key: &str, if_match: Option<&str>, sync: Sync) -> Outcome<bool> {
+        const STEP: &str = "delete";
+        self.usable()?;
+        check(key)?;
+        let how = Publish {
+            if_match,
+            ..Publish::default()
+        };
+        let (parent, name) = split(key);
+        let absent = || {
+            self.present()?;
+            self.conditions(None, how).map(|()| false)
+        };
+        let dir = match self.tree.dir(parent) {
+            Err(Errno::NOENT | Errno::NOTDIR) => return absent(),
+            other => other.map_err(Fault::at(STEP))?,
+        };
+        let lock = self.lock_for(key, if_match.is_some())?;
+        let old: Stat = match look(&dir, name).map_err(Fault::at(STEP))? {
+            None => return absent(),
+            Some(old) => match file_type(&old) {
+                FileType::RegularFile => old,
+                // Neither followed nor removed: it is not ours.
+                FileType::Symlink => return Err(Fault::os(STEP, Errno::LOOP)),
+                _ => return absent(),
+            },
+        };
+        self.conditions(Some(&old), how)?;
+        match unlinkat(&dir, name, AtFlags::empty()) {
+            Ok(()) => {}
+            Err(Errno::NOENT) => return absent(),
+            Err(errno) => return Err(Fault::os(STEP, errno)),
+        }
+        if let Some(sidecars) = &self.sidecars {
+            sidecars.remove(key, Stamp::of(&old), size(&old));
+        }
+        drop(lock);
+        if sync == Sync::Full {
+            retry(|| fsync(&dir)).map_err(Fault::at("sync directory"))?;
+        }
+        drop(dir);
+        self.tree.prune(parent);
+        Ok(true)
+    }
+
+    /// Copies bytes and metadata; the two never share an inode, so writing to one leaves the other.
+    pub(crate) fn copy(self: &Arc<Self>, from: &str, to: &str, how: Publish<'_>) -> Outcome<Facts> {
+        check(to)?;
+        let source = self.object(from)?;
+        if from == to {
+            if how.create_only {
+                return Err(Fault::new(
+                    FaultKind::Precondition,
+                    "copy",
+                    "the key exists",
+                ));
+            }
+            return Ok(source.facts);
+        }
+        self.precheck(to, how)?;
+        let mut writer = Writer::begin(self, how.sync)?;
+        let size = source.facts.size;
+        // Shared blocks, each side's own from its first write on.
+        let cloned = size > 0 && ioctl_ficlone(writer.file(), &source.fd).is_ok();
+        let mut copied = if cloned { size } else { 0 };
+        while copied < size {
+            self.usable()?;
+            let want = usize::try_from(size - copied).map_or(STRETCH, |left| left.min(STRETCH));
+            let mut offset = copied;
+            match copy_file_range(&source.fd, Some(&mut offset), writer.file(), None, want) {
+                Ok(0) => break,
+                Ok(count) => copied += count as u64,
+                Err(Errno::INTR) => {}
+                // Old kernels, and file systems that cannot: through memory.
+                Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::PERM) => {
+                    break;
+                }
+                Err(errno) => return Err(Fault::os("copy", errno)),
+            }
+        }
+        let mut buffer = Vec::with_capacity(if copied < size { BUFFER } else { 0 });
+        while copied < size {
+            self.usable()?;
+            buffer.clear();
+            let count = source.read_at(&mut buffer, copied)?;
+            if count == 0 {
+                break;
+            }
+            writer.write(&buffer)?;
+            copied += count as u64;
+        }
+        if copied != size || !source.unchanged() {
+            return Err(Fault::new(
+                FaultKind::Conflict,
+                "copy",
+                "somebody writes into the source",
+            ));
+        }
+        let Facts {
+            crc32c, metadata, ..
+        } = source.facts;
+        writer.publish_as(to, size, crc32c, metadata, how)
+    }
+
+    /// Gives an object another name in one step; what had that name before is replaced.
+    pub(crate) fn rename(&self, from: &str, to: &str, sync: Sync) -> Outcome<Facts> {
+        self.usable()?;
+        check(from)?;
+        check(to)?;
+        if from == to {
+            return self.object(from).map(|object| object.facts);
+        }
+        let mut made = Vec::new();
+        let renamed = self.rename_making(from, to, sync, &mut made);
+        if renamed.is_err() && !made.is_empty() {
+            self.tree.prune(split(to).0);
+        }
+        renamed
+    }
+
+    fn rename_making(
+        &self,
+        from: &str,
+        to: &str,
+        sync: Sync,
+        made: &mut Vec<OwnedFd>,
+    ) -> Outcome<Facts> {
+        const STEP: &str = "rename";
+        let ((from_parent, from_name), (to_parent, to_name)) = (split(from), split(to));
+        let mut cleared = false;
+        for _ in 0..PATIENCE {
+            // First of all, so that a missing source makes no directory.
+            let facts = self.object(from)?.facts;
+            let source_dir = self
+                .tree
+                .dir(from_parent)
+                .map_err(|errno| self.os(STEP, errno))?;
+            let target_dir = match self.tree.make_dir(to_parent, made) {
+                Err(Errno::NOENT) => {
+                    self.present()?;
+                    continue;
+                }
+                other => other.map_err(Fault::at(STEP))?,
+            };
+            let locks = self.locks()?.pair(from, to, self.writes_sidecars())?;
+            let Some(source) = look(&source_dir, from_name).map_err(Fault::at(STEP))? else {
+                continue;
+            };
+            if (Stamp::of(&source), size(&source)) != (facts.stamp, facts.size) {
+                continue;
+            }
+            let target = look(&target_dir, to_name).map_err(Fault::at(STEP))?;
+            match target.as_ref().map(file_type) {
+                Some(FileType::Symlink) => return Err(Fault::os(STEP, Errno::LOOP)),
+                Some(FileType::Directory) if !cleared && self.tree.clear_empty(to) => {
+                    cleared = true;
+                    continue;
+                }
+                None | Some(FileType::RegularFile) => {}
+                Some(_) => return Err(Fault::os(STEP, Errno::ISDIR)),
+            }
+            let sidecars = self.sidecars.as_ref().filter(|_| self.writes_sidecars());
+            if let Some(sidecars) = sidecars {
+                let Facts {
+                    stamp,
+                    size,
+                    crc32c,
+                    metadata,
+                    ..
+                } = facts.clone();
+                let record = Record {
+                    stamp,
+                    size,
+                    crc32c,
+                    metadata,
+                };
+                sidecars.write(self.staging()?, to, &record, sync > Sync::None)?;
+            }
+            match renameat(&source_dir, from_name, &target_dir, to_name) {
+                Ok(()) => {}
+                Err(Errno::NOENT | Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY) => continue,
+                Err(errno) => return Err(Fault::os(STEP, errno)),
+            }
+            // Two names of one inode, which another tool made: rename does nothing then.
+            let one_inode =
+                |target: &Stat| (target.st_dev, target.st_ino) == (source.st_dev, source.st_ino);
+            if target.as_ref().is_some_and(one_inode) {
+                let _ = unlinkat(&source_dir, from_name, AtFlags::empty());
+            }
+            if let Some(sidecars) = sidecars {
+                sidecars.remove(from, facts.stamp, facts.size);
+                if let Some(target) =
+                    target.filter(|t| (Stamp::of(t), size(t)) != (facts.stamp, facts.size))
+                {
+                    sidecars.remove(to, Stamp::of(&target), size(&target));
+                }
+            }
+            drop(locks);
+            if sync == Sync::Full {
+                sync_names(&target_dir, made)?;
+                retry(|| fsync(&source_dir)).map_err(Fault::at("sync directory"))?;
+            }
+            drop(source_dir);
+            self.tree.prune(from_parent);
+            return Ok(facts);
+        }
+        Err(Fault::new(
+            FaultKind::Conflict,
+            STEP,
+            "others change these keys again and again",
+        ))
+    }
+}

@@ -1,0 +1,161 @@
+//! What goes wrong in the engine, and the one place where an error of the system gets a meaning.
+
+use rustix::io::Errno;
+use std::fmt;
+use std::io;
+
+/// Result of the engine.
+pub(crate) type Outcome<T> = Result<T, Fault>;
+
+/// What a caller can act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    /// No object has this key.
+    NotFound,
+    /// No space, or over a quota of the file system.
+    Full,
+    /// The system refuses, the file system is read-only, or a symbolic link is in the way.
+    Denied,
+    /// The root is gone.
+    RootMissing,
+    /// A key is in the way of another (`a` beside `a/b`), or somebody is faster again and again.
+    Conflict,
+    /// An etag or create-only condition was lost.
+    Precondition,
+    /// This file system cannot hold the name.
+    BadKey,
+    /// An argument is out of range.
+    BadArgument,
+    /// A stored object contradicts its own metadata.
+    Corrupt,
+    /// Over the largest size of the file system.
+    TooLarge,
+    /// This file system cannot do it.
+    Unsupported,
+    /// Out of descriptors or memory, or a lock is held: later may be better.
+    Busy,
+    /// The store was closed.
+    Closed,
+    /// Anything else.
+    Io,
+}
+
+/// An error of the engine: what, in which call, and the system's own words.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) kind: FaultKind,
+    /// The call or step that failed; a short stable word.
+    pub(crate) step: &'static str,
+    /// Safe for clients; may be empty.
+    pub(crate) message: &'static str,
+    pub(crate) source: Option<io::Error>,
+}
+
+impl Fault {
+    pub(crate) fn new(kind: FaultKind, step: &'static str, message: &'static str) -> Self {
+        Self {
+            kind,
+            step,
+            message,
+            source: None,
+        }
+    }
+
+    pub(crate) fn not_found(step: &'static str) -> Self {
+        Self::new(FaultKind::NotFound, step, "")
+    }
+
+    /// Gives an error of the system its meaning.
+    ///
+    /// Missing names are `NotFound` here; who knows better (the root is gone, the call was not
+    /// about an object) says so at the call.
+    pub(crate) fn os(step: &'static str, errno: Errno) -> Self {
+        use FaultKind::*;
+        let (kind, message) = match errno {
+            Errno::NOENT => (NotFound, ""),
+            Errno::NOSPC | Errno::DQUOT => (Full, "the file system is full"),
+            Errno::ROFS => (Denied, "the file system is read-only"),
+            Errno::ACCESS | Errno::PERM => (Denied, ""),
+            // With RESOLVE_NO_SYMLINKS or O_NOFOLLOW, "too many links" means one.
+            Errno::LOOP => (
+                Denied,
+                "a symbolic link is in the way, and links are not followed",
+            ),
+            // RESOLVE_BENEATH: the walk would leave the root.
+            Errno::XDEV if step.starts_with("open") => (Denied, "the key leads out of the root"),
+            Errno::XDEV => (
+                Unsupported,
+                "a mount point lies inside the root: staging and objects must share one file system",
+            ),
+            Errno::NOTDIR | Errno::ISDIR | Errno::NOTEMPTY => (
+                Conflict,
+                "an object and a prefix of other keys cannot share a name here",
+            ),
+            Errno::EXIST => (Precondition, "the key exists"),
+            Errno::NAMETOOLONG | Errno::ILSEQ => (BadKey, "the file system cannot hold this name"),
+            Errno::FBIG | Errno::OVERFLOW => (TooLarge, "over the largest size of the file system"),
+            Errno::MFILE | Errno::NFILE => (Busy, "too many open files"),
+            Errno::NOMEM | Errno::AGAIN | Errno::INTR | Errno::BUSY | Errno::STALE => (Busy, ""),
+            Errno::OPNOTSUPP | Errno::NOSYS => (Unsupported, "the file system cannot do this"),
+            _ => (Io, ""),
+        };
+        Self {
+            kind,
+            step,
+            message,
+            source: Some(errno.into()),
+        }
+    }
+
+    /// As [`Fault::os`], for use in `map_err`.
+    pub(crate) fn at(step: &'static str) -> impl Fn(Errno) -> Self {
+        move |errno| Self::os(step, errno)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:?}", self.step, self.kind)?;
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|error| error as _)
+    }
+}
+
+/// Repeats a call that a signal has interrupted.
+pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_system_have_a_meaning() {
+        for (errno, kind) in [
+            (Errno::NOENT, FaultKind::NotFound),
+            (Errno::NOSPC, FaultKind::Full),
+            (Errno::DQUOT, FaultKind::Full),
+            (Errno::ROFS, FaultKind::Denied),
+            (Errno::ACCESS, FaultKind::Denied),
+            (Errno::LOOP, FaultKind::Denied),
+            (Errno::ISDIR, FaultKind::Conflict),
+            (Errno::IO, FaultKind::Io),
+        ] {
+            assert_eq!(Fault::os("test", errno).kind, kind, "{errno:?}");
+        }
+    }
+}

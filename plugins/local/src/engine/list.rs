@@ -1,0 +1,420 @@
+//! Listings: whole keys in byte order, page by page.
+//!
+//! The walk holds the sorted names of the directories that it is in, and asks for time and size
+//! only of what it sends. A page's end is named by its last key, so a token outlives every change of
+//! the tree. So that a page costs what it sends and not the whole directory again, the walk itself is
+//! kept for a while; it goes on only if none of its directories has changed since it read them.
+
+use super::fault::{Fault, FaultKind, Outcome};
+use super::names::{Kind, Names};
+use super::stamp::Stamp;
+use super::store::Store;
+use super::tree::{file_type, look, open_child_dir, size};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{FileType, fstat};
+use rustix::io::Errno;
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What to list.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Query<'a> {
+    /// Keys begin with this text.
+    pub(crate) prefix: &'a str,
+    /// Groups keys up to the first `/` after the prefix.
+    pub(crate) grouped: bool,
+    /// Only keys after this one.
+    pub(crate) start_after: Option<&'a str>,
+    /// [`Page::next`] of the page before.
+    pub(crate) token: Option<&'a str>,
+    /// Most entries and groups together.
+    pub(crate) limit: usize,
+}
+
+/// An object of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) size: u64,
+    pub(crate) stamp: Stamp,
+}
+
+/// A page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) groups: Vec<String>,
+    pub(crate) next: Option<String>,
+    /// Names that were passed over because no portable key has them.
+    pub(crate) skipped: u64,
+}
+
+/// Longest key, in bytes.
+const LONGEST_KEY: usize = 1024;
+
+/// Where a page begins.
+#[derive(Clone, Copy, Debug)]
+enum Cursor<'a> {
+    Start,
+    /// After this key.
+    Key(&'a str),
+    /// After all keys with this prefix.
+    Group(&'a str),
+}
+
+impl<'a> Cursor<'a> {
+    fn of(query: &Query<'a>) -> Outcome<Self> {
+        let foreign = || {
+            Fault::new(
+                FaultKind::BadArgument,
+                "list",
+                "the page token is not of this listing",
+            )
+        };
+        let from_token = match query.token {
+            None => Cursor::Start,
+            Some(token) => match token.split_at_checked(1) {
+                Some(("k", key)) if key.starts_with(query.prefix) => Cursor::Key(key),
+                Some(("g", group)) if group.starts_with(query.prefix) && query.grouped => {
+                    Cursor::Group(group)
+                }
+                _ => return Err(foreign()),
+            },
+        };
+        Ok(match (from_token, query.start_after) {
+            (Cursor::Start, Some(key)) => Cursor::Key(key),
+            (Cursor::Key(last) | Cursor::Group(last), Some(key))
+                if key > last && !key.starts_with(last) =>
+            {
+                Cursor::Key(key)
+            }
+            (cursor, _) => cursor,
+        })
+    }
+
+    /// First position of a directory whose keys begin with `path`.
+    fn seek(self, path: &str, names: &Names) -> usize {
+        let (text, group) = match self {
+            Cursor::Start => return 0,
+            Cursor::Key(text) => (text, false),
+            Cursor::Group(text) => (text, true),
+        };
+        match text.strip_prefix(path) {
+            Some(rest) if group => {
+                names.not_before(rest.as_bytes()) + usize::from(has(names, rest.as_bytes()))
+            }
+            Some(rest) => names.after(rest.as_bytes()),
+            // Either all keys here come after it, or none does.
+            None if text < path => 0,
+            None => usize::MAX,
+        }
+    }
+}
+
+fn has(names: &Names, name: &[u8]) -> bool {
+    names
+        .get(names.not_before(name))
+        .is_some_and(|(found, _)| found == name)
+}
+
+/// A directory that the walk is in.
+#[derive(Debug)]
+struct Frame {
+    dir: OwnedFd,
+    /// Empty, or with a `/` at its end.
+    path: String,
+    names: Names,
+    next: usize,
+    /// Modification time before it was read.
+    stamp: Stamp,
+    /// Whether that time was old enough for any later change to have another one.
+    settled: bool,
+}
+
+/// Ticks of file times before Linux 6.13 are up to 10 ms long.
+const TICK_NS: i64 = 20_000_000;
+
+impl Frame {
+    fn open(dir: OwnedFd, path: String) -> Result<Self, Errno> {
+        let stamp = Stamp::of(&fstat(&dir)?);
+        let settled = Stamp::now().0.saturating_sub(stamp.0) > TICK_NS;
+        let names = Names::read(&dir, path.is_empty())?;
+        Ok(Self {
+            dir,
+            path,
+            names,
+            next: 0,
+            stamp,
+            settled,
+        })
+    }
+
+    fn unchanged(&self) -> bool {
+        self.settled && fstat(&self.dir).is_ok_and(|stat| Stamp::of(&stat) == self.stamp)
+    }
+}
+
+/// Where a listing is.
+#[derive(Debug, Default)]
+struct Walk {
+    frames: Vec<Frame>,
+    /// The part of the prefix after its last `/`: names of the first frame begin with it.
+    filter: String,
+    /// Names that were passed over to find out that there is a next page; that page counts them,
+    /// as it does when it is walked anew.
+    carried: u64,
+}
+
+enum Item {
+    Object(Entry),
+    Group(String),
+}
+
+impl Walk {
+    fn begin(store: &Store, prefix: &str, cursor: Cursor<'_>) -> Outcome<(Self, u64)> {
+        let (parent, filter) = prefix
+            .rsplit_once('/')
+            .map_or(("", prefix), |(parent, filter)| (parent, filter));
+        let path = prefix[..prefix.len() - filter.len()].to_owned();
+        let nothing = |skipped| Ok((Walk::default(), skipped));
+        // A descriptor of its own, because the position of a directory belongs to its descriptor.
+        let opened = if parent.is_empty() {
+            open_child_dir(store.tree.root(), ".")
+        } else {
+            store
+                .tree
+                .dir(parent)
+                .and_then(|dir| open_child_dir(dir.as_fd(), "."))
+        };
+        let dir = match opened {
+            Ok(dir) => dir,
+            Err(Errno::NOENT | Errno::NOTDIR) => {
+                store.present()?;
+                return nothing(0);
+            }
+            Err(Errno::LOOP) => return nothing(1),
+            Err(errno) => return Err(Fault::os("open directory", errno)),
+        };
+        let mut frame = Frame::open(dir, path).map_err(Fault::at("read directory"))?;
+        frame.next = cursor
+            .seek(&frame.path, &frame.names)
+            .max(frame.names.not_before(filter.as_bytes()));
+        if frame.names.get(0).is_none() {
+            store.present()?;
+        }
+        Ok((
+            Self {
+                frames: vec![frame],
+                filter: filter.to_owned(),
+                carried: 0,
+            },
+            0,
+        ))
+    }
+
+    /// The next object or group, in order.
+    fn next(
+        &mut self,
+        grouped: bool,
+        cursor: Cursor<'_>,
+        skipped: &mut u64,
+    ) -> Outcome<Option<Item>> {
+        loop {
+            let first = self.frames.len() == 1;
+            let Some(frame) = self.frames.last_mut() else {
+                return Ok(None);
+            };
+            let Some((name, kind)) = frame.names.get(frame.next) else {
+                self.frames.pop();
+                continue;
+            };
+            if first && !name.starts_with(self.filter.as_bytes()) {
+                self.frames.clear();
+                return Ok(None);
+            }
+            frame.next += 1;
+            let name = match std::str::from_utf8(name) {
+                Ok(name)
+                    if kind != Kind::Foreign && frame.path.len() + name.len() <= LONGEST_KEY =>
+                {
+                    name
+                }
+                _ => {
+                    *skipped += 1;
+                    continue;
+                }
+            };
+            let key = format!("{}{name}", frame.path);
+            if kind == Kind::Object {
+                match look(&frame.dir, name).map_err(Fault::at("stat object"))? {
+                    Some(stat) if file_type(&stat) == FileType::RegularFile => {
+                        return Ok(Some(Item::Object(Entry {
+                            key,
+                            size: size(&stat),
+                            stamp: Stamp::of(&stat),
+                        })));
+                    }
+                    // Deleted or replaced since the names were read.
+                    _ => continue,
+                }
+            }
+            let child = match open_child_dir(frame.dir.as_fd(), name.trim_end_matches('/')) {
+                Ok(child) => child,
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
+                Err(Errno::ACCESS) => return Err(Fault::os("open directory", Errno::ACCESS)),
+                Err(errno) => return Err(Fault::os("open directory", errno)),
+            };
+            let mut child = Frame::open(child, key).map_err(Fault::at("read directory"))?;
+            child.next = cursor.seek(&child.path, &child.names);
+            if !grouped {
+                self.frames.push(child);
+                continue;
+            }
+            // A directory without an object is not a group.
+            let group = child.path.clone();
+            let mut below = Walk {
+                frames: vec![child],
+                ..Walk::default()
+            };
+            if below.next(false, cursor, &mut 0)?.is_some() {
+                return Ok(Some(Item::Group(group)));
+            }
+        }
+    }
+
+    /// Takes back the item that was answered last: it came from the innermost directory.
+    fn step_back(&mut self) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.next -= 1;
+        }
+    }
+
+    fn unchanged(&self) -> bool {
+        self.frames.iter().all(Frame::unchanged)
+    }
+
+    fn bytes(&self) -> usize {
+        self.frames.iter().map(|frame| frame.names.bytes()).sum()
+    }
+}
+
+impl Store {
+    /// A page of keys.
+    pub(crate) fn list(&self, query: &Query<'_>) -> Outcome<Page> {
+        self.usable()?;
+        let sound = query.prefix.is_empty()
+            || super::tree::check(query.prefix.strip_suffix('/').unwrap_or(query.prefix)).is_ok();
+        if !sound || query.limit == 0 {
+            return Err(Fault::new(
+                FaultKind::BadArgument,
+                "list",
+                "a prefix is a path below the root, a limit at least 1",
+            ));
+        }
+        let cursor = Cursor::of(query)?;
+        let mut page = Page::default();
+        let (mut walk, skipped) = match self.listings.take(query) {
+            Some(mut walk) => {
+                let carried = std::mem::take(&mut walk.carried);
+                (walk, carried)
+            }
+            None => Walk::begin(self, query.prefix, cursor)?,
+        };
+        page.skipped = skipped;
+        let mut last = None;
+        loop {
+            let mut skipped = 0;
+            let item = walk.next(query.grouped, cursor, &mut skipped)?;
+            if item.is_some() && page.entries.len() + page.groups.len() == query.limit {
+                walk.step_back();
+                walk.carried = skipped;
+                page.next = last;
+                break;
+            }
+            page.skipped += skipped;
+            match item {
+                None => break,
+                Some(Item::Object(entry)) => {
+                    last = Some(format!("k{}", entry.key));
+                    page.entries.push(entry);
+                }
+                Some(Item::Group(group)) => {
+                    last = Some(format!("g{group}"));
+                    page.groups.push(group);
+                }
+            }
+        }
+        if let Some(next) = &page.next {
+            self.listings.park(query, next, walk);
+        }
+        Ok(page)
+    }
+}
+
+/// Listings that wait for their next page.
+#[derive(Debug, Default)]
+pub(crate) struct Listings(Mutex<VecDeque<Parked>>);
+
+#[derive(Debug)]
+struct Parked {
+    prefix: String,
+    grouped: bool,
+    start_after: Option<String>,
+    token: String,
+    walk: Walk,
+    since: Instant,
+}
+
+/// Listings at once; more are walked anew.
+const MOST: usize = 8;
+/// Bytes of names at once.
+const MOST_BYTES: usize = 64 << 20;
+const LIFE: Duration = Duration::from_secs(60);
+
+impl Listings {
+    fn with<T>(&self, work: impl FnOnce(&mut VecDeque<Parked>) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn clear(&self) {
+        self.with(VecDeque::clear);
+    }
+
+    fn take(&self, query: &Query<'_>) -> Option<Walk> {
+        let token = query.token?;
+        let parked = self.with(|all| {
+            all.retain(|parked| parked.since.elapsed() < LIFE);
+            let found = all.iter().position(|parked| {
+                parked.token == token
+                    && parked.prefix == query.prefix
+                    && parked.grouped == query.grouped
+                    && parked.start_after.as_deref() == query.start_after
+            });
+            found.and_then(|index| all.remove(index))
+        })?;
+        parked.walk.unchanged().then_some(parked.walk)
+    }
+
+    fn park(&self, query: &Query<'_>, token: &str, walk: Walk) {
+        if !walk.frames.iter().all(|frame| frame.settled) {
+            return;
+        }
+        let parked = Parked {
+            prefix: query.prefix.to_owned(),
+            grouped: query.grouped,
+            start_after: query.start_after.map(str::to_owned),
+            token: token.to_owned(),
+            walk,
+            since: Instant::now(),
+        };
+        self.with(|all| {
+            all.push_back(parked);
+            while all.len() > MOST
+                || all.iter().map(|parked| parked.walk.bytes()).sum::<usize>() > MOST_BYTES
+            {
+                all.pop_front();
+            }
+        });
+    }
+}

@@ -1,0 +1,162 @@
+//! Locks on keys, across threads and processes.
+//!
+//! "Replace only what I have read" needs a check and a rename that nobody comes between. Whoever
+//! does that takes `ROOT/locks/<nnn>` exclusively, where `nnn` is twelve bits of the key's hash, so
+//! at most 4096 empty files ever exist and none is removed again (removing a lock file races with
+//! its next user). Everybody else who changes the key takes the same lock shared, but only if the
+//! file exists: a store without conditional writers pays one failed look-up for each put.
+//!
+//! One window is left: the first conditional write of a hash makes the file, and a plain put that
+//! looked for it just before is not held up. That put then counts as the earlier of the two.
+
+use super::fault::{Fault, FaultKind, Outcome};
+use super::staging::FILE_MODE;
+use rustix::fd::OwnedFd;
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, openat};
+use rustix::io::Errno;
+use std::time::{Duration, Instant};
+
+/// `ROOT/locks`.
+#[derive(Debug)]
+pub(crate) struct KeyLocks(OwnedFd);
+
+/// Held until dropped.
+#[derive(Debug)]
+pub(crate) struct KeyLock(
+    #[expect(dead_code, reason = "held for its lock, which ends when it is closed")] OwnedFd,
+);
+
+/// The longest wait. Holders need microseconds; this is for one that was stopped in between.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The hash that names locks and sidecars. Stored on disk, so it must never change.
+pub(crate) fn key_hash(key: &str) -> u64 {
+    crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, key.as_bytes())
+}
+
+fn file_name(key: &str) -> String {
+    format!("{:03x}", key_hash(key) & 0xfff)
+}
+
+impl KeyLocks {
+    pub(crate) fn new(dir: OwnedFd) -> Self {
+        Self(dir)
+    }
+
+    /// Waits until nobody else changes keys of this hash.
+    pub(crate) fn exclusive(&self, key: &str) -> Outcome<KeyLock> {
+        take(
+            self.make(key)?,
+            FlockOperation::NonBlockingLockExclusive,
+            PATIENCE,
+        )
+    }
+
+    /// As [`KeyLocks::exclusive`], but gives up at once.
+    pub(crate) fn try_exclusive(&self, key: &str) -> Outcome<KeyLock> {
+        take(
+            self.make(key)?,
+            FlockOperation::NonBlockingLockExclusive,
+            Duration::ZERO,
+        )
+    }
+
+    fn make(&self, key: &str) -> Outcome<OwnedFd> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        openat(&self.0, file_name(key).as_str(), flags, FILE_MODE).map_err(|errno| match errno {
+            // A file cannot be made: its directory was removed.
+            Errno::NOENT => Fault::new(
+                FaultKind::RootMissing,
+                "open a lock file",
+                "the root is gone",
+            ),
+            other => Fault::os("open a lock file", other),
+        })
+    }
+
+    /// Waits for conditional writers of this hash, if there have ever been any.
+    pub(crate) fn shared_if_used(&self, key: &str) -> Outcome<Option<KeyLock>> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        match openat(&self.0, file_name(key).as_str(), flags, Mode::empty()) {
+            Ok(file) => take(file, FlockOperation::NonBlockingLockShared, PATIENCE).map(Some),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(Fault::os("open a lock file", errno)),
+        }
+    }
+
+    /// Locks for a change of two keys, always in the same order, and once where they share a file.
+    pub(crate) fn pair(&self, one: &str, other: &str, exclusive: bool) -> Outcome<Vec<KeyLock>> {
+        let mut keys = [one, other];
+        keys.sort_by_key(|key| file_name(key));
+        let count = if file_name(one) == file_name(other) {
+            1
+        } else {
+            2
+        };
+        let mut held = Vec::with_capacity(count);
+        for key in &keys[..count] {
+            if exclusive {
+                held.push(self.exclusive(key)?);
+            } else {
+                held.extend(self.shared_if_used(key)?);
+            }
+        }
+        Ok(held)
+    }
+}
+
+fn take(file: OwnedFd, operation: FlockOperation, patience: Duration) -> Outcome<KeyLock> {
+    let deadline = Instant::now() + patience;
+    let mut pause = Duration::from_micros(20);
+    loop {
+        match flock(&file, operation) {
+            Ok(()) => return Ok(KeyLock(file)),
+            Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < deadline => {
+                std::thread::sleep(pause)
+            }
+            Err(Errno::WOULDBLOCK | Errno::INTR) => {
+                return Err(Fault::new(
+                    FaultKind::Busy,
+                    "lock a key",
+                    "another writer holds the key",
+                ));
+            }
+            Err(errno) => return Err(Fault::os("lock a key", errno)),
+        }
+        pause = (pause * 2).min(Duration::from_millis(2));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::open;
+
+    #[test]
+    fn shared_waits_only_where_somebody_locks() {
+        let root = tempfile::tempdir().unwrap();
+        let locks = KeyLocks::new(
+            open(
+                root.path(),
+                OFlags::RDONLY | OFlags::DIRECTORY,
+                Mode::empty(),
+            )
+            .unwrap(),
+        );
+        assert!(locks.shared_if_used("a").unwrap().is_none());
+        drop(locks.exclusive("a").unwrap());
+        let shared = locks.shared_if_used("a").unwrap();
+        assert!(shared.is_some());
+        assert_eq!(locks.try_exclusive("a").unwrap_err().kind, FaultKind::Busy);
+        drop(shared);
+        assert!(locks.try_exclusive("a").is_ok());
+        assert_eq!(locks.pair("a", "a", true).unwrap().len(), 1);
+        assert_eq!(locks.pair("a", "b", true).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_hash_on_disk_never_changes() {
+        // The check value of CRC-64/NVME.
+        assert_eq!(key_hash("123456789"), 0xae8b_1486_0a79_9888);
+    }
+}

@@ -1,0 +1,259 @@
+//! Reading: facts and bytes of one version.
+//!
+//! Everything comes from one descriptor, so an upload that replaces the object in between changes
+//! nothing for a reader that has begun. Other tools may write *into* a file, though; that shows in
+//! its time or size, and a reader asks for both again at the end.
+
+use super::fault::{Fault, FaultKind, Outcome, retry};
+use super::record::{ATTRIBUTE, Metadata, Record, Unreadable};
+use super::stamp::Stamp;
+use super::store::Store;
+use super::tree::{check, file_type, size};
+use rustix::buffer::spare_capacity;
+use rustix::fd::OwnedFd;
+use rustix::fs::{FileType, Stat, fgetxattr, fgetxattr_query, fstat};
+use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
+use std::io::IoSliceMut;
+
+/// What is known of a version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) stamp: Stamp,
+    pub(crate) size: u64,
+    /// Of the bytes as they were uploaded.
+    pub(crate) crc32c: Option<u32>,
+    pub(crate) metadata: Metadata,
+    /// Somebody wrote in place after the upload: content type stays, all else that was said about
+    /// the bytes is dropped.
+    pub(crate) changed_outside: bool,
+}
+
+/// An object, opened.
+#[derive(Debug)]
+pub(crate) struct Object {
+    pub(crate) fd: OwnedFd,
+    pub(crate) facts: Facts,
+}
+
+/// How far [`Store::object_if_cached`] came.
+#[derive(Debug)]
+pub(crate) enum Cached {
+    /// All of it.
+    Read(Object, Vec<u8>),
+    /// The bytes were not asked for, or would have to be waited for.
+    Opened(Object),
+    /// Something would have to be waited for, or failed: use [`Store::object`].
+    No,
+}
+
+/// Versions that may come and go while one reader looks for a sidecar.
+const PATIENCE: usize = 64;
+
+impl Store {
+    /// Opens an object.
+    pub(crate) fn object(&self, key: &str) -> Outcome<Object> {
+        const STEP: &str = "open object";
+        self.usable()?;
+        check(key)?;
+        for _ in 0..PATIENCE {
+            let fd = match self.tree.open(key) {
+                Ok(fd) => fd,
+                // Below an object there is nothing; a socket is no object.
+                Err(Errno::NOTDIR | Errno::NXIO) => return Err(self.missing(STEP)),
+                Err(errno) => return Err(self.os(STEP, errno)),
+            };
+            let stat = fstat(&fd).map_err(Fault::at("stat object"))?;
+            if file_type(&stat) != FileType::RegularFile {
+                return Err(self.missing(STEP));
+            }
+            let mut facts = self.facts_of(key, &fd, &stat)?;
+            if self.writes_sidecars() && facts.crc32c.is_none() {
+                // Put there by another tool, or the version went while we looked for its sidecar. It
+                // may even have come back since (renamed away and home again), so the second look
+                // needs the lock that every writer of sidecars holds.
+                let _lock = self
+                    .locks()
+                    .ok()
+                    .map(|locks| locks.exclusive(key))
+                    .transpose()?;
+                if self.replaced(key, &facts)? {
+                    continue;
+                }
+                facts = self.facts_of(key, &fd, &stat)?;
+            }
+            return Ok(Object { fd, facts });
+        }
+        Err(Fault::new(
+            FaultKind::Conflict,
+            STEP,
+            "the object is being replaced again and again",
+        ))
+    }
+
+    /// Opens an object, and reads `pick(facts)` of it, as far as nothing of that waits for a medium.
+    pub(crate) fn object_if_cached(
+        &self,
+        key: &str,
+        pick: impl FnOnce(&Facts) -> Option<std::ops::Range<u64>>,
+    ) -> Outcome<Cached> {
+        self.usable()?;
+        check(key)?;
+        if self.sidecars.is_some() {
+            return Ok(Cached::No);
+        }
+        // Every error takes the long way too, which knows what each one means.
+        let Ok(fd) = self.tree.open_cached(key) else {
+            return Ok(Cached::No);
+        };
+        let Ok(stat) = fstat(&fd) else {
+            return Ok(Cached::No);
+        };
+        if file_type(&stat) != FileType::RegularFile {
+            return Ok(Cached::No);
+        }
+        let facts = self.facts_of(key, &fd, &stat)?;
+        let picked = pick(&facts);
+        let object = Object { fd, facts };
+        let Some(range) = picked else {
+            return Ok(Cached::Opened(object));
+        };
+        let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or(0)];
+        let read = if bytes.is_empty() {
+            Ok(0)
+        } else if self.probe.tmpfs {
+            // Memory is never waited for, and tmpfs does not know RWF_NOWAIT.
+            pread(&object.fd, &mut bytes[..], range.start)
+        } else {
+            preadv2(
+                &object.fd,
+                &mut [IoSliceMut::new(&mut bytes)],
+                range.start,
+                ReadWriteFlags::NOWAIT,
+            )
+        };
+        if read == Ok(bytes.len()) && object.unchanged() {
+            Ok(Cached::Read(object, bytes))
+        } else {
+            Ok(Cached::Opened(object))
+        }
+    }
+
+    /// Whether an object is there, as far as the kernel's caches tell.
+    pub(crate) fn exists_in_cache(&self, key: &str) -> Outcome<bool> {
+        self.usable()?;
+        check(key)?;
+        let found = self.tree.open_cached(key).and_then(|fd| fstat(&fd));
+        Ok(found.is_ok_and(|stat| file_type(&stat) == FileType::RegularFile))
+    }
+
+    /// Whether an object has exactly this key.
+    pub(crate) fn exists(&self, key: &str) -> Outcome<bool> {
+        const STEP: &str = "look for object";
+        self.usable()?;
+        check(key)?;
+        match self
+            .tree
+            .stat(key)
+            .map_err(Fault::at(STEP))?
+            .map(|stat| file_type(&stat))
+        {
+            Some(FileType::RegularFile) => Ok(true),
+            Some(FileType::Symlink) => Err(Fault::os(STEP, Errno::LOOP)),
+            Some(_) => Ok(false),
+            // "No" must be proven: not so when the whole root is gone.
+            None => self.present().map(|()| false),
+        }
+    }
+
+    fn facts_of(&self, key: &str, fd: &OwnedFd, stat: &Stat) -> Outcome<Facts> {
+        let (stamp, size) = (Stamp::of(stat), size(stat));
+        let bare = Facts {
+            stamp,
+            size,
+            ..Facts::default()
+        };
+        let record = match attribute(fd)? {
+            Some(record) => Some(record),
+            None => match &self.sidecars {
+                Some(sidecars) => sidecars.read(key, stamp, size)?,
+                None => None,
+            },
+        };
+        let Some(record) = record else {
+            return Ok(bare);
+        };
+        let same_time = self.probe.time_step.is_none() || record.stamp == stamp;
+        if same_time && record.size == size {
+            return Ok(Facts {
+                crc32c: record.crc32c,
+                metadata: record.metadata,
+                ..bare
+            });
+        }
+        let metadata = Metadata {
+            content_type: record.metadata.content_type,
+            ..Metadata::default()
+        };
+        Ok(Facts {
+            metadata,
+            changed_outside: true,
+            ..bare
+        })
+    }
+
+    /// Whether the key has another version than this one by now.
+    fn replaced(&self, key: &str, facts: &Facts) -> Outcome<bool> {
+        let now = self.tree.stat(key).map_err(Fault::at("look for object"))?;
+        Ok(now.map(|stat| (Stamp::of(&stat), size(&stat))) != Some((facts.stamp, facts.size)))
+    }
+}
+
+impl Object {
+    /// Reads on at `offset`: appends to `buffer`, up to its capacity, fewer bytes only at the end of
+    /// the object.
+    pub(crate) fn read_at(&self, buffer: &mut Vec<u8>, mut offset: u64) -> Outcome<usize> {
+        let before = buffer.len();
+        while buffer.len() < buffer.capacity() {
+            let count = retry(|| pread(&self.fd, spare_capacity(buffer), offset))
+                .map_err(Fault::at("read object"))?;
+            if count == 0 {
+                break;
+            }
+            offset += count as u64;
+        }
+        Ok(buffer.len() - before)
+    }
+
+    /// Whether nobody has written in place since the object was opened.
+    pub(crate) fn unchanged(&self) -> bool {
+        fstat(&self.fd).is_ok_and(|stat| {
+            (Stamp::of(&stat), size(&stat)) == (self.facts.stamp, self.facts.size)
+        })
+    }
+}
+
+/// Reads our attribute. `None`: there is none.
+fn attribute(fd: &OwnedFd) -> Outcome<Option<Record>> {
+    const STEP: &str = "read metadata";
+    let mut short = [0; 256];
+    let mut long = Vec::new();
+    let bytes = match fgetxattr(fd, ATTRIBUTE, &mut short[..]) {
+        Ok(count) => &short[..count],
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => return Ok(None),
+        Err(Errno::RANGE) => {
+            let count = fgetxattr_query(fd, ATTRIBUTE).map_err(Fault::at(STEP))?;
+            long.resize(count, 0);
+            let count = fgetxattr(fd, ATTRIBUTE, &mut long[..]).map_err(Fault::at(STEP))?;
+            &long[..count]
+        }
+        Err(errno) => return Err(Fault::os(STEP, errno)),
+    };
+    let corrupt = |why| Fault::new(FaultKind::Corrupt, STEP, why);
+    match Record::decode(bytes) {
+        Ok(record) => Ok(Some(record)),
+        Err(Unreadable::Newer) => Err(corrupt(
+            "the object's metadata was written by a later version of this plugin",
+        )),
+        Err(Unreadable::Damaged) => Err(corrupt("the object's metadata is damaged")),
+    }
+}

@@ -1,0 +1,226 @@
+//! Where objects are written before they are visible, and how leftovers are told from work.
+//!
+//! Each opened store has a directory of its own, `ROOT/staging/<id>`, and holds an exclusive `flock`
+//! on `ROOT/staging/<id>.lock` for its whole life. The kernel drops that lock however a process
+//! ends, so whoever can take it knows that the owner is dead and may sweep. The lock file is made
+//! and locked before the directory and removed after it: there is never a directory in use without
+//! a held lock.
+
+use super::fault::{Fault, FaultKind, Outcome, retry};
+use super::tree::open_child_dir;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{
+    AtFlags, Dir, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, unlinkat,
+};
+use rustix::io::Errno;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// This store's part of `ROOT/staging`.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    /// `ROOT/staging`.
+    all: OwnedFd,
+    /// `ROOT/staging/<id>`.
+    own: OwnedFd,
+    id: String,
+    next: AtomicU64,
+    /// Held, not used: closing it ends the claim.
+    _lock: OwnedFd,
+}
+
+const LOCK_SUFFIX: &str = ".lock";
+const LOCK_FILE: OFlags = OFlags::RDWR.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+pub(crate) const FILE_MODE: Mode = Mode::RUSR
+    .union(Mode::WUSR)
+    .union(Mode::RGRP)
+    .union(Mode::WGRP)
+    .union(Mode::ROTH)
+    .union(Mode::WOTH);
+
+/// A number that no other process is likely to draw.
+pub(crate) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+impl Staging {
+    /// Claims a directory below `ROOT/staging`.
+    pub(crate) fn claim(all: OwnedFd) -> Outcome<Self> {
+        for _ in 0..64 {
+            let id = format!("{:016x}", random());
+            let lock_name = format!("{id}{LOCK_SUFFIX}");
+            let lock = match openat(
+                &all,
+                lock_name.as_str(),
+                LOCK_FILE | OFlags::CREATE | OFlags::EXCL,
+                FILE_MODE,
+            ) {
+                Ok(lock) => lock,
+                Err(Errno::EXIST | Errno::INTR) => continue,
+                Err(errno) => return Err(Fault::os("make a lock file in staging", errno)),
+            };
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                // A sweeper was quicker than our lock; it removes this file. Draw again.
+                Err(Errno::WOULDBLOCK | Errno::INTR) => continue,
+                other => other.map_err(Fault::at("lock a file in staging"))?,
+            }
+            if fstat(&lock).is_ok_and(|stat| stat.st_nlink == 0) {
+                continue;
+            }
+            mkdirat(&all, id.as_str(), Mode::RWXU)
+                .map_err(Fault::at("make a directory in staging"))?;
+            let own = open_child_dir(all.as_fd(), &id)
+                .map_err(Fault::at("open a directory in staging"))?;
+            return Ok(Self {
+                all,
+                own,
+                id,
+                next: AtomicU64::new(0),
+                _lock: lock,
+            });
+        }
+        Err(Fault::new(
+            FaultKind::Busy,
+            "claim a directory in staging",
+            "sweepers were quicker each time",
+        ))
+    }
+
+    /// This store's directory.
+    pub(crate) fn dir(&self) -> &OwnedFd {
+        &self.own
+    }
+
+    /// A name that is not in use there.
+    pub(crate) fn name(&self) -> String {
+        format!("{:x}", self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Removes what dead processes left behind. Answers how many files.
+    pub(crate) fn sweep(&self) -> u64 {
+        let Ok(entries) = Dir::read_from(&self.all) else {
+            return 0;
+        };
+        let locks = entries.filter_map(Result::ok).filter_map(|entry| {
+            let id = entry.file_name().to_str().ok()?.strip_suffix(LOCK_SUFFIX)?;
+            (id != self.id).then(|| id.to_owned())
+        });
+        let dead: Vec<String> = locks.collect();
+        dead.iter().map(|id| self.sweep_one(id)).sum()
+    }
+
+    fn sweep_one(&self, id: &str) -> u64 {
+        let lock_name = format!("{id}{LOCK_SUFFIX}");
+        let Ok(lock) = openat(&self.all, lock_name.as_str(), LOCK_FILE, Mode::empty()) else {
+            return 0;
+        };
+        // Held by a living owner, or by another sweeper.
+        if retry(|| flock(&lock, FlockOperation::NonBlockingLockExclusive)).is_err() {
+            return 0;
+        }
+        let removed = open_child_dir(self.all.as_fd(), id).map_or(0, |dir| remove_files(&dir));
+        match unlinkat(&self.all, id, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => {
+                let _ = unlinkat(&self.all, lock_name.as_str(), AtFlags::empty());
+            }
+            // Something in it could not be removed: the lock file stays, the next sweep tries again.
+            Err(_) => {}
+        }
+        removed
+    }
+}
+
+fn remove_files(dir: &OwnedFd) -> u64 {
+    let Ok(entries) = Dir::read_from(dir) else {
+        return 0;
+    };
+    let names: Vec<_> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name().to_owned())
+        .collect();
+    let dots = [c".", c".."];
+    names
+        .iter()
+        .filter(|name| !dots.contains(&name.as_c_str()))
+        .filter(|name| unlinkat(dir, name.as_c_str(), AtFlags::empty()).is_ok())
+        .count() as u64
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        remove_files(&self.own);
+        if unlinkat(&self.all, self.id.as_str(), AtFlags::REMOVEDIR).is_ok() {
+            let _ = unlinkat(
+                &self.all,
+                format!("{}{LOCK_SUFFIX}", self.id).as_str(),
+                AtFlags::empty(),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::open;
+    use std::path::Path;
+
+    fn claim(at: &Path) -> Staging {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Staging::claim(open(at, flags, Mode::empty()).unwrap()).unwrap()
+    }
+
+    fn names(at: &Path) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(at)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn only_the_dead_are_swept() {
+        let root = tempfile::tempdir().unwrap();
+        // As after kill -9: lock file and directory without a holder of the lock.
+        std::fs::create_dir(root.path().join("0dead")).unwrap();
+        std::fs::write(root.path().join("0dead/0"), "partial").unwrap();
+        std::fs::write(root.path().join("0dead.lock"), "").unwrap();
+        let living = claim(root.path());
+        std::fs::write(root.path().join(&living.id).join("0"), "in work").unwrap();
+        std::fs::write(root.path().join("README"), "somebody's").unwrap();
+
+        let next = claim(root.path());
+        assert_eq!(next.sweep(), 1);
+        assert!(!root.path().join("0dead").exists() && !root.path().join("0dead.lock").exists());
+        assert!(root.path().join(&living.id).join("0").exists());
+        assert_eq!(next.sweep(), 0);
+        drop((living, next));
+        assert_eq!(names(root.path()), ["README"]);
+    }
+
+    #[test]
+    fn sweepers_and_newcomers_race() {
+        let root = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let staging = claim(root.path());
+                        let name = staging.name();
+                        let file = openat(
+                            staging.dir(),
+                            name.as_str(),
+                            OFlags::CREATE | OFlags::WRONLY,
+                            FILE_MODE,
+                        );
+                        drop(file.unwrap());
+                        staging.sweep();
+                        unlinkat(staging.dir(), name.as_str(), AtFlags::empty()).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(names(root.path()), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,350 @@
+//! The object tree, entered without ever leaving it.
+//!
+//! Checks on texts miss symbolic links, above all one that is swapped in between a check and its
+//! use. So the kernel does the walk: `openat2` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+//! RESOLVE_NO_MAGICLINKS`. Where it is missing (before Linux 5.6, or forbidden by a sandbox) each
+//! component is opened with `O_NOFOLLOW` below the one before, which is as safe and three times as
+//! slow.
+
+use super::fault::{Fault, FaultKind, Outcome, retry};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, mkdirat, openat, openat2, statat, unlinkat,
+};
+use rustix::io::Errno;
+
+/// `ROOT/objects`.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    root: OwnedFd,
+    openat2: bool,
+}
+
+/// A directory of the tree.
+#[derive(Debug)]
+pub(crate) enum Dir<'t> {
+    /// The tree's own.
+    Root(BorrowedFd<'t>),
+    /// One below it.
+    Below(OwnedFd),
+}
+
+impl AsFd for Dir<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Dir::Root(fd) => *fd,
+            Dir::Below(fd) => fd.as_fd(),
+        }
+    }
+}
+
+/// For directories: readable, because `fsync` needs that.
+// Without O_NOFOLLOW, which would turn the answer for a link from ELOOP into ENOTDIR: `openat2` refuses
+// links on its own, and `open_segment` adds the flag.
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+/// For objects: a FIFO that somebody put there must not block us.
+pub(crate) const OBJECT: OFlags = OFlags::RDONLY
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY);
+
+const CONFINED: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_MAGICLINKS);
+
+const NEW_DIRECTORY: Mode = Mode::RWXU.union(Mode::RWXG).union(Mode::RWXO);
+
+/// Splits a key into the path of its parent, empty for the root, and its last segment.
+pub(crate) fn split(key: &str) -> (&str, &str) {
+    key.rsplit_once('/').unwrap_or(("", key))
+}
+
+/// Refuses texts that are no path below the root. The host has applied its key policy before;
+/// this holds for every caller.
+pub(crate) fn check(key: &str) -> Outcome<()> {
+    let sound = !key.contains('\0')
+        && key
+            .split('/')
+            .all(|segment| !matches!(segment, "" | "." | ".."));
+    if sound {
+        Ok(())
+    } else {
+        Err(Fault::new(
+            FaultKind::BadKey,
+            "check key",
+            "not a path below the root",
+        ))
+    }
+}
+
+impl Tree {
+    pub(crate) fn new(root: OwnedFd, openat2: bool) -> Self {
+        Self { root, openat2 }
+    }
+
+    pub(crate) fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
+    /// Whether the kernel does the walk.
+    pub(crate) fn kernel_walk(&self) -> bool {
+        self.openat2
+    }
+
+    /// Opens an object's file.
+    pub(crate) fn open(&self, key: &str) -> Result<OwnedFd, Errno> {
+        self.open_at(key, OBJECT)
+    }
+
+    /// Opens an object's file if the whole path is in the kernel's caches, else `AGAIN`.
+    pub(crate) fn open_cached(&self, key: &str) -> Result<OwnedFd, Errno> {
+        if !self.openat2 {
+            return Err(Errno::AGAIN);
+        }
+        openat2(
+            &self.root,
+            key,
+            OBJECT,
+            Mode::empty(),
+            CONFINED | ResolveFlags::CACHED,
+        )
+    }
+
+    /// Opens a directory; the empty path is the tree itself.
+    pub(crate) fn dir(&self, path: &str) -> Result<Dir<'_>, Errno> {
+        if path.is_empty() {
+            Ok(Dir::Root(self.root()))
+        } else {
+            self.open_at(path, DIRECTORY).map(Dir::Below)
+        }
+    }
+
+    /// As [`Tree::dir`], with directories made where they are missing. `made` gets each directory
+    /// that has a new entry, for `fsync`.
+    pub(crate) fn make_dir(&self, path: &str, made: &mut Vec<OwnedFd>) -> Result<Dir<'_>, Errno> {
+        match self.dir(path) {
+            Err(Errno::NOENT) => {}
+            other => return other,
+        }
+        let mut at: Option<OwnedFd> = None;
+        for segment in path.split('/') {
+            let here = at.as_ref().map_or(self.root(), AsFd::as_fd);
+            let next = match open_segment(here, segment, DIRECTORY) {
+                Err(Errno::NOENT) => {
+                    match mkdirat(here, segment, NEW_DIRECTORY) {
+                        Ok(()) => made.push(rustix::io::fcntl_dupfd_cloexec(here, 0)?),
+                        Err(Errno::EXIST) => {}
+                        Err(errno) => return Err(errno),
+                    }
+                    open_segment(here, segment, DIRECTORY)?
+                }
+                other => other?,
+            };
+            at = Some(next);
+        }
+        at.map(Dir::Below).ok_or(Errno::NOENT)
+    }
+
+    /// Facts about a name, a link's own if it is one. `None`: nothing has this name.
+    pub(crate) fn stat(&self, key: &str) -> Result<Option<Stat>, Errno> {
+        let (parent, name) = split(key);
+        let found = self.dir(parent).and_then(|dir| look(&dir, name));
+        match found {
+            // A segment on the way is an object, so nothing can be below it.
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            other => other,
+        }
+    }
+
+    /// Removes a directory and those above it while they are empty. Whoever is just about to put
+    /// something there meets a missing directory, makes it again and goes on.
+    pub(crate) fn prune(&self, mut path: &str) {
+        while !path.is_empty() {
+            let (parent, name) = split(path);
+            let Ok(dir) = self.dir(parent) else { return };
+            // Never follows a link; fails for a directory with entries.
+            if unlinkat(&dir, name, AtFlags::REMOVEDIR).is_err() {
+                return;
+            }
+            path = parent;
+        }
+    }
+
+    /// Removes a directory that holds nothing but empty directories, such as a killed upload leaves
+    /// behind. Whether it is gone.
+    pub(crate) fn clear_empty(&self, path: &str) -> bool {
+        let (parent, name) = split(path);
+        let Ok(dir) = self.dir(parent) else {
+            return false;
+        };
+        clear_empty_below(dir.as_fd(), name, 0)
+    }
+
+    fn open_at(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        if self.openat2 {
+            // EAGAIN: a rename raced with the walk and the kernel could not prove the confinement.
+            for _ in 0..64 {
+                match openat2(&self.root, path, flags, Mode::empty(), CONFINED) {
+                    Err(Errno::AGAIN | Errno::INTR) => {}
+                    other => return other,
+                }
+            }
+        }
+        self.walk(path, flags)
+    }
+
+    fn walk(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let (parent, name) = split(path);
+        let mut at: Option<OwnedFd> = None;
+        for segment in parent.split('/').filter(|segment| !segment.is_empty()) {
+            let here = at.as_ref().map_or(self.root(), AsFd::as_fd);
+            at = Some(open_segment(here, segment, DIRECTORY)?);
+        }
+        open_segment(at.as_ref().map_or(self.root(), AsFd::as_fd), name, flags)
+    }
+}
+
+/// Opens one name below a directory, never through a link.
+pub(crate) fn open_segment(
+    dir: BorrowedFd<'_>,
+    segment: &str,
+    flags: OFlags,
+) -> Result<OwnedFd, Errno> {
+    let opened = retry(|| openat(dir, segment, flags | OFlags::NOFOLLOW, Mode::empty()));
+    match opened {
+        // O_DIRECTORY on a link says "not a directory"; tell the two apart as openat2 does.
+        Err(Errno::NOTDIR) if is_link(dir, segment) => Err(Errno::LOOP),
+        other => other,
+    }
+}
+
+/// Opens a directory of a listing, by a name that may be any bytes.
+pub(crate) fn open_child_dir(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
+    open_segment(dir, name, DIRECTORY)
+}
+
+fn is_link(dir: BorrowedFd<'_>, name: &str) -> bool {
+    matches!(look(&dir, name), Ok(Some(stat)) if file_type(&stat) == FileType::Symlink)
+}
+
+/// Facts about a name in a directory; `None`: nothing has this name.
+pub(crate) fn look(dir: &impl AsFd, name: &str) -> Result<Option<Stat>, Errno> {
+    match retry(|| statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+pub(crate) fn file_type(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
+}
+
+pub(crate) fn size(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or(0)
+}
+
+/// Deeper than any key can be: 1024 bytes hold 512 segments.
+const DEEPEST: u32 = 512;
+
+fn clear_empty_below(dir: BorrowedFd<'_>, name: &str, depth: u32) -> bool {
+    if unlinkat(dir, name, AtFlags::REMOVEDIR).is_ok() {
+        return true;
+    }
+    if depth > DEEPEST {
+        return false;
+    }
+    let Ok(inner) = open_child_dir(dir, name) else {
+        return false;
+    };
+    let Ok(children) = rustix::fs::Dir::read_from(&inner) else {
+        return false;
+    };
+    for child in children {
+        let Ok(child) = child else { return false };
+        let Ok(child_name) = child.file_name().to_str() else {
+            return false;
+        };
+        if !matches!(child_name, "." | "..")
+            && !clear_empty_below(inner.as_fd(), child_name, depth + 1)
+        {
+            return false;
+        }
+    }
+    unlinkat(dir, name, AtFlags::REMOVEDIR).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{CWD, open};
+    use std::os::unix::fs::symlink;
+
+    fn both(at: &std::path::Path) -> [Tree; 2] {
+        let fd = || open(at, DIRECTORY, Mode::empty()).unwrap();
+        [Tree::new(fd(), true), Tree::new(fd(), false)]
+    }
+
+    #[test]
+    fn links_are_never_followed() {
+        let root = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("secret"), "s").unwrap();
+        symlink(outside.path(), root.path().join("dir")).unwrap();
+        symlink(outside.path().join("secret"), root.path().join("file")).unwrap();
+        std::fs::create_dir(root.path().join("real")).unwrap();
+        symlink("../real", root.path().join("real/inner")).unwrap();
+        for tree in both(root.path()) {
+            for key in ["file", "dir/secret", "real/inner/x"] {
+                assert_eq!(
+                    tree.open(key).unwrap_err(),
+                    Errno::LOOP,
+                    "{key} {}",
+                    tree.kernel_walk()
+                );
+            }
+            assert_eq!(tree.dir("dir").unwrap_err(), Errno::LOOP);
+            assert_eq!(
+                tree.make_dir("dir/new", &mut Vec::new()).unwrap_err(),
+                Errno::LOOP
+            );
+            assert!(!outside.path().join("new").exists());
+        }
+    }
+
+    #[test]
+    fn texts_that_climb_are_refused_twice() {
+        let base = tempfile::tempdir().unwrap();
+        std::fs::create_dir(base.path().join("root")).unwrap();
+        std::fs::write(base.path().join("x"), "x").unwrap();
+        for key in ["../x", "a/../../x", "/etc/passwd", "", ".", "a//b", "a\0"] {
+            assert!(check(key).is_err(), "{key:?}");
+        }
+        let kernel = &both(&base.path().join("root"))[0];
+        assert_eq!(kernel.open("../x").unwrap_err(), Errno::XDEV);
+        assert_eq!(kernel.open("/etc/passwd").unwrap_err(), Errno::XDEV);
+    }
+
+    #[test]
+    fn directories_are_made_and_removed() {
+        let root = tempfile::tempdir().unwrap();
+        for tree in both(root.path()) {
+            let mut made = Vec::new();
+            tree.make_dir("a/b/c", &mut made).unwrap();
+            assert_eq!(made.len(), 3);
+            std::fs::write(root.path().join("a/keep"), "").unwrap();
+            tree.prune("a/b/c");
+            assert!(root.path().join("a").exists() && !root.path().join("a/b").exists());
+            assert!(!tree.clear_empty("a"));
+            std::fs::remove_file(root.path().join("a/keep")).unwrap();
+            tree.make_dir("a/b/c", &mut Vec::new()).unwrap();
+            tree.make_dir("a/d", &mut Vec::new()).unwrap();
+            assert!(tree.clear_empty("a"));
+            assert!(!root.path().join("a").exists());
+            assert!(statat(CWD, root.path(), AtFlags::empty()).is_ok());
+        }
+    }
+}

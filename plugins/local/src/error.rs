@@ -1,0 +1,66 @@
+//! The one place where a fault of the engine becomes an error of the contract.
+
+use crate::engine::fault::{Fault, FaultKind};
+use holdall_plugin_api::{Error, ErrorKind, Retry};
+use tokio::task::JoinError;
+
+/// Kind, message and cause for what the engine says.
+pub(crate) fn from_fault(fault: Fault) -> Error {
+    let kind = match fault.kind {
+        FaultKind::NotFound => ErrorKind::FileNotFound,
+        FaultKind::Full => ErrorKind::QuotaExceeded,
+        FaultKind::Denied => ErrorKind::PermissionDenied,
+        FaultKind::RootMissing => ErrorKind::ContainerMissing,
+        FaultKind::Conflict => ErrorKind::Conflict,
+        FaultKind::Precondition => ErrorKind::PreconditionFailed,
+        FaultKind::BadKey => ErrorKind::InvalidKey,
+        FaultKind::BadArgument => ErrorKind::InvalidArgument,
+        FaultKind::Corrupt => ErrorKind::Corrupt,
+        FaultKind::TooLarge => ErrorKind::TooLarge,
+        FaultKind::Unsupported => ErrorKind::Unsupported,
+        FaultKind::Busy | FaultKind::Closed => ErrorKind::Unavailable,
+        FaultKind::Io => ErrorKind::Other,
+    };
+    let mut error = Error::new(kind)
+        .message(fault.message)
+        .fact("step", fault.step);
+    if matches!(fault.kind, FaultKind::Busy | FaultKind::Closed) {
+        // Both are found out before anything has changed.
+        error = error.with_retry(Retry::Safe);
+    }
+    match fault.source {
+        Some(source) => error.because(source),
+        None => error,
+    }
+}
+
+/// A job of the blocking pool that did not end: a panic goes on in the operation that waited for
+/// it, so that the host sees the plugin's fault; a pool that shuts down is an error.
+pub(crate) fn from_join(ended: JoinError) -> Error {
+    match ended.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => Error::new(ErrorKind::Cancelled).message("the plugin is shutting down"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn the_system_s_words_are_a_cause_and_no_message() {
+        let mut fault = Fault::new(FaultKind::Full, "write", "the file system is full");
+        fault.source = Some(io::Error::from_raw_os_error(28));
+        let error = from_fault(fault);
+        assert_eq!(
+            (error.kind(), error.fact_value("step")),
+            (ErrorKind::QuotaExceeded, Some("write"))
+        );
+        assert_eq!(
+            error.cause().map(|cause| cause.code.as_str()),
+            Some("os error 28")
+        );
+        assert!(!error.text().contains("os error"));
+    }
+}

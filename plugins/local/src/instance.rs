@@ -1,0 +1,110 @@
+//! What an opened store can do: as much as the file system under it.
+
+use crate::engine::probe::{CreateOnly, Probe};
+use crate::engine::store::Store;
+use holdall_plugin_api::{Capabilities, Instance};
+
+/// What the plugin has where the file system keeps everything; the descriptor says the same.
+const EVERYTHING: Capabilities = Capabilities::atomic_put
+    .with(Capabilities::create_only)
+    .with(Capabilities::if_match_put)
+    .with(Capabilities::if_match_delete)
+    .with(Capabilities::if_match_get)
+    .with(Capabilities::if_none_match_get)
+    .with(Capabilities::if_time)
+    .with(Capabilities::suffix)
+    .with(Capabilities::unknown_length)
+    .with(METADATA)
+    .with(Capabilities::server_copy)
+    .with(Capabilities::copy_create_only)
+    .with(Capabilities::atomic_move)
+    .with(Capabilities::ordered_list)
+    .with(Capabilities::start_after)
+    .with(Capabilities::case_sensitive)
+    .with(Capabilities::unicode_exact)
+    .with(Capabilities::usage)
+    .with(Capabilities::exact_delete);
+
+/// What needs room beside the bytes.
+const METADATA: Capabilities = Capabilities::content_type
+    .with(Capabilities::user_metadata)
+    .with(Capabilities::header_cache_control)
+    .with(Capabilities::header_content_disposition)
+    .with(Capabilities::header_content_encoding)
+    .with(Capabilities::header_content_language)
+    .with(Capabilities::checksum_crc32c);
+
+/// What needs file times that tell versions apart.
+const ETAGS: Capabilities = Capabilities::if_match_put
+    .with(Capabilities::if_match_delete)
+    .with(Capabilities::if_match_get)
+    .with(Capabilities::if_none_match_get);
+
+/// Bytes of the attribute that are left to a large type and headers when user metadata is at its
+/// limit.
+const BESIDE_USER_METADATA: u32 = 1000;
+
+fn capabilities(probe: &Probe, keeps_metadata: bool) -> Capabilities {
+    let without = [
+        (keeps_metadata, METADATA),
+        (probe.time_step.is_some(), ETAGS),
+        (
+            probe.create_only != CreateOnly::No,
+            Capabilities::create_only.with(Capabilities::copy_create_only),
+        ),
+        (probe.case_sensitive, Capabilities::case_sensitive),
+        (probe.unicode_exact, Capabilities::unicode_exact),
+    ];
+    without
+        .into_iter()
+        .filter(|(has, _)| !has)
+        .fold(EVERYTHING, |all, (_, lost)| all.without(lost))
+}
+
+/// Capabilities, limits and description of this store.
+pub(crate) fn instance_of(store: &Store) -> Instance {
+    let probe = &store.probe;
+    let mut instance = Instance::new(format!("file://{}", store.path().display()));
+    instance.capabilities = Some(capabilities(probe, store.keeps_metadata()));
+    if let Some(bytes) = probe.attribute_bytes {
+        let room = bytes.saturating_sub(BESIDE_USER_METADATA.min(bytes / 2));
+        instance.limits.max_metadata_bytes = instance.limits.max_metadata_bytes.min(room);
+    }
+    instance
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use holdall_plugin_api::descriptor::Descriptor;
+
+    #[test]
+    fn the_descriptor_says_the_same_as_the_best_file_system() {
+        let declared = Descriptor::parse(crate::PLUGIN.section).unwrap();
+        assert_eq!(declared.capabilities, EVERYTHING);
+        assert_eq!(capabilities(&Probe::READ_ONLY, true), EVERYTHING);
+    }
+
+    #[test]
+    fn what_a_file_system_lacks_is_not_promised() {
+        let poor = Probe {
+            attribute_bytes: None,
+            time_step: None,
+            create_only: CreateOnly::No,
+            case_sensitive: false,
+            unicode_exact: false,
+            tmpfs: false,
+        };
+        let left = capabilities(&poor, false);
+        let lost = METADATA
+            .with(ETAGS)
+            .with(Capabilities::create_only)
+            .with(Capabilities::copy_create_only)
+            .with(Capabilities::case_sensitive)
+            .with(Capabilities::unicode_exact);
+        assert_eq!(left, EVERYTHING.without(lost));
+        assert!(left.contains(Capabilities::atomic_put.with(Capabilities::ordered_list)));
+        // Sidecars keep metadata where attributes do not.
+        assert!(capabilities(&poor, true).contains(METADATA));
+    }
+}

@@ -1,0 +1,66 @@
+//! Holdall storage plugin `local`: objects as plain files below one directory.
+//!
+//! For operators: `[backend.NAME] plugin = "local"` and, below it, what [`LocalConfig`] says.
+//! For programs that link the plugin in: [`PLUGIN`].
+//!
+//! An object is a file that any tool can read, at `ROOT/objects/<key>`. Its content type, headers,
+//! user metadata and checksum travel in one extended attribute and appear with the bytes in one
+//! step. Several processes may share a root.
+//!
+//! Reading order: `config`, `instance` (what is promised), `backend` (the contract), `condition`,
+//! `writer` and `reader` (streams), `error`, `engine` (the disk).
+#![forbid(unsafe_code)]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("the plugin `local` is written for Linux: openat2, renameat2, extended attributes");
+
+mod backend;
+mod condition;
+mod config;
+mod engine;
+mod error;
+mod instance;
+mod reader;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use backend::Local;
+pub use config::{Durability, LocalConfig};
+
+holdall_plugin_api::export_plugin! {
+    backend: Local,
+    name: "local",
+    schemes: ["file"],
+    runtime: tokio,
+    operations: [head, list, copy, rename, health, usage, shutdown],
+    capabilities: [
+        atomic_put,
+        create_only,
+        if_match_put,
+        if_match_delete,
+        if_match_get,
+        if_none_match_get,
+        if_time,
+        suffix,
+        unknown_length,
+        content_type,
+        user_metadata,
+        header_cache_control,
+        header_content_disposition,
+        header_content_encoding,
+        header_content_language,
+        checksum_crc32c,
+        server_copy,
+        copy_create_only,
+        atomic_move,
+        ordered_list,
+        start_after,
+        case_sensitive,
+        unicode_exact,
+        usage,
+        exact_delete,
+    ],
+    config_schema: "config.schema.json",
+}

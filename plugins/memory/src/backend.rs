@@ -1,0 +1,326 @@
+//! The contract, method by method.
+//!
+//! All state is one map behind one lock, held for the length of a lookup and never while bytes
+//! move. An upload gathers its bytes first and then publishes data and metadata in one step; a
+//! reader takes its own handle of an object and is not disturbed by what happens to the key.
+
+use crate::{MemoryConfig, lister};
+use futures_util::stream;
+use holdall_plugin_api::{
+    Body, Bytes, Copied, Copy, Delete, Deleted, Download, Downloaded, Error, ErrorKind, Head,
+    Health, Host, Instance, Key, List, ObjectInfo, Page, ReadOptions, Rename, Renamed, Result,
+    SignUrl, Signing, StorageBackend, Upload, UploadOptions, Uploaded, Usage,
+};
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A store in memory.
+#[derive(Debug)]
+pub struct Memory {
+    max_bytes: Option<u64>,
+    host: Host,
+    store: RwLock<Store>,
+}
+
+#[derive(Debug, Default)]
+struct Store {
+    objects: BTreeMap<String, Object>,
+    /// The sum of all sizes.
+    used: u64,
+    /// Counts changes; an etag is the number of the change that made the object.
+    changes: u64,
+    shut_down: bool,
+}
+
+/// Cheap to clone apart from its texts: the bytes are shared and never written again.
+#[derive(Clone, Debug)]
+struct Object {
+    bytes: Bytes,
+    info: ObjectInfo,
+}
+
+impl Store {
+    fn get(&self, key: &Key) -> Result<&Object> {
+        self.objects.get(key.text()).ok_or_else(Error::not_found)
+    }
+
+    /// Makes an object visible, whole.
+    fn publish(&mut self, key: &Key, mut object: Object, now: SystemTime) -> &ObjectInfo {
+        self.changes += 1;
+        object.info.etag = Some(self.changes.to_string());
+        object.info.last_modified = Some(now);
+        self.used += object.info.size;
+        self.take(key);
+        let slot = self.objects.entry(key.text().to_owned());
+        &slot.insert_entry(object).into_mut().info
+    }
+
+    /// Removes an object and gives its bytes back to the quota.
+    fn take(&mut self, key: &Key) -> Option<Object> {
+        let object = self.objects.remove(key.text())?;
+        self.used -= object.info.size;
+        Some(object)
+    }
+
+    /// Whether `size` more bytes fit once the present object of this key is gone.
+    fn check_quota(&self, key: &Key, size: u64, max_bytes: Option<u64>) -> Result<()> {
+        let replaced = self.get(key).map_or(0, |object| object.info.size);
+        match max_bytes {
+            Some(max) if (self.used - replaced).saturating_add(size) > max => Err(quota(max, size)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn quota(max: u64, requested: u64) -> Error {
+    Error::new(ErrorKind::QuotaExceeded)
+        .message("the backend's `max_bytes` are used up")
+        .fact("limit", max)
+        .fact("requested", requested)
+}
+
+fn lost(why: &'static str) -> Error {
+    Error::new(ErrorKind::PreconditionFailed).message(why)
+}
+
+impl Memory {
+    fn reading(&self) -> Result<RwLockReadGuard<'_, Store>> {
+        // Nothing can panic between two changes of the map, so a poisoned lock is still sound.
+        let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
+        check_open(&store)?;
+        Ok(store)
+    }
+
+    fn writing(&self) -> Result<RwLockWriteGuard<'_, Store>> {
+        let store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        check_open(&store)?;
+        Ok(store)
+    }
+
+    /// Reads a body to its end, but no further than an object can be.
+    async fn gather(&self, body: &mut Body) -> Result<Bytes> {
+        // Copied: a chunk may be a small view of a large buffer that would stay alive with it.
+        let mut bytes = Vec::new();
+        while let Some(chunk) = body.chunk().await {
+            bytes.extend_from_slice(&chunk?);
+            let size = bytes.len() as u64;
+            if let Some(max) = self.max_bytes.filter(|max| size > *max) {
+                return Err(quota(max, size));
+            }
+        }
+        Ok(bytes.into())
+    }
+}
+
+fn check_open(store: &Store) -> Result<()> {
+    if store.shut_down {
+        return Err(Error::new(ErrorKind::Unavailable).message("the backend has been shut down"));
+    }
+    Ok(())
+}
+
+impl StorageBackend for Memory {
+    type Config = MemoryConfig;
+
+    async fn open(config: MemoryConfig, host: Host) -> Result<Self> {
+        Ok(Self {
+            max_bytes: config.max_bytes,
+            host,
+            store: RwLock::default(),
+        })
+    }
+
+    fn instance(&self) -> Instance {
+        Instance::new("memory of the process")
+    }
+
+    async fn upload(&self, upload: Upload<'_>) -> Result<Uploaded> {
+        let (key, mut body, length, options) = upload.into_parts();
+        let options = options.map(|options| *options).unwrap_or_default();
+        // Early, for the caller's sake; what counts is the second look, under the write lock.
+        {
+            let store = self.reading()?;
+            check_put(&store, key, &options)?;
+            store.check_quota(key, length.unwrap_or(0), self.max_bytes)?;
+        }
+        let bytes = self.gather(&mut body).await?;
+        let mut info = described(bytes.len() as u64, &options);
+        // The host has computed it on the way, and hands it over at the end of the body.
+        info.checksums.crc32c = body.trailers().and_then(|end| end.checksums.crc32c);
+
+        let mut store = self.writing()?;
+        check_put(&store, key, &options)?;
+        store.check_quota(key, info.size, self.max_bytes)?;
+        let info = store.publish(key, Object { bytes, info }, self.host.now());
+        let mut uploaded = Uploaded::new(info.size);
+        uploaded.etag.clone_from(&info.etag);
+        uploaded.last_modified = info.last_modified;
+        uploaded.checksums = info.checksums;
+        Ok(uploaded)
+    }
+
+    async fn download(&self, download: Download<'_>) -> Result<Downloaded> {
+        let Object { bytes, info } = self.reading()?.get(download.key)?.clone();
+        check_read(&info, download.options())?;
+        let range = match download.range {
+            Some(range) => range.within(info.size)?,
+            None => 0..info.size,
+        };
+        // In range of the object, which is in memory: no cast below cuts anything off.
+        let wanted = bytes.slice(range.start as usize..range.end as usize);
+        let hint = download.chunk_hint as usize;
+        let body = if wanted.len() <= hint {
+            Body::once(wanted)
+        } else {
+            let chunks = (0..wanted.len()).step_by(hint);
+            Body::stream(stream::iter(chunks.map(move |start| {
+                let end = wanted.len().min(start + hint);
+                Ok(wanted.slice(start..end))
+            })))
+        };
+        Ok(Downloaded::new(info, range, body))
+    }
+
+    async fn delete(&self, delete: Delete<'_>) -> Result<Deleted> {
+        let mut store = self.writing()?;
+        match (store.get(delete.key), delete.if_match) {
+            (Err(missing), _) if delete.must_exist => return Err(missing),
+            (Err(_), Some(_)) => return Err(lost("there is no object")),
+            (Ok(object), Some(etag)) if !names(etag, &object.info) => {
+                return Err(lost("the object has another etag"));
+            }
+            _ => {}
+        }
+        let removed = store.take(delete.key);
+        Ok(Deleted::new(Some(removed.is_some())))
+    }
+
+    async fn exists(&self, key: &Key) -> Result<bool> {
+        Ok(self.reading()?.objects.contains_key(key.text()))
+    }
+
+    async fn signed_url(&self, _: SignUrl<'_>) -> Result<Signing> {
+        self.reading().map(|_| Signing::AtGateway)
+    }
+
+    async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {
+        let info = self.reading()?.get(head.key)?.info.clone();
+        check_read(&info, head.options())?;
+        Ok(info)
+    }
+
+    async fn list(&self, list: List<'_>) -> Result<Page> {
+        lister::page(&self.reading()?.objects, |object| &object.info, &list)
+    }
+
+    async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {
+        let mut store = self.writing()?;
+        let source = store.get(copy.from)?.clone();
+        if copy.create_only && store.get(copy.to).is_ok() {
+            return Err(lost("the target exists"));
+        }
+        let info = if copy.from == copy.to {
+            source.info
+        } else {
+            store.check_quota(copy.to, source.info.size, self.max_bytes)?;
+            store.publish(copy.to, source, self.host.now()).clone()
+        };
+        let mut copied = Copied::default();
+        copied.size = Some(info.size);
+        copied.etag = info.etag;
+        copied.last_modified = info.last_modified;
+        Ok(copied)
+    }
+
+    async fn rename(&self, rename: Rename<'_>) -> Result<Renamed> {
+        let mut store = self.writing()?;
+        let mut info = store.get(rename.from)?.info.clone();
+        if rename.from != rename.to
+            && let Some(object) = store.take(rename.from)
+        {
+            info = store.publish(rename.to, object, self.host.now()).clone();
+        }
+        let mut renamed = Renamed::new(true);
+        renamed.etag = info.etag;
+        Ok(renamed)
+    }
+
+    async fn health(&self) -> Result<Health> {
+        self.reading().map(|_| Health::up())
+    }
+
+    async fn usage(&self) -> Result<Usage> {
+        let store = self.reading()?;
+        let mut usage = Usage::default();
+        usage.used = Some(store.used);
+        usage.objects = Some(store.objects.len() as u64);
+        usage.total = self.max_bytes;
+        usage.free = self.max_bytes.map(|max| max - store.used);
+        Ok(usage)
+    }
+
+    async fn shutdown(&self) -> Result<()> {
+        // A second time changes nothing; uploads under way fail at their end.
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        *store = Store {
+            shut_down: true,
+            ..Store::default()
+        };
+        Ok(())
+    }
+}
+
+fn described(size: u64, options: &UploadOptions<'_>) -> ObjectInfo {
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let mut info = ObjectInfo::new(size);
+    info.content_type = owned(options.content_type);
+    info.cache_control = owned(options.headers.cache_control);
+    info.content_disposition = owned(options.headers.content_disposition);
+    info.content_encoding = owned(options.headers.content_encoding);
+    info.content_language = owned(options.headers.content_language);
+    info.metadata = options.metadata.iter().map(pair).collect();
+    info
+}
+
+fn names(etag: &str, info: &ObjectInfo) -> bool {
+    etag == "*" || info.etag.as_deref() == Some(etag)
+}
+
+fn check_put(store: &Store, key: &Key, options: &UploadOptions<'_>) -> Result<()> {
+    match (store.get(key), options.if_match) {
+        (Ok(_), _) if options.create_only => Err(lost("the object exists")),
+        (Ok(object), Some(etag)) if !names(etag, &object.info) => {
+            Err(lost("the object has another etag"))
+        }
+        (Err(_), Some(_)) => Err(lost("there is no object")),
+        _ => Ok(()),
+    }
+}
+
+/// Holds the conditions of a read against the object: an etag wins over a time, as [RFC 9110,
+/// 13.2.2] has it.
+///
+/// [RFC 9110, 13.2.2]: https://www.rfc-editor.org/rfc/rfc9110#section-13.2.2
+fn check_read(info: &ObjectInfo, options: &ReadOptions<'_>) -> Result<()> {
+    let changed_after = |time: SystemTime| info.last_modified.map(seconds) > Some(seconds(time));
+    match (options.if_match, options.if_unmodified_since) {
+        (Some(etag), _) if !names(etag, info) => return Err(lost("the object has another etag")),
+        (None, Some(time)) if changed_after(time) => {
+            return Err(lost("the object has changed since"));
+        }
+        _ => {}
+    }
+    match (options.if_none_match, options.if_modified_since) {
+        (Some(etag), _) if names(etag, info) => Err(Error::new(ErrorKind::NotModified)),
+        (None, Some(time)) if !changed_after(time) => Err(Error::new(ErrorKind::NotModified)),
+        _ => Ok(()),
+    }
+}
+
+/// Whole seconds: callers know no finer time, because HTTP dates have none.
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}

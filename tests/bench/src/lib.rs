@@ -1,0 +1,64 @@
+//! Rounds, medians and ratios. Rivals are measured in turn within each round, so that a noisy
+//! machine disturbs all of them alike; what is reported is the ratio.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// One way of doing a thing.
+pub struct Rival<'a> {
+    name: &'static str,
+    run: Box<dyn FnMut(u64) -> u64 + 'a>,
+    allocations: u64,
+    times: Vec<f64>,
+}
+
+impl fmt::Debug for Rival<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rival").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Rival<'a> {
+    /// `run` does the thing so many times and answers how often it allocated, on both sides.
+    pub fn new(name: &'static str, run: impl FnMut(u64) -> u64 + 'a) -> Self {
+        Self { name, run: Box::new(run), allocations: 0, times: Vec::new() }
+    }
+}
+
+/// Measures rivals against the first of them and prints a table.
+pub fn compare(title: &str, rounds: usize, times: u64, mut rivals: Vec<Rival<'_>>) {
+    for rival in &mut rivals {
+        (rival.run)(times / 10 + 1);
+    }
+    for _ in 0..rounds {
+        for rival in &mut rivals {
+            let started = Instant::now();
+            rival.allocations = (rival.run)(times);
+            rival.times.push(started.elapsed().as_nanos() as f64 / times as f64);
+        }
+    }
+    println!("\n{title}");
+    println!("  {:<44} {:>12} {:>12} {:>8} {:>12}", "", "median", "min", "ratio", "allocations");
+    let mut baseline = None;
+    for rival in &mut rivals {
+        rival.times.sort_by(f64::total_cmp);
+        let median = rival.times[rival.times.len() / 2];
+        let against = *baseline.get_or_insert(median);
+        println!(
+            "  {:<44} {:>12} {:>12} {:>8.2} {:>12.3}",
+            rival.name,
+            time(median),
+            time(rival.times[0]),
+            median / against,
+            rival.allocations as f64 / times as f64,
+        );
+    }
+}
+
+fn time(ns: f64) -> String {
+    match ns {
+        ns if ns < 10_000.0 => format!("{ns:.1} ns"),
+        ns => format!("{:.3?}", Duration::from_nanos(ns as u64)),
+    }
+}

@@ -1,0 +1,71 @@
+/* What the tests of the host need and no plugin has: compiled in by -DHOLDALL_TEST only. */
+
+#include <time.h>
+
+static long number_after(HoldallFfiSlice key, HoldallFfiSlice start) {
+  long number = 0;
+  for (size_t i = start.len; i < key.len && key.ptr[i] >= '0' && key.ptr[i] <= '9'; i++)
+    number = number * 10 + (key.ptr[i] - '0');
+  return number;
+}
+
+static void pause_ms(long ms) {
+  nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+/* `sleep-500/a` takes half a second. */
+static void hook(HoldallFfiSlice key) {
+  HoldallFfiSlice sleep = text("sleep-");
+  if (starts_with(key, sleep))
+    pause_ms(number_after(key, sleep));
+}
+
+/* `pending-50/a`: a plugin that may block may answer HOLDALL_PENDING all the same. This one wakes
+ * its caller from a thread of its own, twice: before it is done, and when it is. */
+struct pending {
+  pthread_t thread;
+  HoldallFfiWaker waker;
+  long ms;
+  atomic_int done;
+};
+
+static void *pending_thread(void *state) {
+  struct pending *pending = state;
+  pending->waker.table->wake_by_ref((const void *const (*)[2]) & pending->waker.data);
+  pause_ms(pending->ms);
+  pending->done = 1;
+  pending->waker.table->wake_by_ref((const void *const (*)[2]) & pending->waker.data);
+  return NULL;
+}
+
+static HoldallStatus pending_poll(void *state, const HoldallFfiContext *cx, void *out,
+                                  HoldallFfiError *err) {
+  (void)cx, (void)err;
+  struct pending *pending = *(struct pending **)state;
+  if (!pending->done)
+    return HOLDALL_PENDING;
+  HoldallExistsOut answer = {.size = sizeof answer, .exists = 1};
+  FILL(out, answer);
+  return HOLDALL_READY;
+}
+
+static void pending_drop(void *state) {
+  struct pending *pending = *(struct pending **)state;
+  pthread_join(pending->thread, NULL);
+  pending->waker.table->drop(&pending->waker.data);
+  give_back(pending);
+}
+
+static bool pending_exists(HoldallFfiSlice key, void *storage, const HoldallFfiContext *cx,
+                           HoldallFfiFuture *fut) {
+  HoldallFfiSlice start = text("pending-");
+  struct pending *pending = starts_with(key, start) ? take(sizeof *pending) : NULL;
+  if (!pending)
+    return false;
+  pending->ms = number_after(key, start);
+  pending->waker = cx->table->clone(cx->data);
+  pthread_create(&pending->thread, NULL, pending_thread, pending);
+  *(struct pending **)storage = pending;
+  *fut = (HoldallFfiFuture){.poll = pending_poll, .drop = pending_drop};
+  return true;
+}
