@@ -90,6 +90,15 @@ impl Candidate {
             .unwrap_or_else(PoisonError::into_inner);
         *last = outcome.as_ref().err().cloned();
         let plugin = outcome?;
+        if plugin.descriptor().about.name != self.name() {
+            let error = Error::new(ErrorKind::PluginLoad)
+                .message("the file holds another plugin than when it was scanned; scan again")
+                .fact("file", path.display())
+                .fact("expected", self.name())
+                .fact("found", &plugin.descriptor().about.name);
+            *last = Some(error.clone());
+            return Err(error);
+        }
         let _ = self.loaded.set(plugin.clone());
         Ok(plugin)
     }
@@ -143,6 +152,8 @@ pub(crate) struct Catalog {
     dirs: Vec<PathBuf>,
     rules: BTreeMap<String, PluginRule>,
     known: RwLock<Known>,
+    /// Linked-in plugins that were checked, so that each is checked once.
+    linked: Mutex<Vec<(&'static StaticPlugin, Arc<Plugin>)>>,
 }
 
 impl Catalog {
@@ -151,6 +162,7 @@ impl Catalog {
             dirs,
             rules,
             known: RwLock::default(),
+            linked: Mutex::default(),
         }
     }
 
@@ -160,8 +172,7 @@ impl Catalog {
 
     /// Takes a linked-in plugin, through the same checks as a file.
     pub(crate) fn add_built_in(&self, plugin: &'static StaticPlugin) -> Result<()> {
-        let plugin = Plugin::linked(plugin)
-            .map_err(|faults| errors::plugin_load(Path::new("built in"), &faults))?;
+        let plugin = self.linked(plugin)?;
         let descriptor = plugin.descriptor().clone();
         let rule = self.rule(&descriptor);
         if rule.disabled {
@@ -173,6 +184,20 @@ impl Catalog {
         Ok(())
     }
 
+    fn linked(&self, plugin: &'static StaticPlugin) -> Result<Arc<Plugin>> {
+        let mut linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = linked
+            .iter()
+            .find(|(known, _)| std::ptr::eq(*known, plugin));
+        if let Some((_, checked)) = known {
+            return Ok(checked.clone());
+        }
+        let checked = Plugin::linked(plugin)
+            .map_err(|faults| errors::plugin_load(Path::new(errors::BUILT_IN), &faults))?;
+        linked.push((plugin, checked.clone()));
+        Ok(checked)
+    }
+
     fn rule(&self, descriptor: &Descriptor) -> PluginRule {
         self.rules
             .get(&descriptor.about.name)
@@ -180,7 +205,8 @@ impl Catalog {
             .unwrap_or_default()
     }
 
-    /// Reads the directories again. What has a name keeps it; new names are added.
+    /// Reads the directories again. What has a name keeps it; new names are added. Only a file that
+    /// was never loaded and is no longer what it was loses its name: nobody relied on it yet.
     pub(crate) fn scan(&self) -> Arc<ScanReport> {
         if self.dirs.is_empty() {
             return self.read().report.clone();
@@ -190,6 +216,7 @@ impl Catalog {
         known
             .shadowed
             .retain(|shadowed| shadowed.loser == Path::new(errors::BUILT_IN));
+        known.forget_changed(&report);
         let accepted = report
             .files
             .iter()
@@ -268,8 +295,7 @@ impl Catalog {
                 Box::new(move || candidate.load())
             }
             PluginRef::BuiltIn(plugin) => {
-                return Plugin::linked(plugin)
-                    .map_err(|faults| errors::plugin_load(Path::new(errors::BUILT_IN), &faults));
+                return self.linked(plugin);
             }
             PluginRef::File(path) => {
                 let path = path.clone();
@@ -285,6 +311,22 @@ impl Catalog {
 }
 
 impl Known {
+    fn forget_changed(&mut self, report: &ScanReport) {
+        let stays = |_: &String, candidate: &mut Arc<Candidate>| {
+            let Some(path) = candidate.path().filter(|_| candidate.loaded().is_none()) else {
+                return true;
+            };
+            let mut files = report.files.iter();
+            files.any(|file| {
+                file.path == path
+                    && file.verdict() == Verdict::Accepted
+                    && file.descriptor.as_ref() == Some(&candidate.descriptor)
+            })
+        };
+        self.by_name.retain(stays);
+        self.by_scheme.retain(stays);
+    }
+
     /// Gives a candidate the names that are still free.
     fn take(&mut self, candidate: &Arc<Candidate>) {
         let named = self.by_name.get(candidate.name());

@@ -191,6 +191,23 @@ async fn bounded<T>(
     cancel: Option<&Cancel>,
     counters: &Counters,
 ) -> Result<T> {
+    let too_late = || {
+        add(&counters.released, 1);
+        Err(Error::new(ErrorKind::Timeout).message("the deadline has passed"))
+    };
+    // The timer counts whole milliseconds: it would let a caller begin who is late already.
+    if deadline.is_some_and(|at| tokio::time::Instant::from_std(at) <= tokio::time::Instant::now())
+    {
+        return too_late();
+    }
+    let timeout = || {
+        add(&counters.released, 1);
+        Err(Error::new(ErrorKind::Timeout).message("the deadline has passed"))
+    };
+    // For a caller whose time is up already nothing is begun.
+    if deadline.is_some_and(|at| at <= Instant::now()) {
+        return timeout();
+    }
     let late = async {
         match deadline {
             Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -213,9 +230,7 @@ async fn bounded<T>(
             return Poll::Ready(outcome);
         }
         if late.as_mut().poll(cx).is_ready() {
-            add(&counters.released, 1);
-            let error = Error::new(ErrorKind::Timeout).message("the deadline has passed");
-            return Poll::Ready(Err(error));
+            return Poll::Ready(timeout());
         }
         Poll::Pending
     })

@@ -16,7 +16,7 @@ use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::{Capability, Error, ErrorKind, KeyPolicy, Operation, Operations, Result};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 /// An opened backend and what was agreed with it.
@@ -57,6 +57,9 @@ pub(crate) struct Generation {
     pub(crate) number: u64,
     pub(crate) config: BackendConfig,
     pub(crate) plugin: PluginRef,
+    /// Kept from the first open on: an instance that is rebuilt runs the same code, whatever lies
+    /// in the plugin's file by then.
+    code: OnceLock<Arc<Plugin>>,
     live: ArcSwapOption<Opened>,
     state: Mutex<State>,
 }
@@ -77,6 +80,7 @@ impl Generation {
             number,
             config,
             plugin,
+            code: OnceLock::new(),
             live: ArcSwapOption::empty(),
             state: Mutex::default(),
         })
@@ -197,11 +201,14 @@ impl Generation {
                 }
             })
         };
-        let plugin = context
-            .catalog
-            .plugin(&self.plugin)
-            .await
-            .map_err(|error| place(None, error))?;
+        let plugin = match self.code.get() {
+            Some(plugin) => plugin.clone(),
+            None => {
+                let loaded = context.catalog.plugin(&self.plugin).await;
+                let loaded = loaded.map_err(|error| place(None, error))?;
+                self.code.get_or_init(|| loaded).clone()
+            }
+        };
         self.open_with(&plugin, context)
             .await
             .map_err(|error| place(Some(&plugin), error))

@@ -118,6 +118,14 @@ pub(super) fn judge_headers<'data, R: ReadRef<'data>>(
         judge_machine(found, header);
         return None;
     }
+    if is_debug_information(&segments) {
+        let mut fault = Fault::new(Code::NotALibrary)
+            .expected("a shared library")
+            .found("debug information that was taken out of one");
+        fault.fix = "none is needed: debuggers read it".to_owned();
+        found.faults.push(fault);
+        return None;
+    }
     judge_segments(found, &segments);
     Some(segments)
 }
@@ -129,6 +137,15 @@ fn read_segments<'data, R: ReadRef<'data>>(data: R, start: u64, count: u64) -> V
         .chunks_exact(PROGRAM_HEADER as usize)
         .map(Segment::read)
         .collect()
+}
+
+/// `objcopy --only-keep-debug` leaves the headers of a library as they were, without what they lead
+/// to.
+fn is_debug_information(segments: &[Segment]) -> bool {
+    let is_code = |segment: &&Segment| segment.kind == PT_LOAD && segment.flags & PF_X != 0;
+    let is_gone = |segment: &Segment| segment.file_size == 0 && segment.memory_size > 0;
+    let mut dynamic = segments.iter().filter(|segment| segment.kind == PT_DYNAMIC);
+    dynamic.any(is_gone) && segments.iter().filter(is_code).all(is_gone)
 }
 
 fn judge_file_header(found: &mut Inspection, header: &[u8]) {

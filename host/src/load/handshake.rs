@@ -127,6 +127,8 @@ pub(super) fn check(
             }
         }
     }
+    // The gravest first, as with those of a file.
+    faults.sort_by_key(|fault| fault.code);
     Err(faults)
 }
 

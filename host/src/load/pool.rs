@@ -10,10 +10,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-/// Most threads at once.
-const THREADS: usize = 64;
+/// Most threads at once. An upload holds one for as long as its caller takes to send the bytes, so
+/// that there have to be more than there is work for.
+const THREADS: usize = 256;
 /// Most of them for one plugin: one that hangs for ever leaves the rest to the others.
-const SHARE: usize = 48;
+const SHARE: usize = 192;
 /// A thread that had nothing to do for so long ends.
 const IDLE: Duration = Duration::from_secs(10);
 

@@ -97,3 +97,18 @@ async fn a_fault_in_a_body_costs_the_instance() {
     backend.exists("k").await.unwrap();
     assert_eq!(switches.opens(), 2);
 }
+
+#[tokio::test]
+async fn a_linked_in_plugin_may_be_named_itself() {
+    let (host, switches) = (holdall::Host::builder().build().unwrap(), Switches::new());
+    let config = serde_json::json!({ "id": switches.id });
+    for generation in 1..=3 {
+        let registration = holdall::Registration::new(&crate::plugin::probe::PLUGIN);
+        let number = host
+            .register("store", registration.config(config.clone()))
+            .unwrap();
+        assert_eq!(number, generation);
+        host.backend("store").await.unwrap();
+    }
+    assert_eq!(switches.opens(), 3);
+}

@@ -285,3 +285,17 @@ async fn a_sick_instance_is_opened_anew() {
         ErrorKind::Unsupported
     );
 }
+
+#[tokio::test]
+async fn a_fault_that_is_only_data_costs_the_instance_too() {
+    let (host, backend, switches) = bare(json!({})).await;
+    switches.on("delete", Act::Panic);
+    let answers = backend
+        .delete_many(holdall::DeleteMany::new(["a", "b"]))
+        .await
+        .unwrap();
+    assert!(answers.iter().all(|answer| answer.is_err()));
+    backend.exists("k").await.unwrap();
+    assert_eq!(switches.opens(), 2);
+    assert_eq!(host.status().backends[0].counters.evictions, 1);
+}

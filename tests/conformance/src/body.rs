@@ -18,9 +18,7 @@ pub const BROKEN: &str = "the source of the kit broke";
 /// A body that ends in an error after these chunks.
 pub fn failing(chunks: Vec<Bytes>) -> Body {
     let error = Error::new(ErrorKind::Cancelled).message(BROKEN);
-    Body::stream(stream::iter(
-        chunks.into_iter().map(Ok).chain([Err(error)]),
-    ))
+    Body::stream(stream::iter(chunks.into_iter().map(Ok).chain([Err(error)])))
 }
 
 /// Counts how often a body was pulled.
@@ -133,8 +131,16 @@ mod tests {
 
     #[tokio::test]
     async fn the_others_do_what_they_say() {
-        assert_eq!(text(chunked(vec!["a".into(), "".into(), "b".into()])).await.unwrap(), "ab");
-        assert_eq!(text(failing(vec!["a".into()])).await.unwrap_err().text(), BROKEN);
+        assert_eq!(
+            text(chunked(vec!["a".into(), "".into(), "b".into()]))
+                .await
+                .unwrap(),
+            "ab"
+        );
+        assert_eq!(
+            text(failing(vec!["a".into()])).await.unwrap_err().text(),
+            BROKEN
+        );
         let (body, pulls) = counted("abc");
         assert_eq!(pulls.count(), 0);
         assert_eq!(text(body).await.unwrap(), "abc");

@@ -33,7 +33,12 @@ pub(crate) fn upload(body: Body, length: Option<u64>, expected: Checksums) -> Bo
 
 /// A download's body: ends in an error when it is not of this length.
 pub(crate) fn download(body: Body, length: u64) -> Body {
-    Body::source(Checked::new(body, Some(length), Side::Backend, Checksums::NONE))
+    Body::source(Checked::new(
+        body,
+        Some(length),
+        Side::Backend,
+        Checksums::NONE,
+    ))
 }
 
 impl Checked {
@@ -71,9 +76,13 @@ impl Checked {
         self.ended.crc32c = Some(self.crc32c.clone().finalize() as u32);
         self.ended.sha256 = self.sha256.take().map(|hash| hash.finalize().into());
         let wrong = |expected: bool, same: bool| expected && !same;
-        if wrong(self.expected.crc32c.is_some(), self.expected.crc32c == self.ended.crc32c)
-            || wrong(self.expected.sha256.is_some(), self.expected.sha256 == self.ended.sha256)
-        {
+        if wrong(
+            self.expected.crc32c.is_some(),
+            self.expected.crc32c == self.ended.crc32c,
+        ) || wrong(
+            self.expected.sha256.is_some(),
+            self.expected.sha256 == self.ended.sha256,
+        ) {
             return Err(Error::new(ErrorKind::ChecksumMismatch)
                 .message("the body does not have the stated digest"));
         }
@@ -91,7 +100,11 @@ impl Source for Checked {
                 if let Some(hash) = &mut self.sha256 {
                     hash.update(&*chunk);
                 }
-                Some(if over { Err(self.mismatch()) } else { Ok(chunk.into()) })
+                Some(if over {
+                    Err(self.mismatch())
+                } else {
+                    Ok(chunk.into())
+                })
             }
             Some(Err(error)) => Some(Err(error)),
             None => self.end().err().map(Err),
@@ -113,16 +126,34 @@ mod tests {
         let mut body = upload(Body::from("123456789"), Some(9), Checksums::NONE);
         while body.chunk().await.is_some() {}
         let trailers = body.trailers().unwrap();
-        assert_eq!((trailers.size, trailers.checksums.crc32c), (9, Some(0xe306_9283)));
+        assert_eq!(
+            (trailers.size, trailers.checksums.crc32c),
+            (9, Some(0xe306_9283))
+        );
 
         let mut wrong = Checksums::NONE;
         wrong.sha256 = Some([0; 32]);
         for (body, kind) in [
-            (upload(Body::from("ab"), Some(1), Checksums::NONE), ErrorKind::InvalidArgument),
-            (upload(Body::from("ab"), Some(3), Checksums::NONE), ErrorKind::InvalidArgument),
-            (upload(Body::from("ab"), None, wrong), ErrorKind::ChecksumMismatch),
-            (download(chunked(vec!["a".into()]), 2), ErrorKind::Unavailable),
-            (download(chunked(vec!["abc".into()]), 2), ErrorKind::PluginFault),
+            (
+                upload(Body::from("ab"), Some(1), Checksums::NONE),
+                ErrorKind::InvalidArgument,
+            ),
+            (
+                upload(Body::from("ab"), Some(3), Checksums::NONE),
+                ErrorKind::InvalidArgument,
+            ),
+            (
+                upload(Body::from("ab"), None, wrong),
+                ErrorKind::ChecksumMismatch,
+            ),
+            (
+                download(chunked(vec!["a".into()]), 2),
+                ErrorKind::Unavailable,
+            ),
+            (
+                download(chunked(vec!["abc".into()]), 2),
+                ErrorKind::PluginFault,
+            ),
         ] {
             assert_eq!(body.collect(10).await.unwrap_err().kind(), kind);
         }

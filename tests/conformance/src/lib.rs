@@ -46,7 +46,7 @@
 //! that is not claimed must answer `Unsupported`, fast, and leave nothing behind, and one that works
 //! all the same has lied too, modestly. *Skipped*: it should have run and could not.
 //!
-//! Reading order: [`subject`] (what is driven), [`Harness`] (a plain type as a subject),
+//! Reading order: [`Subject`] and [`Stage`] (what is driven), [`Harness`] (a plain type as a subject),
 //! [`Case`], `trial` (what a case works with), `cases` (one file for each group), [`run()`],
 //! [`Report`].
 #![forbid(unsafe_code)]
@@ -64,7 +64,7 @@ mod macros;
 mod report;
 mod run;
 mod rust;
-pub mod subject;
+mod subject;
 mod trial;
 mod unclaimed;
 mod watch;
@@ -74,4 +74,4 @@ pub use cases::all as cases;
 pub use report::{CaseResult, Disagreement, Report, Status};
 pub use run::{run, test_case};
 pub use rust::{Claims, Harness};
-pub use subject::{Facts, Level, Loader, Outside, Stage, Subject};
+pub use subject::{Facts, Handshake, Level, Loader, Opening, Outside, Stage, Subject};

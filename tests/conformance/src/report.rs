@@ -138,8 +138,16 @@ impl fmt::Display for Report {
         writeln!(f, "{} ({level}), {} ms", self.plugin, self.elapsed_ms)?;
         for one in &self.results {
             let word = one.status.word();
-            let reason = if one.negative { "unclaimed, so refused" } else { &one.reason };
-            writeln!(f, "{:<5} {word:<8} {:>6} ms  {:<24} {reason}", one.id, one.elapsed_ms, one.tag)?;
+            let reason = if one.negative {
+                "unclaimed, so refused"
+            } else {
+                &one.reason
+            };
+            writeln!(
+                f,
+                "{:<5} {word:<8} {:>6} ms  {:<24} {reason}",
+                one.id, one.elapsed_ms, one.tag
+            )?;
             if !one.message.is_empty() {
                 writeln!(f, "      {}", one.message)?;
             }
@@ -194,7 +202,11 @@ mod tests {
             ("G-01", Status::Passed, true),
             ("H-01", Status::Failed, false),
         ]);
-        let found: Vec<_> = ours.disagreements(&theirs).into_iter().map(|d| d.id).collect();
+        let found: Vec<_> = ours
+            .disagreements(&theirs)
+            .into_iter()
+            .map(|d| d.id)
+            .collect();
         assert_eq!(found, ["G-01", "H-01"]);
         assert!(ours.is_ok());
         assert!(!theirs.is_ok());

@@ -26,12 +26,20 @@ pub async fn run(stage: Arc<dyn Stage>, wanted: impl Fn(&Case) -> bool) -> Repor
     let run = format!("{:08x}", data::unpredictable() as u32);
     for case in wanted {
         let result = one(case, &main, &shared, &run).await;
-        let mut results = shared.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut results = shared
+            .results
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         results.push(result);
     }
     let names = |names: Vec<&'static str>| names.into_iter().map(str::to_owned).collect();
     let facts = main.facts();
-    let results = std::mem::take(&mut *shared.results.lock().unwrap_or_else(PoisonError::into_inner));
+    let results = std::mem::take(
+        &mut *shared
+            .results
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner),
+    );
     Report {
         plugin: facts.plugin.clone(),
         level: facts.level,
@@ -128,9 +136,15 @@ async fn guarded(check: impl Future<Output = Outcome>, limit: Duration) -> Outco
         Ok(Err(panic)) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(Stop::Failed(format!("panicked: {}", text.unwrap_or("no message"))))
+            Err(Stop::Failed(format!(
+                "panicked: {}",
+                text.unwrap_or("no message")
+            )))
         }
-        Err(_) => Err(Stop::Failed(format!("not done after {} s", limit.as_secs()))),
+        Err(_) => Err(Stop::Failed(format!(
+            "not done after {} s",
+            limit.as_secs()
+        ))),
     }
 }
 
@@ -151,7 +165,12 @@ pub fn test_case(stage: Arc<dyn Stage>, id: &str) {
     let Some(result) = report.result(id) else {
         panic!("there is no case {id}");
     };
-    let CaseResult { status, message, reason, .. } = result;
+    let CaseResult {
+        status,
+        message,
+        reason,
+        ..
+    } = result;
     match status {
         Status::Passed => {}
         Status::NotApplicable => println!("{id} is not applicable: {message}"),

@@ -3,7 +3,7 @@
 //! What a host emulates is emulated here too, in the simplest way that the contract allows.
 
 use crate::checked;
-use crate::subject::{Facts, Level, Outside, Stage, Subject};
+use crate::subject::{Facts, Level, Opening, Outside, Stage, Subject};
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::abi::export::StaticPlugin;
 use holdall_plugin_api::contract::Terms;
@@ -138,7 +138,7 @@ impl<H: Harness> RustStage<H> {
 const BACKEND: &str = "conformance";
 
 impl<H: Harness> Stage for RustStage<H> {
-    fn open(&self, store: u32) -> BoxFuture<'_, Result<Arc<dyn Subject>>> {
+    fn open(&self, store: u32) -> Opening<'_> {
         Box::pin(self.with(self.0.config(store)))
     }
     fn is_shared(&self) -> bool {
@@ -147,11 +147,11 @@ impl<H: Harness> Stage for RustStage<H> {
     fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
         self.0.outside(store)
     }
-    fn scoped(&self, store: u32, prefix: &str) -> Option<BoxFuture<'_, Result<Arc<dyn Subject>>>> {
+    fn scoped(&self, store: u32, prefix: &str) -> Option<Opening<'_>> {
         let config = self.0.scoped(store, prefix)?;
         Some(Box::pin(self.with(config)))
     }
-    fn broken(&self) -> Vec<(String, BoxFuture<'_, Result<Arc<dyn Subject>>>)> {
+    fn broken(&self) -> Vec<(String, Opening<'_>)> {
         let configs = self.0.broken().into_iter();
         let opening = configs.map(|(what, config)| (what, Box::pin(self.with(config)) as _));
         opening.collect()
@@ -315,10 +315,22 @@ impl<B: StorageBackend> RustSubject<B> {
             return Ok(results);
         }
         // Keys that break the policy never reach the backend.
-        let checked: Vec<_> = delete.keys.iter().map(|key| self.terms().key(key.text())).collect();
-        let good = delete.keys.iter().zip(&checked).filter(|(_, check)| check.is_ok());
+        let checked: Vec<_> = delete
+            .keys
+            .iter()
+            .map(|key| self.terms().key(key.text()))
+            .collect();
+        let good = delete
+            .keys
+            .iter()
+            .zip(&checked)
+            .filter(|(_, check)| check.is_ok());
         let good: Vec<&Key> = good.map(|(key, _)| *key).collect();
-        let mut answers = self.backend.delete_many(DeleteMany::new(good)).await?.into_iter();
+        let mut answers = self
+            .backend
+            .delete_many(DeleteMany::new(good))
+            .await?
+            .into_iter();
         for (key, check) in delete.keys.iter().zip(checked) {
             let missing = || Err(Error::unsupported("fewer answers than keys"));
             let one = check.and_then(|()| answers.next().unwrap_or_else(missing));
@@ -346,7 +358,12 @@ impl<B: StorageBackend> Subject for RustSubject<B> {
         placed!(self, Upload, Some(upload.key), self.try_upload(upload))
     }
     fn download<'a>(&'a self, download: Download<'a>) -> BoxFuture<'a, Result<Downloaded>> {
-        placed!(self, Download, Some(download.key), self.try_download(download))
+        placed!(
+            self,
+            Download,
+            Some(download.key),
+            self.try_download(download)
+        )
     }
     fn delete<'a>(&'a self, delete: Delete<'a>) -> BoxFuture<'a, Result<Deleted>> {
         placed!(self, Delete, Some(delete.key), self.try_delete(delete))

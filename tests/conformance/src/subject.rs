@@ -107,12 +107,15 @@ pub trait Subject: Send + Sync {
     }
 }
 
+/// A subject on its way.
+pub type Opening<'a> = BoxFuture<'a, Result<Arc<dyn Subject>>>;
+
 /// Where subjects come from. All but [`Stage::open`] is optional: a case that needs what a stage
 /// does not have is not applicable, and says what it lacks.
 pub trait Stage: Send + Sync {
     /// Another instance on store `store`. Equal numbers are one store; each number that was not
     /// used before is an empty one.
-    fn open(&self, store: u32) -> BoxFuture<'_, Result<Arc<dyn Subject>>>;
+    fn open(&self, store: u32) -> Opening<'_>;
 
     /// Whether a second instance on the same store sees the objects of the first.
     fn is_shared(&self) -> bool {
@@ -126,14 +129,14 @@ pub trait Stage: Send + Sync {
     }
 
     /// An instance on store `store` that sees only what is below `prefix` (which ends in `/`).
-    fn scoped(&self, store: u32, prefix: &str) -> Option<BoxFuture<'_, Result<Arc<dyn Subject>>>> {
+    fn scoped(&self, store: u32, prefix: &str) -> Option<Opening<'_>> {
         let _ = (store, prefix);
         None
     }
 
     /// Instances whose store cannot answer, each with what is wrong: refused credentials, a dead
     /// endpoint.
-    fn broken(&self) -> Vec<(String, BoxFuture<'_, Result<Arc<dyn Subject>>>)> {
+    fn broken(&self) -> Vec<(String, Opening<'_>)> {
         Vec::new()
     }
 

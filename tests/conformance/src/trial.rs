@@ -2,7 +2,7 @@
 
 use crate::case::{Outcome, Stop};
 use crate::report::CaseResult;
-use crate::subject::{Level, Outside, Stage};
+use crate::subject::{Outside, Stage};
 use crate::watch::{Met, Watched};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -49,12 +49,7 @@ impl Deref for Trial {
 }
 
 impl Trial {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        main: Watched,
-        case: &'static str,
-        run: &str,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, main: Watched, case: &'static str, run: &str) -> Self {
         Self {
             main,
             prefix: format!("kit-{run}/{}/", case.to_lowercase()),
@@ -81,10 +76,6 @@ impl Trial {
 
     pub(crate) fn stage(&self) -> &Arc<dyn Stage> {
         &self.shared.stage
-    }
-
-    pub(crate) fn is_loaded(&self) -> bool {
-        self.facts().level == Level::Loaded
     }
 
     /// A number of a store that nobody has used.
@@ -117,11 +108,18 @@ impl Trial {
     /// Removes what the case has made, everywhere.
     pub(crate) async fn clean(self) {
         let mut met = self.main.clean().await;
-        let others = self.others.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let others = self
+            .others
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         for other in others {
             met.extend(other.clean().await);
         }
-        let mut all = self.shared.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self
+            .shared
+            .met
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         all.extend(met);
     }
 }

@@ -23,12 +23,16 @@ pub(crate) async fn is_refused(t: &Trial, capability: Capability) -> Outcome {
         fastest = fastest.min(started.elapsed());
         match answer {
             Err(error) if error.kind() == ErrorKind::Unsupported => {}
-            Err(error) => return lied(format!(
-                "`{capability}` is not claimed, but its use answers {} instead of unsupported",
-                error.code()
-            )),
+            Err(error) => {
+                return lied(format!(
+                    "`{capability}` is not claimed, but its use answers {} instead of unsupported",
+                    error.code()
+                ));
+            }
             Ok(()) => {
-                return lied(format!("modestly: `{capability}` is not claimed, but its use succeeds"));
+                return lied(format!(
+                    "modestly: `{capability}` is not claimed, but its use succeeds"
+                ));
             }
         }
     }
@@ -51,14 +55,23 @@ async fn attempt(t: &Trial, capability: Capability) -> Outcome<Result<(), Error>
         C::CreateOnly => upload(t, |options| options.create_only = true).await,
         C::IfMatchPut => upload(t, |options| options.if_match = Some("kit")).await,
         C::ContentType => {
-            upload(t, |options| options.content_type = Some("application/x-holdall-kit")).await
+            upload(t, |options| {
+                options.content_type = Some("application/x-holdall-kit")
+            })
+            .await
         }
         C::UserMetadata => upload(t, |options| options.metadata.push(("kit", "1"))).await,
         C::HeaderCacheControl => {
-            upload(t, |options| options.headers.cache_control = Some("no-store")).await
+            upload(t, |options| {
+                options.headers.cache_control = Some("no-store")
+            })
+            .await
         }
         C::HeaderContentDisposition => {
-            upload(t, |options| options.headers.content_disposition = Some("inline")).await
+            upload(t, |options| {
+                options.headers.content_disposition = Some("inline")
+            })
+            .await
         }
         C::HeaderContentEncoding => {
             upload(t, |options| options.headers.content_encoding = Some("gzip")).await
@@ -75,7 +88,10 @@ async fn attempt(t: &Trial, capability: Capability) -> Outcome<Result<(), Error>
         C::IfMatchGet => read(t, |options| options.if_match = Some("*")).await,
         C::IfNoneMatchGet => read(t, |options| options.if_none_match = Some("kit")).await,
         C::IfTime => {
-            read(t, |options| options.if_unmodified_since = Some(SystemTime::now())).await
+            read(t, |options| {
+                options.if_unmodified_since = Some(SystemTime::now())
+            })
+            .await
         }
         C::Versions => read(t, |options| options.version = Some("kit")).await,
         C::Suffix => {
@@ -89,9 +105,10 @@ async fn attempt(t: &Trial, capability: Capability) -> Outcome<Result<(), Error>
             t.is_absent(&to).await?;
             Ok(answer.map(drop))
         }
-        C::StartAfter if t.has(Operation::List) => {
-            Ok(t.list(List::new(t.prefix()).start_after("a")).await.map(drop))
-        }
+        C::StartAfter if t.has(Operation::List) => Ok(t
+            .list(List::new(t.prefix()).start_after("a"))
+            .await
+            .map(drop)),
         C::AnyDelimiter if t.has(Operation::List) => {
             Ok(t.list(List::new(t.prefix()).delimiter("-")).await.map(drop))
         }
@@ -120,7 +137,9 @@ async fn upload(
     let (body, pulls) = body::counted("x");
     let mut options = UploadOptions::default();
     option(&mut options);
-    let upload = Upload::new(&key, body).length(1).with_options(Some(options));
+    let upload = Upload::new(&key, body)
+        .length(1)
+        .with_options(Some(options));
     let answer = t.upload(upload).await;
     if answer.is_err() {
         if pulls.count() > 0 {
@@ -138,6 +157,8 @@ async fn read(
     let key = object(t).await?;
     let mut options = ReadOptions::default();
     option(&mut options);
-    let answer = t.download(Download::new(&key).with_options(Some(options))).await;
+    let answer = t
+        .download(Download::new(&key).with_options(Some(options)))
+        .await;
     Ok(answer.map(drop))
 }

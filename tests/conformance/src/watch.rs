@@ -168,7 +168,10 @@ impl Watched {
         let journal = std::mem::take(&mut *self.journal());
         let made: Vec<&str> = journal.made.iter().map(String::as_str).collect();
         for keys in made.chunks(1000) {
-            let _ = self.subject.delete_many(DeleteMany::new(keys.iter().copied())).await;
+            let _ = self
+                .subject
+                .delete_many(DeleteMany::new(keys.iter().copied()))
+                .await;
         }
         journal.met
     }
@@ -181,7 +184,11 @@ impl Watched {
         let bytes = bytes.into();
         let size = bytes.len() as u64;
         let uploaded = self.upload(Upload::new(key, bytes)).await?;
-        ensure!(uploaded.size == size, "upload of {size} bytes answered a size of {}", uploaded.size);
+        ensure!(
+            uploaded.size == size,
+            "upload of {size} bytes answered a size of {}",
+            uploaded.size
+        );
         Ok(uploaded)
     }
 
@@ -196,17 +203,33 @@ impl Watched {
     pub(crate) async fn holds(&self, key: &str, expected: &[u8]) -> Outcome {
         let (info, bytes) = self.read(key).await?;
         if let Some(difference) = data::difference(&bytes, expected) {
-            return Err(Stop::Failed(format!("{key:?} is not what was stored: {difference}")));
+            return Err(Stop::Failed(format!(
+                "{key:?} is not what was stored: {difference}"
+            )));
         }
-        ensure!(info.size == expected.len() as u64, "{key:?}: download announced {} bytes", info.size);
-        ensure!(self.exists(key).await?, "{key:?} can be read, but exists says no");
+        ensure!(
+            info.size == expected.len() as u64,
+            "{key:?}: download announced {} bytes",
+            info.size
+        );
+        ensure!(
+            self.exists(key).await?,
+            "{key:?} can be read, but exists says no"
+        );
         Ok(())
     }
 
     /// Fails unless no operation sees an object of this key.
     pub(crate) async fn is_absent(&self, key: &str) -> Outcome {
-        ensure!(!self.exists(key).await?, "exists says that {key:?} is there");
-        refused(self.read(key).await, ErrorKind::FileNotFound, "download of a missing key")?;
+        ensure!(
+            !self.exists(key).await?,
+            "exists says that {key:?} is there"
+        );
+        refused(
+            self.read(key).await,
+            ErrorKind::FileNotFound,
+            "download of a missing key",
+        )?;
         if self.has(Operation::Head) {
             let head = self.head(Head::new(key)).await;
             refused(head, ErrorKind::FileNotFound, "head of a missing key")?;
@@ -224,7 +247,10 @@ impl Watched {
         let mut all = Vec::new();
         let pages = self.pages(List::new(prefix).limit(limit)).await?;
         for page in pages {
-            ensure!(page.common_prefixes.is_empty(), "common prefixes without a delimiter");
+            ensure!(
+                page.common_prefixes.is_empty(),
+                "common prefixes without a delimiter"
+            );
             all.extend(page.entries.into_iter().map(|entry| entry.key));
         }
         Ok(all)
@@ -242,7 +268,11 @@ impl Watched {
             }
             let page = self.list(asked).await?;
             let count = page.entries.len() + page.common_prefixes.len();
-            ensure!(count <= list.limit as usize, "a page of {count} entries, {} asked", list.limit);
+            ensure!(
+                count <= list.limit as usize,
+                "a page of {count} entries, {} asked",
+                list.limit
+            );
             let last = page.next.is_none();
             pages.push(page);
             if last {
@@ -275,6 +305,9 @@ pub(crate) fn refused<T>(answer: Result<T>, kind: ErrorKind, what: &str) -> Outc
             kind.code(),
             error.code()
         ))),
-        Ok(_) => Err(Stop::Failed(format!("{what}: expected {}, found success", kind.code()))),
+        Ok(_) => Err(Stop::Failed(format!(
+            "{what}: expected {}, found success",
+            kind.code()
+        ))),
     }
 }

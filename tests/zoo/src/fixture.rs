@@ -52,6 +52,16 @@ impl Fixture {
     /// When it cannot be made or written.
     pub fn build(&self, good: &Good, folder: &Path) -> PathBuf {
         let path = folder.join(format!("{}.so", self.name));
+        self.build_at(good, &path);
+        path
+    }
+
+    /// Puts it at `path`.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be made or written.
+    pub fn build_at(&self, good: &Good, path: &Path) {
         match self.make {
             Make::Change(describe, edit) => {
                 let mut facts = Facts::good("good");
@@ -59,18 +69,27 @@ impl Fixture {
                 let mut image = good.image();
                 image.fill(".holdall", &facts.bytes());
                 edit(&mut image);
-                good::place(image.bytes, &path);
+                good::place(image.bytes, path);
             }
             Make::Compile(defines, link, edit) => {
                 let bytes = good.compile(&Facts::good(&self.plugin()), defines, &link(good));
                 let mut image = Image::new(bytes);
                 edit(&mut image);
-                good::place(image.bytes, &path);
+                good::place(image.bytes, path);
             }
-            Make::Bytes(bytes) => fs::write(&path, bytes()).unwrap(),
-            Make::Place(place) => place(good, &path),
+            Make::Bytes(bytes) => fs::write(path, bytes()).unwrap(),
+            Make::Place(place) => place(good, path),
         }
-        path
+    }
+
+    /// The fixture of this name.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn named(name: &str) -> Self {
+        let mut fixtures = all().into_iter();
+        fixtures.find(|fixture| fixture.name == name).unwrap()
     }
 
     /// The file that the constructor of the library at `path` makes when it runs.

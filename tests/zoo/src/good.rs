@@ -57,6 +57,19 @@ impl Good {
         fs::read(library).unwrap()
     }
 
+    /// A good plugin of this name, and its place in `folder`.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be built or written.
+    pub fn named(&self, name: &str, schemes: &[&str], folder: &Path) -> PathBuf {
+        let mut facts = Facts::good(name);
+        facts.about["schemes"] = schemes.into();
+        let path = folder.join(format!("{name}.so"));
+        place(self.compile(&facts, &[], &[]), &path);
+        path
+    }
+
     /// A library that is no plugin.
     ///
     /// # Panics
@@ -68,6 +81,17 @@ impl Good {
         fs::write(&source, text).unwrap();
         self.gcc(&source, &library, flags);
         library
+    }
+
+    /// Only the symbols, as packages for debuggers hold them.
+    pub(crate) fn debug_file(&self, path: &Path) {
+        let library = self.folder.join("good.so");
+        let out = Command::new("objcopy")
+            .arg("--only-keep-debug")
+            .args([library.as_path(), path])
+            .output()
+            .expect("gcc comes with objcopy");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     }
 
     fn gcc(&self, source: &Path, library: &Path, flags: &[String]) {

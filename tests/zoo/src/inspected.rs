@@ -92,6 +92,12 @@ pub(crate) const FIXTURES: &[Fixture] = &[
     edit("musl", &[Code::LibcMismatch], |image| image.rename("libc.so.6", "libc.so")),
     edit("executable", &[Code::NotSharedObject], |image| image.put(16, &2u16.to_le_bytes())),
     edit("plain_library", &[Code::NoDescriptor], |image| image.rename(".holdall", ".holdmap")),
+    Fixture {
+        name: "debug_file",
+        codes: &[Code::NoDescriptor],
+        // What is left of a library when its symbols are put into a file of their own.
+        make: Make::Place(|good, path| good.debug_file(path)),
+    },
     edit("two_descriptors", &[Code::DuplicateDescriptor], |image| {
         let one = descriptor();
         image.fill(".holdall", &[one.clone(), one].concat());

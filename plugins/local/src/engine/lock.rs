@@ -123,7 +123,7 @@ fn take(file: OwnedFd, operation: FlockOperation, patience: Duration) -> Outcome
             }
             Err(errno) => return Err(Fault::os("lock a key", errno)),
         }
-        pause = (pause * 2).min(Duration::from_millis(2));
+        pause = (pause * 2).min(Duration::from_micros(500));
     }
 }
 

@@ -66,20 +66,10 @@ impl Store {
             if file_type(&stat) != FileType::RegularFile {
                 return Err(self.missing(STEP));
             }
-            let mut facts = self.facts_of(key, &fd, &stat)?;
-            if self.writes_sidecars() && facts.crc32c.is_none() {
-                // Put there by another tool, or the version went while we looked for its sidecar. It
-                // may even have come back since (renamed away and home again), so the second look
-                // needs the lock that every writer of sidecars holds.
-                let _lock = self
-                    .locks()
-                    .ok()
-                    .map(|locks| locks.exclusive(key))
-                    .transpose()?;
-                if self.replaced(key, &facts)? {
-                    continue;
-                }
-                facts = self.facts_of(key, &fd, &stat)?;
+            let facts = self.facts_of(key, &fd, &stat)?;
+            // Put there by another tool, or the version went while we looked for its sidecar.
+            if self.writes_sidecars() && facts.crc32c.is_none() && self.moved(key, &stat)? {
+                continue;
             }
             return Ok(Object { fd, facts });
         }
@@ -201,10 +191,21 @@ impl Store {
         })
     }
 
-    /// Whether the key has another version than this one by now.
-    fn replaced(&self, key: &str, facts: &Facts) -> Outcome<bool> {
+    /// Whether the file has lost this name since `before`, be it for a moment. A rename away and
+    /// home again shows in the change time alone, which no call can set.
+    fn moved(&self, key: &str, before: &Stat) -> Outcome<bool> {
         let now = self.tree.stat(key).map_err(Fault::at("look for object"))?;
-        Ok(now.map(|stat| (Stamp::of(&stat), size(&stat))) != Some((facts.stamp, facts.size)))
+        let identity = |stat: &Stat| {
+            let changed = (stat.st_ctime, stat.st_ctime_nsec);
+            (
+                stat.st_dev,
+                stat.st_ino,
+                changed,
+                Stamp::of(stat),
+                size(stat),
+            )
+        };
+        Ok(now.as_ref().map(identity) != Some(identity(before)))
     }
 }
 

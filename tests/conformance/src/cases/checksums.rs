@@ -11,11 +11,31 @@ use holdall_plugin_api::{Capability, Checksums, ErrorKind, Upload};
 use sha2::{Digest, Sha256};
 
 pub(super) const CASES: &[Case] = &[
-    case!("M-01", Tag::Core, "a right digest of the caller is accepted, a wrong one stores nothing", of_the_caller),
-    case!("M-02", Tag::Core, "claimed digests are stored and returned, also of several parts", stored)
-        .proves(&[Capability::ChecksumCrc32c]),
-    case!("M-03", Tag::Core, "a malformed digest is refused before a byte is read", malformed),
-    case!("M-04", Tag::Need("a way to tamper"), "bytes changed behind the backend's back are Corrupt", tampered),
+    case!(
+        "M-01",
+        Tag::Core,
+        "a right digest of the caller is accepted, a wrong one stores nothing",
+        of_the_caller
+    ),
+    case!(
+        "M-02",
+        Tag::Core,
+        "claimed digests are stored and returned, also of several parts",
+        stored
+    )
+    .proves(&[Capability::ChecksumCrc32c]),
+    case!(
+        "M-03",
+        Tag::Core,
+        "a malformed digest is refused before a byte is read",
+        malformed
+    ),
+    case!(
+        "M-04",
+        Tag::Need("a way to tamper"),
+        "bytes changed behind the backend's back are Corrupt",
+        tampered
+    ),
 ];
 
 fn crc32c(bytes: &[u8]) -> u32 {
@@ -34,7 +54,9 @@ fn digests(bytes: &[u8]) -> [Checksums; 3] {
 fn upload<'a>(key: &'a str, bytes: &Bytes, in_pieces: bool, checksums: Checksums) -> Upload<'a> {
     let upload = match in_pieces {
         false => Upload::new(key, bytes.clone()),
-        true => Upload::new(key, body::chunked(data::pieces(bytes, 10_000))).length(bytes.len() as u64),
+        true => {
+            Upload::new(key, body::chunked(data::pieces(bytes, 10_000))).length(bytes.len() as u64)
+        }
     };
     upload.option(|options| options.checksums = checksums)
 }
@@ -61,7 +83,12 @@ async fn of_the_caller(t: &Trial) -> Outcome {
 }
 
 async fn stored(t: &Trial) -> Outcome {
-    let claims = [Capability::ChecksumCrc32c, Capability::ChecksumSha256, Capability::ChecksumMd5].map(|one| t.claims(one));
+    let claims = [
+        Capability::ChecksumCrc32c,
+        Capability::ChecksumSha256,
+        Capability::ChecksumMd5,
+    ]
+    .map(|one| t.claims(one));
     if claims == [false; 3] {
         return not_applicable("no digest is claimed");
     }
@@ -70,12 +97,23 @@ async fn stored(t: &Trial) -> Outcome {
         let bytes = data::bytes(size, 2);
         let [_, _, right] = digests(&bytes);
         for in_pieces in [false, true] {
-            t.upload(upload(&key, &bytes, in_pieces, Checksums::NONE)).await?;
+            t.upload(upload(&key, &bytes, in_pieces, Checksums::NONE))
+                .await?;
             for (from, info) in infos(t, &key).await? {
                 let found = info.checksums;
-                ensure!(!claims[0] || found.crc32c == right.crc32c, "{from}: CRC-32C {:x?} of {size} bytes", found.crc32c);
-                ensure!(!claims[1] || found.sha256 == right.sha256, "{from}: SHA-256 of {size} bytes");
-                ensure!(!claims[2] || found.md5.is_some(), "{from}: no MD5 of {size} bytes");
+                ensure!(
+                    !claims[0] || found.crc32c == right.crc32c,
+                    "{from}: CRC-32C {:x?} of {size} bytes",
+                    found.crc32c
+                );
+                ensure!(
+                    !claims[1] || found.sha256 == right.sha256,
+                    "{from}: SHA-256 of {size} bytes"
+                );
+                ensure!(
+                    !claims[2] || found.md5.is_some(),
+                    "{from}: no MD5 of {size} bytes"
+                );
             }
         }
     }
@@ -84,7 +122,10 @@ async fn stored(t: &Trial) -> Outcome {
     t.upload(upload).await?;
     for (from, info) in infos(t, &key).await? {
         let found = info.checksums.crc32c;
-        ensure!(found.is_none_or(|found| found == crc32c(b"other bytes")), "{from}: the CRC-32C of the old object");
+        ensure!(
+            found.is_none_or(|found| found == crc32c(b"other bytes")),
+            "{from}: the CRC-32C of the old object"
+        );
     }
     Ok(())
 }
@@ -104,7 +145,11 @@ async fn tampered(t: &Trial) -> Outcome {
         if !outside.tamper(&key) {
             return not_applicable("no way to tamper with an object");
         }
-        refused(t.read(&key).await, ErrorKind::Corrupt, "download of changed bytes")?;
+        refused(
+            t.read(&key).await,
+            ErrorKind::Corrupt,
+            "download of changed bytes",
+        )?;
     }
     Ok(())
 }

@@ -16,17 +16,52 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 pub(super) const CASES: &[Case] = &[
-    case!("O-01", Tag::Core, "32 tasks mix all operations on keys of their own, without cross-talk", mixed).within(60),
-    case!("O-02", Tag::Core, "an upload and a delete of one key race to one of two ends", put_and_delete),
-    case!("O-03", Tag::Core, "calls that are dropped before, during and after their work leave nothing", cancelled),
-    case!("O-04", Tag::Need("deadlines"), "a deadline that has passed is Timeout, at once", past_deadline),
-    case!("O-05", Tag::Core, "no hostile input makes the plugin panic", hostile),
-    case!("O-08", Tag::Core, "every buffer that is handed out is given back, once", buffers),
+    case!(
+        "O-01",
+        Tag::Core,
+        "32 tasks mix all operations on keys of their own, without cross-talk",
+        mixed
+    )
+    .within(60),
+    case!(
+        "O-02",
+        Tag::Core,
+        "an upload and a delete of one key race to one of two ends",
+        put_and_delete
+    ),
+    case!(
+        "O-03",
+        Tag::Core,
+        "calls that are dropped before, during and after their work leave nothing",
+        cancelled
+    ),
+    case!(
+        "O-04",
+        Tag::Need("deadlines"),
+        "a deadline that has passed is Timeout, at once",
+        past_deadline
+    ),
+    case!(
+        "O-05",
+        Tag::Core,
+        "no hostile input makes the plugin panic",
+        hostile
+    ),
+    case!(
+        "O-08",
+        Tag::Core,
+        "every buffer that is handed out is given back, once",
+        buffers
+    ),
 ];
 
-async fn ended<T>(tasks: impl IntoIterator<Item = tokio::task::JoinHandle<Outcome<T>>>) -> Outcome<Vec<T>> {
+async fn ended<T>(
+    tasks: impl IntoIterator<Item = tokio::task::JoinHandle<Outcome<T>>>,
+) -> Outcome<Vec<T>> {
     let ended = join_all(tasks).await.into_iter();
-    ended.map(|one| one.unwrap_or_else(|panic| Err(Stop::Failed(panic.to_string())))).collect()
+    ended
+        .map(|one| one.unwrap_or_else(|panic| Err(Stop::Failed(panic.to_string()))))
+        .collect()
 }
 
 async fn mixed(t: &Trial) -> Outcome {
@@ -51,7 +86,10 @@ async fn mixed(t: &Trial) -> Outcome {
                 }
                 if subject.has(Operation::List) {
                     let keys = subject.keys(&prefix, 1000).await?;
-                    ensure!(keys.contains(&key) && keys.iter().all(|key| key.starts_with(&prefix)), "task {task} sees {keys:?}");
+                    ensure!(
+                        keys.contains(&key) && keys.iter().all(|key| key.starts_with(&prefix)),
+                        "task {task} sees {keys:?}"
+                    );
                 }
                 subject.delete(Delete::new(&key)).await?;
                 subject.is_absent(&key).await?;
@@ -70,7 +108,10 @@ async fn put_and_delete(t: &Trial) -> Outcome {
         let (writer, deleter) = (t.main(), t.main());
         let (put_key, delete_key, put_bytes) = (key.clone(), key.clone(), bytes.clone());
         let put = tokio::spawn(async move { writer.put(&put_key, put_bytes).await.map(drop) });
-        let delete = tokio::spawn(async move { Ok(deleter.delete(Delete::new(&delete_key)).await.map(drop)?) });
+        let delete =
+            tokio::spawn(
+                async move { Ok(deleter.delete(Delete::new(&delete_key)).await.map(drop)?) },
+            );
         ended([put, delete]).await?;
         match t.exists(&key).await? {
             true => t.holds(&key, &bytes).await?,
@@ -109,7 +150,9 @@ async fn cancelled(t: &Trial) -> Outcome {
 async fn drop_after<T>(future: impl Future<Output = T>, polls: usize) {
     let mut future = pin!(future);
     for _ in 0..polls {
-        let ended = std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx).is_ready())).await;
+        let ended =
+            std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx).is_ready()))
+                .await;
         if ended {
             return;
         }
@@ -120,11 +163,18 @@ async fn drop_after<T>(future: impl Future<Output = T>, polls: usize) {
 async fn past_deadline(t: &Trial) -> Outcome {
     let key = t.key("object");
     let started = Instant::now();
-    let Some(call) = t.subject().exists_within(holdall_plugin_api::Key::new(&key), Duration::ZERO) else {
+    let Some(call) = t
+        .subject()
+        .exists_within(holdall_plugin_api::Key::new(&key), Duration::ZERO)
+    else {
         return not_applicable("calls have no deadline here");
     };
     crate::watch::refused(call.await, ErrorKind::Timeout, "a deadline that has passed")?;
-    ensure!(started.elapsed() < Duration::from_secs(1), "it took {:?}", started.elapsed());
+    ensure!(
+        started.elapsed() < Duration::from_secs(1),
+        "it took {:?}",
+        started.elapsed()
+    );
     Ok(())
 }
 
@@ -132,20 +182,51 @@ async fn hostile(t: &Trial) -> Outcome {
     let key = t.key("object");
     t.put(&key, "object").await?;
     let long = "x".repeat(1 << 16);
-    let texts = ["", "\0", "*", "\"", "\u{202e}", "%s%n", "../../etc/passwd", "\u{10ffff}", &long, "18446744073709551616"];
+    let texts = [
+        "",
+        "\0",
+        "*",
+        "\"",
+        "\u{202e}",
+        "%s%n",
+        "../../etc/passwd",
+        "\u{10ffff}",
+        &long,
+        "18446744073709551616",
+    ];
     let fine = |answer: Result<(), Error>, what: &str| -> Outcome {
         match answer {
-            Err(error) if error.kind() == ErrorKind::PluginFault => Err(Stop::Failed(format!("{what}: {error}"))),
+            Err(error) if error.kind() == ErrorKind::PluginFault => {
+                Err(Stop::Failed(format!("{what}: {error}")))
+            }
             _ => Ok(()),
         }
     };
     for text in texts {
         let shown: String = text.chars().take(20).collect();
         let what = |operation: &str| format!("{operation} with {shown:?}");
-        fine(t.upload(Upload::new(text, "x")).await.map(drop), &what("upload"))?;
-        fine(t.upload(Upload::new(&key, "object").if_match(text)).await.map(drop), &what("if-match"))?;
-        fine(t.upload(Upload::new(&key, "object").content_type(text)).await.map(drop), &what("content type"))?;
-        fine(t.upload(Upload::new(&key, "object").metadata(text, text)).await.map(drop), &what("metadata"))?;
+        fine(
+            t.upload(Upload::new(text, "x")).await.map(drop),
+            &what("upload"),
+        )?;
+        fine(
+            t.upload(Upload::new(&key, "object").if_match(text))
+                .await
+                .map(drop),
+            &what("if-match"),
+        )?;
+        fine(
+            t.upload(Upload::new(&key, "object").content_type(text))
+                .await
+                .map(drop),
+            &what("content type"),
+        )?;
+        fine(
+            t.upload(Upload::new(&key, "object").metadata(text, text))
+                .await
+                .map(drop),
+            &what("metadata"),
+        )?;
         fine(t.read(text).await.map(drop), &what("download"))?;
         let read = Download::new(&key).option(|options| {
             options.if_match = Some(text);
@@ -153,18 +234,36 @@ async fn hostile(t: &Trial) -> Outcome {
             options.version = Some(text);
         });
         fine(t.download(read).await.map(drop), &what("conditions"))?;
-        fine(t.delete(Delete::new(&t.key("missing")).if_match(text)).await.map(drop), &what("delete"))?;
+        fine(
+            t.delete(Delete::new(&t.key("missing")).if_match(text))
+                .await
+                .map(drop),
+            &what("delete"),
+        )?;
         fine(t.exists(text).await.map(drop), &what("exists"))?;
-        let list = List::new(text).delimiter(text).start_after(text).page_token(Some(text));
+        let list = List::new(text)
+            .delimiter(text)
+            .start_after(text)
+            .page_token(Some(text));
         fine(t.list(list).await.map(drop), &what("list"))?;
         for token in ["k", "g", "kx", &format!("k{text}"), text] {
             let list = List::new(t.prefix()).page_token(Some(token));
             fine(t.list(list).await.map(drop), &what("page token"))?;
         }
-        fine(t.custom(Custom::new(text, text.to_owned())).await.map(drop), &what("custom"))?;
+        fine(
+            t.custom(Custom::new(text, text.to_owned())).await.map(drop),
+            &what("custom"),
+        )?;
     }
-    for range in [ByteRange::From(u64::MAX), ByteRange::Bounded(u64::MAX - 1..u64::MAX), ByteRange::Last(u64::MAX)] {
-        fine(t.download(Download::new(&key).range(range)).await.map(drop), "a range of huge numbers")?;
+    for range in [
+        ByteRange::From(u64::MAX),
+        ByteRange::Bounded(u64::MAX - 1..u64::MAX),
+        ByteRange::Last(u64::MAX),
+    ] {
+        fine(
+            t.download(Download::new(&key).range(range)).await.map(drop),
+            "a range of huge numbers",
+        )?;
     }
     for length in [u64::MAX, i64::MAX as u64, 1 << 50] {
         let upload = Upload::new(&key, body::chunked(vec!["x".into()])).length(length);
@@ -200,21 +299,33 @@ async fn buffers(t: &Trial) -> Outcome {
         let key = format!("object-{size}");
         subject.upload(Upload::new(&key, buffer(size))).await?;
         let chunks: Vec<Bytes> = (0..4).map(|_| buffer(size)).collect();
-        subject.upload(Upload::new(&key, body::chunked(chunks)).length(4 * size as u64)).await?;
+        subject
+            .upload(Upload::new(&key, body::chunked(chunks)).length(4 * size as u64))
+            .await?;
         // Given up half way.
         let (body, gate) = body::gated(vec![buffer(size), buffer(size)], vec![buffer(size)]);
-        drop_after(subject.upload(Upload::new("given-up", body).length(3 * size as u64)), 4).await;
+        drop_after(
+            subject.upload(Upload::new("given-up", body).length(3 * size as u64)),
+            4,
+        )
+        .await;
         drop(gate);
         // Refused before it is read.
         drop(subject.upload(Upload::new("bad//key", buffer(size))).await);
         handed_out += 9;
         if subject.claims(Capability::UnknownLength) {
-            subject.upload(Upload::new(&key, body::chunked(vec![buffer(size)]))).await?;
+            subject
+                .upload(Upload::new(&key, body::chunked(vec![buffer(size)])))
+                .await?;
             handed_out += 1;
         }
         subject.delete(Delete::new(&key)).await?;
     }
     let all = soon(|| given_back.load(Ordering::SeqCst) == handed_out).await;
-    ensure!(all, "{handed_out} buffers were handed out, {} given back", given_back.load(Ordering::SeqCst));
+    ensure!(
+        all,
+        "{handed_out} buffers were handed out, {} given back",
+        given_back.load(Ordering::SeqCst)
+    );
     Ok(())
 }

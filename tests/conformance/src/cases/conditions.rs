@@ -9,14 +9,55 @@ use futures_util::future::join_all;
 use holdall_plugin_api::{Capability, Delete, Error, ErrorKind, Upload};
 
 pub(super) const CASES: &[Case] = &[
-    case!("G-01", Tag::Cap(Capability::CreateOnly), "create-only takes a new key and spares an existing object", create_only),
-    case!("G-02", Tag::Cap(Capability::CreateOnly), "create-only works again after a delete", create_again),
-    case!("G-03", Tag::Cap(Capability::CreateOnly), "a large create-only upload obeys too, also when it loses while it runs", large_create_only),
-    case!("G-04", Tag::Cap(Capability::CreateOnly), "16 create-only writers, 100 rounds: one winner each", create_race).within(60),
-    case!("G-05", Tag::Cap(Capability::IfMatchPut), "an overwrite with the right etag, and with wrong ones", if_match_put),
-    case!("G-06", Tag::Cap(Capability::IfMatchPut), "5 workers count to 50 by compare-and-swap", counter),
-    case!("G-07", Tag::Cap(Capability::IfMatchDelete), "a delete with a stale etag deletes nothing", if_match_delete),
-    case!("G-08", Tag::Core, "both conditions at once and an empty etag are invalid arguments", contradictions),
+    case!(
+        "G-01",
+        Tag::Cap(Capability::CreateOnly),
+        "create-only takes a new key and spares an existing object",
+        create_only
+    ),
+    case!(
+        "G-02",
+        Tag::Cap(Capability::CreateOnly),
+        "create-only works again after a delete",
+        create_again
+    ),
+    case!(
+        "G-03",
+        Tag::Cap(Capability::CreateOnly),
+        "a large create-only upload obeys too, also when it loses while it runs",
+        large_create_only
+    ),
+    case!(
+        "G-04",
+        Tag::Cap(Capability::CreateOnly),
+        "16 create-only writers, 100 rounds: one winner each",
+        create_race
+    )
+    .within(60),
+    case!(
+        "G-05",
+        Tag::Cap(Capability::IfMatchPut),
+        "an overwrite with the right etag, and with wrong ones",
+        if_match_put
+    ),
+    case!(
+        "G-06",
+        Tag::Cap(Capability::IfMatchPut),
+        "5 workers count to 50 by compare-and-swap",
+        counter
+    ),
+    case!(
+        "G-07",
+        Tag::Cap(Capability::IfMatchDelete),
+        "a delete with a stale etag deletes nothing",
+        if_match_delete
+    ),
+    case!(
+        "G-08",
+        Tag::Core,
+        "both conditions at once and an empty etag are invalid arguments",
+        contradictions
+    ),
 ];
 
 const LOST: ErrorKind = ErrorKind::PreconditionFailed;
@@ -30,10 +71,17 @@ async fn create_only(t: &Trial) -> Outcome {
             options.metadata = vec![("second", "1")];
         }
     });
-    refused(t.upload(second).await, LOST, "create-only on an existing key")?;
+    refused(
+        t.upload(second).await,
+        LOST,
+        "create-only on an existing key",
+    )?;
     t.holds(&key, b"first").await?;
     let after = t.read(&key).await?.0;
-    ensure!(before == after, "a lost create-only changed {before:?} to {after:?}");
+    ensure!(
+        before == after,
+        "a lost create-only changed {before:?} to {after:?}"
+    );
     Ok(())
 }
 
@@ -41,7 +89,8 @@ async fn create_again(t: &Trial) -> Outcome {
     let key = t.key("object");
     for round in 0..3 {
         let text = round.to_string();
-        t.upload(Upload::new(&key, text.clone()).create_only()).await?;
+        t.upload(Upload::new(&key, text.clone()).create_only())
+            .await?;
         t.holds(&key, text.as_bytes()).await?;
         t.delete(Delete::new(&key)).await?;
     }
@@ -53,11 +102,19 @@ async fn large_create_only(t: &Trial) -> Outcome {
     let bytes = data::bytes(2 * t.stage().part_bytes() + 1, 1);
     let pieces = || data::pieces(&bytes, 256 << 10);
     let size = bytes.len() as u64;
-    let large = || Upload::new(&key, body::chunked(pieces())).length(size).create_only();
+    let large = || {
+        Upload::new(&key, body::chunked(pieces()))
+            .length(size)
+            .create_only()
+    };
     t.upload(large()).await?;
     t.holds(&key, &bytes).await?;
     t.put(&key, "small").await?;
-    refused(t.upload(large()).await, LOST, "a large create-only on an existing key")?;
+    refused(
+        t.upload(large()).await,
+        LOST,
+        "a large create-only on an existing key",
+    )?;
     t.holds(&key, b"small").await?;
 
     let raced = t.key("raced");
@@ -93,7 +150,11 @@ async fn create_race(t: &Trial) -> Outcome {
                 Err(error) => ensure!(error.kind() == LOST, "a loser was told {error}"),
             }
         }
-        ensure!(winners.len() == 1, "round {round}: {} winners", winners.len());
+        ensure!(
+            winners.len() == 1,
+            "round {round}: {} winners",
+            winners.len()
+        );
         t.holds(&key, winners[0].to_string().as_bytes()).await?;
     }
     Ok(())
@@ -111,7 +172,13 @@ async fn if_match_put(t: &Trial) -> Outcome {
     let uploaded = t.upload(Upload::new(&key, "2").if_match(&first)).await?;
     t.holds(&key, b"2").await?;
     let second = etag(t, &key).await?;
-    ensure!(uploaded.etag.as_deref().is_none_or(|answer| answer == second), "the answer has another etag");
+    ensure!(
+        uploaded
+            .etag
+            .as_deref()
+            .is_none_or(|answer| answer == second),
+        "the answer has another etag"
+    );
     for wrong in [&*first, "unknown"] {
         let answer = t.upload(Upload::new(&key, "3").if_match(wrong)).await;
         refused(answer, LOST, &format!("if-match {wrong:?}"))?;
@@ -136,7 +203,10 @@ async fn counter(t: &Trial) -> Outcome {
             let mut done = 0;
             while done < 10 {
                 let (info, bytes) = subject.read(&key).await?;
-                let count: u32 = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+                let count: u32 = std::str::from_utf8(&bytes)
+                    .ok()
+                    .and_then(|text| text.parse().ok())
+                    .unwrap_or(0);
                 let known = info.etag.unwrap_or_default();
                 let next = Upload::new(&key, (count + 1).to_string()).if_match(&known);
                 match subject.upload(next).await {
@@ -160,7 +230,11 @@ async fn if_match_delete(t: &Trial) -> Outcome {
     let first = etag(t, &key).await?;
     t.put(&key, "2").await?;
     for wrong in [&*first, "unknown"] {
-        refused(t.delete(Delete::new(&key).if_match(wrong)).await, LOST, &format!("if-match {wrong:?}"))?;
+        refused(
+            t.delete(Delete::new(&key).if_match(wrong)).await,
+            LOST,
+            &format!("if-match {wrong:?}"),
+        )?;
         t.holds(&key, b"2").await?;
     }
     let second = etag(t, &key).await?;
@@ -173,7 +247,15 @@ async fn contradictions(t: &Trial) -> Outcome {
     let invalid = ErrorKind::InvalidArgument;
     let both = Upload::new(&key, "x").create_only().if_match("etag");
     refused(t.upload(both).await, invalid, "create-only with if-match")?;
-    refused(t.upload(Upload::new(&key, "x").if_match("")).await, invalid, "an upload with an empty etag")?;
-    refused(t.delete(Delete::new(&key).if_match("")).await, invalid, "a delete with an empty etag")?;
+    refused(
+        t.upload(Upload::new(&key, "x").if_match("")).await,
+        invalid,
+        "an upload with an empty etag",
+    )?;
+    refused(
+        t.delete(Delete::new(&key).if_match("")).await,
+        invalid,
+        "a delete with an empty etag",
+    )?;
     t.is_absent(&key).await
 }

@@ -13,15 +13,51 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const COPY: Tag = Tag::Op(Operation::Copy);
 
 pub(super) const CASES: &[Case] = &[
-    case!("K-01", COPY, "a copy has bytes, content type, headers and metadata; the source stays", complete),
-    case!("K-02", COPY, "a missing source is FileNotFound and named; the target stays", missing_source),
+    case!(
+        "K-01",
+        COPY,
+        "a copy has bytes, content type, headers and metadata; the source stays",
+        complete
+    ),
+    case!(
+        "K-02",
+        COPY,
+        "a missing source is FileNotFound and named; the target stays",
+        missing_source
+    ),
     case!("K-03", COPY, "a copy replaces its target wholly", replaces),
-    case!("K-04", COPY, "a later write to either side does not show on the other", independent),
-    case!("K-05", COPY, "a copy onto itself changes nothing", onto_itself),
-    case!("K-06", Tag::Cap(Capability::CopyCreateOnly), "a create-only copy spares an existing target", create_only),
-    case!("K-07", Tag::Cap(Capability::ServerCopy), "64 MiB are copied without going through the plugin", server_side).within(60),
-    case!("K-08", Tag::Op(Operation::Rename), "a rename moves all; where it is atomic, one of the names is there at any time", renames)
-        .proves(&[Capability::AtomicMove]),
+    case!(
+        "K-04",
+        COPY,
+        "a later write to either side does not show on the other",
+        independent
+    ),
+    case!(
+        "K-05",
+        COPY,
+        "a copy onto itself changes nothing",
+        onto_itself
+    ),
+    case!(
+        "K-06",
+        Tag::Cap(Capability::CopyCreateOnly),
+        "a create-only copy spares an existing target",
+        create_only
+    ),
+    case!(
+        "K-07",
+        Tag::Cap(Capability::ServerCopy),
+        "64 MiB are copied without going through the plugin",
+        server_side
+    )
+    .within(60),
+    case!(
+        "K-08",
+        Tag::Op(Operation::Rename),
+        "a rename moves all; where it is atomic, one of the names is there at any time",
+        renames
+    )
+    .proves(&[Capability::AtomicMove]),
     case!("K-09", COPY, "every kind of key on both ends", every_key),
 ];
 
@@ -33,7 +69,8 @@ async fn complete(t: &Trial) -> Outcome {
         let upload = Upload::new(&from, bytes.clone()).option(|options| {
             options.content_type = when(Capability::ContentType, "text/x-kit; a=b");
             options.headers.cache_control = when(Capability::HeaderCacheControl, "no-store");
-            options.headers.content_disposition = when(Capability::HeaderContentDisposition, "inline");
+            options.headers.content_disposition =
+                when(Capability::HeaderContentDisposition, "inline");
             options.headers.content_encoding = when(Capability::HeaderContentEncoding, "br");
             options.headers.content_language = when(Capability::HeaderContentLanguage, "de");
             if t.claims(Capability::UserMetadata) {
@@ -42,18 +79,28 @@ async fn complete(t: &Trial) -> Outcome {
         });
         t.upload(upload).await?;
         let copied = t.copy(Copy::new(&from, &to)).await?;
-        ensure!(copied.size.is_none_or(|found| found == size as u64), "a copy of {:?} bytes", copied.size);
+        ensure!(
+            copied.size.is_none_or(|found| found == size as u64),
+            "a copy of {:?} bytes",
+            copied.size
+        );
         t.holds(&to, &bytes).await?;
         t.holds(&from, &bytes).await?;
         let sources = infos(t, &from).await?;
         for ((where_, source), (_, target)) in sources.into_iter().zip(infos(t, &to).await?) {
-            ensure!(copied.etag.is_none() || copied.etag == target.etag, "{where_}: another etag than the answer's");
+            ensure!(
+                copied.etag.is_none() || copied.etag == target.etag,
+                "{where_}: another etag than the answer's"
+            );
             let mut expected = source;
             expected.etag.clone_from(&target.etag);
             expected.version.clone_from(&target.version);
             expected.url.clone_from(&target.url);
             expected.last_modified = target.last_modified;
-            ensure!(expected == target, "{where_}: {target:?} is a copy of {expected:?}");
+            ensure!(
+                expected == target,
+                "{where_}: {target:?} is a copy of {expected:?}"
+            );
         }
     }
     Ok(())
@@ -67,7 +114,11 @@ async fn missing_source(t: &Trial) -> Outcome {
         }
         let answer = t.copy(Copy::new(&from, &to)).await;
         let error = refused(answer, ErrorKind::FileNotFound, "copy of a missing key")?;
-        ensure!(error.place().key.as_deref() == Some(&from), "the error names {:?}", error.place().key);
+        ensure!(
+            error.place().key.as_deref() == Some(&from),
+            "the error names {:?}",
+            error.place().key
+        );
         if t.has(Operation::Rename) {
             let answer = t.rename(Rename::new(&from, &to)).await;
             refused(answer, ErrorKind::FileNotFound, "rename of a missing key")?;
@@ -93,7 +144,11 @@ async fn replaces(t: &Trial) -> Outcome {
     t.copy(Copy::new(&from, &to)).await?;
     t.holds(&to, b"new").await?;
     for (from, info) in infos(t, &to).await? {
-        ensure!(info.metadata.is_empty(), "{from}: metadata of the old target: {:?}", info.metadata);
+        ensure!(
+            info.metadata.is_empty(),
+            "{from}: metadata of the old target: {:?}",
+            info.metadata
+        );
     }
     Ok(())
 }
@@ -136,7 +191,12 @@ async fn onto_itself(t: &Trial) -> Outcome {
         t.holds(&key, &bytes).await?;
     }
     let missing = t.key("missing");
-    refused(t.copy(Copy::new(&missing, &missing)).await, ErrorKind::FileNotFound, "copy of nothing onto itself").map(drop)
+    refused(
+        t.copy(Copy::new(&missing, &missing)).await,
+        ErrorKind::FileNotFound,
+        "copy of nothing onto itself",
+    )
+    .map(drop)
 }
 
 async fn create_only(t: &Trial) -> Outcome {
@@ -146,13 +206,22 @@ async fn create_only(t: &Trial) -> Outcome {
     t.holds(&to, b"source").await?;
     t.put(&to, "target").await?;
     let answer = t.copy(Copy::new(&from, &to).create_only()).await;
-    refused(answer, ErrorKind::PreconditionFailed, "create-only copy onto an object")?;
+    refused(
+        answer,
+        ErrorKind::PreconditionFailed,
+        "create-only copy onto an object",
+    )?;
     t.holds(&to, b"target").await?;
     for round in 0..20 {
         let to = t.key(&format!("raced-{round}"));
         let copies = (0..8).map(|_| {
             let (subject, from, to) = (t.main(), from.clone(), to.clone());
-            tokio::spawn(async move { subject.copy(Copy::new(&from, &to).create_only()).await.is_ok() })
+            tokio::spawn(async move {
+                subject
+                    .copy(Copy::new(&from, &to).create_only())
+                    .await
+                    .is_ok()
+            })
         });
         let ended = futures_util::future::join_all(copies).await;
         let won = ended.iter().filter(|one| matches!(one, Ok(true))).count();
@@ -169,14 +238,21 @@ async fn server_side(t: &Trial) -> Outcome {
     let (from, to) = (t.key("from"), t.key("to"));
     let piece = data::bytes(1 << 20, 5);
     let body = crate::body::chunked(vec![piece; 64]);
-    t.upload(Upload::new(&from, body).length(SIZE as u64)).await?;
+    t.upload(Upload::new(&from, body).length(SIZE as u64))
+        .await?;
     let stored = t.subject().bytes_moved().unwrap_or(0);
-    ensure!(stored - before >= SIZE as u64, "the count of bytes does not count");
+    ensure!(
+        stored - before >= SIZE as u64,
+        "the count of bytes does not count"
+    );
     t.copy(Copy::new(&from, &to)).await?;
     let moved = t.subject().bytes_moved().unwrap_or(0) - stored;
     ensure!(moved < 1 << 20, "{moved} bytes went through the plugin");
     if t.has(Operation::Head) {
-        ensure!(t.head(Head::new(&to)).await?.size == SIZE as u64, "the copy has another size");
+        ensure!(
+            t.head(Head::new(&to)).await?.size == SIZE as u64,
+            "the copy has another size"
+        );
     }
     Ok(())
 }
@@ -195,11 +271,21 @@ async fn renames(t: &Trial) -> Outcome {
     let renamed = t.rename(Rename::new(&from, &to)).await?;
     t.is_absent(&from).await?;
     t.holds(&to, &bytes).await?;
-    ensure!(t.read(&to).await?.0.metadata == metadata, "the rename lost metadata");
+    ensure!(
+        t.read(&to).await?.0.metadata == metadata,
+        "the rename lost metadata"
+    );
     let claimed = t.claims(Capability::AtomicMove);
     if renamed.atomic != claimed {
-        let why = format!("`atomic_move` is claimed: {claimed}; the answer says {}", renamed.atomic);
-        return Err(if claimed { Stop::Failed(why) } else { Stop::Lied(format!("modestly: {why}")) });
+        let why = format!(
+            "`atomic_move` is claimed: {claimed}; the answer says {}",
+            renamed.atomic
+        );
+        return Err(if claimed {
+            Stop::Failed(why)
+        } else {
+            Stop::Lied(format!("modestly: {why}"))
+        });
     }
     match claimed {
         true => never_neither(t).await,
@@ -219,7 +305,10 @@ async fn never_neither(t: &Trial) -> Outcome {
     let moving = tokio::spawn(async move {
         let mut result = Ok(());
         for pair in hops.windows(2) {
-            result = mover.rename(Rename::new(&pair[0], &pair[1])).await.map(drop);
+            result = mover
+                .rename(Rename::new(&pair[0], &pair[1]))
+                .await
+                .map(drop);
             if result.is_err() {
                 break;
             }

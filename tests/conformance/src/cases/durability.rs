@@ -3,8 +3,8 @@
 use crate::body::{self, BROKEN, Gate};
 use crate::case::{Case, Outcome, Stop, Tag, case, ensure};
 use crate::data;
-use crate::trial::{MAIN_STORE, Trial, not_applicable, soon};
-use crate::watch::{Watched, refused};
+use crate::trial::{Trial, not_applicable, soon};
+use crate::watch::Watched;
 use bytes::Bytes;
 use futures_util::future::join;
 use holdall_plugin_api::{
@@ -15,20 +15,83 @@ use std::pin::pin;
 use std::task::Poll;
 
 pub(super) const CASES: &[Case] = &[
-    case!("E-01", Tag::Core, "nobody sees a new key while its upload runs", new_is_unseen)
-        .proves(&[Capability::AtomicPut]),
-    case!("E-02", Tag::Core, "readers see the whole old object while an overwrite runs", old_is_whole)
-        .proves(&[Capability::AtomicPut]),
-    case!("E-03", Tag::Core, "a reader that began before an overwrite gets one version or an error", no_mixture),
-    case!("E-04", Tag::Core, "two writers of one key: one of them, with its own metadata", two_writers),
-    case!("E-05", Tag::Core, "an upload that ends after 0, 1 or n chunks changes nothing", abandoned),
-    case!("E-06", Tag::Core, "a source that fails is the cause of the error, and nothing changes", source_fails),
-    case!("E-07", Tag::Core, "an upload dropped at any moment leaves the old object or the whole new one", dropped),
-    case!("E-08", Tag::Core, "nothing remains of uploads that came to nothing", no_residue),
-    case!("E-09", Tag::Need("another process"), "a process killed in mid-upload leaves the old object, and the next one sweeps", killed).within(120),
-    case!("E-10", Tag::Need("a full disk"), "a disk that fills up in mid-upload: storage full, the old object intact", disk_full).within(120),
-    case!("E-11", Tag::Need("a trace of system calls"), "durability full: file sync, rename, directory sync, in this order", sync_order).within(120),
-    case!("E-12", Tag::Cap(Capability::UserMetadata), "metadata and data become visible together", together),
+    case!(
+        "E-01",
+        Tag::Core,
+        "nobody sees a new key while its upload runs",
+        new_is_unseen
+    )
+    .proves(&[Capability::AtomicPut]),
+    case!(
+        "E-02",
+        Tag::Core,
+        "readers see the whole old object while an overwrite runs",
+        old_is_whole
+    )
+    .proves(&[Capability::AtomicPut]),
+    case!(
+        "E-03",
+        Tag::Core,
+        "a reader that began before an overwrite gets one version or an error",
+        no_mixture
+    ),
+    case!(
+        "E-04",
+        Tag::Core,
+        "two writers of one key: one of them, with its own metadata",
+        two_writers
+    ),
+    case!(
+        "E-05",
+        Tag::Core,
+        "an upload that ends after 0, 1 or n chunks changes nothing",
+        abandoned
+    ),
+    case!(
+        "E-06",
+        Tag::Core,
+        "a source that fails is the cause of the error, and nothing changes",
+        source_fails
+    ),
+    case!(
+        "E-07",
+        Tag::Core,
+        "an upload dropped at any moment leaves the old object or the whole new one",
+        dropped
+    ),
+    case!(
+        "E-08",
+        Tag::Core,
+        "nothing remains of uploads that came to nothing",
+        no_residue
+    ),
+    case!(
+        "E-09",
+        Tag::Need("another process"),
+        "a process killed in mid-upload leaves the old object, and the next one sweeps",
+        killed
+    )
+    .within(120),
+    case!(
+        "E-10",
+        Tag::Need("a full disk"),
+        "a disk that fills up in mid-upload: storage full, the old object intact",
+        disk_full
+    )
+    .within(120),
+    case!(
+        "E-11",
+        Tag::Need("a trace of system calls"),
+        "durability full: file sync, rename, directory sync, in this order",
+        sync_order
+    )
+    .within(120),
+    case!(
+        "E-12",
+        Tag::Cap(Capability::UserMetadata),
+        "metadata and data become visible together",
+        together
+    ),
 ];
 
 /// A body of `first` and `rest` with a gate between them, and its upload.
@@ -55,13 +118,21 @@ async fn new_is_unseen(t: &Trial) -> Outcome {
             t.is_absent(&key).await?;
             if t.has(Operation::List) {
                 let keys = t.keys(t.prefix(), 1000).await?;
-                let unseen = keys.iter().all(|key| SIZES.iter().any(|size| key.ends_with(&format!("object-{size}"))));
-                ensure!(unseen && !keys.contains(&key), "the listing shows a part of an upload: {keys:?}");
+                let unseen = keys.iter().all(|key| {
+                    SIZES
+                        .iter()
+                        .any(|size| key.ends_with(&format!("object-{size}")))
+                });
+                ensure!(
+                    unseen && !keys.contains(&key),
+                    "the listing shows a part of an upload: {keys:?}"
+                );
             }
             gate.open();
             Ok(())
         };
-        let (uploaded, looked) = join(t.upload(Upload::new(&key, body).length(length)), looking).await;
+        let (uploaded, looked) =
+            join(t.upload(Upload::new(&key, body).length(length)), looking).await;
         looked?;
         uploaded?;
         t.holds(&key, &[first, rest].concat()).await?;
@@ -82,12 +153,16 @@ async fn old_is_whole(t: &Trial) -> Outcome {
                 t.holds(&key, &old).await?;
             }
             if t.has(Operation::Head) {
-                ensure!(t.head(Head::new(&key)).await?.size == 50_000, "head has the size of the new object");
+                ensure!(
+                    t.head(Head::new(&key)).await?.size == 50_000,
+                    "head has the size of the new object"
+                );
             }
             gate.open();
             Ok(())
         };
-        let (uploaded, looked) = join(t.upload(Upload::new(&key, body).length(length)), looking).await;
+        let (uploaded, looked) =
+            join(t.upload(Upload::new(&key, body).length(length)), looking).await;
         looked?;
         uploaded?;
         t.holds(&key, &[first, rest].concat()).await?;
@@ -97,7 +172,12 @@ async fn old_is_whole(t: &Trial) -> Outcome {
 
 async fn no_mixture(t: &Trial) -> Outcome {
     let key = t.key("object");
-    for (old, new) in [(3 << 20, 3 << 20), (3 << 20, 10), (3 << 20, 0), (100_000, 3 << 20)] {
+    for (old, new) in [
+        (3 << 20, 3 << 20),
+        (3 << 20, 10),
+        (3 << 20, 0),
+        (100_000, 3 << 20),
+    ] {
         let old = data::bytes(old, 6);
         t.put(&key, old.clone()).await?;
         let mut reading = t.download(Download::new(&key).chunk_hint(64 << 10)).await?;
@@ -116,7 +196,9 @@ async fn no_mixture(t: &Trial) -> Outcome {
         if ended.is_ok()
             && let Some(difference) = data::difference(&got, &old)
         {
-            return Err(Stop::Failed(format!("a reader got a mixture of two versions: {difference}")));
+            return Err(Stop::Failed(format!(
+                "a reader got a mixture of two versions: {difference}"
+            )));
         }
     }
     Ok(())
@@ -126,7 +208,12 @@ async fn two_writers(t: &Trial) -> Outcome {
     let key = t.key("object");
     let metadata = t.claims(Capability::UserMetadata);
     for round in 0..20 {
-        let halves = |seed| (data::bytes(20_000 + 7 * seed as usize, seed), data::bytes(30_000, seed + 100));
+        let halves = |seed| {
+            (
+                data::bytes(20_000 + 7 * seed as usize, seed),
+                data::bytes(30_000, seed + 100),
+            )
+        };
         let writers = [2 * round, 2 * round + 1].map(|seed| (seed.to_string(), halves(seed)));
         let mut uploads = Vec::new();
         let mut gates = Vec::new();
@@ -151,24 +238,41 @@ async fn two_writers(t: &Trial) -> Outcome {
         for one in uploaded {
             // A store may tell the loser; what it may not do is mix.
             if let Err(error) = one {
-                ensure!(error.kind() == ErrorKind::Conflict, "a writer failed: {error}");
+                ensure!(
+                    error.kind() == ErrorKind::Conflict,
+                    "a writer failed: {error}"
+                );
             }
         }
         let (info, bytes) = t.read(&key).await?;
-        let winner = writers.iter().find(|(_, (first, rest))| [&first[..], &rest[..]].concat() == bytes);
+        let winner = writers
+            .iter()
+            .find(|(_, (first, rest))| [&first[..], &rest[..]].concat() == bytes);
         let Some((name, _)) = winner else {
             return Err(Stop::Failed("the object is neither writer's".into()));
         };
         if metadata {
-            let of = info.metadata.iter().find(|(key, _)| key == "writer").map(|(_, value)| value);
-            ensure!(of == Some(name), "bytes of writer {name} with metadata of {of:?}");
+            let of = info
+                .metadata
+                .iter()
+                .find(|(key, _)| key == "writer")
+                .map(|(_, value)| value);
+            ensure!(
+                of == Some(name),
+                "bytes of writer {name} with metadata of {of:?}"
+            );
         }
     }
     Ok(())
 }
 
 /// Runs uploads that come to nothing on a new key and on an existing one, and finds both as before.
-async fn come_to_nothing<'k, F>(t: &Watched, new: &'k str, old: &'k str, mut attempt: impl FnMut(&'k str) -> F) -> Outcome
+async fn come_to_nothing<'k, F>(
+    t: &Watched,
+    new: &'k str,
+    old: &'k str,
+    mut attempt: impl FnMut(&'k str) -> F,
+) -> Outcome
 where
     F: Future<Output = Outcome>,
 {
@@ -185,13 +289,13 @@ where
 const AFTER: [usize; 4] = [0, 1, 5, 40];
 
 fn some_chunks(count: usize) -> Vec<Bytes> {
-    data::pieces(&data::bytes(count * 64 << 10, 8), 64 << 10)
+    data::pieces(&data::bytes(count * (64 << 10), 8), 64 << 10)
 }
 
 /// Ends an upload that waits for its next chunk.
 async fn abandon(t: &Watched, key: &str, chunks: usize) -> Outcome {
     let (body, mut gate) = body::gated(some_chunks(chunks), vec!["never".into()]);
-    let length = (chunks * 64 << 10) as u64 + 5;
+    let length = (chunks * (64 << 10)) as u64 + 5;
     let mut upload = pin!(t.upload(Upload::new(key, body).length(length)));
     let waits = async { at(&mut gate).await };
     tokio::select! {
@@ -202,7 +306,10 @@ async fn abandon(t: &Watched, key: &str, chunks: usize) -> Outcome {
 
 async fn abandoned(t: &Trial) -> Outcome {
     for chunks in AFTER {
-        come_to_nothing(t, &t.key("new"), &t.key("old"), |key| abandon(t, key, chunks)).await?;
+        come_to_nothing(t, &t.key("new"), &t.key("old"), |key| {
+            abandon(t, key, chunks)
+        })
+        .await?;
     }
     Ok(())
 }
@@ -212,20 +319,34 @@ async fn fail(t: &Watched, key: &str, chunks: usize, length: Option<u64>) -> Out
     let mut upload = Upload::new(key, body::failing(some_chunks(chunks)));
     upload.length = length;
     let Err(error) = t.upload(upload).await else {
-        return Err(Stop::Failed("an upload whose source failed succeeded".into()));
+        return Err(Stop::Failed(
+            "an upload whose source failed succeeded".into(),
+        ));
     };
     let mut texts = vec![error.text().to_owned()];
-    texts.extend(error.cause().into_iter().flat_map(|cause| cause.chain()).map(|cause| cause.text.clone()));
-    ensure!(texts.iter().any(|text| text.contains(BROKEN)), "the source's error is not the cause: {error:?}");
+    texts.extend(
+        error
+            .cause()
+            .into_iter()
+            .flat_map(|cause| cause.chain())
+            .map(|cause| cause.text.clone()),
+    );
+    ensure!(
+        texts.iter().any(|text| text.contains(BROKEN)),
+        "the source's error is not the cause: {error:?}"
+    );
     Ok(())
 }
 
 async fn source_fails(t: &Trial) -> Outcome {
     for chunks in AFTER {
-        let whole = (chunks * 64 << 10) as u64;
+        let whole = (chunks * (64 << 10)) as u64;
         // All bytes may be there already: the failure counts all the same.
         for length in [whole + 5, whole] {
-            come_to_nothing(t, &t.key("new"), &t.key("old"), |key| fail(t, key, chunks, Some(length))).await?;
+            come_to_nothing(t, &t.key("new"), &t.key("old"), |key| {
+                fail(t, key, chunks, Some(length))
+            })
+            .await?;
         }
     }
     if t.claims(Capability::UnknownLength) {
@@ -238,7 +359,8 @@ async fn source_fails(t: &Trial) -> Outcome {
 async fn polled(future: impl Future, times: usize) -> bool {
     let mut future = pin!(future);
     for _ in 0..times {
-        let ended = std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await;
+        let ended =
+            std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await;
         if ended {
             return true;
         }
@@ -254,7 +376,10 @@ async fn dropped(t: &Trial) -> Outcome {
         come_to_nothing(t, &new, &old, async |key| {
             let (body, _gate) = body::gated(some_chunks(2), vec!["never".into()]);
             let length = (128 << 10) + 5;
-            ensure!(!polled(t.upload(Upload::new(key, body).length(length)), times).await, "the upload ended before its body");
+            ensure!(
+                !polled(t.upload(Upload::new(key, body).length(length)), times).await,
+                "the upload ended before its body"
+            );
             Ok(())
         })
         .await?;
@@ -266,7 +391,11 @@ async fn dropped(t: &Trial) -> Outcome {
         let ended = polled(t.upload(Upload::new(&old, bytes.clone())), times).await;
         let (_, found) = t.read(&old).await?;
         let whole = found == bytes || (!ended && &*found == b"the old object");
-        ensure!(whole, "an upload dropped after {times} polls left {} bytes", found.len());
+        ensure!(
+            whole,
+            "an upload dropped after {times} polls left {} bytes",
+            found.len()
+        );
     }
     Ok(())
 }
@@ -279,7 +408,10 @@ async fn no_residue(t: &Trial) -> Outcome {
         return not_applicable("no look at the store from outside, and no usage to compare");
     }
     let used = async |subject: &Watched| match subject.claims(Capability::Usage) {
-        true => subject.usage().await.map(|usage| (usage.objects, outside.is_none().then_some(usage.used))),
+        true => subject
+            .usage()
+            .await
+            .map(|usage| (usage.objects, outside.is_none().then_some(usage.used))),
         false => Ok((None, None)),
     };
     let (new, old) = (t.key("new"), t.key("old"));
@@ -287,17 +419,27 @@ async fn no_residue(t: &Trial) -> Outcome {
     let before = used(&subject).await?;
     for chunks in AFTER {
         come_to_nothing(&subject, &new, &old, |key| abandon(&subject, key, chunks)).await?;
-        come_to_nothing(&subject, &new, &old, |key| fail(&subject, key, chunks, Some(9 << 20))).await?;
+        come_to_nothing(&subject, &new, &old, |key| {
+            fail(&subject, key, chunks, Some(9 << 20))
+        })
+        .await?;
     }
     for times in 0..6 {
         let (body, _gate) = body::gated(some_chunks(2), vec!["never".into()]);
-        polled(subject.upload(Upload::new(&new, body).length(9 << 20)), times).await;
+        polled(
+            subject.upload(Upload::new(&new, body).length(9 << 20)),
+            times,
+        )
+        .await;
     }
     let after = used(&subject).await?;
     ensure!(before == after, "usage was {before:?} and is {after:?}");
     if subject.has(Operation::List) {
         let page = subject.list(List::new("")).await?;
-        ensure!(page.entries.len() == 1 && page.skipped == 0, "the store has more than one object: {page:?}");
+        ensure!(
+            page.entries.len() == 1 && page.skipped == 0,
+            "the store has more than one object: {page:?}"
+        );
     }
     if let Some(outside) = outside {
         // A dropped upload may be cleaned up by another thread.
@@ -328,17 +470,14 @@ async fn sync_order(t: &Trial) -> Outcome {
 
 async fn together(t: &Trial) -> Outcome {
     let key = t.key("object");
-    let write = async |t: &Watched, round: usize| {
-        let text = round.to_string();
-        let upload = Upload::new(&key, text.clone().repeat(round % 9 + 1)).metadata("round", &text);
-        t.upload(upload).await.map(drop)
-    };
-    write(t, 0).await?;
+    t.upload(Upload::new(&key, "0").metadata("round", "0"))
+        .await?;
     let (writer, writing_key) = (t.main(), key.clone());
     let writing = tokio::spawn(async move {
         for round in 1..300_usize {
             let text = round.to_string();
-            let upload = Upload::new(&writing_key, text.repeat(round % 9 + 1)).metadata("round", &text);
+            let upload =
+                Upload::new(&writing_key, text.repeat(round % 9 + 1)).metadata("round", &text);
             writer.upload(upload).await?;
         }
         Ok::<_, Error>(())
@@ -350,15 +489,13 @@ async fn together(t: &Trial) -> Outcome {
             return Err(Stop::Failed("data without its metadata".into()));
         };
         let expected = round.to_string().repeat(round % 9 + 1);
-        ensure!(bytes == expected, "metadata of round {round} with other data");
+        ensure!(
+            bytes == expected,
+            "metadata of round {round} with other data"
+        );
     }
     match writing.await {
         Ok(written) => Ok(written?),
         Err(panic) => Err(Stop::Failed(panic.to_string())),
     }
-}
-
-/// The refusal of a key that is not there, for other groups.
-pub(super) async fn missing(t: &Watched, key: &str) -> Outcome<Error> {
-    refused(t.read(key).await, ErrorKind::FileNotFound, "download of a missing key")
 }

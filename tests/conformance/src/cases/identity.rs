@@ -14,16 +14,67 @@ use holdall_plugin_api::{
 use std::time::{Duration, Instant};
 
 pub(super) const CASES: &[Case] = &[
-    case!("A-01", Tag::Loaded, "the file loads and says twice the same of itself", handshake),
-    case!("A-02", Tag::Loaded, "a host with a higher ABI major refuses it cleanly", higher_major),
-    case!("A-03", Tag::Loaded, "tables that are larger or smaller than the plugin's are handled", table_sizes),
-    case!("A-04", Tag::Loaded, "all that is claimed is filled, the required operations above all", slots),
-    case!("A-05", Tag::Core, "two instances with stores of their own do not see each other's objects", isolation),
-    case!("A-06", Tag::Loaded, "open, use, shut down, 50 times, without growth", no_growth).within(60),
-    case!("A-07", Tag::Core, "shutdown is idempotent, and bounded while an upload stalls", shutdown_is_bounded),
-    case!("A-08", Tag::Core, "every call after the shutdown fails cleanly", after_shutdown),
-    case!("A-09", Tag::Core, "an instance is used from many threads and dropped on another", threads),
-    case!("A-10", Tag::Loaded, "the plugin prints nothing and installs no signal handler", quiet),
+    case!(
+        "A-01",
+        Tag::Loaded,
+        "the file loads and says twice the same of itself",
+        handshake
+    ),
+    case!(
+        "A-02",
+        Tag::Loaded,
+        "a host with a higher ABI major refuses it cleanly",
+        higher_major
+    ),
+    case!(
+        "A-03",
+        Tag::Loaded,
+        "tables that are larger or smaller than the plugin's are handled",
+        table_sizes
+    ),
+    case!(
+        "A-04",
+        Tag::Loaded,
+        "all that is claimed is filled, the required operations above all",
+        slots
+    ),
+    case!(
+        "A-05",
+        Tag::Core,
+        "two instances with stores of their own do not see each other's objects",
+        isolation
+    ),
+    case!(
+        "A-06",
+        Tag::Loaded,
+        "open, use, shut down, 50 times, without growth",
+        no_growth
+    )
+    .within(60),
+    case!(
+        "A-07",
+        Tag::Core,
+        "shutdown is idempotent, and bounded while an upload stalls",
+        shutdown_is_bounded
+    ),
+    case!(
+        "A-08",
+        Tag::Core,
+        "every call after the shutdown fails cleanly",
+        after_shutdown
+    ),
+    case!(
+        "A-09",
+        Tag::Core,
+        "an instance is used from many threads and dropped on another",
+        threads
+    ),
+    case!(
+        "A-10",
+        Tag::Loaded,
+        "the plugin prints nothing and installs no signal handler",
+        quiet
+    ),
 ];
 
 fn loader(t: &Trial) -> Outcome<&dyn Loader> {
@@ -35,7 +86,11 @@ async fn handshake(t: &Trial) -> Outcome {
     let first = loader(t)?.handshake().map_err(Stop::Failed)?;
     let second = loader(t)?.handshake().map_err(Stop::Failed)?;
     ensure!(first == second, "{first:?} became {second:?}");
-    ensure!(first.name == t.facts().plugin, "the name is {:?}", first.name);
+    ensure!(
+        first.name == t.facts().plugin,
+        "the name is {:?}",
+        first.name
+    );
     ensure!(!first.version.is_empty(), "no version");
     ensure!(first.abi.0 >= 1, "ABI {:?}", first.abi);
     Ok(())
@@ -49,7 +104,10 @@ async fn higher_major(t: &Trial) -> Outcome {
         Some(Ok(())) => Err(Stop::Failed("a host of the next major loads it".into())),
         Some(Err(why)) => {
             ensure!(!why.is_empty(), "refused without a reason");
-            ensure!(matches!(loader.accepts_major(major), Some(Ok(()))), "its own major is refused");
+            ensure!(
+                matches!(loader.accepts_major(major), Some(Ok(()))),
+                "its own major is refused"
+            );
             Ok(())
         }
     }
@@ -59,7 +117,9 @@ async fn table_sizes(t: &Trial) -> Outcome {
     for change in [-8, 8, 64] {
         match loader(t)?.with_table_size(change) {
             None => return not_applicable("the loader cannot change the size of a table"),
-            Some(using) => using.await.map_err(|why| Stop::Failed(format!("{change} bytes: {why}")))?,
+            Some(using) => using
+                .await
+                .map_err(|why| Stop::Failed(format!("{change} bytes: {why}")))?,
         }
     }
     Ok(())
@@ -69,9 +129,17 @@ async fn slots(t: &Trial) -> Outcome {
     let facts = loader(t)?.handshake().map_err(Stop::Failed)?;
     let claimed = Operations::REQUIRED.with(facts.operations);
     let empty = claimed.without(facts.filled);
-    ensure!(empty.is_empty(), "claimed, but not filled: {:?}", empty.names());
+    ensure!(
+        empty.is_empty(),
+        "claimed, but not filled: {:?}",
+        empty.names()
+    );
     let broken = holdall_plugin_api::rules::broken(facts.operations, facts.capabilities);
-    ensure!(broken.is_empty(), "rules that are broken: {:?}", broken.iter().map(|rule| rule.id).collect::<Vec<_>>());
+    ensure!(
+        broken.is_empty(),
+        "rules that are broken: {:?}",
+        broken.iter().map(|rule| rule.id).collect::<Vec<_>>()
+    );
     Ok(())
 }
 
@@ -86,7 +154,10 @@ async fn isolation(t: &Trial) -> Outcome {
     one.holds("shared/name", b"one").await?;
     t.is_absent("shared/name").await?;
     if one.has(Operation::List) {
-        ensure!(one.keys("", 1000).await? == ["shared/name"], "more than its own object");
+        ensure!(
+            one.keys("", 1000).await? == ["shared/name"],
+            "more than its own object"
+        );
         ensure!(other.keys("", 1000).await?.is_empty(), "the other's object");
     }
     Ok(())
@@ -96,9 +167,15 @@ async fn isolation(t: &Trial) -> Outcome {
 fn process() -> Option<[usize; 3]> {
     let count = |dir: &str| Some(std::fs::read_dir(dir).ok()?.count());
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let resident = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: usize = resident.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some([count("/proc/self/task")?, count("/proc/self/fd")?, kib << 10])
+    Some([
+        count("/proc/self/task")?,
+        count("/proc/self/fd")?,
+        kib << 10,
+    ])
 }
 
 async fn no_growth(t: &Trial) -> Outcome {
@@ -124,7 +201,12 @@ async fn no_growth(t: &Trial) -> Outcome {
     // Instances are kept until the case ends, so a little more memory is ours.
     let allowed = [8, 20, 16 << 20];
     for (what, index) in [("threads", 0), ("descriptors", 1), ("resident bytes", 2)] {
-        ensure!(after[index] <= before[index] + allowed[index], "{what}: {} before, {} after", before[index], after[index]);
+        ensure!(
+            after[index] <= before[index] + allowed[index],
+            "{what}: {} before, {} after",
+            before[index],
+            after[index]
+        );
     }
     Ok(())
 }
@@ -134,7 +216,11 @@ const BOUND: Duration = Duration::from_secs(5);
 async fn shut_down(subject: &Watched) -> Outcome {
     let started = Instant::now();
     subject.shutdown().await?;
-    ensure!(started.elapsed() < BOUND, "the shutdown took {:?}", started.elapsed());
+    ensure!(
+        started.elapsed() < BOUND,
+        "the shutdown took {:?}",
+        started.elapsed()
+    );
     Ok(())
 }
 
@@ -165,22 +251,51 @@ async fn after_shutdown(t: &Trial) -> Outcome {
     subject.shutdown().await?;
     let fails = |operation: &str, error: Option<ErrorKind>| -> Outcome {
         match error {
-            None => Err(Stop::Failed(format!("{operation} succeeds after the shutdown"))),
-            Some(ErrorKind::PluginFault | ErrorKind::FileNotFound) => {
-                Err(Stop::Failed(format!("{operation} answers {error:?} after the shutdown")))
-            }
+            None => Err(Stop::Failed(format!(
+                "{operation} succeeds after the shutdown"
+            ))),
+            Some(ErrorKind::PluginFault | ErrorKind::FileNotFound) => Err(Stop::Failed(format!(
+                "{operation} answers {error:?} after the shutdown"
+            ))),
             Some(_) => Ok(()),
         }
     };
     let kind = |error: holdall_plugin_api::Error| error.kind();
-    fails("upload", subject.upload(Upload::new("object", "x")).await.err().map(kind))?;
+    fails(
+        "upload",
+        subject
+            .upload(Upload::new("object", "x"))
+            .await
+            .err()
+            .map(kind),
+    )?;
     fails("download", subject.read("object").await.err().map(kind))?;
-    fails("delete", subject.delete(Delete::new("object")).await.err().map(kind))?;
+    fails(
+        "delete",
+        subject.delete(Delete::new("object")).await.err().map(kind),
+    )?;
     fails("exists", subject.exists("object").await.err().map(kind))?;
-    fails("head", subject.head(Head::new("object")).await.err().map(kind))?;
+    fails(
+        "head",
+        subject.head(Head::new("object")).await.err().map(kind),
+    )?;
     fails("list", subject.list(List::new("")).await.err().map(kind))?;
-    fails("copy", subject.copy(Copy::new("object", "copy")).await.err().map(kind))?;
-    fails("rename", subject.rename(Rename::new("object", "copy")).await.err().map(kind))?;
+    fails(
+        "copy",
+        subject
+            .copy(Copy::new("object", "copy"))
+            .await
+            .err()
+            .map(kind),
+    )?;
+    fails(
+        "rename",
+        subject
+            .rename(Rename::new("object", "copy"))
+            .await
+            .err()
+            .map(kind),
+    )?;
     match subject.delete_many(DeleteMany::new(["object"])).await {
         Err(error) => fails("delete_many", Some(error.kind()))?,
         Ok(answers) => {
@@ -217,13 +332,20 @@ async fn threads(t: &Trial) -> Outcome {
     let alone = t.stage().open(t.new_store()).await?;
     let dropped = std::thread::spawn(move || drop(alone)).join();
     ensure!(dropped.is_ok(), "the drop on another thread panicked");
-    refused(subject.read("missing").await, ErrorKind::FileNotFound, "download").map(drop)
+    refused(
+        subject.read("missing").await,
+        ErrorKind::FileNotFound,
+        "download",
+    )
+    .map(drop)
 }
 
 /// The signals that this process catches, as a mask.
 fn caught_signals() -> Option<String> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigCgt:"))?;
     Some(mask.trim().to_owned())
 }
 
@@ -233,7 +355,10 @@ async fn quiet(t: &Trial) -> Outcome {
     subject.put("object", "x").await?;
     subject.holds("object", b"x").await?;
     let after = caught_signals();
-    ensure!(before == after, "caught signals were {before:?} and are {after:?}");
+    ensure!(
+        before == after,
+        "caught signals were {before:?} and are {after:?}"
+    );
     match loader(t)?.output() {
         None => not_applicable("the stage cannot catch what a plugin prints"),
         Some(Err(why)) => Err(Stop::Failed(why)),

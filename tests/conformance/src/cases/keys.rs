@@ -13,22 +13,87 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub(super) const CASES: &[Case] = &[
-    case!("C-01", Tag::Core, "plain, nested and ten segments deep", plain),
-    case!("C-02", Tag::Core, "spaces inside, and every ASCII punctuation mark as and within a segment", punctuation),
-    case!("C-03", Tag::Core, "percent sequences, plus, query and fragment marks are literal and distinct", literal),
-    case!("C-04", Tag::Core, "NFC and NFD, emoji, right-to-left, zero-width and combining characters", unicode)
-        .proves(&[Capability::UnicodeExact]),
-    case!("C-05", Tag::Core, "upper and lower case are two keys, or consistently one", letter_case)
-        .proves(&[Capability::CaseSensitive]),
-    case!("C-06", Tag::Core, "the longest key and segment work; one byte more is refused unread", longest),
-    case!("C-07", Tag::Core, "empty segments and dots are refused by every operation", segments),
-    case!("C-08", Tag::Core, "control characters and backslash are refused by every operation", characters),
-    case!("C-09", Tag::Core, "white space at the ends is refused, never trimmed", outer_space),
-    case!("C-10", Tag::Core, "names that a backend may reserve behave as any other", reserved),
-    case!("C-11", Tag::Core, "a key and keys below it exist together, or the second fails cleanly", key_and_prefix)
-        .proves(&[Capability::KeyAndPrefix]),
-    case!("C-12", Tag::Need("plain files"), "a symlink out of the root is not followed, also when swapped in", symlinks),
-    case!("C-13", Tag::Need("scoped instance"), "an instance below a prefix cannot reach its siblings", scoped),
+    case!(
+        "C-01",
+        Tag::Core,
+        "plain, nested and ten segments deep",
+        plain
+    ),
+    case!(
+        "C-02",
+        Tag::Core,
+        "spaces inside, and every ASCII punctuation mark as and within a segment",
+        punctuation
+    ),
+    case!(
+        "C-03",
+        Tag::Core,
+        "percent sequences, plus, query and fragment marks are literal and distinct",
+        literal
+    ),
+    case!(
+        "C-04",
+        Tag::Core,
+        "NFC and NFD, emoji, right-to-left, zero-width and combining characters",
+        unicode
+    )
+    .proves(&[Capability::UnicodeExact]),
+    case!(
+        "C-05",
+        Tag::Core,
+        "upper and lower case are two keys, or consistently one",
+        letter_case
+    )
+    .proves(&[Capability::CaseSensitive]),
+    case!(
+        "C-06",
+        Tag::Core,
+        "the longest key and segment work; one byte more is refused unread",
+        longest
+    ),
+    case!(
+        "C-07",
+        Tag::Core,
+        "empty segments and dots are refused by every operation",
+        segments
+    ),
+    case!(
+        "C-08",
+        Tag::Core,
+        "control characters and backslash are refused by every operation",
+        characters
+    ),
+    case!(
+        "C-09",
+        Tag::Core,
+        "white space at the ends is refused, never trimmed",
+        outer_space
+    ),
+    case!(
+        "C-10",
+        Tag::Core,
+        "names that a backend may reserve behave as any other",
+        reserved
+    ),
+    case!(
+        "C-11",
+        Tag::Core,
+        "a key and keys below it exist together, or the second fails cleanly",
+        key_and_prefix
+    )
+    .proves(&[Capability::KeyAndPrefix]),
+    case!(
+        "C-12",
+        Tag::Need("plain files"),
+        "a symlink out of the root is not followed, also when swapped in",
+        symlinks
+    ),
+    case!(
+        "C-13",
+        Tag::Need("scoped instance"),
+        "an instance below a prefix cannot reach its siblings",
+        scoped
+    ),
 ];
 
 /// Names that every backend keeps apart; group J and K use them too.
@@ -72,14 +137,21 @@ async fn all_distinct(t: &Trial, keys: &[String]) -> Outcome {
         let expected: BTreeSet<String> = keys.iter().cloned().collect();
         let listed = t.keys(t.prefix(), 1000).await?;
         let found: BTreeSet<String> = listed.iter().cloned().collect();
-        ensure!(found == expected, "the listing shows {found:?}, stored were {expected:?}");
+        ensure!(
+            found == expected,
+            "the listing shows {found:?}, stored were {expected:?}"
+        );
         ensure!(found.len() == listed.len(), "the listing shows a key twice");
     }
     Ok(())
 }
 
 async fn plain(t: &Trial) -> Outcome {
-    all_distinct(t, &["plain.txt", "dir/nested", "1/2/3/4/5/6/7/8/9/10"].map(|name| t.key(name))).await
+    all_distinct(
+        t,
+        &["plain.txt", "dir/nested", "1/2/3/4/5/6/7/8/9/10"].map(|name| t.key(name)),
+    )
+    .await
 }
 
 async fn punctuation(t: &Trial) -> Outcome {
@@ -98,24 +170,52 @@ async fn punctuation(t: &Trial) -> Outcome {
 
 async fn literal(t: &Trial) -> Outcome {
     let names = [
-        "a%2Fb", "a%2fb", "a/b", "a%20b", "a b", "a+b", "%25", "%", "%2525", "test%46.txt", "testF.txt", "a&b=c",
-        "a&amp;b=c", "a?b#c", "a?b", "a",
+        "a%2Fb",
+        "a%2fb",
+        "a/b",
+        "a%20b",
+        "a b",
+        "a+b",
+        "%25",
+        "%",
+        "%2525",
+        "test%46.txt",
+        "testF.txt",
+        "a&b=c",
+        "a&amp;b=c",
+        "a?b#c",
+        "a?b",
+        "a",
     ];
     // `a` beside `a/b` is C-11's question.
-    let names = names.iter().filter(|name| **name != "a" || t.claims(Capability::KeyAndPrefix));
+    let names = names
+        .iter()
+        .filter(|name| **name != "a" || t.claims(Capability::KeyAndPrefix));
     let names = names.filter(|name| **name != "a%2fb" || t.claims(Capability::CaseSensitive));
     all_distinct(t, &names.map(|name| t.key(name)).collect::<Vec<_>>()).await
 }
 
 async fn unicode(t: &Trial) -> Outcome {
     let names = [
-        "caf\u{e9}", "\u{1f98a}\u{1f392}", "\u{5e9}\u{5dc}\u{5d5}\u{5dd}", "\u{645}\u{631}\u{62d}\u{628}\u{627}",
-        "a\u{200b}b", "a\u{200d}b", "a\u{2060}b", "x\u{328}\u{301}", "x\u{301}\u{328}", "\u{212b}", "a\u{feff}b",
-        "\u{10ffff}", "\u{e000}",
+        "caf\u{e9}",
+        "\u{1f98a}\u{1f392}",
+        "\u{5e9}\u{5dc}\u{5d5}\u{5dd}",
+        "\u{645}\u{631}\u{62d}\u{628}\u{627}",
+        "a\u{200b}b",
+        "a\u{200d}b",
+        "a\u{2060}b",
+        "x\u{328}\u{301}",
+        "x\u{301}\u{328}",
+        "\u{212b}",
+        "a\u{feff}b",
+        "\u{10ffff}",
+        "\u{e000}",
     ];
     let exact = t.claims(Capability::UnicodeExact);
     // Two orders of marks are one text after normalisation.
-    let names = names.into_iter().filter(|name| exact || *name != "x\u{301}\u{328}");
+    let names = names
+        .into_iter()
+        .filter(|name| exact || *name != "x\u{301}\u{328}");
     let mut keys: Vec<String> = names.map(|name| t.key(name)).collect();
     if exact {
         keys.extend(["cafe\u{301}", "\u{c5}", "A\u{30a}"].map(|name| t.key(name)));
@@ -128,7 +228,17 @@ async fn unicode(t: &Trial) -> Outcome {
 async fn letter_case(t: &Trial) -> Outcome {
     let (upper, lower) = (t.key("File"), t.key("file"));
     if t.claims(Capability::CaseSensitive) {
-        return all_distinct(t, &[upper, lower, t.key("FILE"), t.key("fil\u{c9}"), t.key("fil\u{e9}")]).await;
+        return all_distinct(
+            t,
+            &[
+                upper,
+                lower,
+                t.key("FILE"),
+                t.key("fil\u{c9}"),
+                t.key("fil\u{e9}"),
+            ],
+        )
+        .await;
     }
     one_or_refused(t, &upper, &lower).await
 }
@@ -167,9 +277,17 @@ fn key_of(t: &Trial, bytes: usize) -> String {
 }
 
 async fn longest(t: &Trial) -> Outcome {
-    let most = t.facts().limits.max_key_bytes.map_or(1024, |max| max.min(1024) as usize);
+    let most = t
+        .facts()
+        .limits
+        .max_key_bytes
+        .map_or(1024, |max| max.min(1024) as usize);
     let key = key_of(t, most);
-    ensure!(key.len() == most, "the kit made a key of {} bytes", key.len());
+    ensure!(
+        key.len() == most,
+        "the kit made a key of {} bytes",
+        key.len()
+    );
     t.put(&key, "long").await?;
     t.holds(&key, b"long").await?;
     let segment = t.key(&"s".repeat(255));
@@ -177,7 +295,11 @@ async fn longest(t: &Trial) -> Outcome {
         t.put(&segment, "segment").await?;
         t.holds(&segment, b"segment").await?;
     }
-    for key in [key_of(t, most + 1), t.key(&"s".repeat(256)), t.key(&format!("{}/x", "\u{e9}".repeat(128)))] {
+    for key in [
+        key_of(t, most + 1),
+        t.key(&"s".repeat(256)),
+        t.key(&format!("{}/x", "\u{e9}".repeat(128))),
+    ] {
         refused_by_uploads(t, &key).await?;
     }
     Ok(())
@@ -186,7 +308,11 @@ async fn longest(t: &Trial) -> Outcome {
 async fn refused_by_uploads(t: &Trial, key: &str) -> Outcome {
     let (body, pulls) = body::counted("x");
     let answer = t.upload(Upload::new(key, body).length(1)).await;
-    refused(answer, ErrorKind::InvalidKey, &format!("upload of {}", short(key)))?;
+    refused(
+        answer,
+        ErrorKind::InvalidKey,
+        &format!("upload of {}", short(key)),
+    )?;
     ensure!(pulls.count() == 0, "the body for {} was read", short(key));
     Ok(())
 }
@@ -204,7 +330,11 @@ async fn refused_everywhere(t: &Trial, bad: &str, good: &str) -> Outcome {
     let invalid = ErrorKind::InvalidKey;
     let what = |operation: &str| format!("{operation} of {}", short(bad));
     refused_by_uploads(t, bad).await?;
-    refused(t.download(Download::new(bad)).await, invalid, &what("download"))?;
+    refused(
+        t.download(Download::new(bad)).await,
+        invalid,
+        &what("download"),
+    )?;
     refused(t.delete(Delete::new(bad)).await, invalid, &what("delete"))?;
     refused(t.exists(bad).await, invalid, &what("exists"))?;
     for method in [Method::Get, Method::Put] {
@@ -216,12 +346,28 @@ async fn refused_everywhere(t: &Trial, bad: &str, good: &str) -> Outcome {
     }
     let target = t.key("target");
     if t.has(Operation::Copy) {
-        refused(t.copy(Copy::new(bad, &target)).await, invalid, &what("copy"))?;
-        refused(t.copy(Copy::new(good, bad)).await, invalid, &what("copy to the key"))?;
+        refused(
+            t.copy(Copy::new(bad, &target)).await,
+            invalid,
+            &what("copy"),
+        )?;
+        refused(
+            t.copy(Copy::new(good, bad)).await,
+            invalid,
+            &what("copy to the key"),
+        )?;
     }
     if t.has(Operation::Rename) {
-        refused(t.rename(Rename::new(bad, &target)).await, invalid, &what("rename"))?;
-        refused(t.rename(Rename::new(good, bad)).await, invalid, &what("rename to the key"))?;
+        refused(
+            t.rename(Rename::new(bad, &target)).await,
+            invalid,
+            &what("rename"),
+        )?;
+        refused(
+            t.rename(Rename::new(good, bad)).await,
+            invalid,
+            &what("rename to the key"),
+        )?;
     }
     if t.has(Operation::DeleteMany) {
         let answers = t.delete_many(DeleteMany::new([bad])).await?;
@@ -231,9 +377,16 @@ async fn refused_everywhere(t: &Trial, bad: &str, good: &str) -> Outcome {
         }
     }
     // A prefix may be empty and may end in one slash.
-    let prefix = bad.is_empty() || bad.strip_suffix('/').is_some_and(|rest| KeyPolicy::Portable.check(rest).is_ok());
+    let prefix = bad.is_empty()
+        || bad
+            .strip_suffix('/')
+            .is_some_and(|rest| KeyPolicy::Portable.check(rest).is_ok());
     if t.has(Operation::List) && !prefix {
-        refused(t.list(List::new(bad)).await, invalid, &what("list with the prefix"))?;
+        refused(
+            t.list(List::new(bad)).await,
+            invalid,
+            &what("list with the prefix"),
+        )?;
     }
     Ok(())
 }
@@ -249,11 +402,23 @@ async fn segments(t: &Trial) -> Outcome {
     portable(t)?;
     let good = t.key("good");
     t.put(&good, "good").await?;
-    let names = ["", "/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "../x", "a/..", "/", "//", "./a", "a/."];
+    let names = [
+        "", "/a", "a/", "a//b", ".", "..", "a/../b", "a/./b", "../x", "a/..", "/", "//", "./a",
+        "a/.",
+    ];
     for name in names {
         refused_everywhere(t, name, &good).await?;
     }
-    for name in ["/a", "a/", "a//b", ".", "..", "../good", "a/../good", "./good"] {
+    for name in [
+        "/a",
+        "a/",
+        "a//b",
+        ".",
+        "..",
+        "../good",
+        "a/../good",
+        "./good",
+    ] {
         refused_everywhere(t, &t.key(name), &good).await?;
     }
     t.holds(&good, b"good").await
@@ -275,8 +440,15 @@ async fn outer_space(t: &Trial) -> Outcome {
     portable(t)?;
     let good = t.key("good");
     t.put(&good, "good").await?;
-    for space in [' ', '\u{a0}', '\u{2003}', '\u{2028}', '\u{3000}', '\u{1680}'] {
-        for bad in [format!("{good}{space}"), format!("{space}{good}"), format!("{space}{good}{space}"), space.to_string()] {
+    for space in [
+        ' ', '\u{a0}', '\u{2003}', '\u{2028}', '\u{3000}', '\u{1680}',
+    ] {
+        for bad in [
+            format!("{good}{space}"),
+            format!("{space}{good}"),
+            format!("{space}{good}{space}"),
+            space.to_string(),
+        ] {
             refused_everywhere(t, &bad, &good).await?;
         }
     }
@@ -285,15 +457,44 @@ async fn outer_space(t: &Trial) -> Outcome {
 
 async fn reserved(t: &Trial) -> Outcome {
     let names = [
-        "x", "x#1", "x.attrs", "x.meta", "x.json", "x.tmp", "x.holdall-part", "~x", "x~", ".tmp", ".tmp-x", ".holdall",
-        ".git/config", ".nfs0001", "con", "aux.txt", "nul", "objects/x", "staging/x", "locks/x", "lost+found", "desktop.ini",
-        "index.html", "$folder$", "x_$folder$", "-rf", "--help", ".DS_Store",
+        "x",
+        "x#1",
+        "x.attrs",
+        "x.meta",
+        "x.json",
+        "x.tmp",
+        "x.holdall-part",
+        "~x",
+        "x~",
+        ".tmp",
+        ".tmp-x",
+        ".holdall",
+        ".git/config",
+        ".nfs0001",
+        "con",
+        "aux.txt",
+        "nul",
+        "objects/x",
+        "staging/x",
+        "locks/x",
+        "lost+found",
+        "desktop.ini",
+        "index.html",
+        "$folder$",
+        "x_$folder$",
+        "-rf",
+        "--help",
+        ".DS_Store",
     ];
     all_distinct(t, &names.map(|name| t.key(name))).await
 }
 
 async fn key_and_prefix(t: &Trial) -> Outcome {
-    let pairs = [("up", "up/below"), ("down/below", "down"), ("deep", "deep/er/and/deeper")];
+    let pairs = [
+        ("up", "up/below"),
+        ("down/below", "down"),
+        ("deep", "deep/er/and/deeper"),
+    ];
     for (first, second) in pairs.map(|(first, second)| (t.key(first), t.key(second))) {
         t.put(&first, "first").await?;
         if t.claims(Capability::KeyAndPrefix) {
@@ -301,7 +502,11 @@ async fn key_and_prefix(t: &Trial) -> Outcome {
             t.holds(&second, b"second").await?;
         } else {
             let answer = t.upload(Upload::new(&second, "second")).await;
-            refused(answer, ErrorKind::Conflict, &format!("{second:?} beside {first:?}"))?;
+            refused(
+                answer,
+                ErrorKind::Conflict,
+                &format!("{second:?} beside {first:?}"),
+            )?;
             t.is_absent(&second).await?;
         }
         t.holds(&first, b"first").await?;
@@ -321,7 +526,9 @@ async fn symlinks(t: &Trial) -> Outcome {
     t.put(&inside, "inside").await?;
     let dir = objects.join(t.key("dir"));
     let secret = std::env::temp_dir().join(t.key("secret").replace('/', "-"));
-    let failed = |cause: std::io::Error| crate::case::Stop::Failed(format!("the kit cannot prepare: {cause}"));
+    let failed = |cause: std::io::Error| {
+        crate::case::Stop::Failed(format!("the kit cannot prepare: {cause}"))
+    };
     fs::create_dir_all(&secret).map_err(failed)?;
     fs::write(secret.join("file"), "secret").map_err(failed)?;
     symlink(secret.join("file"), dir.join("link")).map_err(failed)?;
@@ -338,7 +545,10 @@ async fn symlinks(t: &Trial) -> Outcome {
     }
     let _ = fs::remove_dir_all(&secret);
     ended?;
-    ensure!(untouched && added == 1, "a file outside the root was changed");
+    ensure!(
+        untouched && added == 1,
+        "a file outside the root was changed"
+    );
     t.holds(&inside, b"inside").await
 }
 
@@ -352,11 +562,17 @@ async fn reaches_nothing(t: &Trial, keys: &[String]) -> Outcome {
     for key in keys {
         let read = t.read(key).await;
         ensure!(read.is_err(), "{key:?} leads out of the root");
-        ensure!(!matches!(t.exists(key).await, Ok(true)), "exists follows {key:?} out of the root");
+        ensure!(
+            !matches!(t.exists(key).await, Ok(true)),
+            "exists follows {key:?} out of the root"
+        );
         let sign = SignUrl::new(Method::Get, key, Duration::from_secs(60));
         let mut existing = sign;
         existing.must_exist = true;
-        ensure!(t.signed_url(existing).await.is_err(), "{key:?} is signed although it leads out of the root");
+        ensure!(
+            t.signed_url(existing).await.is_err(),
+            "{key:?} is signed although it leads out of the root"
+        );
         // It may be refused or replace the link; what counts is the file outside, looked at later.
         let _ = t.upload(Upload::new(key, "overwritten")).await;
     }
@@ -390,7 +606,10 @@ async fn swapped(t: &Trial, dir: &std::path::Path, secret: &std::path::Path) -> 
     let key = t.key("dir/swap/file");
     let mut leaked = false;
     for _ in 0..200 {
-        leaked |= t.read(&key).await.is_ok_and(|(_, bytes)| &*bytes == b"secret");
+        leaked |= t
+            .read(&key)
+            .await
+            .is_ok_and(|(_, bytes)| &*bytes == b"secret");
         let _ = t.upload(Upload::new(&key, "overwritten")).await;
         let _ = t.delete(Delete::new(&key)).await;
     }
@@ -415,7 +634,10 @@ async fn scoped(t: &Trial) -> Outcome {
         let _ = inner.delete(Delete::new(key)).await;
     }
     if inner.has(Operation::List) {
-        ensure!(inner.keys("", 1000).await? == ["x"], "the listing leaves the prefix");
+        ensure!(
+            inner.keys("", 1000).await? == ["x"],
+            "the listing leaves the prefix"
+        );
     }
     inner.clean().await;
     t.holds(&sibling, b"sibling").await

@@ -5,7 +5,7 @@ use crate::case::{Case, Outcome, Stop, Tag, case, ensure};
 use crate::subject::Level;
 use crate::trial::{MAIN_STORE, Trial, not_applicable};
 use crate::watch::{Watched, refused};
-use futures_util::stream::{self, StreamExt};
+use futures_util::future::join_all;
 use holdall_plugin_api::{
     Capability, Delete, ErrorKind, Head, Limits, List, Operation, Page, Upload,
 };
@@ -14,29 +14,115 @@ use std::collections::BTreeSet;
 const LIST: Tag = Tag::Op(Operation::List);
 
 pub(super) const CASES: &[Case] = &[
-    case!("J-01", LIST, "an empty store and a missing prefix list nothing, without a token", empty),
-    case!("J-02", LIST, "a prefix is the beginning of a text, not a folder", prefixes),
-    case!("J-03", LIST, "a delimiter groups keys, each group once, also across pages", delimiter),
-    case!("J-04", LIST, "pages of any limit name every key once, and are never larger", limits),
-    case!("J-05", LIST, "a limit of 0 or beyond the largest is an invalid argument", bad_limits),
-    case!("J-06", LIST, "2500 objects, past the page size of stores", many).within(60),
-    case!("J-07", LIST, "inserts before and after the cursor repeat nothing and lose no old key", inserts),
-    case!("J-08", LIST, "a delete of the cursor's key loses no other key", deleted_cursor),
-    case!("J-09", LIST, "a damaged or foreign token is an invalid argument, not a restart", bad_tokens),
-    case!("J-10", Tag::Cap(Capability::OrderedList), "keys come in byte order", ordered),
-    case!("J-11", Tag::Cap(Capability::StartAfter), "start-after is exclusive, need not exist, and goes with prefix and delimiter", start_after),
+    case!(
+        "J-01",
+        LIST,
+        "an empty store and a missing prefix list nothing, without a token",
+        empty
+    ),
+    case!(
+        "J-02",
+        LIST,
+        "a prefix is the beginning of a text, not a folder",
+        prefixes
+    ),
+    case!(
+        "J-03",
+        LIST,
+        "a delimiter groups keys, each group once, also across pages",
+        delimiter
+    ),
+    case!(
+        "J-04",
+        LIST,
+        "pages of any limit name every key once, and are never larger",
+        limits
+    ),
+    case!(
+        "J-05",
+        LIST,
+        "a limit of 0 or beyond the largest is an invalid argument",
+        bad_limits
+    ),
+    case!(
+        "J-06",
+        LIST,
+        "2500 objects, past the page size of stores",
+        many
+    )
+    .within(60),
+    case!(
+        "J-07",
+        LIST,
+        "inserts before and after the cursor repeat nothing and lose no old key",
+        inserts
+    ),
+    case!(
+        "J-08",
+        LIST,
+        "a delete of the cursor's key loses no other key",
+        deleted_cursor
+    ),
+    case!(
+        "J-09",
+        LIST,
+        "a damaged or foreign token is an invalid argument, not a restart",
+        bad_tokens
+    ),
+    case!(
+        "J-10",
+        Tag::Cap(Capability::OrderedList),
+        "keys come in byte order",
+        ordered
+    ),
+    case!(
+        "J-11",
+        Tag::Cap(Capability::StartAfter),
+        "start-after is exclusive, need not exist, and goes with prefix and delimiter",
+        start_after
+    ),
     case!("J-12", LIST, "entries say what head says", entries),
-    case!("J-13", LIST, "every kind of key comes back byte for byte", every_key),
-    case!("J-14", LIST, "pattern characters in a prefix are literal", literal_prefixes),
-    case!("J-15", LIST, "a foreign object with a name that is no key is skipped and counted", foreign),
-    case!("J-16", LIST, "running uploads, sidecars and empty folders never appear", no_furniture),
-    case!("J-17", LIST, "below a configured prefix, keys and tokens are relative to it", scoped),
+    case!(
+        "J-13",
+        LIST,
+        "every kind of key comes back byte for byte",
+        every_key
+    ),
+    case!(
+        "J-14",
+        LIST,
+        "pattern characters in a prefix are literal",
+        literal_prefixes
+    ),
+    case!(
+        "J-15",
+        LIST,
+        "a foreign object with a name that is no key is skipped and counted",
+        foreign
+    ),
+    case!(
+        "J-16",
+        LIST,
+        "running uploads, sidecars and empty folders never appear",
+        no_furniture
+    ),
+    case!(
+        "J-17",
+        LIST,
+        "below a configured prefix, keys and tokens are relative to it",
+        scoped
+    ),
 ];
 
 async fn put_all(t: &Watched, keys: &[String]) -> Outcome {
-    let mut puts = stream::iter(keys.iter().map(|key| t.put(key, content(key)))).buffer_unordered(16);
-    while let Some(put) = puts.next().await {
-        put?;
+    for some in keys.chunks(32) {
+        let mut puts = Vec::new();
+        for key in some {
+            puts.push(t.put(key, content(key)));
+        }
+        for put in join_all(puts).await {
+            put?;
+        }
     }
     Ok(())
 }
@@ -51,8 +137,15 @@ fn exactly(found: Vec<String>, expected: &BTreeSet<String>, what: &str) -> Outco
     let found = set(found);
     let lost: Vec<_> = expected.difference(&found).take(3).collect();
     let extra: Vec<_> = found.difference(expected).take(3).collect();
-    ensure!(lost.is_empty() && extra.is_empty(), "{what}: lacks {lost:?}, has {extra:?} too");
-    ensure!(count == expected.len(), "{what}: {count} entries for {} keys", expected.len());
+    ensure!(
+        lost.is_empty() && extra.is_empty(),
+        "{what}: lacks {lost:?}, has {extra:?} too"
+    );
+    ensure!(
+        count == expected.len(),
+        "{what}: {count} entries for {} keys",
+        expected.len()
+    );
     Ok(())
 }
 
@@ -63,7 +156,10 @@ async fn empty(t: &Trial) -> Outcome {
             let mut list = List::new(prefix);
             list.delimiter = delimiter;
             let page = subject.list(list).await?;
-            ensure!(page == Page::default(), "nothing at {prefix:?} is listed as {page:?}");
+            ensure!(
+                page == Page::default(),
+                "nothing at {prefix:?} is listed as {page:?}"
+            );
         }
     }
     Ok(())
@@ -77,17 +173,25 @@ async fn prefixes(t: &Trial) -> Outcome {
     };
     let keys: Vec<String> = names.iter().map(|name| t.key(name)).collect();
     put_all(t, &keys).await?;
-    for prefix in ["foo", "foo/", "foob", "fo", "foo/x", "foo/xy", "f", "foo-", "x", ""] {
+    for prefix in [
+        "foo", "foo/", "foob", "fo", "foo/x", "foo/xy", "f", "foo-", "x", "",
+    ] {
         let whole = t.key(prefix);
         let expected = set(keys.iter().filter(|key| key.starts_with(&whole)));
-        exactly(t.keys(&whole, 1000).await?, &expected, &format!("prefix {prefix:?}"))?;
+        exactly(
+            t.keys(&whole, 1000).await?,
+            &expected,
+            &format!("prefix {prefix:?}"),
+        )?;
     }
     Ok(())
 }
 
 /// Objects and groups of a listing with a delimiter, all pages together.
 async fn grouped(t: &Watched, prefix: &str, limit: u32) -> Outcome<(Vec<String>, Vec<String>)> {
-    let pages = t.pages(List::new(prefix).delimiter("/").limit(limit)).await?;
+    let pages = t
+        .pages(List::new(prefix).delimiter("/").limit(limit))
+        .await?;
     let (mut keys, mut groups) = (Vec::new(), Vec::new());
     for page in pages {
         keys.extend(page.entries.into_iter().map(|entry| entry.key));
@@ -97,7 +201,9 @@ async fn grouped(t: &Watched, prefix: &str, limit: u32) -> Outcome<(Vec<String>,
 }
 
 async fn delimiter(t: &Trial) -> Outcome {
-    let names = ["a/1", "a/2", "a/b/3", "b", "b-/1", "c/d/e", "c/d/f", "d", "e/1", "e/2", "e/3", "f"];
+    let names = [
+        "a/1", "a/2", "a/b/3", "b", "b-/1", "c/d/e", "c/d/f", "d", "e/1", "e/2", "e/3", "f",
+    ];
     put_all(t, &names.map(|name| t.key(name))).await?;
     for limit in [1, 2, 3, 7, 8, 1000] {
         for (prefix, keys, groups) in [
@@ -113,14 +219,20 @@ async fn delimiter(t: &Trial) -> Outcome {
             let found = grouped(t, &t.key(prefix), limit).await?;
             let what = format!("delimiter at {prefix:?}, limit {limit}");
             exactly(found.0, &set(keys.iter().map(|name| t.key(name))), &what)?;
-            exactly(found.1, &set(groups.iter().map(|name| t.key(name))), &format!("{what}, groups"))?;
+            exactly(
+                found.1,
+                &set(groups.iter().map(|name| t.key(name))),
+                &format!("{what}, groups"),
+            )?;
         }
     }
     Ok(())
 }
 
 fn numbered(t: &Trial, count: usize) -> Vec<String> {
-    (0..count).map(|index| t.key(&format!("{:04}", index * 7 % count))).collect()
+    (0..count)
+        .map(|index| t.key(&format!("{:04}", index * 7 % count)))
+        .collect()
 }
 
 async fn limits(t: &Trial) -> Outcome {
@@ -128,7 +240,11 @@ async fn limits(t: &Trial) -> Outcome {
     put_all(t, &keys).await?;
     let expected = set(keys);
     for limit in [1, 2, 3, 9, 10, 11, largest_page(t)] {
-        exactly(t.keys(t.prefix(), limit).await?, &expected, &format!("limit {limit}"))?;
+        exactly(
+            t.keys(t.prefix(), limit).await?,
+            &expected,
+            &format!("limit {limit}"),
+        )?;
     }
     Ok(())
 }
@@ -141,7 +257,11 @@ fn largest_page(t: &Watched) -> u32 {
 async fn bad_limits(t: &Trial) -> Outcome {
     for limit in [0, largest_page(t) + 1, 1001, u32::MAX] {
         let answer = t.list(List::new(t.prefix()).limit(limit)).await;
-        refused(answer, ErrorKind::InvalidArgument, &format!("limit {limit}"))?;
+        refused(
+            answer,
+            ErrorKind::InvalidArgument,
+            &format!("limit {limit}"),
+        )?;
     }
     let answer = t.list(List::new(t.prefix()).delimiter("")).await;
     refused(answer, ErrorKind::InvalidArgument, "an empty delimiter").map(drop)
@@ -151,46 +271,73 @@ async fn many(t: &Trial) -> Outcome {
     let keys = numbered(t, 2500);
     put_all(t, &keys).await?;
     let expected = set(keys);
-    exactly(t.keys(t.prefix(), largest_page(t)).await?, &expected, "2500 objects")?;
-    exactly(t.keys(t.prefix(), 999.min(largest_page(t))).await?, &expected, "2500 objects by 999")
+    exactly(
+        t.keys(t.prefix(), largest_page(t)).await?,
+        &expected,
+        "2500 objects",
+    )?;
+    exactly(
+        t.keys(t.prefix(), 999.min(largest_page(t))).await?,
+        &expected,
+        "2500 objects by 999",
+    )
 }
 
-/// Lists page by page and changes the store in between.
-async fn while_listed(
-    t: &Trial,
+/// A listing with time to change the store between two pages.
+struct Walk {
     limit: u32,
-    mut change: impl AsyncFnMut(usize, &Page) -> Outcome,
-) -> Outcome<Vec<String>> {
-    let mut found = Vec::new();
-    let mut token: Option<String> = None;
-    for round in 0.. {
-        let page = t.list(List::new(t.prefix()).limit(limit).page_token(token.as_deref())).await?;
-        change(round, &page).await?;
-        token.clone_from(&page.next);
-        found.extend(page.entries.into_iter().map(|entry| entry.key));
-        if token.is_none() {
-            break;
+    token: Option<String>,
+    ended: bool,
+    found: Vec<String>,
+}
+
+impl Walk {
+    fn by(limit: u32) -> Self {
+        Self {
+            limit,
+            token: None,
+            ended: false,
+            found: Vec::new(),
         }
-        ensure!(round < 1000, "the listing does not end");
     }
-    let count = found.len();
-    ensure!(set(found.iter()).len() == count, "a key comes twice");
-    Ok(found)
+
+    /// The keys of the next page.
+    async fn next(&mut self, t: &Trial) -> Outcome<Option<Vec<String>>> {
+        if self.ended {
+            return Ok(None);
+        }
+        ensure!(self.found.len() < 1000, "the listing does not end");
+        let list = List::new(t.prefix())
+            .limit(self.limit)
+            .page_token(self.token.as_deref());
+        let page = t.list(list).await?;
+        let keys: Vec<String> = page.entries.into_iter().map(|entry| entry.key).collect();
+        for key in &keys {
+            ensure!(!self.found.contains(key), "{key:?} comes twice");
+        }
+        self.found.extend(keys.iter().cloned());
+        self.ended = page.next.is_none();
+        self.token = page.next;
+        Ok(Some(keys))
+    }
 }
 
 async fn inserts(t: &Trial) -> Outcome {
     let old: Vec<String> = (0..12).map(|index| t.key(&format!("{index:02}"))).collect();
     put_all(t, &old).await?;
-    let found = while_listed(t, 4, async |round, page| {
-        if let Some(last) = page.entries.last().filter(|_| round < 3) {
-            for new in [t.key(&format!("!{round}")), format!("{}a", last.key), t.key(&format!("zz{round}"))] {
-                t.put(&new, "new").await?;
-            }
+    let mut walk = Walk::by(4);
+    let mut rounds = 0..3;
+    while let Some(keys) = walk.next(t).await? {
+        if let (Some(last), Some(round)) = (keys.last(), rounds.next()) {
+            let new = [
+                t.key(&format!("!{round}")),
+                format!("{last}a"),
+                t.key(&format!("zz{round}")),
+            ];
+            put_all(t, &new).await?;
         }
-        Ok(())
-    })
-    .await?;
-    let lost: Vec<_> = old.iter().filter(|key| !found.contains(key)).collect();
+    }
+    let lost: Vec<_> = old.iter().filter(|key| !walk.found.contains(key)).collect();
     ensure!(lost.is_empty(), "lost {lost:?}");
     Ok(())
 }
@@ -199,14 +346,17 @@ async fn deleted_cursor(t: &Trial) -> Outcome {
     let keys: Vec<String> = (0..12).map(|index| t.key(&format!("{index:02}"))).collect();
     for limit in [1, 3, 4] {
         put_all(t, &keys).await?;
-        let found = while_listed(t, limit, async |_, page| {
-            for entry in &page.entries {
-                t.delete(Delete::new(&entry.key)).await?;
+        let mut walk = Walk::by(limit);
+        while let Some(seen) = walk.next(t).await? {
+            for key in &seen {
+                t.delete(Delete::new(key)).await?;
             }
-            Ok(())
-        })
-        .await?;
-        exactly(found, &set(keys.iter()), &format!("deleted while listed by {limit}"))?;
+        }
+        exactly(
+            walk.found,
+            &set(keys.iter()),
+            &format!("deleted while listed by {limit}"),
+        )?;
     }
     Ok(())
 }
@@ -223,21 +373,40 @@ async fn bad_tokens(t: &Trial) -> Outcome {
         return Err(Stop::Failed("no token although there is more".into()));
     };
     let invalid = ErrorKind::InvalidArgument;
-    let flipped: String = token.char_indices().map(|(at, c)| if at == 7 { flip(c) } else { c }).collect();
+    let flipped: String = token
+        .char_indices()
+        .map(|(at, c)| if at == 7 { flip(c) } else { c })
+        .collect();
     let cut = &token[..token.len() - 1];
     let grown = format!("{token}A");
     for damaged in [&*flipped, cut, &grown, "", "not a token", "\u{e9}"] {
-        let answer = t.list(List::new(&prefix).limit(1).page_token(Some(damaged))).await;
+        let answer = t
+            .list(List::new(&prefix).limit(1).page_token(Some(damaged)))
+            .await;
         refused(answer, invalid, &format!("the damaged token {damaged:?}"))?;
     }
     let other = t.key("b/");
-    let answer = t.list(List::new(&other).limit(1).page_token(Some(&token))).await;
+    let answer = t
+        .list(List::new(&other).limit(1).page_token(Some(&token)))
+        .await;
     refused(answer, invalid, "the token of another prefix")?;
-    let answer = t.list(List::new(&prefix).delimiter("/").limit(1).page_token(Some(&token))).await;
+    let answer = t
+        .list(
+            List::new(&prefix)
+                .delimiter("/")
+                .limit(1)
+                .page_token(Some(&token)),
+        )
+        .await;
     refused(answer, invalid, "the token of a listing without delimiter")?;
     // And the right one still works.
-    let page = t.list(List::new(&prefix).limit(1).page_token(Some(&token))).await?;
-    ensure!(page.entries.len() == 1 && page.entries[0].key == keys[1], "the token leads to {page:?}");
+    let page = t
+        .list(List::new(&prefix).limit(1).page_token(Some(&token)))
+        .await?;
+    ensure!(
+        page.entries.len() == 1 && page.entries[0].key == keys[1],
+        "the token leads to {page:?}"
+    );
     Ok(())
 }
 
@@ -246,13 +415,28 @@ fn flip(c: char) -> char {
 }
 
 const HARD_TO_SORT: [&str; 14] = [
-    "a", "a-b", "a.b", "a/b", "a0", "aa", "a~", "A", "Z/a", "\u{e9}", "\u{fffd}", "\u{1f392}", "\u{e000}", "z/\u{7ff}",
+    "a",
+    "a-b",
+    "a.b",
+    "a/b",
+    "a0",
+    "aa",
+    "a~",
+    "A",
+    "Z/a",
+    "\u{e9}",
+    "\u{fffd}",
+    "\u{1f392}",
+    "\u{e000}",
+    "z/\u{7ff}",
 ];
 
 async fn sortable(t: &Trial) -> Outcome<Vec<String>> {
     let together = t.claims(Capability::KeyAndPrefix);
     let sensitive = t.claims(Capability::CaseSensitive);
-    let names = HARD_TO_SORT.iter().filter(|name| (together || **name != "a") && (sensitive || !name.starts_with(['A', 'Z'])));
+    let names = HARD_TO_SORT
+        .iter()
+        .filter(|name| (together || **name != "a") && (sensitive || !name.starts_with(['A', 'Z'])));
     let mut keys: Vec<String> = names.map(|name| t.key(name)).collect();
     put_all(t, &keys).await?;
     // UTF-8 sorts by code point, which UTF-16 does not.
@@ -267,8 +451,15 @@ async fn ordered(t: &Trial) -> Outcome {
         ensure!(found == keys, "by {limit}: {found:?}");
     }
     let mut both: Vec<(String, String)> = Vec::new();
-    for page in t.pages(List::new(t.prefix()).delimiter("/").limit(2)).await? {
-        let names = page.entries.into_iter().map(|entry| entry.key).chain(page.common_prefixes);
+    for page in t
+        .pages(List::new(t.prefix()).delimiter("/").limit(2))
+        .await?
+    {
+        let names = page
+            .entries
+            .into_iter()
+            .map(|entry| entry.key)
+            .chain(page.common_prefixes);
         let names: Vec<String> = names.collect();
         if let (Some(first), Some(last)) = (names.iter().min(), names.iter().max()) {
             both.push((first.clone(), last.clone()));
@@ -286,17 +477,36 @@ async fn start_after(t: &Trial) -> Outcome {
     for start in keys.iter().chain([&beyond, &before]) {
         let expected: Vec<_> = keys.iter().filter(|key| *key > start).cloned().collect();
         for limit in [2, largest_page(t)] {
-            let pages = t.pages(List::new(t.prefix()).start_after(start).limit(limit)).await?;
-            let found: Vec<_> = pages.into_iter().flat_map(|page| page.entries).map(|entry| entry.key).collect();
+            let pages = t
+                .pages(List::new(t.prefix()).start_after(start).limit(limit))
+                .await?;
+            let found: Vec<_> = pages
+                .into_iter()
+                .flat_map(|page| page.entries)
+                .map(|entry| entry.key)
+                .collect();
             ensure!(found == expected, "after {start:?} by {limit}: {found:?}");
         }
     }
-    put_all(t, &["p/a", "p/b/1", "p/c", "p/d/1", "p/e"].map(|name| t.key(name))).await?;
+    put_all(
+        t,
+        &["p/a", "p/b/1", "p/c", "p/d/1", "p/e"].map(|name| t.key(name)),
+    )
+    .await?;
     let (prefix, start) = (t.key("p/"), t.key("p/b/9"));
-    let page = t.list(List::new(&prefix).delimiter("/").start_after(&start)).await?;
+    let page = t
+        .list(List::new(&prefix).delimiter("/").start_after(&start))
+        .await?;
     let found: Vec<_> = page.entries.into_iter().map(|entry| entry.key).collect();
-    ensure!(found == [t.key("p/c"), t.key("p/e")], "with a prefix and a delimiter: {found:?}");
-    ensure!(page.common_prefixes == [t.key("p/d/")], "groups: {:?}", page.common_prefixes);
+    ensure!(
+        found == [t.key("p/c"), t.key("p/e")],
+        "with a prefix and a delimiter: {found:?}"
+    );
+    ensure!(
+        page.common_prefixes == [t.key("p/d/")],
+        "groups: {:?}",
+        page.common_prefixes
+    );
     Ok(())
 }
 
@@ -311,11 +521,29 @@ async fn entries(t: &Trial) -> Outcome {
             true => t.head(Head::new(&entry.key)).await?,
             false => info,
         };
-        ensure!(entry.size == bytes.len() as u64 && entry.size == head.size, "{:?}: a size of {}", entry.key, entry.size);
-        ensure!(entry.etag.is_none() || entry.etag == head.etag, "{:?}: etags {:?} and {:?}", entry.key, entry.etag, head.etag);
+        ensure!(
+            entry.size == bytes.len() as u64 && entry.size == head.size,
+            "{:?}: a size of {}",
+            entry.key,
+            entry.size
+        );
+        ensure!(
+            entry.etag.is_none() || entry.etag == head.etag,
+            "{:?}: etags {:?} and {:?}",
+            entry.key,
+            entry.etag,
+            head.etag
+        );
         if let (Some(listed), Some(head)) = (entry.last_modified, head.last_modified) {
-            let apart = listed.max(head).duration_since(listed.min(head)).unwrap_or_default();
-            ensure!(apart.as_secs() <= 1, "{:?}: times {apart:?} apart", entry.key);
+            let apart = listed
+                .max(head)
+                .duration_since(listed.min(head))
+                .unwrap_or_default();
+            ensure!(
+                apart.as_secs() <= 1,
+                "{:?}: times {apart:?} apart",
+                entry.key
+            );
         }
     }
     Ok(())
@@ -326,7 +554,11 @@ async fn every_key(t: &Trial) -> Outcome {
     put_all(t, &keys).await?;
     let expected = set(keys.iter());
     for limit in [1, largest_page(t)] {
-        exactly(t.keys(t.prefix(), limit).await?, &expected, "every kind of key")?;
+        exactly(
+            t.keys(t.prefix(), limit).await?,
+            &expected,
+            "every kind of key",
+        )?;
     }
     for key in &keys {
         let found = t.keys(key, 1000).await?;
@@ -336,13 +568,22 @@ async fn every_key(t: &Trial) -> Outcome {
 }
 
 async fn literal_prefixes(t: &Trial) -> Outcome {
-    let names = ["a%b", "axb", "a_b", "a*b", "a?b", "a[x]b", "a", "%", "%25", "x", "{a}", "a\u{e9}"];
+    let names = [
+        "a%b", "axb", "a_b", "a*b", "a?b", "a[x]b", "a", "%", "%25", "x", "{a}", "a\u{e9}",
+    ];
     let keys = names.map(|name| t.key(name));
     put_all(t, &keys).await?;
-    for prefix in ["a%", "a_", "a*", "a?", "a[x]", "[x]", "%", "%2", "*", "?", "_", "{a", "a.", "^a", "a\u{e9}"] {
+    for prefix in [
+        "a%", "a_", "a*", "a?", "a[x]", "[x]", "%", "%2", "*", "?", "_", "{a", "a.", "^a",
+        "a\u{e9}",
+    ] {
         let whole = t.key(prefix);
         let expected = set(keys.iter().filter(|key| key.starts_with(&whole)));
-        exactly(t.keys(&whole, 1000).await?, &expected, &format!("prefix {prefix:?}"))?;
+        exactly(
+            t.keys(&whole, 1000).await?,
+            &expected,
+            &format!("prefix {prefix:?}"),
+        )?;
     }
     Ok(())
 }
@@ -357,7 +598,11 @@ async fn foreign(t: &Trial) -> Outcome {
     t.put(&t.key("zzz"), "good").await?;
     let pages = t.pages(List::new(t.prefix()).limit(1)).await?;
     let skipped: u64 = pages.iter().map(|page| page.skipped).sum();
-    let keys = pages.into_iter().flat_map(|page| page.entries).map(|entry| entry.key).collect();
+    let keys = pages
+        .into_iter()
+        .flat_map(|page| page.entries)
+        .map(|entry| entry.key)
+        .collect();
     exactly(keys, &set([good, t.key("zzz")]), "beside a foreign object")?;
     ensure!(skipped == 1, "{skipped} objects were counted as skipped");
     Ok(())
@@ -377,7 +622,11 @@ async fn no_furniture(t: &Trial) -> Outcome {
     let (body, mut gate) = crate::body::gated(vec!["begun".into()], vec!["ended".into()]);
     let looking = async {
         ensure!(gate.reached().await, "the upload ended before its body did");
-        exactly(subject.keys("", 1000).await?, &set(["a/b/c", "meta"]), "a whole store")?;
+        exactly(
+            subject.keys("", 1000).await?,
+            &set(["a/b/c", "meta"]),
+            "a whole store",
+        )?;
         let (keys, groups) = grouped(&subject, "", 1000).await?;
         exactly(keys, &set(["meta"]), "the top of a store")?;
         exactly(groups, &set(["a/"]), "the groups of a store")?;
@@ -401,9 +650,17 @@ async fn scoped(t: &Trial) -> Outcome {
         let keys = ["a", "b/c", "b/d", "e"].map(str::to_owned);
         put_all(&inner, &keys).await?;
         for limit in [1, 1000] {
-            exactly(inner.keys("", limit).await?, &set(keys.iter()), &format!("below {depth:?}"))?;
+            exactly(
+                inner.keys("", limit).await?,
+                &set(keys.iter()),
+                &format!("below {depth:?}"),
+            )?;
         }
-        exactly(inner.keys("b/", 1).await?, &set(["b/c", "b/d"]), &format!("a prefix below {depth:?}"))?;
+        exactly(
+            inner.keys("b/", 1).await?,
+            &set(["b/c", "b/d"]),
+            &format!("a prefix below {depth:?}"),
+        )?;
         inner.clean().await;
     }
     Ok(())

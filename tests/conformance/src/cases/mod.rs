@@ -51,9 +51,15 @@ mod tests {
         for case in all() {
             let (group, number) = case.id.split_at(1);
             assert!(group.bytes().all(|b| b.is_ascii_uppercase()), "{case:?}");
-            assert!(number.len() == 3 && number[1..].parse::<u8>().is_ok(), "{case:?}");
+            assert!(
+                number.len() == 3 && number[1..].parse::<u8>().is_ok(),
+                "{case:?}"
+            );
             assert!(seen.insert(case.id), "{} twice", case.id);
-            assert!(!case.reason.is_empty() && !case.reason.ends_with('.'), "{case:?}");
+            assert!(
+                !case.reason.is_empty() && !case.reason.ends_with('.'),
+                "{case:?}"
+            );
         }
     }
 

@@ -12,11 +12,38 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) const CASES: &[Case] = &[
-    case!("F-01", Tag::Core, "an upload of 256 MiB holds no more of its chunks than the claimed bound", upload_is_bounded).within(120),
-    case!("F-02", Tag::Core, "a reader that stops gets no more than it asks for", reader_stops),
-    case!("F-05", Tag::Core, "a download dropped half way gives its descriptor back", descriptors),
-    case!("F-06", Tag::Core, "no chunk is larger than agreed", chunk_sizes),
-    case!("F-07", Tag::Core, "64 streams at once on one instance make progress", many_streams).within(60),
+    case!(
+        "F-01",
+        Tag::Core,
+        "an upload of 256 MiB holds no more of its chunks than the claimed bound",
+        upload_is_bounded
+    )
+    .within(120),
+    case!(
+        "F-02",
+        Tag::Core,
+        "a reader that stops gets no more than it asks for",
+        reader_stops
+    ),
+    case!(
+        "F-05",
+        Tag::Core,
+        "a download dropped half way gives its descriptor back",
+        descriptors
+    ),
+    case!(
+        "F-06",
+        Tag::Core,
+        "no chunk is larger than agreed",
+        chunk_sizes
+    ),
+    case!(
+        "F-07",
+        Tag::Core,
+        "64 streams at once on one instance make progress",
+        many_streams
+    )
+    .within(60),
 ];
 
 /// A chunk that knows how many of its kind are alive.
@@ -49,9 +76,13 @@ async fn upload_is_bounded(t: &Trial) -> Outcome {
         Ok(Bytes::from_owner(Alive(piece.clone(), now.clone())))
     });
     let key = t.key("object");
-    t.upload(Upload::new(&key, Body::stream(chunks)).length(CHUNKS * CHUNK as u64)).await?;
+    t.upload(Upload::new(&key, Body::stream(chunks)).length(CHUNKS * CHUNK as u64))
+        .await?;
     let (held, bound) = (most.load(Ordering::SeqCst), t.facts().limits.buffer_bytes);
-    ensure!(held <= bound + CHUNK as u64, "{held} bytes of chunks were held, the claimed bound is {bound}");
+    ensure!(
+        held <= bound + CHUNK as u64,
+        "{held} bytes of chunks were held, the claimed bound is {bound}"
+    );
     Ok(())
 }
 
@@ -65,7 +96,10 @@ async fn reader_stops(t: &Trial) -> Outcome {
     while let Some(chunk) = downloaded.body.chunk().await {
         got.extend_from_slice(&chunk?);
         ensure!(t.exists(&key).await?, "the object is gone while it is read");
-        ensure!(downloaded.body.seen() == got.len() as u64, "the body counts other bytes than it gives");
+        ensure!(
+            downloaded.body.seen() == got.len() as u64,
+            "the body counts other bytes than it gives"
+        );
     }
     match data::difference(&got, &bytes) {
         Some(difference) => Err(Stop::Failed(difference)),
@@ -89,7 +123,11 @@ async fn descriptors(t: &Trial) -> Outcome {
     }
     // Other tests of this process may open a few meanwhile.
     let gone = soon(|| open_descriptors().is_some_and(|now| now < before + 50)).await;
-    ensure!(gone, "{before} descriptors before 200 dropped downloads, {:?} after", open_descriptors());
+    ensure!(
+        gone,
+        "{before} descriptors before 200 dropped downloads, {:?} after",
+        open_descriptors()
+    );
     Ok(())
 }
 
@@ -101,7 +139,11 @@ async fn chunk_sizes(t: &Trial) -> Outcome {
         let mut downloaded = t.download(Download::new(&key).chunk_hint(hint)).await?;
         let mut seen = 0;
         while let Some(chunk) = downloaded.body.chunk().await.transpose()? {
-            ensure!(chunk.len() <= MAX_CHUNK as usize, "a chunk of {} bytes", chunk.len());
+            ensure!(
+                chunk.len() <= MAX_CHUNK as usize,
+                "a chunk of {} bytes",
+                chunk.len()
+            );
             seen += chunk.len();
         }
         ensure!(seen == size, "{seen} bytes of {size}");
@@ -112,7 +154,9 @@ async fn chunk_sizes(t: &Trial) -> Outcome {
 async fn many_streams(t: &Trial) -> Outcome {
     const STREAMS: usize = 64;
     let bytes = data::bytes(500_000, 5);
-    let names: Vec<String> = (0..STREAMS).map(|index| t.key(&format!("object-{index}"))).collect();
+    let names: Vec<String> = (0..STREAMS)
+        .map(|index| t.key(&format!("object-{index}")))
+        .collect();
     // All of them are half way at the same time.
     let mut gates = Vec::new();
     let mut uploads = Vec::new();
@@ -129,14 +173,19 @@ async fn many_streams(t: &Trial) -> Outcome {
         gates.into_iter().for_each(body::Gate::open);
         Ok(())
     };
-    let (uploaded, reached) = futures_util::future::join(futures_util::future::join_all(uploads), half_way).await;
+    let (uploaded, reached) =
+        futures_util::future::join(futures_util::future::join_all(uploads), half_way).await;
     reached?;
     for one in uploaded {
         one?;
     }
     let mut readers = Vec::new();
     for key in &names {
-        readers.push(t.download(Download::new(key).chunk_hint(64 << 10)).await?.body);
+        readers.push(
+            t.download(Download::new(key).chunk_hint(64 << 10))
+                .await?
+                .body,
+        );
     }
     let mut total = 0;
     while !readers.is_empty() {
@@ -149,6 +198,9 @@ async fn many_streams(t: &Trial) -> Outcome {
         }
         readers = going_on;
     }
-    ensure!(total == STREAMS * bytes.len(), "{total} bytes from {STREAMS} streams");
+    ensure!(
+        total == STREAMS * bytes.len(),
+        "{total} bytes from {STREAMS} streams"
+    );
     Ok(())
 }

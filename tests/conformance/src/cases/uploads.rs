@@ -8,26 +8,97 @@ use bytes::Bytes;
 use holdall_plugin_api::{Body, Capability, ErrorKind, Head, List, ObjectInfo, Operation, Upload};
 
 pub(super) const CASES: &[Case] = &[
-    case!("D-01", Tag::Core, "sizes around the borders of blocks and parts come back byte for byte", sizes).within(60),
-    case!("D-02", Tag::Core, "chunks of one byte, of random sizes, and empty ones in between", chunks),
-    case!("D-03", Tag::Core, "shorter content leaves no tail of the longer one", shorter),
-    case!("D-04", Tag::Core, "an overwrite inherits no content type, header or metadata", not_inherited),
-    case!("D-05", Tag::Op(Operation::Head), "size, etag and checksum of the answer are those of head", answer_is_head),
-    case!("D-06", Tag::Core, "a body one byte short or long is an error, and nothing becomes visible", wrong_length),
-    case!("D-07", Tag::Cap(Capability::UnknownLength), "bodies of unknown length, of no bytes and of several parts", unknown_length),
-    case!("D-08", Tag::Cap(Capability::ContentType), "the content type is returned exactly", content_type),
-    case!("D-09", Tag::Core, "a malformed content type is an invalid argument", malformed_type),
-    case!("D-10", Tag::Cap(Capability::UserMetadata), "user metadata round trips up to its limit, and is refused above", user_metadata),
-    case!("D-11", Tag::Core, "each claimed header round trips, alone and with the others", headers)
-        .proves(&[
-            Capability::HeaderCacheControl,
-            Capability::HeaderContentDisposition,
-            Capability::HeaderContentEncoding,
-            Capability::HeaderContentLanguage,
-        ]),
-    case!("D-12", Tag::Core, "options that are not claimed are refused before a byte is read", unclaimed_options),
-    case!("D-13", Tag::Core, "every operation sees a new object as soon as the upload returns", seen_at_once),
-    case!("D-14", Tag::Core, "more than the largest size is refused early when the length is known", too_large),
+    case!(
+        "D-01",
+        Tag::Core,
+        "sizes around the borders of blocks and parts come back byte for byte",
+        sizes
+    )
+    .within(60),
+    case!(
+        "D-02",
+        Tag::Core,
+        "chunks of one byte, of random sizes, and empty ones in between",
+        chunks
+    ),
+    case!(
+        "D-03",
+        Tag::Core,
+        "shorter content leaves no tail of the longer one",
+        shorter
+    ),
+    case!(
+        "D-04",
+        Tag::Core,
+        "an overwrite inherits no content type, header or metadata",
+        not_inherited
+    ),
+    case!(
+        "D-05",
+        Tag::Op(Operation::Head),
+        "size, etag and checksum of the answer are those of head",
+        answer_is_head
+    ),
+    case!(
+        "D-06",
+        Tag::Core,
+        "a body one byte short or long is an error, and nothing becomes visible",
+        wrong_length
+    ),
+    case!(
+        "D-07",
+        Tag::Cap(Capability::UnknownLength),
+        "bodies of unknown length, of no bytes and of several parts",
+        unknown_length
+    ),
+    case!(
+        "D-08",
+        Tag::Cap(Capability::ContentType),
+        "the content type is returned exactly",
+        content_type
+    ),
+    case!(
+        "D-09",
+        Tag::Core,
+        "a malformed content type is an invalid argument",
+        malformed_type
+    ),
+    case!(
+        "D-10",
+        Tag::Cap(Capability::UserMetadata),
+        "user metadata round trips up to its limit, and is refused above",
+        user_metadata
+    ),
+    case!(
+        "D-11",
+        Tag::Core,
+        "each claimed header round trips, alone and with the others",
+        headers
+    )
+    .proves(&[
+        Capability::HeaderCacheControl,
+        Capability::HeaderContentDisposition,
+        Capability::HeaderContentEncoding,
+        Capability::HeaderContentLanguage,
+    ]),
+    case!(
+        "D-12",
+        Tag::Core,
+        "options that are not claimed are refused before a byte is read",
+        unclaimed_options
+    ),
+    case!(
+        "D-13",
+        Tag::Core,
+        "every operation sees a new object as soon as the upload returns",
+        seen_at_once
+    ),
+    case!(
+        "D-14",
+        Tag::Core,
+        "more than the largest size is refused early when the length is known",
+        too_large
+    ),
 ];
 
 async fn sizes(t: &Trial) -> Outcome {
@@ -39,7 +110,8 @@ async fn sizes(t: &Trial) -> Outcome {
         t.put(&key, bytes.clone()).await?;
         t.holds(&key, &bytes).await?;
         let pieces = data::pieces(&bytes, 64 << 10);
-        t.upload(Upload::new(&key, body::chunked(pieces)).length(size as u64)).await?;
+        t.upload(Upload::new(&key, body::chunked(pieces)).length(size as u64))
+            .await?;
         t.holds(&key, &bytes).await?;
     }
     Ok(())
@@ -49,7 +121,8 @@ async fn chunks(t: &Trial) -> Outcome {
     let key = t.key("object");
     let bytes = data::bytes(2000, 1);
     let single = data::pieces(&bytes, 1);
-    t.upload(Upload::new(&key, body::chunked(single)).length(2000)).await?;
+    t.upload(Upload::new(&key, body::chunked(single)).length(2000))
+        .await?;
     t.holds(&key, &bytes).await?;
 
     let mut numbers = data::Numbers::new(2);
@@ -60,10 +133,12 @@ async fn chunks(t: &Trial) -> Outcome {
         random.push(rest.split_to(cut));
         random.push(Bytes::new());
     }
-    t.upload(Upload::new(&key, body::chunked(random)).length(bytes.len() as u64)).await?;
+    t.upload(Upload::new(&key, body::chunked(random)).length(bytes.len() as u64))
+        .await?;
     t.holds(&key, &bytes).await?;
 
-    t.upload(Upload::new(&key, body::chunked(vec![Bytes::new(); 3])).length(0)).await?;
+    t.upload(Upload::new(&key, body::chunked(vec![Bytes::new(); 3])).length(0))
+        .await?;
     t.holds(&key, b"").await
 }
 
@@ -85,8 +160,10 @@ fn adorned<'a>(t: &Trial, key: &'a str, body: impl Into<Body>) -> Upload<'a> {
     Upload::new(key, body).option(|options| {
         options.content_type = when(Capability::ContentType, "text/x-kit; charset=utf-8");
         options.headers.cache_control = when(Capability::HeaderCacheControl, "max-age=60, private");
-        options.headers.content_disposition =
-            when(Capability::HeaderContentDisposition, "attachment; filename=\"a b.txt\"");
+        options.headers.content_disposition = when(
+            Capability::HeaderContentDisposition,
+            "attachment; filename=\"a b.txt\"",
+        );
         options.headers.content_encoding = when(Capability::HeaderContentEncoding, "gzip");
         options.headers.content_language = when(Capability::HeaderContentLanguage, "de-CH, en");
         if metadata {
@@ -96,12 +173,20 @@ fn adorned<'a>(t: &Trial, key: &'a str, body: impl Into<Body>) -> Upload<'a> {
 }
 
 fn headers_of(info: &ObjectInfo) -> [Option<&str>; 4] {
-    [&info.cache_control, &info.content_disposition, &info.content_encoding, &info.content_language]
-        .map(Option::as_deref)
+    [
+        &info.cache_control,
+        &info.content_disposition,
+        &info.content_encoding,
+        &info.content_language,
+    ]
+    .map(Option::as_deref)
 }
 
 fn sorted(metadata: &[(String, String)]) -> Vec<(&str, &str)> {
-    let mut pairs: Vec<_> = metadata.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let mut pairs: Vec<_> = metadata
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect();
     pairs.sort_unstable();
     pairs
 }
@@ -121,15 +206,31 @@ async fn not_inherited(t: &Trial) -> Outcome {
     t.put(&key, "plain").await?;
     for (from, info) in infos(t, &key).await? {
         // A backend may name a type of its own for an object without one, but not the old one.
-        ensure!(info.content_type.as_deref() != Some("text/x-kit; charset=utf-8"), "{from}: the content type is inherited");
-        ensure!(headers_of(&info) == [None; 4], "{from}: headers are inherited: {:?}", headers_of(&info));
-        ensure!(info.metadata.is_empty(), "{from}: user metadata is inherited: {:?}", info.metadata);
+        ensure!(
+            info.content_type.as_deref() != Some("text/x-kit; charset=utf-8"),
+            "{from}: the content type is inherited"
+        );
+        ensure!(
+            headers_of(&info) == [None; 4],
+            "{from}: headers are inherited: {:?}",
+            headers_of(&info)
+        );
+        ensure!(
+            info.metadata.is_empty(),
+            "{from}: user metadata is inherited: {:?}",
+            info.metadata
+        );
     }
     if t.claims(Capability::UserMetadata) {
-        t.upload(Upload::new(&key, "x").metadata("a", "1").metadata("b", "2")).await?;
+        t.upload(Upload::new(&key, "x").metadata("a", "1").metadata("b", "2"))
+            .await?;
         t.upload(Upload::new(&key, "x").metadata("b", "3")).await?;
         for (from, info) in infos(t, &key).await? {
-            ensure!(sorted(&info.metadata) == [("b", "3")], "{from}: user metadata is merged: {:?}", info.metadata);
+            ensure!(
+                sorted(&info.metadata) == [("b", "3")],
+                "{from}: user metadata is merged: {:?}",
+                info.metadata
+            );
         }
     }
     Ok(())
@@ -142,13 +243,26 @@ async fn answer_is_head(t: &Trial) -> Outcome {
         let crc32c = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &bytes) as u32;
         let uploaded = t.upload(adorned(t, &key, bytes)).await?;
         let head = t.head(Head::new(&key)).await?;
-        ensure!(uploaded.size == size as u64 && head.size == size as u64, "sizes {} and {} of {size} bytes", uploaded.size, head.size);
-        ensure!(uploaded.etag == head.etag, "etags {:?} and {:?}", uploaded.etag, head.etag);
+        ensure!(
+            uploaded.size == size as u64 && head.size == size as u64,
+            "sizes {} and {} of {size} bytes",
+            uploaded.size,
+            head.size
+        );
+        ensure!(
+            uploaded.etag == head.etag,
+            "etags {:?} and {:?}",
+            uploaded.etag,
+            head.etag
+        );
         let found = [uploaded.checksums.crc32c, head.checksums.crc32c];
         let right = found.iter().flatten().all(|found| *found == crc32c);
         ensure!(right, "CRC-32C {found:x?} of an object with {crc32c:x}");
         let stated = [uploaded.checksums.sha256, head.checksums.sha256];
-        ensure!(stated.iter().any(Option::is_none) || stated[0] == stated[1], "two different SHA-256");
+        ensure!(
+            stated.iter().any(Option::is_none) || stated[0] == stated[1],
+            "two different SHA-256"
+        );
     }
     Ok(())
 }
@@ -166,7 +280,11 @@ async fn wrong_length(t: &Trial) -> Outcome {
                     true => body::chunked(data::pieces(&bytes, 50_000)),
                 };
                 let answer = t.upload(Upload::new(key, body).length(declared)).await;
-                refused(answer, ErrorKind::InvalidArgument, &format!("{size} bytes declared as {declared}"))?;
+                refused(
+                    answer,
+                    ErrorKind::InvalidArgument,
+                    &format!("{size} bytes declared as {declared}"),
+                )?;
             }
             t.is_absent(&new).await?;
             t.holds(&old, b"the old object").await?;
@@ -183,7 +301,11 @@ async fn unknown_length(t: &Trial) -> Outcome {
         let upload = Upload::new(&key, body::chunked(data::pieces(&bytes, 100_000)));
         ensure!(upload.length.is_none(), "the kit's body knows its length");
         let uploaded = t.upload(upload).await?;
-        ensure!(uploaded.size == size as u64, "a size of {} for {size} bytes", uploaded.size);
+        ensure!(
+            uploaded.size == size as u64,
+            "a size of {} for {size} bytes",
+            uploaded.size
+        );
         t.holds(&key, &bytes).await?;
     }
     Ok(())
@@ -191,10 +313,20 @@ async fn unknown_length(t: &Trial) -> Outcome {
 
 async fn content_type(t: &Trial) -> Outcome {
     let key = t.key("object.txt");
-    for content_type in ["image/svg+xml", "text/plain; charset=\"utf-8\"; x=y", "TEXT/Html", "application/vnd.holdall.kit+json"] {
-        t.upload(Upload::new(&key, "x").content_type(content_type)).await?;
+    for content_type in [
+        "image/svg+xml",
+        "text/plain; charset=\"utf-8\"; x=y",
+        "TEXT/Html",
+        "application/vnd.holdall.kit+json",
+    ] {
+        t.upload(Upload::new(&key, "x").content_type(content_type))
+            .await?;
         for (from, info) in infos(t, &key).await? {
-            ensure!(info.content_type.as_deref() == Some(content_type), "{from}: {:?} for {content_type:?}", info.content_type);
+            ensure!(
+                info.content_type.as_deref() == Some(content_type),
+                "{from}: {:?} for {content_type:?}",
+                info.content_type
+            );
         }
     }
     Ok(())
@@ -202,11 +334,29 @@ async fn content_type(t: &Trial) -> Outcome {
 
 async fn malformed_type(t: &Trial) -> Outcome {
     let key = t.key("object");
-    for content_type in ["", "text", "text/", "/plain", "te xt/plain", "text/plain\r\nx: y", "text/pl\u{e9}in", "text/a/b"] {
+    for content_type in [
+        "",
+        "text",
+        "text/",
+        "/plain",
+        "te xt/plain",
+        "text/plain\r\nx: y",
+        "text/pl\u{e9}in",
+        "text/a/b",
+    ] {
         let (body, pulls) = body::counted("x");
-        let answer = t.upload(Upload::new(&key, body).length(1).content_type(content_type)).await;
-        refused(answer, ErrorKind::InvalidArgument, &format!("content type {content_type:?}"))?;
-        ensure!(pulls.count() == 0, "the body was read before {content_type:?} was refused");
+        let answer = t
+            .upload(Upload::new(&key, body).length(1).content_type(content_type))
+            .await;
+        refused(
+            answer,
+            ErrorKind::InvalidArgument,
+            &format!("content type {content_type:?}"),
+        )?;
+        ensure!(
+            pulls.count() == 0,
+            "the body was read before {content_type:?} was refused"
+        );
     }
     t.is_absent(&key).await
 }
@@ -219,7 +369,11 @@ async fn user_metadata(t: &Trial) -> Outcome {
     for pairs in [
         vec![("a", "1")],
         vec![("empty", "")],
-        vec![("a", "caf\u{e9} \u{1f392}"), ("b-2", " inner  blanks "), ("0", "%25=;,\"")],
+        vec![
+            ("a", "caf\u{e9} \u{1f392}"),
+            ("b-2", " inner  blanks "),
+            ("0", "%25=;,\""),
+        ],
         vec![("k", &longest)],
     ] {
         let upload = Upload::new(&key, "x").option(|options| options.metadata = pairs.clone());
@@ -227,7 +381,11 @@ async fn user_metadata(t: &Trial) -> Outcome {
         let mut expected = pairs;
         expected.sort_unstable();
         for (from, info) in infos(t, &key).await? {
-            ensure!(sorted(&info.metadata) == expected, "{from}: {:?} for {expected:?}", info.metadata);
+            ensure!(
+                sorted(&info.metadata) == expected,
+                "{from}: {:?} for {expected:?}",
+                info.metadata
+            );
         }
     }
     t.put(&key, "old").await?;
@@ -241,7 +399,11 @@ async fn user_metadata(t: &Trial) -> Outcome {
     ] {
         let names: Vec<_> = pairs.iter().map(|(name, _)| *name).collect();
         let upload = Upload::new(&key, "new").option(|options| options.metadata = pairs.clone());
-        refused(t.upload(upload).await, ErrorKind::InvalidArgument, &format!("metadata named {names:?}"))?;
+        refused(
+            t.upload(upload).await,
+            ErrorKind::InvalidArgument,
+            &format!("metadata named {names:?}"),
+        )?;
     }
     t.holds(&key, b"old").await
 }
@@ -259,7 +421,12 @@ async fn headers(t: &Trial) -> Outcome {
         return not_applicable("no header is claimed");
     }
     let key = t.key("object");
-    let texts = ["no-cache, max-age=0", "attachment; filename*=UTF-8''%C3%A9.txt", "br", "fr-CA"];
+    let texts = [
+        "no-cache, max-age=0",
+        "attachment; filename*=UTF-8''%C3%A9.txt",
+        "br",
+        "fr-CA",
+    ];
     let alone = claimed.iter().map(|index| vec![*index]);
     for wanted in alone.chain([claimed.clone()]) {
         let value = |index: usize| wanted.contains(&index).then(|| texts[index]);
@@ -272,7 +439,11 @@ async fn headers(t: &Trial) -> Outcome {
         });
         t.upload(upload).await?;
         for (from, info) in infos(t, &key).await? {
-            ensure!(headers_of(&info) == expected, "{from}: {:?} for {expected:?}", headers_of(&info));
+            ensure!(
+                headers_of(&info) == expected,
+                "{from}: {:?} for {expected:?}",
+                headers_of(&info)
+            );
         }
     }
     Ok(())
@@ -285,7 +456,11 @@ async fn unclaimed_options(t: &Trial) -> Outcome {
         Capability::ContentType,
         Capability::UserMetadata,
     ];
-    let unclaimed: Vec<_> = options.into_iter().chain(HEADERS).filter(|one| !t.claims(*one)).collect();
+    let unclaimed: Vec<_> = options
+        .into_iter()
+        .chain(HEADERS)
+        .filter(|one| !t.claims(*one))
+        .collect();
     for capability in &unclaimed {
         unclaimed::is_refused(t, *capability).await?;
     }
@@ -301,11 +476,17 @@ async fn seen_at_once(t: &Trial) -> Outcome {
         t.put(&key, "at once").await?;
         t.holds(&key, b"at once").await?;
         if t.has(Operation::Head) {
-            ensure!(t.head(Head::new(&key)).await?.size == 7, "head has another size");
+            ensure!(
+                t.head(Head::new(&key)).await?.size == 7,
+                "head has another size"
+            );
         }
         if t.has(Operation::List) {
             let page = t.list(List::new(&key)).await?;
-            ensure!(page.entries.iter().any(|entry| entry.key == key), "the listing lacks {key:?}");
+            ensure!(
+                page.entries.iter().any(|entry| entry.key == key),
+                "the listing lacks {key:?}"
+            );
         }
     }
     Ok(())
@@ -317,8 +498,14 @@ async fn too_large(t: &Trial) -> Outcome {
     };
     let key = t.key("object");
     let (body, pulls) = body::counted("x");
-    let answer = t.upload(Upload::new(&key, body).length(max.saturating_add(1))).await;
-    refused(answer, ErrorKind::TooLarge, "one byte over the largest size")?;
+    let answer = t
+        .upload(Upload::new(&key, body).length(max.saturating_add(1)))
+        .await;
+    refused(
+        answer,
+        ErrorKind::TooLarge,
+        "one byte over the largest size",
+    )?;
     ensure!(pulls.count() == 0, "the body was read before the refusal");
     t.is_absent(&key).await
 }
