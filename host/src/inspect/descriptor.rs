@@ -113,6 +113,10 @@ fn judge_version(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
         );
         faults.push(Fault::new(Code::HostTooOld).expected(expected).found(found));
     }
+    #[allow(
+        clippy::unnecessary_min_or_max,
+        reason = "until there is a minor beside the first"
+    )]
     let shared = descriptor.abi_minor.min(VERSION.minor);
     let range = fingerprints_of(shared);
     let ours = &FINGERPRINTS[range.clone()];

@@ -148,40 +148,29 @@ fn waiting(body: Body, presence: &Arc<Presence>) -> Body {
         return body; // Never pending.
     }
     Body::source(Waiting {
-        body: Some(body),
+        body,
         presence: presence.clone(),
     })
 }
 
 struct Waiting {
-    body: Option<Body>,
+    body: Body,
     presence: Arc<Presence>,
 }
 
 impl Source for Waiting {
     fn poll_chunk(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
-        let Self {
-            body: slot,
-            presence,
-        } = &mut *self;
-        let Some(body) = slot else {
-            return Poll::Ready(None);
-        };
-        let next = wait(presence, |cx| body.poll_chunk(cx));
-        Poll::Ready(match next {
+        let Self { body, presence } = &mut *self;
+        Poll::Ready(match wait(presence, |cx| body.poll_chunk(cx)) {
             Some(next) => next.map(|chunk| chunk.map(Bytes::from)),
-            None => {
-                // Its source shall not wait until the plugin comes round to drop it.
-                *slot = None;
-                Some(Err(
-                    Error::new(ErrorKind::Cancelled).message("the caller has gone")
-                ))
-            }
+            None => Some(Err(
+                Error::new(ErrorKind::Cancelled).message("the caller has gone")
+            )),
         })
     }
 
     fn checksums(self: Pin<&mut Self>) -> Checksums {
-        let trailers = self.body.as_ref().and_then(Body::trailers);
+        let trailers = self.body.trailers();
         trailers.map_or(Checksums::NONE, |trailers| trailers.checksums)
     }
 }

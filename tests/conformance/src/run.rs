@@ -118,8 +118,13 @@ async fn one(
         }
     };
     let outcome = guarded(check, case.limit).await;
-    trial.clean().await;
-    let (status, message) = match outcome {
+    // A backend that has panicked may do so again.
+    let cleaning = async {
+        trial.clean().await;
+        Ok(())
+    };
+    let cleaned = guarded(cleaning, case.limit).await;
+    let (status, message) = match outcome.and(cleaned) {
         Ok(()) => (Status::Passed, String::new()),
         Err(Stop::NotApplicable(why)) => (Status::NotApplicable, why),
         Err(Stop::Failed(why)) => (Status::Failed, why),

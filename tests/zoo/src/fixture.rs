@@ -21,7 +21,11 @@ pub(crate) enum Make {
     /// The good library with another descriptor and other bytes.
     Change(fn(&mut Facts), fn(&mut Image)),
     /// A variant of the source with other bytes: macros, then flags for the linker.
-    Compile(&'static [&'static str], fn(&Good) -> Vec<String>, fn(&mut Image)),
+    Compile(
+        &'static [&'static str],
+        fn(&Good) -> Vec<String>,
+        fn(&mut Image),
+    ),
     /// Other bytes altogether.
     Bytes(fn() -> Vec<u8>),
     /// Something that is more than bytes.
@@ -30,7 +34,11 @@ pub(crate) enum Make {
 
 /// Every fixture: each code has one at least. The first is good.
 pub fn all() -> Vec<Fixture> {
-    let good = Fixture { name: "good", codes: &[], make: Make::Change(|_| {}, |_| {}) };
+    let good = Fixture {
+        name: "good",
+        codes: &[],
+        make: Make::Change(|_| {}, |_| {}),
+    };
     [&[good], inspected::FIXTURES, loaded::FIXTURES].concat()
 }
 

@@ -30,7 +30,11 @@ struct Out {
 
 impl Out {
     fn new(wide: bool, big: bool) -> Self {
-        Self { bytes: Vec::new(), wide, big }
+        Self {
+            bytes: Vec::new(),
+            wide,
+            big,
+        }
     }
 
     fn little() -> Self {
@@ -80,8 +84,11 @@ impl Out {
 /// A shared object of another width, byte order or processor.
 pub fn elf(shape: ElfShape, descriptor: &[u8], entry: &str) -> Vec<u8> {
     let ElfShape { wide, big, machine } = shape;
-    let (header, program, section, symbol, word) =
-        if wide { (64, 56, 64, 24, 8) } else { (52, 32, 40, 16, 4) };
+    let (header, program, section, symbol, word) = if wide {
+        (64, 56, 64, 24, 8)
+    } else {
+        (52, 32, 40, 16, 4)
+    };
     let names = "\0.dynsym\0.dynstr\0.dynamic\0.holdall\0.shstrtab\0";
     let name_of = |name: &str| names.find(name).unwrap() as u32;
     let strings = format!("\0{entry}\0");
@@ -95,9 +102,30 @@ pub fn elf(shape: ElfShape, descriptor: &[u8], entry: &str) -> Vec<u8> {
     let end = sections_at + 6 * section;
 
     let mut out = Out::new(wide, big);
-    out.bytes.extend([0x7f, b'E', b'L', b'F', 1 + u8::from(wide), 1 + u8::from(big), 1, 0]);
-    out.until(16).half(3).half(machine).int(1).word(0).word(header).word(sections_at).int(0);
-    out.half(header as u16).half(program as u16).half(2).half(section as u16).half(6).half(5);
+    out.bytes.extend([
+        0x7f,
+        b'E',
+        b'L',
+        b'F',
+        1 + u8::from(wide),
+        1 + u8::from(big),
+        1,
+        0,
+    ]);
+    out.until(16)
+        .half(3)
+        .half(machine)
+        .int(1)
+        .word(0)
+        .word(header)
+        .word(sections_at)
+        .int(0);
+    out.half(header as u16)
+        .half(program as u16)
+        .half(2)
+        .half(section as u16)
+        .half(6)
+        .half(5);
     for (kind, start, len, align) in [(1, 0, end, 4096), (2, dynamic_at, 8 * word, 8)] {
         out.int(kind);
         if wide {
@@ -111,12 +139,24 @@ pub fn elf(shape: ElfShape, descriptor: &[u8], entry: &str) -> Vec<u8> {
     }
     out.until(symbols_at + symbol).int(1);
     if wide {
-        out.half(if big { 0x1200 } else { 0x12 }).half(4).long(0).long(0);
+        out.half(if big { 0x1200 } else { 0x12 })
+            .half(4)
+            .long(0)
+            .long(0);
     } else {
-        out.int(0).int(0).half(if big { 0x1200 } else { 0x12 }).half(4);
+        out.int(0)
+            .int(0)
+            .half(if big { 0x1200 } else { 0x12 })
+            .half(4);
     }
     out.until(strings_at).text(&strings, strings.len());
-    out.until(dynamic_at).word(5).word(strings_at).word(6).word(symbols_at).word(10).word(strings.len());
+    out.until(dynamic_at)
+        .word(5)
+        .word(strings_at)
+        .word(6)
+        .word(symbols_at)
+        .word(10)
+        .word(strings.len());
     out.until(descriptor_at).bytes.extend(descriptor);
     out.text(names, names.len()).until(sections_at + section);
     for (name, kind, at, len, link, info, entry) in [
@@ -126,7 +166,12 @@ pub fn elf(shape: ElfShape, descriptor: &[u8], entry: &str) -> Vec<u8> {
         (".holdall", 1, descriptor_at, descriptor.len(), 0, 0, 0),
         (".shstrtab", 3, names_at, names.len(), 0, 0, 0),
     ] {
-        out.int(name_of(name)).int(kind).word(2).word(at).word(at).word(len);
+        out.int(name_of(name))
+            .int(kind)
+            .word(2)
+            .word(at)
+            .word(at)
+            .word(len);
         out.int(link).int(info).word(1).word(entry);
     }
     out.bytes
@@ -146,15 +191,48 @@ pub fn mach_o(shape: MachO, descriptor: &[u8], entry: &str) -> Vec<u8> {
     let end = strings_at + strings.len();
 
     let mut out = Out::little();
-    out.int(0xfeed_facf).int(cpu).int(subtype).int(6).int(2).int(commands as u32).int(0x85).int(0);
-    out.int(0x19).int(152).text("__DATA", 16).long(0).long(0x10000).long(0).long(end as u64);
+    out.int(0xfeed_facf)
+        .int(cpu)
+        .int(subtype)
+        .int(6)
+        .int(2)
+        .int(commands as u32)
+        .int(0x85)
+        .int(0);
+    out.int(0x19)
+        .int(152)
+        .text("__DATA", 16)
+        .long(0)
+        .long(0x10000)
+        .long(0)
+        .long(end as u64);
     out.int(7).int(3).int(1).int(0);
-    out.text("__holdall", 16).text("__DATA", 16).long(descriptor_at as u64).long(descriptor.len() as u64);
-    out.int(descriptor_at as u32).int(0).int(0).int(0).int(0).int(0).int(0).int(0);
-    out.int(2).int(24).int(symbols_at as u32).int(1).int(strings_at as u32).int(strings.len() as u32);
+    out.text("__holdall", 16)
+        .text("__DATA", 16)
+        .long(descriptor_at as u64)
+        .long(descriptor.len() as u64);
+    out.int(descriptor_at as u32)
+        .int(0)
+        .int(0)
+        .int(0)
+        .int(0)
+        .int(0)
+        .int(0)
+        .int(0);
+    out.int(2)
+        .int(24)
+        .int(symbols_at as u32)
+        .int(1)
+        .int(strings_at as u32)
+        .int(strings.len() as u32);
     out.bytes.extend(descriptor);
     // A symbol of section 1 that others see.
-    out.until(symbols_at).int(1).put(0x0f, 1).put(1, 1).half(0).long(descriptor_at as u64);
+    out.until(symbols_at)
+        .int(1)
+        .put(0x0f, 1)
+        .put(1, 1)
+        .half(0)
+        .long(descriptor_at as u64);
     out.text(&strings, strings.len());
     out.bytes
 }
@@ -173,24 +251,75 @@ pub fn pe(descriptor: &[u8], entry: &str) -> Vec<u8> {
 
     let mut out = Out::little();
     out.text("MZ", 60).int(64).text("PE", 4);
-    out.half(0x8664).half(2).int(0).int(0).int(0).half(240).half(0x2022);
-    out.half(0x20b).half(0).int(0).int(0).int(0).int(0).int(0).long(0x1_8000_0000).int(0x1000).int(ALIGN as u32);
-    out.int(6).int(0).int(6).int(0).int(0x10000).int(2 * ALIGN as u32).int(0).half(2).half(0);
-    out.long(0x10_0000).long(0x1000).long(0x10_0000).long(0x1000).int(0).int(16);
+    out.half(0x8664)
+        .half(2)
+        .int(0)
+        .int(0)
+        .int(0)
+        .half(240)
+        .half(0x2022);
+    out.half(0x20b)
+        .half(0)
+        .int(0)
+        .int(0)
+        .int(0)
+        .int(0)
+        .int(0)
+        .long(0x1_8000_0000)
+        .int(0x1000)
+        .int(ALIGN as u32);
+    out.int(6)
+        .int(0)
+        .int(6)
+        .int(0)
+        .int(0x10000)
+        .int(2 * ALIGN as u32)
+        .int(0)
+        .half(2)
+        .half(0);
+    out.long(0x10_0000)
+        .long(0x1000)
+        .long(0x10_0000)
+        .long(0x1000)
+        .int(0)
+        .int(16);
     out.int(exports as u32).int(export_len as u32);
     out.until(64 + 4 + 20 + 240);
     for (name, len, address, room, at) in [
         (".edata", export_len, exports, export_room, exports_at),
-        (".holdall", descriptor.len(), 0x2000, descriptor_room, descriptor_at),
+        (
+            ".holdall",
+            descriptor.len(),
+            0x2000,
+            descriptor_room,
+            descriptor_at,
+        ),
     ] {
-        out.text(name, 8).int(len as u32).int(address as u32).int(room as u32).int(at as u32);
+        out.text(name, 8)
+            .int(len as u32)
+            .int(address as u32)
+            .int(room as u32)
+            .int(at as u32);
         out.int(0).int(0).int(0).int(0x4000_0040);
     }
-    out.until(exports_at).int(0).int(0).int(0).int(name_at as u32).int(1).int(1).int(1);
+    out.until(exports_at)
+        .int(0)
+        .int(0)
+        .int(0)
+        .int(name_at as u32)
+        .int(1)
+        .int(1)
+        .int(1);
     let tables = exports + directory;
-    out.int(tables as u32).int(tables as u32 + 4).int(tables as u32 + 8);
-    out.int(0x2000).int((name_at + file_name.len()) as u32).half(0).half(0);
-    out.text(file_name, file_name.len()).text(entry, entry.len() + 1);
+    out.int(tables as u32)
+        .int(tables as u32 + 4)
+        .int(tables as u32 + 8);
+    out.int(0x2000)
+        .int((name_at + file_name.len()) as u32)
+        .half(0)
+        .half(0);
+    out.text(file_name, file_name.len())
+        .text(entry, entry.len() + 1);
     out.until(descriptor_at).bytes.extend(descriptor);
     out.until(descriptor_at + descriptor_room);
     out.bytes

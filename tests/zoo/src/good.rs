@@ -24,7 +24,10 @@ impl Good {
     pub fn build(folder: &Path) -> Self {
         let folder = folder.join("zoo-build");
         fs::create_dir_all(&folder).unwrap();
-        let mut good = Self { folder, bytes: Vec::new() };
+        let mut good = Self {
+            folder,
+            bytes: Vec::new(),
+        };
         good.bytes = good.compile(&Facts::good("good"), &[], &[]);
         good
     }
@@ -91,13 +94,26 @@ impl Good {
             .args([library.as_path(), path])
             .output()
             .expect("gcc comes with objcopy");
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        assert!(
+            out.status.success(),
+            "{}",
+            String::from_utf8_lossy(&out.stderr)
+        );
     }
 
     fn gcc(&self, source: &Path, library: &Path, flags: &[String]) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let out = Command::new("gcc")
-            .args(["-std=c11", "-O1", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror", "-Wno-unused"])
+            .args([
+                "-std=c11",
+                "-O1",
+                "-fPIC",
+                "-shared",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                "-Wno-unused",
+            ])
             .args(["-Wl,--hash-style=gnu", "-I"])
             .arg(root.join("../../plugin-api/include"))
             .arg("-I")
@@ -108,7 +124,11 @@ impl Good {
             .args(flags)
             .output()
             .expect("the zoo needs gcc");
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        assert!(
+            out.status.success(),
+            "{}",
+            String::from_utf8_lossy(&out.stderr)
+        );
     }
 }
 
@@ -117,7 +137,10 @@ pub(crate) fn place(mut bytes: Vec<u8>, path: &Path) {
     let marker = marker_of(path).into_os_string().into_encoded_bytes();
     assert!(marker.len() < 1024, "the marker has room for 1023 bytes");
     // A file that is cut, or foreign, may have none.
-    if let Some(at) = bytes.windows(MARKER.len()).position(|window| window == MARKER) {
+    if let Some(at) = bytes
+        .windows(MARKER.len())
+        .position(|window| window == MARKER)
+    {
         bytes[at..at + MARKER.len()].fill(0);
         bytes[at..at + marker.len()].copy_from_slice(&marker);
     }

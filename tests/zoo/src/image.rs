@@ -79,7 +79,11 @@ impl Image {
     /// When it does not fit.
     pub fn fill(&mut self, name: &str, content: &[u8]) {
         let range = self.section(name);
-        assert!(content.len() <= range.len(), "{name} has room for {} bytes", range.len());
+        assert!(
+            content.len() <= range.len(),
+            "{name} has room for {} bytes",
+            range.len()
+        );
         self.bytes[range.clone()].fill(0);
         self.put(range.start, content);
     }
@@ -106,7 +110,9 @@ impl Image {
             .iter()
             .find(|section| section.sh_type(endian) == elf::SHT_DYNSYM)
             .unwrap();
-        let symbols = sections.symbols(endian, &*self.bytes, elf::SHT_DYNSYM).unwrap();
+        let symbols = sections
+            .symbols(endian, &*self.bytes, elf::SHT_DYNSYM)
+            .unwrap();
         let index = symbols
             .iter()
             .position(|symbol| symbols.symbol_name(endian, symbol) == Ok(name.as_bytes()))
@@ -122,7 +128,11 @@ impl Image {
     pub fn rename(&mut self, old: &str, new: &str) {
         assert!(new.len() <= old.len());
         let wanted = format!("{old}\0").into_bytes();
-        let at = self.bytes.windows(wanted.len()).position(|window| window == wanted).unwrap();
+        let at = self
+            .bytes
+            .windows(wanted.len())
+            .position(|window| window == wanted)
+            .unwrap();
         self.bytes[at..at + old.len()].fill(0);
         self.put(at, new.as_bytes());
     }

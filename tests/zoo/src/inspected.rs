@@ -12,18 +12,34 @@ use std::fs::File;
 use std::os::unix::fs::symlink;
 
 const PT_LOAD: u32 = 1;
-const OTHER_MACHINE: u16 = if cfg!(target_arch = "aarch64") { 62 } else { 183 };
+const OTHER_MACHINE: u16 = if cfg!(target_arch = "aarch64") {
+    62
+} else {
+    183
+};
 
 const fn bytes(name: &'static str, codes: &'static [Code], make: fn() -> Vec<u8>) -> Fixture {
-    Fixture { name, codes, make: Make::Bytes(make) }
+    Fixture {
+        name,
+        codes,
+        make: Make::Bytes(make),
+    }
 }
 
 const fn edit(name: &'static str, codes: &'static [Code], edit: fn(&mut Image)) -> Fixture {
-    Fixture { name, codes, make: Make::Change(|_| {}, edit) }
+    Fixture {
+        name,
+        codes,
+        make: Make::Change(|_| {}, edit),
+    }
 }
 
 const fn describe(name: &'static str, codes: &'static [Code], describe: fn(&mut Facts)) -> Fixture {
-    Fixture { name, codes, make: Make::Change(describe, |_| {}) }
+    Fixture {
+        name,
+        codes,
+        make: Make::Change(describe, |_| {}),
+    }
 }
 
 fn descriptor() -> Vec<u8> {
@@ -57,14 +73,27 @@ pub(crate) const FIXTURES: &[Fixture] = &[
         make: Make::Place(|good, path| {
             crate::good::place(good.image().bytes, path);
             // The rest is a hole and takes no room on the disk.
-            File::options().write(true).open(path).unwrap().set_len((1 << 30) + 1).unwrap();
+            File::options()
+                .write(true)
+                .open(path)
+                .unwrap()
+                .set_len((1 << 30) + 1)
+                .unwrap();
         }),
     },
     bytes("empty", &[Code::EmptyFile], Vec::new),
-    bytes("text", &[Code::NotALibrary], || b"#!/bin/sh\nexit 0\n".to_vec()),
-    bytes("archive", &[Code::NotALibrary], || b"!<arch>\nplugin.o/       0           0     0     644     0         `\n".to_vec()),
-    bytes("only_magic", &[Code::Truncated], || b"\x7fELF\x02\x01\x01".to_vec()),
-    edit("cut", &[Code::Truncated], |image| image.bytes.truncate(image.bytes.len() / 2)),
+    bytes("text", &[Code::NotALibrary], || {
+        b"#!/bin/sh\nexit 0\n".to_vec()
+    }),
+    bytes("archive", &[Code::NotALibrary], || {
+        b"!<arch>\nplugin.o/       0           0     0     644     0         `\n".to_vec()
+    }),
+    bytes("only_magic", &[Code::Truncated], || {
+        b"\x7fELF\x02\x01\x01".to_vec()
+    }),
+    edit("cut", &[Code::Truncated], |image| {
+        image.bytes.truncate(image.bytes.len() / 2)
+    }),
     edit("shrunk_segment", &[Code::Malformed], |image| {
         let first = image.program_headers(PT_LOAD)[0];
         image.put(first + 40, &1u64.to_le_bytes());
@@ -73,28 +102,58 @@ pub(crate) const FIXTURES: &[Fixture] = &[
         let dynamic = image.program_headers(2)[0];
         image.put(dynamic, &0x6000_0000u32.to_le_bytes());
     }),
-    bytes("mach_o", &[Code::FormatMismatch], || mach_o(NATIVE_MACH_O, &descriptor(), ENTRY)),
-    bytes("mach_o_elsewhere", &[Code::FormatMismatch, Code::ArchMismatch], || {
-        mach_o(FOREIGN_MACH_O, &descriptor(), ENTRY)
+    bytes("mach_o", &[Code::FormatMismatch], || {
+        mach_o(NATIVE_MACH_O, &descriptor(), ENTRY)
     }),
+    bytes(
+        "mach_o_elsewhere",
+        &[Code::FormatMismatch, Code::ArchMismatch],
+        || mach_o(FOREIGN_MACH_O, &descriptor(), ENTRY),
+    ),
     #[cfg(target_arch = "x86_64")]
     bytes("dll", &[Code::FormatMismatch], || pe(&descriptor(), ENTRY)),
     #[cfg(not(target_arch = "x86_64"))]
-    bytes("dll", &[Code::FormatMismatch, Code::ArchMismatch], || pe(&descriptor(), ENTRY)),
-    edit("other_processor", &[Code::ArchMismatch], |image| image.put(18, &OTHER_MACHINE.to_le_bytes())),
+    bytes("dll", &[Code::FormatMismatch, Code::ArchMismatch], || {
+        pe(&descriptor(), ENTRY)
+    }),
+    edit("other_processor", &[Code::ArchMismatch], |image| {
+        image.put(18, &OTHER_MACHINE.to_le_bytes())
+    }),
     bytes("elf32", &[Code::ArchMismatch], || {
-        elf(ElfShape { wide: false, big: false, machine: 3 }, &descriptor(), ENTRY)
+        elf(
+            ElfShape {
+                wide: false,
+                big: false,
+                machine: 3,
+            },
+            &descriptor(),
+            ENTRY,
+        )
     }),
     bytes("big_endian", &[Code::ArchMismatch], || {
-        elf(ElfShape { wide: true, big: true, machine: 21 }, &descriptor(), ENTRY)
+        elf(
+            ElfShape {
+                wide: true,
+                big: true,
+                machine: 21,
+            },
+            &descriptor(),
+            ENTRY,
+        )
     }),
     edit("freebsd", &[Code::OsMismatch], |image| image.put(7, &[9])),
-    edit("musl", &[Code::LibcMismatch], |image| image.rename("libc.so.6", "libc.so")),
-    edit("executable", &[Code::NotSharedObject], |image| image.put(16, &2u16.to_le_bytes())),
-    edit("plain_library", &[Code::NoDescriptor], |image| image.rename(".holdall", ".holdmap")),
+    edit("musl", &[Code::LibcMismatch], |image| {
+        image.rename("libc.so.6", "libc.so")
+    }),
+    edit("executable", &[Code::NotSharedObject], |image| {
+        image.put(16, &2u16.to_le_bytes())
+    }),
+    edit("plain_library", &[Code::NoDescriptor], |image| {
+        image.rename(".holdall", ".holdmap")
+    }),
     Fixture {
         name: "debug_file",
-        codes: &[Code::NoDescriptor],
+        codes: &[Code::NotALibrary],
         // What is left of a library when its symbols are put into a file of their own.
         make: Make::Place(|good, path| good.debug_file(path)),
     },
@@ -104,13 +163,22 @@ pub(crate) const FIXTURES: &[Fixture] = &[
     }),
     edit("two_sections", &[Code::DuplicateDescriptor], |image| {
         // The comment of the compiler gets the name and the place of the descriptor.
-        let (from, to) = (image.section_header(".holdall"), image.section_header(".comment"));
+        let (from, to) = (
+            image.section_header(".holdall"),
+            image.section_header(".comment"),
+        );
         let header = image.bytes[from..from + 64].to_vec();
         image.put(to, &header);
     }),
-    describe("other_magic", &[Code::MalformedDescriptor], |facts| facts.magic = *b"HOLDELL\0"),
-    describe("endless_json", &[Code::MalformedDescriptor], |facts| facts.json_len = Some(u64::MAX)),
-    describe("short_descriptor", &[Code::MalformedDescriptor], |facts| facts.json_len = Some(20_000)),
+    describe("other_magic", &[Code::MalformedDescriptor], |facts| {
+        facts.magic = *b"HOLDELL\0"
+    }),
+    describe("endless_json", &[Code::MalformedDescriptor], |facts| {
+        facts.json_len = Some(u64::MAX)
+    }),
+    describe("short_descriptor", &[Code::MalformedDescriptor], |facts| {
+        facts.json_len = Some(20_000)
+    }),
     edit("relocated", &[Code::RelocatedDescriptor], |image| {
         // The first relocation changes the descriptor instead of a pointer.
         let (table, address) = (image.section(".rela.dyn").start, image.address(".holdall"));
@@ -120,7 +188,9 @@ pub(crate) const FIXTURES: &[Fixture] = &[
         let (table, address) = (image.section(".rela.dyn").start, image.address(".holdall"));
         image.put(table, &(address - 4).to_le_bytes());
     }),
-    describe("descriptor_version", &[Code::DescriptorVersion], |facts| facts.descriptor_version = 2),
+    describe("descriptor_version", &[Code::DescriptorVersion], |facts| {
+        facts.descriptor_version = 2
+    }),
     describe("no_version", &[Code::DescriptorJson], |facts| {
         facts.about.as_object_mut().unwrap().remove("version");
     }),
@@ -128,27 +198,63 @@ pub(crate) const FIXTURES: &[Fixture] = &[
         facts.json_len = Some(facts.about.to_string().len() as u64 - 1);
         facts.about = json!({ "name": "good" });
     }),
-    describe("other_major", &[Code::AbiMajor], |facts| facts.abi_major = VERSION.major + 1),
-    describe("needs_newer_host", &[Code::HostTooOld], |facts| facts.min_host_minor = VERSION.minor + 1),
-    describe("other_draft", &[Code::DraftMismatch], |facts| facts.flags ^= Flags::DRAFT),
-    describe("other_tables", &[Code::FingerprintMismatch], |facts| facts.fingerprints[3][0] ^= 1),
+    describe("other_major", &[Code::AbiMajor], |facts| {
+        facts.abi_major = VERSION.major + 1
+    }),
+    describe("needs_newer_host", &[Code::HostTooOld], |facts| {
+        facts.min_host_minor = VERSION.minor + 1
+    }),
+    describe("other_draft", &[Code::DraftMismatch], |facts| {
+        facts.flags ^= Flags::DRAFT
+    }),
+    describe("other_tables", &[Code::FingerprintMismatch], |facts| {
+        facts.fingerprints[3][0] ^= 1
+    }),
     describe("fewer_tables", &[Code::FingerprintMismatch], |facts| {
         facts.fingerprints.pop();
     }),
-    describe("no_upload", &[Code::RequiredOperation], |facts| without(facts, Operations::upload)),
-    describe("no_download", &[Code::RequiredOperation], |facts| without(facts, Operations::download)),
-    describe("no_delete", &[Code::RequiredOperation], |facts| without(facts, Operations::delete)),
-    describe("no_exists", &[Code::RequiredOperation], |facts| without(facts, Operations::exists)),
-    describe("no_signed_url", &[Code::RequiredOperation], |facts| without(facts, Operations::signed_url)),
-    describe("broken_rule", &[Code::BrokenRule], |facts| facts.capabilities = Capabilities::ordered_list),
-    describe("panic_abort", &[Code::PanicAbort], |facts| facts.flags |= Flags::RUST),
-    describe("bad_name", &[Code::BadName], |facts| facts.about["name"] = json!("Good")),
-    describe("bad_scheme", &[Code::BadScheme], |facts| facts.about["schemes"] = json!(["good", "no scheme"])),
-    describe("bad_version", &[Code::BadVersion], |facts| facts.about["version"] = json!("1.2")),
-    describe("bad_schema", &[Code::BadSchema], |facts| facts.about["config_schema"] = json!("a string")),
-    describe("invalid_schema", &[Code::BadSchema], |facts| facts.about["config_schema"] = json!({ "type": "strng" })),
-    describe("other_entry", &[Code::EntryName], |facts| facts.about["name"] = json!("goose")),
-    edit("no_entry", &[Code::EntryMissing], |image| image.rename(ENTRY, "holdall_plugin_v1_goat")),
+    describe("no_upload", &[Code::RequiredOperation], |facts| {
+        without(facts, Operations::upload)
+    }),
+    describe("no_download", &[Code::RequiredOperation], |facts| {
+        without(facts, Operations::download)
+    }),
+    describe("no_delete", &[Code::RequiredOperation], |facts| {
+        without(facts, Operations::delete)
+    }),
+    describe("no_exists", &[Code::RequiredOperation], |facts| {
+        without(facts, Operations::exists)
+    }),
+    describe("no_signed_url", &[Code::RequiredOperation], |facts| {
+        without(facts, Operations::signed_url)
+    }),
+    describe("broken_rule", &[Code::BrokenRule], |facts| {
+        facts.capabilities = Capabilities::ordered_list
+    }),
+    describe("panic_abort", &[Code::PanicAbort], |facts| {
+        facts.flags |= Flags::RUST
+    }),
+    describe("bad_name", &[Code::BadName], |facts| {
+        facts.about["name"] = json!("Good")
+    }),
+    describe("bad_scheme", &[Code::BadScheme], |facts| {
+        facts.about["schemes"] = json!(["good", "no scheme"])
+    }),
+    describe("bad_version", &[Code::BadVersion], |facts| {
+        facts.about["version"] = json!("1.2")
+    }),
+    describe("bad_schema", &[Code::BadSchema], |facts| {
+        facts.about["config_schema"] = json!("a string")
+    }),
+    describe("invalid_schema", &[Code::BadSchema], |facts| {
+        facts.about["config_schema"] = json!({ "type": "strng" })
+    }),
+    describe("other_entry", &[Code::EntryName], |facts| {
+        facts.about["name"] = json!("goose")
+    }),
+    edit("no_entry", &[Code::EntryMissing], |image| {
+        image.rename(ENTRY, "holdall_plugin_v1_goat")
+    }),
     edit("imported_entry", &[Code::EntryMissing], |image| {
         let symbol = image.dynamic_symbol(ENTRY);
         image.put(symbol + 6, &[0, 0]);
@@ -165,7 +271,9 @@ pub(crate) const FIXTURES: &[Fixture] = &[
         let (symbol, address) = (image.dynamic_symbol(ENTRY), image.address(".holdall"));
         image.put(symbol + 8, &address.to_le_bytes());
     }),
-    edit("needs_nothing_known", &[Code::DependencyMissing], |image| image.rename("libc.so.6", "libz0o.so")),
+    edit("needs_nothing_known", &[Code::DependencyMissing], |image| {
+        image.rename("libc.so.6", "libz0o.so")
+    }),
     Fixture {
         name: "origin_path",
         codes: &[Code::OriginPath],
@@ -196,9 +304,16 @@ pub(crate) const FIXTURES: &[Fixture] = &[
     },
 ];
 
-
-const NATIVE_MACH_O: MachO = if cfg!(target_arch = "aarch64") { MachO::Arm64 } else { MachO::X86_64 };
-const FOREIGN_MACH_O: MachO = if cfg!(target_arch = "aarch64") { MachO::X86_64 } else { MachO::Arm64 };
+const NATIVE_MACH_O: MachO = if cfg!(target_arch = "aarch64") {
+    MachO::Arm64
+} else {
+    MachO::X86_64
+};
+const FOREIGN_MACH_O: MachO = if cfg!(target_arch = "aarch64") {
+    MachO::X86_64
+} else {
+    MachO::Arm64
+};
 
 fn without(facts: &mut Facts, operation: Operations) {
     facts.operations = facts.operations.without(operation);

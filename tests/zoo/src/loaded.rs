@@ -4,8 +4,16 @@ use crate::fixture::{Fixture, Make};
 use crate::{Good, Image};
 use holdall::fault::Code;
 
-const fn variant(name: &'static str, codes: &'static [Code], defines: &'static [&'static str]) -> Fixture {
-    Fixture { name, codes, make: Make::Compile(defines, |_| Vec::new(), |_| {}) }
+const fn variant(
+    name: &'static str,
+    codes: &'static [Code],
+    defines: &'static [&'static str],
+) -> Fixture {
+    Fixture {
+        name,
+        codes,
+        make: Make::Compile(defines, |_| Vec::new(), |_| {}),
+    }
 }
 
 pub(crate) const FIXTURES: &[Fixture] = &[
@@ -21,18 +29,50 @@ pub(crate) const FIXTURES: &[Fixture] = &[
         // The loader finds the symbol in a library that this one needs.
         make: Make::Compile(&[], needs_another_entry, hide_symbols),
     },
-    variant("null_table", &[Code::EntryReturnedNull], &["ZOO_RETURN_NULL"]),
+    variant(
+        "null_table",
+        &[Code::EntryReturnedNull],
+        &["ZOO_RETURN_NULL"],
+    ),
     variant("short_table", &[Code::TableMalformed], &["ZOO_SHORT_TABLE"]),
-    variant("short_operations", &[Code::TableMalformed], &["ZOO_SHORT_OPERATIONS"]),
-    variant("null_operations", &[Code::TableMalformed], &["ZOO_NULL_OPERATIONS"]),
+    variant(
+        "short_operations",
+        &[Code::TableMalformed],
+        &["ZOO_SHORT_OPERATIONS"],
+    ),
+    variant(
+        "null_operations",
+        &[Code::TableMalformed],
+        &["ZOO_NULL_OPERATIONS"],
+    ),
     variant("null_open", &[Code::TableMalformed], &["ZOO_NULL_OPEN"]),
     variant("null_drop", &[Code::TableMalformed], &["ZOO_NULL_DROP"]),
-    variant("other_descriptor", &[Code::DescriptorLies], &["ZOO_OTHER_DESCRIPTOR"]),
+    variant(
+        "other_descriptor",
+        &[Code::DescriptorLies],
+        &["ZOO_OTHER_DESCRIPTOR"],
+    ),
     variant("other_minor", &[Code::DescriptorLies], &["ZOO_OTHER_MINOR"]),
-    variant("other_layout", &[Code::LayoutMismatch], &["ZOO_OTHER_LAYOUT"]),
-    variant("null_delete", &[Code::RequiredOperationNull], &["ZOO_NULL_DELETE"]),
-    variant("null_head", &[Code::ClaimedOperationNull], &["ZOO_NULL_HEAD"]),
-    variant("foreign_exists", &[Code::SlotOutsideFile], &["ZOO_FOREIGN_EXISTS"]),
+    variant(
+        "other_layout",
+        &[Code::LayoutMismatch],
+        &["ZOO_OTHER_LAYOUT"],
+    ),
+    variant(
+        "null_delete",
+        &[Code::RequiredOperationNull],
+        &["ZOO_NULL_DELETE"],
+    ),
+    variant(
+        "null_head",
+        &[Code::ClaimedOperationNull],
+        &["ZOO_NULL_HEAD"],
+    ),
+    variant(
+        "foreign_exists",
+        &[Code::SlotOutsideFile],
+        &["ZOO_FOREIGN_EXISTS"],
+    ),
     variant(
         "four_lies",
         &[
@@ -41,7 +81,12 @@ pub(crate) const FIXTURES: &[Fixture] = &[
             Code::ClaimedOperationNull,
             Code::SlotOutsideFile,
         ],
-        &["ZOO_OTHER_MINOR", "ZOO_NULL_DELETE", "ZOO_NULL_HEAD", "ZOO_FOREIGN_EXISTS"],
+        &[
+            "ZOO_OTHER_MINOR",
+            "ZOO_NULL_DELETE",
+            "ZOO_NULL_HEAD",
+            "ZOO_FOREIGN_EXISTS",
+        ],
     ),
 ];
 

@@ -1,14 +1,16 @@
 //! Seen from outside of the process: what is opened, what is mapped, what has run.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use holdall::Host;
 use holdall::inspect::inspect_file;
 use holdall_zoo::{Fixture, Good};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 const TASK: &str = "ZOO_CHILD_TASK";
 const FILE: &str = "ZOO_CHILD_FILE";
@@ -24,7 +26,11 @@ fn child() {
         "inspect" => drop(inspect_file(&path)),
         "load" => {
             let host = Host::builder().plugin_dir(path).build().unwrap();
-            assert!(host.load_plugins().iter().all(|(_, outcome)| outcome.is_ok()));
+            assert!(
+                host.load_plugins()
+                    .iter()
+                    .all(|(_, outcome)| outcome.is_ok())
+            );
             return wait(host);
         }
         "default" => {
@@ -47,7 +53,7 @@ fn wait<T>(_alive: T) {
 }
 
 /// Another process, once it has done its task; it ends with its standard input.
-fn child_after(task: &str, file: &Path) -> Child {
+fn child_after(task: &str, file: &Path) -> Other {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture"])
         .env(TASK, task)
@@ -57,18 +63,29 @@ fn child_after(task: &str, file: &Path) -> Child {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap() == "ready"), "the other process failed");
-    child
+    let mut said = BufReader::new(child.stdout.take().unwrap());
+    let ready = said.by_ref().lines().any(|line| line.unwrap() == "ready");
+    assert!(ready, "the other process failed");
+    Other { child, said }
 }
 
-fn maps_of(child: &Child) -> String {
-    fs::read_to_string(format!("/proc/{}/maps", child.id())).unwrap()
+/// A process that waits for the end of its standard input.
+struct Other {
+    child: Child,
+    said: BufReader<ChildStdout>,
 }
 
-fn end(mut child: Child) {
-    drop(child.stdin.take());
-    child.wait().unwrap();
+impl Other {
+    fn maps(&self) -> String {
+        fs::read_to_string(format!("/proc/{}/maps", self.child.id())).unwrap()
+    }
+
+    fn end(mut self) {
+        drop(self.child.stdin.take());
+        let mut rest = String::new();
+        self.said.read_to_string(&mut rest).unwrap();
+        assert!(self.child.wait().unwrap().success(), "{rest}");
+    }
 }
 
 #[test]
@@ -78,9 +95,9 @@ fn a_file_that_is_inspected_is_neither_mapped_nor_run() {
     for name in ["good", "other_major", "no_entry", "null_table"] {
         let path = Fixture::named(name).build(&good, folder.path());
         let child = child_after("inspect", &path);
-        let maps = maps_of(&child);
+        let maps = child.maps();
         assert!(!maps.contains("holdall:") && !maps.contains(folder.path().to_str().unwrap()));
-        end(child);
+        child.end();
         assert!(!Fixture::marker(&path).exists(), "{name} has run");
     }
     // What is looked for does appear when a plugin is loaded.
@@ -88,8 +105,8 @@ fn a_file_that_is_inspected_is_neither_mapped_nor_run() {
     fs::create_dir(&plugins).unwrap();
     let path = Fixture::named("good").build(&good, &plugins);
     let child = child_after("load", &plugins);
-    assert!(maps_of(&child).contains("holdall:good"));
-    end(child);
+    assert!(child.maps().contains("holdall:good"));
+    child.end();
     assert!(Fixture::marker(&path).exists());
 }
 
@@ -113,8 +130,11 @@ fn a_host_that_was_told_no_folder_opens_none() {
     Fixture::named("good").build(&good, &plugins);
     let queue = watch(&plugins);
     // The variable of the command is set; the library does not read it.
-    end(child_after("default", &plugins));
+    child_after("default", &plugins).end();
     assert!(!was_opened(&queue), "a default host opened the folder");
-    end(child_after("named", &plugins));
-    assert!(was_opened(&queue), "a host that was told the folder did not open it");
+    child_after("named", &plugins).end();
+    assert!(
+        was_opened(&queue),
+        "a host that was told the folder did not open it"
+    );
 }

@@ -1,4 +1,5 @@
 //! Files that were cut or changed anywhere: refused, and the host goes on.
+#![allow(clippy::unwrap_used, reason = "tests; a panic is the report")]
 
 use holdall::fault::Code;
 use holdall::inspect::{Inspection, Verdict, inspect_bytes, inspect_file};
@@ -23,19 +24,37 @@ fn judge_cut(bytes: &[u8], len: usize) {
     let found = inspect_bytes(&bytes[..len], path);
     let codes = codes(&found);
     let told = |code: &Code| {
-        matches!(code, Code::Truncated | Code::Malformed | Code::EmptyFile | Code::NotALibrary)
+        matches!(
+            code,
+            Code::Truncated | Code::Malformed | Code::EmptyFile | Code::NotALibrary
+        )
     };
-    assert!(found.verdict() != Verdict::Accepted, "accepted with {len} of {} bytes", bytes.len());
-    assert!(codes.iter().any(told), "{len} of {} bytes: {codes:?}", bytes.len());
+    assert!(
+        found.verdict() != Verdict::Accepted,
+        "accepted with {len} of {} bytes",
+        bytes.len()
+    );
+    assert!(
+        codes.iter().any(told),
+        "{len} of {} bytes: {codes:?}",
+        bytes.len()
+    );
 }
 
 #[test]
 fn a_plugin_in_c_cut_anywhere_is_refused() {
     let bytes = good_bytes();
-    assert!(inspect_bytes(&bytes, Path::new("whole.so")).faults.is_empty());
+    assert!(
+        inspect_bytes(&bytes, Path::new("whole.so"))
+            .faults
+            .is_empty()
+    );
     // The header byte by byte: it is where one byte less is another case.
     let short = 0..512.min(bytes.len());
-    for len in short.chain((512..bytes.len()).step_by(64)).chain([bytes.len() - 1]) {
+    for len in short
+        .chain((512..bytes.len()).step_by(64))
+        .chain([bytes.len() - 1])
+    {
         judge_cut(&bytes, len);
     }
 }
@@ -55,21 +74,38 @@ fn a_plugin_in_rust_cut_anywhere_is_refused() {
 fn built_plugin() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "-p", "holdall-plugin-memory", "--message-format=json", "--quiet"])
+        .args([
+            "build",
+            "-p",
+            "holdall-plugin-memory",
+            "--message-format=json",
+            "--quiet",
+        ])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
         .output()
         .unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
     let lines = String::from_utf8(built.stdout).unwrap();
-    let messages = lines.lines().filter_map(|line| serde_json::from_str(line).ok());
+    let messages = lines
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
     let files: Vec<PathBuf> = messages
         .flat_map(|message: serde_json::Value| {
             let files = message["filenames"].as_array().cloned().unwrap_or_default();
-            files.into_iter().filter_map(|file| file.as_str().map(PathBuf::from))
+            files
+                .into_iter()
+                .filter_map(|file| file.as_str().map(PathBuf::from))
         })
         .collect();
     let is_it = |path: &PathBuf| path.ends_with("libholdall_plugin_memory.so");
-    files.into_iter().find(is_it).expect("cargo makes the library of the plugin")
+    files
+        .into_iter()
+        .find(is_it)
+        .expect("cargo makes the library of the plugin")
 }
 
 /// A generator of numbers whose every run is the same.
@@ -135,22 +171,37 @@ fn twenty_thousand_mutations_harm_nobody() {
             let found = inspect_bytes(&bytes, &path);
             let took = started.elapsed();
             // Some milliseconds; this is what a loop over a huge number would not keep.
-            assert!(took < Duration::from_secs(20), "{took:?} in round {round} of {thread}");
+            assert!(
+                took < Duration::from_secs(20),
+                "{took:?} in round {round} of {thread}"
+            );
             refused += usize::from(found.verdict() != Verdict::Accepted);
             if round % 50 == 0 {
                 std::fs::write(&path, &bytes).unwrap();
                 let read = serde_json::to_string(&inspect_file(&path)).unwrap();
-                assert_eq!(read, serde_json::to_string(&found).unwrap(), "round {round} of {thread}");
+                assert_eq!(
+                    read,
+                    serde_json::to_string(&found).unwrap(),
+                    "round {round} of {thread}"
+                );
             }
         }
         refused
     };
     let refused: usize = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || run(thread))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| scope.spawn(move || run(thread)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum()
     });
     // A mutation that nothing notices is possible; that most go unnoticed is not.
-    assert!(refused > THREADS as usize * EACH / 2, "only {refused} were refused");
+    assert!(
+        refused > THREADS as usize * EACH / 2,
+        "only {refused} were refused"
+    );
 }
 
 /// A file and its bytes are judged alike, whatever is wrong with them.
@@ -162,7 +213,10 @@ fn bytes_and_file_are_judged_alike() {
         let path = fixture.build(&good, folder.path());
         let first = fixture.codes.first();
         // No bytes can be had of these, or far too many.
-        if matches!(first, Some(Code::Unreadable | Code::NotRegularFile | Code::TooLarge)) {
+        if matches!(
+            first,
+            Some(Code::Unreadable | Code::NotRegularFile | Code::TooLarge)
+        ) {
             continue;
         }
         let bytes = std::fs::read(&path).unwrap();

@@ -1,4 +1,5 @@
 //! Folders of odd files, and what is said about libraries of other platforms.
+#![allow(clippy::unwrap_used, reason = "tests; a panic is the report")]
 
 use holdall::fault::Code;
 use holdall::inspect::{Verdict, inspect_file};
@@ -12,13 +13,18 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 fn fixture(name: &str) -> Fixture {
-    all().into_iter().find(|fixture| fixture.name == name).unwrap()
+    all()
+        .into_iter()
+        .find(|fixture| fixture.name == name)
+        .unwrap()
 }
 
 /// The files whose content is mapped into this process.
 fn mapped() -> BTreeSet<String> {
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
-    let names = maps.lines().filter_map(|line| line.find('/').map(|at| line[at..].to_owned()));
+    let names = maps
+        .lines()
+        .filter_map(|line| line.find('/').map(|at| line[at..].to_owned()));
     names.collect()
 }
 
@@ -49,7 +55,7 @@ fn odd_files(good: &Good, folder: &Path) -> Vec<(&'static str, Verdict, Option<C
         .unwrap();
     assert!(split.success());
     fs::write(at("unreadable.so"), "").unwrap();
-    fs::set_permissions(at("unreadable.so"), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(at("unreadable.so"), Permissions::from_mode(0o000)).unwrap();
     if File::open(at("unreadable.so")).is_ok() {
         // Root reads everything but a link to itself.
         fs::remove_file(at("unreadable.so")).unwrap();
@@ -65,7 +71,11 @@ fn odd_files(good: &Good, folder: &Path) -> Vec<(&'static str, Verdict, Option<C
         ("truncated.so", Verdict::Refused, Some(Code::Truncated)),
         ("unreadable.so", Verdict::Refused, Some(Code::Unreadable)),
         ("valid.so", Verdict::Accepted, None),
-        ("valid.so.debug", Verdict::NotAPlugin, Some(Code::NotALibrary)),
+        (
+            "valid.so.debug",
+            Verdict::NotAPlugin,
+            Some(Code::NotALibrary),
+        ),
         ("x.so", Verdict::NotAPlugin, Some(Code::NotRegularFile)),
         ("zero.so", Verdict::Refused, Some(Code::EmptyFile)),
     ]
@@ -82,20 +92,36 @@ fn twelve_odd_files_get_twelve_verdicts() {
     let started = Instant::now();
     let report = scan(&[folder.path().to_owned()]);
     // Nobody writes into the pipe: who opened it and waited would wait for ever.
-    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        started.elapsed()
+    );
     assert_eq!(mapped(), before, "something was mapped");
     let found: Vec<_> = report
         .files
         .iter()
         .map(|file| {
             let name = file.path.file_name().unwrap().to_str().unwrap();
-            (name, file.verdict(), file.faults.first().map(|fault| fault.code))
+            (
+                name,
+                file.verdict(),
+                file.faults.first().map(|fault| fault.code),
+            )
         })
         .collect();
     assert_eq!(found, expected);
-    let ran = build.path().read_dir().unwrap().chain(folder.path().read_dir().unwrap());
+    let ran = build
+        .path()
+        .read_dir()
+        .unwrap()
+        .chain(folder.path().read_dir().unwrap());
     let ran: Vec<_> = ran.map(|entry| entry.unwrap().file_name()).collect();
-    assert!(ran.iter().all(|name| !name.to_string_lossy().ends_with(".ran")), "{ran:?}");
+    assert!(
+        ran.iter()
+            .all(|name| !name.to_string_lossy().ends_with(".ran")),
+        "{ran:?}"
+    );
 }
 
 #[test]
@@ -122,7 +148,9 @@ fn the_order_of_creation_changes_nothing() {
     let mut first = None;
     for round in 0..ROUNDS {
         for last in (1..files.len()).rev() {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             files.swap(last, (seed >> 33) as usize % (last + 1));
         }
         fs::create_dir(&folder).unwrap();
@@ -137,7 +165,12 @@ fn the_order_of_creation_changes_nothing() {
         if round == 0 {
             let loser = folder.join("z.so");
             assert!(!report.shadowed.is_empty());
-            assert!(report.shadowed.iter().all(|shadowed| shadowed.loser == loser));
+            assert!(
+                report
+                    .shadowed
+                    .iter()
+                    .all(|shadowed| shadowed.loser == loser)
+            );
         }
     }
 }
@@ -148,7 +181,11 @@ fn foreign_files_name_both_sides() {
     let folder = tempfile::tempdir().unwrap();
     let good = Good::build(folder.path());
     let processor = std::env::consts::ARCH;
-    let other = if processor == "x86_64" { "aarch64" } else { "x86_64" };
+    let other = if processor == "x86_64" {
+        "aarch64"
+    } else {
+        "x86_64"
+    };
     let host = format!("{processor}-linux-gnu");
     for (name, code, expected, found) in [
         ("elf32", Code::ArchMismatch, host.as_str(), "32 bit"),
@@ -157,7 +194,12 @@ fn foreign_files_name_both_sides() {
         ("musl", Code::LibcMismatch, &host, "-musl"),
         ("dll", Code::FormatMismatch, "ELF", "pe x86_64-windows"),
         ("mach_o", Code::FormatMismatch, "ELF", "mach-o"),
-        ("archive", Code::NotALibrary, "a shared library", "an archive"),
+        (
+            "archive",
+            Code::NotALibrary,
+            "a shared library",
+            "an archive",
+        ),
         ("cut", Code::Truncated, "up to byte ", " bytes"),
     ] {
         let path = fixture(name).build(&good, folder.path());
@@ -167,7 +209,10 @@ fn foreign_files_name_both_sides() {
         assert!(fault.expected.contains(expected), "{name}: {fault}");
         assert!(fault.found.contains(found), "{name}: {fault}");
         let line = fault.to_string();
-        assert!(line.contains(expected) && line.contains(found), "{name}: {line}");
+        assert!(
+            line.contains(expected) && line.contains(found),
+            "{name}: {line}"
+        );
     }
 }
 
@@ -194,7 +239,10 @@ fn another_process_inspects_and_runs_nothing() {
     let mut expected = BTreeSet::new();
     for fixture in all() {
         fixture.build(&good, folder.path());
-        let inspected = fixture.codes.iter().filter(|code| code.phase() == holdall::fault::Phase::Inspect);
+        let inspected = fixture
+            .codes
+            .iter()
+            .filter(|code| code.phase() == holdall::fault::Phase::Inspect);
         let codes: Vec<&str> = inspected.map(|code| code.name()).collect();
         expected.insert(format!("{} {}", fixture.name, codes.join(",")));
     }
@@ -204,9 +252,16 @@ fn another_process_inspects_and_runs_nothing() {
         .output()
         .unwrap();
     let said = String::from_utf8(child.stdout).unwrap();
-    assert!(child.status.success(), "{said}{}", String::from_utf8_lossy(&child.stderr));
-    let found: BTreeSet<String> =
-        said.lines().filter_map(|line| line.strip_prefix(LINE)).map(str::to_owned).collect();
+    assert!(
+        child.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&child.stderr)
+    );
+    let found: BTreeSet<String> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix(LINE))
+        .map(str::to_owned)
+        .collect();
     assert_eq!(found, expected);
     for fixture in all() {
         let path = folder.path().join(format!("{}.so", fixture.name));

@@ -1,4 +1,5 @@
 //! Each fixture through the host, as an embedder would use it.
+#![allow(clippy::unwrap_used, reason = "tests; a panic is the report")]
 
 use holdall::config::Config;
 use holdall::fault::{Code, Phase};
@@ -12,7 +13,10 @@ fn open(path: &Path) -> Result<(), Error> {
     let host = Host::builder().config(Config::default()).build().unwrap();
     let plugin = PluginRef::File(path.to_owned());
     host.register("zoo", Registration::new(plugin)).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(host.backend("zoo")).map(drop)
 }
 
@@ -24,7 +28,10 @@ fn codes(error: &Error) -> Vec<Code> {
 
 /// The fixtures that are never mapped, and the good one.
 fn inspected() -> Vec<Fixture> {
-    all().into_iter().filter(|fixture| fixture.phase() != Some(Phase::Load)).collect()
+    all()
+        .into_iter()
+        .filter(|fixture| fixture.phase() != Some(Phase::Load))
+        .collect()
 }
 
 #[test]
@@ -38,11 +45,19 @@ fn a_refused_file_does_not_run_when_it_is_asked_for_by_path() {
         let found = codes(&error);
         if found != fixture.codes {
             let expected = fixture.codes;
-            wrong.push(format!("{}: expected {expected:?}, got {found:?}: {error}", fixture.name));
+            wrong.push(format!(
+                "{}: expected {expected:?}, got {found:?}: {error}",
+                fixture.name
+            ));
         }
         let refused = error.kind() == ErrorKind::PluginLoad;
         // The good one loads; that it opens nothing is its own answer.
-        assert_eq!(refused, fixture.phase().is_some(), "{}: {error}", fixture.name);
+        assert_eq!(
+            refused,
+            fixture.phase().is_some(),
+            "{}: {error}",
+            fixture.name
+        );
         let ran = Fixture::marker(&path).exists();
         // That the good one runs is what makes the absence of the others' markers mean something.
         let may_run = fixture.codes.is_empty();
@@ -63,10 +78,17 @@ fn a_folder_of_all_of_them_loads_the_good_one_alone() {
         fixture.build(&good, plugins.path());
     }
     let config = Config::default();
-    let host = Host::builder().config(config).plugin_dir(plugins.path()).build().unwrap();
+    let host = Host::builder()
+        .config(config)
+        .plugin_dir(plugins.path())
+        .build()
+        .unwrap();
     let report = host.scan_report();
     assert_eq!(report.files.len(), inspected.len());
-    let accepted = report.files.iter().filter(|file| file.verdict() == Verdict::Accepted);
+    let accepted = report
+        .files
+        .iter()
+        .filter(|file| file.verdict() == Verdict::Accepted);
     let accepted: Vec<_> = accepted.map(|file| file.path.clone()).collect();
     let the_good = plugins.path().join("good.so");
     assert_eq!(accepted, [the_good.as_path()]);
@@ -75,6 +97,11 @@ fn a_folder_of_all_of_them_loads_the_good_one_alone() {
     assert!(loaded[0].1.is_ok() && loaded[0].0.loaded, "{:?}", loaded[0]);
     for fixture in &inspected {
         let path = plugins.path().join(format!("{}.so", fixture.name));
-        assert_eq!(Fixture::marker(&path).exists(), path == the_good, "{}", fixture.name);
+        assert_eq!(
+            Fixture::marker(&path).exists(),
+            path == the_good,
+            "{}",
+            fixture.name
+        );
     }
 }

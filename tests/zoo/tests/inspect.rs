@@ -1,5 +1,7 @@
 //! Each fixture gets exactly its codes, and nothing of it runs.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use holdall::fault::{Code, Phase};
 use holdall::inspect::{Verdict, inspect_file};
 use holdall_zoo::{Fixture, Good, all};
@@ -8,8 +10,15 @@ use std::collections::BTreeSet;
 #[test]
 fn every_code_has_a_fixture() {
     let fixtures = all();
-    let have: BTreeSet<Code> = fixtures.iter().flat_map(|fixture| fixture.codes).copied().collect();
-    let without: Vec<&Code> = Code::ALL.iter().filter(|code| !have.contains(code)).collect();
+    let have: BTreeSet<Code> = fixtures
+        .iter()
+        .flat_map(|fixture| fixture.codes)
+        .copied()
+        .collect();
+    let without: Vec<&Code> = Code::ALL
+        .iter()
+        .filter(|code| !have.contains(code))
+        .collect();
     assert!(without.is_empty(), "codes without a fixture: {without:?}");
     let names: BTreeSet<&str> = fixtures.iter().map(|fixture| fixture.name).collect();
     assert_eq!(names.len(), fixtures.len());
@@ -30,12 +39,18 @@ fn each_file_gets_exactly_its_codes_and_never_runs() {
             _ => &[],
         };
         if codes != expected {
-            wrong.push(format!("{}: expected {expected:?}, got {:#?}", fixture.name, found.faults));
+            wrong.push(format!(
+                "{}: expected {expected:?}, got {:#?}",
+                fixture.name, found.faults
+            ));
         }
         for fault in &found.faults {
             let said = [&fault.expected, &fault.found, &fault.fix];
             if said.iter().any(|text| text.is_empty()) {
-                wrong.push(format!("{}: {} says nothing: {fault:?}", fixture.name, fault.code));
+                wrong.push(format!(
+                    "{}: {} says nothing: {fault:?}",
+                    fixture.name, fault.code
+                ));
             }
         }
         if (found.verdict() == Verdict::Accepted) != expected.is_empty() {

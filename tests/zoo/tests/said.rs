@@ -1,5 +1,7 @@
 //! What the faults say: both sides by name.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use holdall::fault::Code;
 use holdall::inspect::{Verdict, inspect_bytes, inspect_file};
 use holdall_plugin_api::abi::VERSION;
@@ -19,16 +21,34 @@ fn a_library_of_another_platform_is_named_with_the_host() {
     let folder = tempfile::tempdir().unwrap();
     let good = Good::build(folder.path());
     for (name, expected) in [
-        ("elf32", "arch_mismatch: expected x86_64-linux-gnu, this host, found elf i386-linux, 32 bit (file header)"),
-        ("big_endian", "arch_mismatch: expected x86_64-linux-gnu, this host, found elf powerpc64-linux, big endian (file header)"),
-        ("other_processor", "arch_mismatch: expected x86_64-linux-gnu, this host, found elf aarch64-linux (file header)"),
+        (
+            "elf32",
+            "arch_mismatch: expected x86_64-linux-gnu, this host, found elf i386-linux, 32 bit (file header)",
+        ),
+        (
+            "big_endian",
+            "arch_mismatch: expected x86_64-linux-gnu, this host, found elf powerpc64-linux, big endian (file header)",
+        ),
+        (
+            "other_processor",
+            "arch_mismatch: expected x86_64-linux-gnu, this host, found elf aarch64-linux (file header)",
+        ),
         (
             "musl",
             "libc_mismatch: expected the C library of x86_64-linux-gnu, this host, found elf x86_64-linux-musl, which needs libc.so (needed libraries)",
         ),
-        ("dll", "format_mismatch: expected an ELF library, found a pe x86_64-windows file"),
-        ("mach_o_elsewhere", "format_mismatch: expected an ELF library, found a mach-o aarch64-macos file"),
-        ("archive", "not_a_library: expected a shared library, found an archive of object files"),
+        (
+            "dll",
+            "format_mismatch: expected an ELF library, found a pe x86_64-windows file",
+        ),
+        (
+            "mach_o_elsewhere",
+            "format_mismatch: expected an ELF library, found a mach-o aarch64-macos file",
+        ),
+        (
+            "archive",
+            "not_a_library: expected a shared library, found an archive of object files",
+        ),
     ] {
         let path = Fixture::named(name).build(&good, folder.path());
         let found = inspect_file(&path);
@@ -37,7 +57,10 @@ fn a_library_of_another_platform_is_named_with_the_host() {
     let path = Fixture::named("cut").build(&good, folder.path());
     let size = std::fs::metadata(&path).unwrap().len();
     let said = inspect_file(&path).faults[0].to_string();
-    assert!(said.starts_with("truncated: expected section headers up to byte "), "{said}");
+    assert!(
+        said.starts_with("truncated: expected section headers up to byte "),
+        "{said}"
+    );
     assert!(said.ends_with(&format!("found {size} bytes")), "{said}");
 }
 
@@ -45,7 +68,14 @@ fn a_library_of_another_platform_is_named_with_the_host() {
 fn libraries_of_other_platforms_are_read_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let good = Good::build(folder.path());
-    for name in ["elf32", "big_endian", "dll", "mach_o", "mach_o_elsewhere", "other_processor"] {
+    for name in [
+        "elf32",
+        "big_endian",
+        "dll",
+        "mach_o",
+        "mach_o_elsewhere",
+        "other_processor",
+    ] {
         let path = Fixture::named(name).build(&good, folder.path());
         let found = inspect_file(&path);
         assert_eq!(found.descriptor.unwrap().about.name, "good", "{name}");
@@ -59,7 +89,11 @@ fn each_operation_that_is_missing_is_named() {
     let mut facts = Facts::good("good");
     facts.operations = Operations::head;
     let found = inspect_bytes(&with(&good, &facts).bytes, Path::new("x.so"));
-    let said: Vec<_> = found.faults.iter().map(|fault| fault.expected.as_str()).collect();
+    let said: Vec<_> = found
+        .faults
+        .iter()
+        .map(|fault| fault.expected.as_str())
+        .collect();
     let names = Operations::REQUIRED.names();
     assert_eq!(said.len(), names.len());
     for (said, name) in said.iter().zip(names) {
@@ -75,9 +109,17 @@ fn each_rule_that_is_broken_is_named() {
         let mut facts = Facts::good("good");
         facts.capabilities = rule.claimed.into();
         let found = inspect_bytes(&with(&good, &facts).bytes, Path::new("x.so"));
-        assert!(found.faults.iter().all(|fault| fault.code == Code::BrokenRule));
         assert!(
-            found.faults.iter().any(|fault| fault.expected.contains(rule.id)),
+            found
+                .faults
+                .iter()
+                .all(|fault| fault.code == Code::BrokenRule)
+        );
+        assert!(
+            found
+                .faults
+                .iter()
+                .any(|fault| fault.expected.contains(rule.id)),
             "{}: {:?}",
             rule.id,
             found.faults

@@ -92,7 +92,7 @@ impl Ls {
             lines.push((&entry.key, line));
         }
         // Stable: a backend without an order keeps its own within each kind.
-        lines.sort_by(|(a, _), (b, _)| a.cmp(b));
+        lines.sort_by_key(|(key, _)| *key);
         lines.iter().fold(String::new(), |mut text, (_, line)| {
             let _ = writeln!(text, "{line}");
             text

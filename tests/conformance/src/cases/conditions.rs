@@ -62,6 +62,11 @@ pub(super) const CASES: &[Case] = &[
 
 const LOST: ErrorKind = ErrorKind::PreconditionFailed;
 
+/// How a store may tell the loser of a race: the condition failed, or somebody was in the way.
+fn is_loss(error: &Error) -> bool {
+    [LOST, ErrorKind::Conflict].contains(&error.kind())
+}
+
 async fn create_only(t: &Trial) -> Outcome {
     let key = t.key("object");
     t.upload(Upload::new(&key, "first").create_only()).await?;
@@ -147,7 +152,7 @@ async fn create_race(t: &Trial) -> Outcome {
             let (writer, answer) = ended.map_err(|panic| Stop::Failed(panic.to_string()))?;
             match answer {
                 Ok(_) => winners.push(writer),
-                Err(error) => ensure!(error.kind() == LOST, "a loser was told {error}"),
+                Err(error) => ensure!(is_loss(&error), "a loser was told {error}"),
             }
         }
         ensure!(
@@ -208,10 +213,12 @@ async fn counter(t: &Trial) -> Outcome {
                     .and_then(|text| text.parse().ok())
                     .unwrap_or(0);
                 let known = info.etag.unwrap_or_default();
+                // Somebody else may be first now.
+                tokio::task::yield_now().await;
                 let next = Upload::new(&key, (count + 1).to_string()).if_match(&known);
                 match subject.upload(next).await {
                     Ok(_) => done += 1,
-                    Err(error) if error.kind() == LOST => tokio::task::yield_now().await,
+                    Err(error) if is_loss(&error) => tokio::task::yield_now().await,
                     Err(error) => return Err(error),
                 }
             }

@@ -296,7 +296,7 @@ async fn renames(t: &Trial) -> Outcome {
 /// While an object goes from one name to the next, a look at the old name and then at the new one
 /// finds it.
 async fn never_neither(t: &Trial) -> Outcome {
-    const HOPS: usize = 100;
+    const HOPS: usize = 50;
     let name = |hop: usize| t.key(&format!("hop-{hop:03}"));
     t.put(&name(0), "hopping").await?;
     let names: Vec<String> = (0..=HOPS).map(name).collect();

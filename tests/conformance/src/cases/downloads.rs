@@ -6,10 +6,12 @@ use crate::trial::Trial;
 use crate::watch::{drain, refused};
 use bytes::Bytes;
 use holdall_plugin_api::{
-    ByteRange, Capability, Delete, Download, Error, ErrorKind, Head, Operation, ReadOptions, Upload,
+    ByteRange, Capability, Delete, Download, Downloaded, Error, ErrorKind, Head, Operation,
+    ReadOptions, Upload,
 };
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -438,12 +440,16 @@ async fn if_time(t: &Trial) -> Outcome {
 
 async fn one_version(t: &Trial) -> Outcome {
     let key = t.key("object");
-    let text = |round: usize| Bytes::from(format!("{round};").repeat(round * 37 % 4000 + 1));
+    // Of one chunk and of several.
+    let text = |round: usize| Bytes::from(format!("{round};").repeat(round * 3001 % 50_000 + 1));
     let by_etag: Arc<Mutex<HashMap<String, usize>>> = Arc::default();
     t.put(&key, text(0)).await?;
-    let (writer, noted, writing_key) = (t.main(), by_etag.clone(), key.clone());
+    let done = Arc::new(AtomicBool::new(false));
+    let (writer, noted, halt, writing_key) = (t.main(), by_etag.clone(), done.clone(), key.clone());
     let writing = tokio::spawn(async move {
-        for round in 1..400 {
+        let mut round = 0;
+        while !halt.load(Ordering::Relaxed) {
+            round += 1;
             let uploaded = writer
                 .upload(Upload::new(&writing_key, text(round)))
                 .await?;
@@ -453,35 +459,54 @@ async fn one_version(t: &Trial) -> Outcome {
                     .unwrap_or_else(PoisonError::into_inner)
                     .insert(etag, round);
             }
+            tokio::task::yield_now().await;
         }
         Ok::<_, Error>(())
     });
-    let mut seen = Vec::new();
-    for _ in 0..400 {
-        let (info, bytes) = t.read(&key).await?;
+    let looking = async {
+        let mut seen = Vec::new();
+        for _ in 0..200 {
+            let reading = t.download(Download::new(&key).chunk_hint(64 << 10)).await?;
+            let info = reading.info.clone();
+            // A read may end in an error when its object is overwritten, but not in a lie.
+            let Ok(bytes) = read_slowly(reading).await else {
+                continue;
+            };
+            ensure!(
+                info.size == bytes.len() as u64,
+                "a size of {} with {} bytes",
+                info.size,
+                bytes.len()
+            );
+            let first = bytes
+                .split(|byte| *byte == b';')
+                .next()
+                .and_then(|text| std::str::from_utf8(text).ok());
+            let round = first.and_then(|text| text.parse::<usize>().ok());
+            ensure!(
+                round.is_some_and(|round| bytes == text(round)),
+                "bytes of no version"
+            );
+            seen.push((info.etag, round));
+        }
         ensure!(
-            info.size == bytes.len() as u64,
-            "a size of {} with {} bytes",
-            info.size,
-            bytes.len()
+            seen.len() > 20,
+            "only {} of 200 reads came to their end",
+            seen.len()
         );
-        let first = bytes
-            .split(|byte| *byte == b';')
-            .next()
-            .and_then(|text| std::str::from_utf8(text).ok());
-        let round = first.and_then(|text| text.parse::<usize>().ok());
-        ensure!(
-            round.is_some_and(|round| bytes == text(round)),
-            "bytes of no version"
-        );
-        seen.extend(info.etag.zip(round));
+        Ok(seen)
     }
+    .await;
+    done.store(true, Ordering::Relaxed);
     match writing.await {
         Ok(written) => written?,
         Err(panic) => return Err(Stop::Failed(panic.to_string())),
     }
     let by_etag = by_etag.lock().unwrap_or_else(PoisonError::into_inner);
-    for (etag, round) in seen {
+    for (etag, round) in looking? {
+        let (Some(etag), Some(round)) = (etag, round) else {
+            continue;
+        };
         let of = by_etag.get(&etag).copied().unwrap_or(0);
         ensure!(
             of == round,
@@ -489,6 +514,19 @@ async fn one_version(t: &Trial) -> Outcome {
         );
     }
     Ok(())
+}
+
+/// Slowly enough that a writer comes in between.
+async fn read_slowly(mut reading: Downloaded) -> Result<Bytes, Error> {
+    let mut bytes = Vec::new();
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_micros(100)).await;
+        if let Some(chunk) = reading.body.chunk().await {
+            bytes.extend_from_slice(&chunk?);
+        }
+    }
+    bytes.extend_from_slice(&drain(reading).await?);
+    Ok(bytes.into())
 }
 
 async fn no_decoding(t: &Trial) -> Outcome {

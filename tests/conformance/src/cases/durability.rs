@@ -12,6 +12,8 @@ use holdall_plugin_api::{
 };
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 pub(super) const CASES: &[Case] = &[
@@ -472,30 +474,40 @@ async fn together(t: &Trial) -> Outcome {
     let key = t.key("object");
     t.upload(Upload::new(&key, "0").metadata("round", "0"))
         .await?;
-    let (writer, writing_key) = (t.main(), key.clone());
+    let done = Arc::new(AtomicBool::new(false));
+    let (writer, halt, writing_key) = (t.main(), done.clone(), key.clone());
     let writing = tokio::spawn(async move {
-        for round in 1..300_usize {
+        let mut round: usize = 0;
+        while !halt.load(Ordering::Relaxed) {
+            round += 1;
             let text = round.to_string();
-            let upload =
-                Upload::new(&writing_key, text.repeat(round % 9 + 1)).metadata("round", &text);
-            writer.upload(upload).await?;
+            let body = text.repeat(round % 9 + 1);
+            writer
+                .upload(Upload::new(&writing_key, body).metadata("round", &text))
+                .await?;
         }
         Ok::<_, Error>(())
     });
-    for _ in 0..1000 {
-        let (info, bytes) = t.read(&key).await?;
-        let metadata = info.metadata.iter().find(|(name, _)| name == "round");
-        let Some(round) = metadata.and_then(|(_, text)| text.parse::<usize>().ok()) else {
-            return Err(Stop::Failed("data without its metadata".into()));
-        };
-        let expected = round.to_string().repeat(round % 9 + 1);
-        ensure!(
-            bytes == expected,
-            "metadata of round {round} with other data"
-        );
+    let looking = async {
+        for _ in 0..1000 {
+            let (info, bytes) = t.read(&key).await?;
+            let metadata = info.metadata.iter().find(|(name, _)| name == "round");
+            let Some(round) = metadata.and_then(|(_, text)| text.parse::<usize>().ok()) else {
+                return Err(Stop::Failed("data without its metadata".into()));
+            };
+            let expected = round.to_string().repeat(round % 9 + 1);
+            ensure!(
+                bytes == expected,
+                "metadata of round {round} with other data"
+            );
+        }
+        Ok(())
     }
+    .await;
+    done.store(true, Ordering::Relaxed);
     match writing.await {
-        Ok(written) => Ok(written?),
-        Err(panic) => Err(Stop::Failed(panic.to_string())),
+        Ok(written) => written?,
+        Err(panic) => return Err(Stop::Failed(panic.to_string())),
     }
+    looking
 }

@@ -288,12 +288,14 @@ async fn longest(t: &Trial) -> Outcome {
         "the kit made a key of {} bytes",
         key.len()
     );
-    t.put(&key, "long").await?;
-    t.holds(&key, b"long").await?;
+    // The last byte counts too.
+    let twin = |key: &str| format!("{}z", &key[..key.len() - 1]);
     let segment = t.key(&"s".repeat(255));
-    if segment.len() <= most {
-        t.put(&segment, "segment").await?;
-        t.holds(&segment, b"segment").await?;
+    for key in [key, segment].iter().filter(|key| key.len() <= most) {
+        t.put(key, "one").await?;
+        t.put(&twin(key), "twin").await?;
+        t.holds(key, b"one").await?;
+        t.holds(&twin(key), b"twin").await?;
     }
     for key in [
         key_of(t, most + 1),

@@ -51,7 +51,11 @@ struct Subject {
 
 impl Subject {
     fn with(bug: Option<Bug>) -> Self {
-        Self { bug, operations: OPERATIONS, capabilities: CLAIMS }
+        Self {
+            bug,
+            operations: OPERATIONS,
+            capabilities: CLAIMS,
+        }
     }
 }
 
@@ -59,7 +63,11 @@ impl Harness for Subject {
     type Backend = Model;
 
     fn claims(&self) -> Claims {
-        Claims { plugin: "model".into(), operations: self.operations, capabilities: self.capabilities }
+        Claims {
+            plugin: "model".into(),
+            operations: self.operations,
+            capabilities: self.capabilities,
+        }
     }
 
     fn config(&self, _store: u32) -> Config {
@@ -68,7 +76,11 @@ impl Harness for Subject {
 }
 
 fn runtime() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 fn whole(subject: Subject) -> Report {
@@ -94,7 +106,10 @@ fn a_store_that_claims_next_to_nothing_passes() {
             .with(Capabilities::key_and_prefix),
     });
     assert!(report.is_ok(), "{report}");
-    assert!(report.results.iter().filter(|one| one.negative).count() > 10, "{report}");
+    assert!(
+        report.results.iter().filter(|one| one.negative).count() > 10,
+        "{report}"
+    );
     let listing = report.result("J-02").unwrap();
     assert_eq!(listing.status, Status::NotApplicable);
 }
@@ -102,23 +117,35 @@ fn a_store_that_claims_next_to_nothing_passes() {
 #[test]
 fn a_claim_without_substance_is_told_from_a_plain_failure() {
     let claims = CLAIMS.without(Capabilities::atomic_move);
-    let modest = Subject { bug: None, operations: OPERATIONS, capabilities: claims };
+    let modest = Subject {
+        bug: None,
+        operations: OPERATIONS,
+        capabilities: claims,
+    };
     let report = runtime().block_on(run(modest.stage(), |case| case.id == "K-08"));
     assert_eq!(report.results[0].status, Status::Lied, "{report}");
 
     let claims = CLAIMS.with(Capabilities::checksum_sha256);
-    let boastful = Subject { bug: None, operations: OPERATIONS, capabilities: claims };
+    let boastful = Subject {
+        bug: None,
+        operations: OPERATIONS,
+        capabilities: claims,
+    };
     let report = runtime().block_on(run(boastful.stage(), |case| case.id == "M-02"));
     assert_eq!(report.results[0].status, Status::Failed, "{report}");
 }
 
 #[test]
 fn a_claim_whose_proof_failed_is_named() {
-    let report = runtime().block_on(run(Subject::with(Some(Bug::CreateOnlyIgnored)).stage(), |case| {
-        ["G-01", "N-03"].contains(&case.id)
-    }));
+    let report = runtime().block_on(run(
+        Subject::with(Some(Bug::CreateOnlyIgnored)).stage(),
+        |case| ["G-01", "N-03"].contains(&case.id),
+    ));
     let message = &report.result("N-03").unwrap().message;
-    assert!(message.contains("create_only") && message.contains("G-01"), "{report}");
+    assert!(
+        message.contains("create_only") && message.contains("G-01"),
+        "{report}"
+    );
 }
 
 /// Each mistake, with the case that is there to find it.

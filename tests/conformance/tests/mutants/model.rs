@@ -7,12 +7,12 @@ use holdall_plugin_api::{
     SignUrl, Signing, StorageBackend, Upload, UploadOptions, Uploaded, Usage,
 };
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A mistake that a real backend could make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bug {
+pub(crate) enum Bug {
     AnyRaceWinsCreateOnly,
     AnswersOtherEtag,
     CaseFolded,
@@ -39,7 +39,6 @@ pub enum Bug {
     IfNoneMatchIgnored,
     InvalidRangeWithoutSize,
     KeyCutTo255,
-    LateVisible,
     LeaksBuffers,
     ListLosesPageEnd,
     ListShowsUploads,
@@ -70,8 +69,8 @@ pub enum Bug {
     WholeRangeOfEmpty,
 }
 
-pub struct Config {
-    pub bug: Option<Bug>,
+pub(crate) struct Config {
+    pub(crate) bug: Option<Bug>,
 }
 
 /// Never read from a file.
@@ -81,7 +80,7 @@ impl<'de> serde::Deserialize<'de> for Config {
     }
 }
 
-pub struct Model {
+pub(crate) struct Model {
     bug: Option<Bug>,
     host: Host,
     store: Arc<Mutex<Store>>,
@@ -123,7 +122,10 @@ fn matches_glob(pattern: &str, text: &str) -> bool {
         (None, None) => true,
         (Some('*'), _) => {
             matches_glob(&pattern[1..], text)
-                || text.chars().next().is_some_and(|c| matches_glob(pattern, &text[c.len_utf8()..]))
+                || text
+                    .chars()
+                    .next()
+                    .is_some_and(|c| matches_glob(pattern, &text[c.len_utf8()..]))
         }
         (Some('?'), Some(c)) => matches_glob(&pattern[1..], &text[c.len_utf8()..]),
         (Some(a), Some(b)) if a == b => {
@@ -139,7 +141,8 @@ impl Model {
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, Store>> {
-        let store = self.store.lock().unwrap();
+        // A mistake that panics must not hide behind the lock that it poisoned.
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         if store.closed && !self.has(Bug::LivesAfterShutdown) {
             return Err(Error::new(ErrorKind::Unavailable));
         }
@@ -165,10 +168,20 @@ impl Model {
     }
 
     fn get(&self, store: &Store, key: &Key) -> Result<Object> {
-        store.objects.get(&self.name(key)).cloned().ok_or_else(|| self.missing())
+        store
+            .objects
+            .get(&self.name(key))
+            .cloned()
+            .ok_or_else(|| self.missing())
     }
 
-    fn publish(&self, store: &mut Store, name: String, bytes: Bytes, mut info: ObjectInfo) -> ObjectInfo {
+    fn publish(
+        &self,
+        store: &mut Store,
+        name: String,
+        bytes: Bytes,
+        mut info: ObjectInfo,
+    ) -> ObjectInfo {
         store.changes += 1;
         info.size = bytes.len() as u64;
         info.etag = Some(match self.has(Bug::EtagConstant) {
@@ -187,10 +200,31 @@ impl Model {
             }
             _ => {
                 let bytes = Arc::new(Mutex::new(bytes));
-                store.objects.insert(name, Object { bytes, info: info.clone() });
+                store.objects.insert(
+                    name,
+                    Object {
+                        bytes,
+                        info: info.clone(),
+                    },
+                );
             }
         }
         info
+    }
+
+    /// The first half of an upload whose metadata comes later.
+    fn publish_bytes_only(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        options: &UploadOptions<'_>,
+    ) -> Result<()> {
+        let mut store = self.lock()?;
+        let mut info = self.info(options, None);
+        let old = store.objects.get(name);
+        info.metadata = old.map(|old| old.info.metadata.clone()).unwrap_or_default();
+        self.publish(&mut store, name.to_owned(), bytes, info);
+        Ok(())
     }
 
     fn info(&self, options: &UploadOptions<'_>, old: Option<&Object>) -> ObjectInfo {
@@ -206,7 +240,8 @@ impl Model {
         info.content_language = owned(options.headers.content_language);
         for (name, value) in &options.metadata {
             if !(value.is_empty() && self.has(Bug::DropsEmptyMetadata)) {
-                info.metadata.push(((*name).to_owned(), (*value).to_owned()));
+                info.metadata
+                    .push(((*name).to_owned(), (*value).to_owned()));
             }
         }
         if let Some(old) = old.filter(|_| self.has(Bug::MetadataInherited))
@@ -271,7 +306,8 @@ impl Drop for Running<'_> {
         }
         if !self.2 && self.0.has(Bug::PartialKeptOnDrop) {
             let name = self.1.clone();
-            self.0.publish(&mut store, name, "partial".into(), ObjectInfo::default());
+            self.0
+                .publish(&mut store, name, "partial".into(), ObjectInfo::default());
         }
     }
 }
@@ -284,7 +320,11 @@ impl StorageBackend for Model {
             Some(Bug::SharedBetweenInstances) => SHARED.clone(),
             _ => Arc::default(),
         };
-        Ok(Self { bug: config.bug, host, store })
+        Ok(Self {
+            bug: config.bug,
+            host,
+            store,
+        })
     }
 
     fn instance(&self) -> Instance {
@@ -303,7 +343,9 @@ impl StorageBackend for Model {
             match body.chunk().await {
                 None => break,
                 Some(Ok(chunk)) => {
-                    first_crc.get_or_insert_with(|| crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &chunk) as u32);
+                    first_crc.get_or_insert_with(|| {
+                        crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &chunk) as u32
+                    });
                     bytes.extend_from_slice(&chunk);
                     if self.has(Bug::LeaksBuffers) {
                         std::mem::forget(Bytes::from(chunk));
@@ -325,22 +367,17 @@ impl StorageBackend for Model {
         running.2 = true;
         drop(running);
         if self.has(Bug::MetadataApart) {
-            let mut store = self.lock()?;
-            let metadata = store.objects.get(&name).map(|old| old.info.metadata.clone());
-            let mut info = self.info(&options, None);
-            info.metadata = metadata.unwrap_or_default();
-            self.publish(&mut store, name.clone(), bytes.clone().into(), info);
-            drop(store);
+            self.publish_bytes_only(&name, bytes.clone().into(), &options)?;
+            tokio::task::yield_now().await;
+        }
+        let racy = self.has(Bug::AnyRaceWinsCreateOnly);
+        if racy {
+            self.check_put(&*self.lock()?, key, &options)?;
             tokio::task::yield_now().await;
         }
         let mut store = self.lock()?;
-        if !self.has(Bug::CreateOnlyCheckedEarly) {
+        if !racy && !self.has(Bug::CreateOnlyCheckedEarly) {
             self.check_put(&store, key, &options)?;
-        }
-        if self.has(Bug::AnyRaceWinsCreateOnly) && options.create_only {
-            drop(store);
-            tokio::task::yield_now().await;
-            store = self.lock()?;
         }
         let old = store.objects.get(&name).cloned();
         if let Some(old) = old.as_ref().filter(|_| self.has(Bug::OverwriteKeepsTail)) {
@@ -380,9 +417,11 @@ impl StorageBackend for Model {
                     }
                     other => other.clone(),
                 };
-                let mut range = asked.within(size).map_err(|error| match self.has(Bug::InvalidRangeWithoutSize) {
-                    true => Error::new(error.kind()),
-                    false => error,
+                let mut range = asked.within(size).map_err(|error| {
+                    match self.has(Bug::InvalidRangeWithoutSize) {
+                        true => Error::new(error.kind()),
+                        false => error,
+                    }
                 })?;
                 if let Bounded(wanted) = asked
                     && wanted.end > size
@@ -402,16 +441,26 @@ impl StorageBackend for Model {
                 chunk.resize(to - at, 0);
                 Ok(chunk.into())
             });
-            return Ok(Downloaded::new(info, range, Body::stream(stream::iter(chunks))));
+            return Ok(Downloaded::new(
+                info,
+                range,
+                Body::stream(stream::iter(chunks)),
+            ));
         }
-        let wanted = bytes.lock().unwrap().slice(range.start as usize..range.end as usize);
+        let bytes = bytes.lock().unwrap().clone();
+        let end = bytes.len().min(range.end as usize);
+        let wanted = bytes.slice(end.min(range.start as usize)..end);
         let size = match self.has(Bug::HugeChunks) {
             true => 4 << 20,
             false => download.chunk_hint as usize,
         };
         let starts = (0..wanted.len()).step_by(size);
         let chunks = starts.map(move |at| Ok(wanted.slice(at..wanted.len().min(at + size))));
-        Ok(Downloaded::new(info, range, Body::stream(stream::iter(chunks))))
+        Ok(Downloaded::new(
+            info,
+            range,
+            Body::stream(stream::iter(chunks)),
+        ))
     }
 
     async fn delete(&self, delete: Delete<'_>) -> Result<Deleted> {
@@ -420,8 +469,12 @@ impl StorageBackend for Model {
         if there.is_none() && delete.must_exist && !self.has(Bug::MustExistIgnored) {
             return Err(self.missing());
         }
-        if let Some(etag) = delete.if_match.filter(|_| !self.has(Bug::IfMatchDeleteIgnored))
-            && !there.as_ref().is_some_and(|object| names(etag, &object.info))
+        if let Some(etag) = delete
+            .if_match
+            .filter(|_| !self.has(Bug::IfMatchDeleteIgnored))
+            && !there
+                .as_ref()
+                .is_some_and(|object| names(etag, &object.info))
         {
             return Err(lost());
         }
@@ -433,14 +486,17 @@ impl StorageBackend for Model {
         if self.has(Bug::GlobDelete) {
             store.objects.retain(|key, _| !matches_glob(&name, key));
         }
-        Ok(Deleted::new(Some(there.is_some() || self.has(Bug::DeleteClaimsExisted))))
+        Ok(Deleted::new(Some(
+            there.is_some() || self.has(Bug::DeleteClaimsExisted),
+        )))
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
         let store = self.lock()?;
         let name = self.name(key);
         let below = format!("{name}/");
-        let as_folder = self.has(Bug::ExistsForPrefix) && store.objects.keys().any(|key| key.starts_with(&below));
+        let as_folder = self.has(Bug::ExistsForPrefix)
+            && store.objects.keys().any(|key| key.starts_with(&below));
         Ok(store.objects.contains_key(&name) || as_folder)
     }
 
@@ -475,14 +531,21 @@ impl StorageBackend for Model {
                 Some(&key[..prefix.len() + at + delimiter.len()])
             });
             match group {
-                Some(group) if names.last().is_some_and(|(last, _)| last == group) && !self.has(Bug::GroupsTwice) => {}
+                Some(group)
+                    if names.last().is_some_and(|(last, _)| last == group)
+                        && !self.has(Bug::GroupsTwice) => {}
                 Some(group) => names.push((group.to_owned(), None)),
                 None => names.push((key.clone(), Some(object))),
             }
         }
         if self.has(Bug::ListShowsUploads) {
-            let running = store.running.iter().filter(|name| name.starts_with(&prefix));
-            names.extend(running.map(|name| (format!("{name}.part"), store.objects.values().next())));
+            let running = store
+                .running
+                .iter()
+                .filter(|name| name.starts_with(&prefix));
+            names.extend(
+                running.map(|name| (format!("{name}.part"), store.objects.values().next())),
+            );
         }
         let after = list.page_token.or(list.start_after);
         let from = match after {
@@ -492,14 +555,20 @@ impl StorageBackend for Model {
             }
             Some(token) if self.has(Bug::PanicsOnToken) => {
                 assert!(token.contains('/'), "a token without a slash");
-                names.iter().position(|(name, _)| name.as_str() > token).unwrap_or(names.len())
+                names
+                    .iter()
+                    .position(|(name, _)| name.as_str() > token)
+                    .unwrap_or(names.len())
             }
             Some(token) => {
                 let inclusive = self.has(Bug::StartAfterInclusive) && list.page_token.is_none();
                 let past = |name: &str| name > token || (inclusive && name == token);
                 // A group lies past the start when any of its keys does: the model, like its cases,
                 // starts between groups only.
-                names.iter().position(|(name, _)| past(name)).unwrap_or(names.len())
+                names
+                    .iter()
+                    .position(|(name, _)| past(name))
+                    .unwrap_or(names.len())
             }
         };
         let rest = &names[from.min(names.len())..];
@@ -518,7 +587,11 @@ impl StorageBackend for Model {
             }
         }
         if rest.len() > limit {
-            let last = if self.has(Bug::ListLosesPageEnd) { limit } else { limit - 1 };
+            let last = if self.has(Bug::ListLosesPageEnd) {
+                limit
+            } else {
+                limit - 1
+            };
             page.next = Some(match self.has(Bug::TokenIsCount) {
                 true => (from + limit).to_string(),
                 false => rest[last].0.clone(),
@@ -533,7 +606,10 @@ impl StorageBackend for Model {
     async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {
         let mut store = self.lock()?;
         let source = self.get(&store, copy.from)?;
-        if copy.create_only && self.get(&store, copy.to).is_ok() && !self.has(Bug::CopyIgnoresCreateOnly) {
+        if copy.create_only
+            && self.get(&store, copy.to).is_ok()
+            && !self.has(Bug::CopyIgnoresCreateOnly)
+        {
             return Err(lost());
         }
         if copy.from == copy.to {
@@ -557,20 +633,18 @@ impl StorageBackend for Model {
     }
 
     async fn rename(&self, rename: Rename<'_>) -> Result<Renamed> {
-        let mut store = self.lock()?;
-        let source = self.get(&store, rename.from)?;
-        store.objects.remove(&self.name(rename.from));
-        if self.has(Bug::RenameInTwoSteps) {
-            drop(store);
-            for _ in 0..20 {
-                tokio::task::yield_now().await;
+        let source = {
+            let mut store = self.lock()?;
+            let source = self.get(&store, rename.from)?;
+            store.objects.remove(&self.name(rename.from));
+            if !self.has(Bug::RenameInTwoSteps) {
+                store.objects.insert(self.name(rename.to), source);
+                return Ok(Renamed::new(true));
             }
-            store = self.lock()?;
-        }
-        store.objects.insert(self.name(rename.to), source);
-        if self.has(Bug::LateVisible) {
-            store.changes += 1;
-        }
+            source
+        };
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        self.lock()?.objects.insert(self.name(rename.to), source);
         Ok(Renamed::new(true))
     }
 

@@ -64,6 +64,7 @@ impl HostStage {
                 policy: KeyPolicy::Portable,
             },
             backend,
+            host: self.host.clone(),
         }))
     }
 }
@@ -92,6 +93,14 @@ impl Stage for HostStage {
 struct Driven {
     facts: Facts,
     backend: Backend,
+    host: Host,
+}
+
+/// The host would keep the instance for whoever asks for its name next.
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.host.remove(self.backend.name());
+    }
 }
 
 impl Subject for Driven {
@@ -146,6 +155,11 @@ impl Subject for Driven {
     }
     fn custom<'a>(&'a self, custom: Custom<'a>) -> BoxFuture<'a, Result<Bytes>> {
         Box::pin(self.backend.custom(custom))
+    }
+    fn bytes_moved(&self) -> Option<u64> {
+        let status = self.host.status();
+        let own = status.backends.iter().find(|backend| backend.name == self.backend.name())?;
+        Some(own.counters.bytes_in + own.counters.bytes_out)
     }
     fn exists_within<'a>(&'a self, key: &'a Key, timeout: Duration) -> Option<BoxFuture<'a, Result<bool>>> {
         let backend = self.backend.with(CallOptions::new().timeout(timeout));
