@@ -66,9 +66,13 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let Some((backend, key)) = text.split_once(':') else {
+            let meant = match is_backend_name(text) {
+                true => format!("{text}: or local:{text}"),
+                false => format!("local:{text}"),
+            };
             return Err(format!(
                 "an address is BACKEND:KEY, such as local:docs/a.txt, and {text:?} has no colon; \
-                 did you mean local:{text}?"
+                 did you mean {meant}?"
             ));
         };
         if !backend.is_empty() && !is_backend_name(backend) {
@@ -118,6 +122,7 @@ mod tests {
         for (text, word) in [
             ("file.txt", "local:file.txt"),
             ("", "BACKEND:KEY"),
+            ("s3", "did you mean s3: or local:s3?"),
             ("Local:a", "a-z"),
             ("-x:a", "not \"-\" first"),
             ("a/b:c", "cannot name a backend"),

@@ -26,7 +26,7 @@ impl Head {
     }
 }
 
-/// One fact a line, in the order of the record; those of a group with its name before them.
+/// One fact a line, in the order of their names; those of a group with its name before them.
 fn lines(record: &Object) -> String {
     use serde_json::Value;
     let shown = |value: &Value| match value {

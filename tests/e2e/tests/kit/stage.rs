@@ -188,6 +188,19 @@ impl Outside for Folder {
         path.parent().is_some_and(|folder| std::fs::create_dir_all(folder).is_ok()) && std::fs::write(path, bytes).is_ok()
     }
 
+    /// Keeps size and time, as a failing disk would.
+    fn tamper(&self, key: &str) -> bool {
+        let path = self.root.join("objects").join(key);
+        let Ok(mut bytes) = std::fs::read(&path) else { return false };
+        let Ok(modified) = std::fs::metadata(&path).and_then(|facts| facts.modified()) else { return false };
+        let Some(byte) = bytes.first_mut() else { return false };
+        *byte ^= 1;
+        let file = std::fs::File::options().write(true).open(&path);
+        file.is_ok_and(|mut file| {
+            std::io::Write::write_all(&mut file, &bytes).is_ok() && file.set_modified(modified).is_ok()
+        })
+    }
+
     fn objects_dir(&self) -> Option<PathBuf> {
         Some(self.root.join("objects"))
     }

@@ -1,0 +1,204 @@
+//! The command ended at any moment: by a signal, by a reader that goes away, by `kill -9`.
+
+use std::io::{Read, Write};
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use super::desk::{Desk, Ran, bytes};
+use rustix::process::{Pid, Signal, kill_process};
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+/// Waits for something that must happen.
+fn until(what: &str, mut happened: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !happened() {
+        assert!(started.elapsed() < Duration::from_secs(60), "never: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn ctrl_c_ends_a_put_and_leaves_the_old_object() {
+    let desk = Desk::new();
+    desk.write("in", "old");
+    desk.ok("put in local:a");
+    for (which, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let mut child = desk.start("put - local:a");
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&bytes(3 << 20, 1)).unwrap();
+        until("the upload is under way", || !desk.files("data/staging").is_empty());
+        signal(&child, which);
+        let started = Instant::now();
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        assert!(started.elapsed() < Duration::from_secs(4), "it waits for nobody's input");
+        drop(stdin);
+        assert_eq!(ran.code, code, "{}", ran.err);
+        assert_eq!(ran.err, "holdall: interrupted [interrupted]\n");
+        assert_eq!(desk.read("data/objects/a"), b"old");
+        assert_eq!(desk.files("data/staging"), [""; 0], "nothing is left behind");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_command_as_it_ends_others() {
+    let desk = Desk::new();
+    desk.write("in", bytes(8 << 20, 1));
+    desk.ok("put in local:a");
+    for line in ["get local:a -", "completions bash"] {
+        let mut child = desk.start(line);
+        if line.starts_with("get") {
+            let mut first = [0; 10];
+            child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+        }
+        drop(child.stdout.take());
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        assert_eq!((ran.code, &*ran.err), (128 + 13, ""), "{line}");
+    }
+}
+
+#[test]
+fn kill_at_any_moment_leaves_the_whole_old_or_the_whole_new_object() {
+    const ROUNDS: usize = 20;
+    let desk = Desk::new();
+    let contents = [bytes(6 << 20, 1), bytes((6 << 20) + 12_345, 2)];
+    desk.write("0", &contents[0]);
+    desk.write("1", &contents[1]);
+    desk.ok("put 0 local:a -m which=0");
+    let started = Instant::now();
+    desk.ok("put 0 local:a -m which=0");
+    let usual = started.elapsed();
+
+    let mut random = u64::from(std::process::id()) | 1;
+    let (mut killed, mut replaced, mut is) = (0, 0, 0);
+    for round in 0..ROUNDS {
+        let next = 1 - is;
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut child = desk.start(&format!("put {next} local:a -m which={next}"));
+        std::thread::sleep(usual.mul_f64((random >> 33) as f64 / (1_u64 << 31) as f64 * 1.2));
+        // It may have ended already; that is one of the moments.
+        let _ = child.kill();
+        let ended = child.wait().unwrap();
+        killed += usize::from(!ended.success());
+
+        let found = desk.read("data/objects/a");
+        let which = contents.iter().position(|content| *content == found);
+        let which = which.unwrap_or_else(|| panic!("round {round}: neither whole: {} bytes", found.len()));
+        assert!(!ended.success() || which == next, "round {round}: told to be stored");
+        let head = desk.json("head local:a");
+        assert_eq!(head["metadata"]["which"], which.to_string(), "round {round}: metadata of the same object");
+        assert_eq!(head["size"], contents[which].len(), "round {round}");
+        replaced += usize::from(which != is);
+        is = which;
+    }
+    println!("{ROUNDS} rounds of about {usual:?}: {killed} killed, {replaced} replaced");
+    assert!(killed > 0, "no round was cut off: {usual:?}");
+    // The next process that writes has swept.
+    desk.ok("put 0 local:a");
+    assert_eq!(desk.files("data/staging"), [""; 0], "leftovers");
+    assert_eq!(desk.files("data/objects"), ["a"]);
+}
+
+/// Starts a `get` and kills it when a part of the file is there.
+fn killed_get(desk: &Desk, line: &str, part: &str) {
+    for _ in 0..50 {
+        let mut child = desk.start(line);
+        until("the part is there", || {
+            std::fs::metadata(desk.path(part)).is_ok_and(|about| about.len() > 0) || child.try_wait().unwrap().is_some()
+        });
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if std::fs::metadata(desk.path(part)).is_ok_and(|about| about.len() > 0) {
+            return;
+        }
+        // It was faster than we are.
+        let _ = std::fs::remove_file(desk.path("b"));
+    }
+    panic!("never killed in time");
+}
+
+fn has_attributes(desk: &Desk) -> bool {
+    let file = std::fs::File::create(desk.path("probe")).unwrap();
+    rustix::fs::fsetxattr(&file, "user.probe", b"x", rustix::fs::XattrFlags::empty()).is_ok()
+}
+
+#[test]
+fn a_get_that_was_cut_off_goes_on_from_there() {
+    let desk = Desk::new();
+    let whole = bytes(48 << 20, 3);
+    desk.write("in", &whole);
+    desk.ok("put in local:a");
+    killed_get(&desk, "get local:a b", "b.holdall-part");
+    assert!(!desk.path("b").exists());
+    let kept = std::fs::metadata(desk.path("b.holdall-part")).unwrap().len();
+    let got = desk.json("get local:a b");
+    match has_attributes(&desk) {
+        true => assert_eq!(got["resumed_at"], kept),
+        false => assert!(got["resumed_at"].is_null()),
+    }
+    assert!(desk.read("b") == whole);
+    assert!(!desk.path("b.holdall-part").exists());
+}
+
+#[test]
+fn a_part_of_another_version_is_not_used() {
+    let desk = Desk::new();
+    desk.write("in", bytes(48 << 20, 3));
+    desk.ok("put in local:a");
+    killed_get(&desk, "get local:a b", "b.holdall-part");
+    let newer = bytes(1 << 20, 4);
+    desk.write("in", &newer);
+    desk.ok("put in local:a");
+    let got = desk.json("get local:a b");
+    assert!(got["resumed_at"].is_null());
+    assert!(desk.read("b") == newer);
+    assert!(!desk.path("b.holdall-part").exists());
+}
+
+#[test]
+fn a_part_that_was_damaged_is_found_out_and_thrown_away() {
+    let desk = Desk::new();
+    let whole = bytes(48 << 20, 3);
+    desk.write("in", &whole);
+    desk.ok("put in local:a");
+    killed_get(&desk, "get local:a b", "b.holdall-part");
+    if !has_attributes(&desk) {
+        return;
+    }
+    let mut part = std::fs::File::options().write(true).open(desk.path("b.holdall-part")).unwrap();
+    part.write_all(b"damage").unwrap();
+    drop(part);
+    assert_eq!(desk.fails_json(1, "get local:a b")["code"], "corrupt");
+    assert!(!desk.path("b").exists() && !desk.path("b.holdall-part").exists());
+    desk.ok("get local:a b");
+    assert!(desk.read("b") == whole);
+}
+
+#[test]
+fn ctrl_c_keeps_what_can_be_resumed() {
+    let desk = Desk::new();
+    desk.write("in", bytes(48 << 20, 3));
+    desk.ok("put in local:a");
+    for _ in 0..50 {
+        let mut child = desk.start("get local:a b");
+        until("the part is there", || {
+            std::fs::metadata(desk.path("b.holdall-part")).is_ok_and(|about| about.len() > 0)
+                || child.try_wait().unwrap().is_some()
+        });
+        if child.try_wait().unwrap().is_none() {
+            signal(&child, Signal::INT);
+        }
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        if ran.code == 130 {
+            assert_eq!(desk.path("b.holdall-part").exists(), has_attributes(&desk));
+            desk.ok("get local:a b");
+            assert!(desk.read("b") == desk.read("in"));
+            return;
+        }
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        std::fs::remove_file(desk.path("b")).unwrap();
+    }
+    panic!("never interrupted in time");
+}

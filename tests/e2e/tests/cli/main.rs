@@ -1,0 +1,10 @@
+//! The `holdall` command as people and scripts run it: the built binary, the built plugins, real
+//! files, exit codes.
+#![forbid(unsafe_code)]
+
+mod desk;
+mod folders;
+mod interrupted;
+mod objects;
+mod plugin_files;
+mod wrong;

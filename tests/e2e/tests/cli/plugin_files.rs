@@ -1,0 +1,101 @@
+//! `plugins` and `inspect`: files that are plugins, and files that are not.
+
+use super::desk::{Desk, plugins};
+use holdall_e2e::artifacts;
+use serde_json::Value;
+
+#[test]
+fn inspect_succeeds_only_for_what_would_load() {
+    let desk = Desk::new();
+    let good = artifacts().plugin("local").to_str().unwrap();
+    let text = desk.ok(&format!("inspect {good}"));
+    assert!(text.contains(": accepted") && text.contains("schemes       file"), "{text}");
+    let found = desk.json(&format!("inspect {good}"));
+    assert_eq!((&found["verdict"], &found["about"]["name"]), (&"accepted".into(), &"local".into()));
+
+    let whole = std::fs::read(good).unwrap();
+    desk.write("cut.so", &whole[..whole.len() / 2]);
+    desk.write("empty.so", "");
+    desk.write("text.so", "#!/bin/sh\n");
+    for (file, verdict, code) in [
+        ("cut.so", "refused", "truncated"),
+        ("empty.so", "refused", "empty_file"),
+        ("text.so", "not_a_plugin", "not_a_library"),
+        ("missing.so", "refused", "unreadable"),
+        (".", "not_a_plugin", "not_regular_file"),
+    ] {
+        assert!(desk.fails(8, &format!("inspect {file}")).contains(code), "{file}");
+        let ran = desk.run(["inspect", "--json", file]);
+        assert_eq!(ran.code, 8, "{file}");
+        let found: Value = serde_json::from_str(&ran.text()).unwrap();
+        assert_eq!(found["verdict"], verdict, "{file}: {found}");
+        let codes: Vec<_> = found["faults"].as_array().unwrap().iter().map(|fault| &fault["code"]).collect();
+        assert!(codes.contains(&&code.into()), "{file}: {codes:?}");
+        let fault = &found["faults"][0];
+        assert!(["expected", "found", "fix"].iter().all(|part| fault[part].is_string()), "{fault}");
+    }
+}
+
+#[test]
+fn plugins_shows_every_file_and_why() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path("plugins")).unwrap();
+    artifacts().folder_of([artifacts().plugin("local")], &desk.path("plugins"));
+    let whole = std::fs::read(artifacts().plugin("memory")).unwrap();
+    desk.write("plugins/cut.so", &whole[..8192]);
+    desk.write("plugins/README.md", "text");
+    std::fs::copy(artifacts().plugin("local"), desk.path("plugins/same.so")).unwrap();
+    let text = desk.ok("plugins --plugin-dir plugins");
+    for told in [
+        "libholdall_plugin_local.so: accepted",
+        "local 0.",
+        "schemes file",
+        "cut.so: refused",
+        "truncated: expected",
+        "README.md: not a plugin",
+        "\"local\" of plugins/same.so is not used: plugins/libholdall_plugin_local.so has it",
+    ] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    let found = desk.json("plugins --plugin-dir plugins");
+    assert_eq!(found["scan"]["files"].as_array().unwrap().len(), 4);
+    assert_eq!(found.get("loaded"), None);
+    let loaded = desk.json("plugins --load --plugin-dir plugins");
+    let loaded = loaded["loaded"].as_array().unwrap();
+    assert_eq!(loaded.len(), 1);
+    assert_eq!((&loaded[0]["plugin"]["name"], &loaded[0]["loaded"]), (&"local".into(), &true.into()));
+}
+
+#[test]
+fn two_folders_and_one_that_is_not_there() {
+    let desk = Desk::new();
+    let text = desk.ok(&format!("plugins --plugin-dir missing --plugin-dir {}", plugins().display()));
+    assert!(text.contains("folder missing: "), "{text}");
+    assert!(text.contains("memory 0."), "{text}");
+}
+
+#[test]
+fn the_plugins_folder_beside_the_executable_is_found() {
+    let desk = Desk::new();
+    std::fs::create_dir_all(desk.path("tool/lib/holdall/plugins")).unwrap();
+    std::fs::create_dir_all(desk.path("tool/bin")).unwrap();
+    std::fs::copy(artifacts().holdall(), desk.path("tool/bin/holdall")).unwrap();
+    artifacts().folder_of([artifacts().plugin("local")], &desk.path("tool/lib/holdall/plugins"));
+    let run = |args: &[&str]| {
+        let ran = std::process::Command::new(desk.path("tool/bin/holdall"))
+            .current_dir(desk.path("tool"))
+            .env_remove("HOLDALL_PLUGIN_DIR")
+            .env_remove("HOLDALL_CONFIG")
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    desk.write("tool/in", "x");
+    run(&["put", "in", "local:a"]);
+    assert_eq!(run(&["ls", "local:"]), "a\n");
+    // The folder directly beside it comes first.
+    std::fs::create_dir(desk.path("tool/bin/plugins")).unwrap();
+    assert!(run(&["plugins"]).lines().next().unwrap().ends_with("/bin/plugins"));
+}
