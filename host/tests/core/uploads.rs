@@ -131,6 +131,7 @@ async fn a_failing_body_is_the_cause_and_not_the_plugin_s_fault() {
         assert!(cause.text.contains("the source is gone"), "{error:?}");
         assert!(switches.keys().is_empty());
     }
+    backend.exists("k").await.unwrap();
     assert_eq!(switches.opens(), 1, "the instance is innocent");
 }
 

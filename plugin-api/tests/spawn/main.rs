@@ -1,0 +1,176 @@
+//! `runtime: tokio_spawn`: operations run as tasks of the plugin's own tokio, and own what they use.
+#![allow(
+    unsafe_code,
+    reason = "the caller's side of the boundary, as C would write it"
+)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    clippy::unwrap_used,
+    reason = "a test"
+)]
+
+#[path = "../boundary/caller.rs"]
+mod caller;
+
+use caller::{Caller, Outcome, Pending};
+use holdall_plugin_api::abi::tables::ExistsOut;
+use holdall_plugin_api::abi::{answer, request};
+use holdall_plugin_api::{
+    Delete, Deleted, Download, Downloaded, Error, Host, Key, Result, SignUrl, Signing,
+    StorageBackend, Upload, Uploaded,
+};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+pub struct Config {}
+
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+struct CountDrop;
+
+impl Drop for CountDrop {
+    fn drop(&mut self) {
+        DROPPED.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+pub struct Spawning;
+
+impl StorageBackend for Spawning {
+    type Config = Config;
+
+    async fn open(_: Config, _: Host) -> Result<Self> {
+        Ok(Spawning)
+    }
+    async fn upload(&self, mut upload: Upload<'_>) -> Result<Uploaded> {
+        while let Some(chunk) = upload.body.chunk().await {
+            chunk?;
+        }
+        Ok(Uploaded::new(upload.body.seen()))
+    }
+    async fn download(&self, _: Download<'_>) -> Result<Downloaded> {
+        Err(Error::not_found())
+    }
+    async fn delete(&self, _: Delete<'_>) -> Result<Deleted> {
+        Ok(Deleted::new(None))
+    }
+    async fn exists(&self, key: &Key) -> Result<bool> {
+        let _guard = CountDrop;
+        let thread = std::thread::current();
+        assert_eq!(
+            thread.name(),
+            Some("holdall-plugin"),
+            "on the plugin's own runtime"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        match key.text() {
+            "panic" => panic!("told to"),
+            "hang" => std::future::pending().await,
+            text => Ok(text == "a key that its caller frees while the task runs"),
+        }
+    }
+    async fn signed_url(&self, _: SignUrl<'_>) -> Result<Signing> {
+        Ok(Signing::AtGateway)
+    }
+}
+
+holdall_plugin_api::export_plugin! {
+    backend: Spawning,
+    name: "spawning",
+    schemes: ["spawning"],
+    runtime: tokio_spawn,
+    operations: [],
+    capabilities: [],
+    config_schema: "tests/spawn/config.schema.json",
+}
+
+fn wait<T>(mut condition: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "nothing happens"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn end(mut pending: Box<Pending<ExistsOut>>) -> Outcome<ExistsOut> {
+    loop {
+        let seen = pending.wakes();
+        wait(|| (pending.wakes() > seen).then_some(()));
+        match pending.poll() {
+            Outcome::Pending(again) => pending = again,
+            outcome => return outcome,
+        }
+    }
+}
+
+#[test]
+fn a_task_owns_its_arguments() {
+    let caller = Caller::open(&PLUGIN, "{}").unwrap();
+    let name = String::from("a key that its caller frees while the task runs");
+    let mut args = request::write_exists(Key::new(&name));
+    let outcome = caller.call(caller.ops.start_exists, args.raw());
+    drop(args);
+    drop(name);
+    let Outcome::Pending(pending) = outcome else {
+        panic!("{}", outcome.name())
+    };
+    assert!(matches!(end(pending), Outcome::Ready(out) if answer::read_exists(&out)));
+}
+
+#[test]
+fn a_panic_in_a_task_is_the_operation_s() {
+    let caller = Caller::open(&PLUGIN, "{}").unwrap();
+    let mut args = request::write_exists(Key::new("panic"));
+    let Outcome::Pending(pending) = caller.call(caller.ops.start_exists, args.raw()) else {
+        panic!("pending")
+    };
+    let Outcome::Panicked(error) = end(pending) else {
+        panic!("panics")
+    };
+    assert_eq!(
+        error.cause().map(|cause| cause.text.as_str()),
+        Some("told to")
+    );
+}
+
+#[test]
+fn dropping_an_operation_ends_its_task() {
+    let caller = Caller::open(&PLUGIN, "{}").unwrap();
+    let mut args = request::write_exists(Key::new("hang"));
+    let Outcome::Pending(pending) = caller.call(caller.ops.start_exists, args.raw()) else {
+        panic!("pending")
+    };
+    std::thread::sleep(Duration::from_millis(20));
+    let before = DROPPED.load(Ordering::SeqCst);
+    drop(pending);
+    wait(|| (DROPPED.load(Ordering::SeqCst) > before).then_some(()));
+}
+
+#[test]
+fn bodies_reach_the_task() {
+    let caller = Caller::open(&PLUGIN, "{}").unwrap();
+    let mut args = request::write_upload(Upload::new("a", "some bytes"));
+    let outcome = caller.call(caller.ops.start_upload, args.raw());
+    let Outcome::Pending(mut pending) = outcome else {
+        panic!("{}", outcome.name())
+    };
+    let out = loop {
+        wait(|| (pending.wakes() > 0).then_some(()));
+        match pending.poll() {
+            Outcome::Pending(again) => pending = again,
+            Outcome::Ready(out) => break out,
+            other => panic!("{}", other.name()),
+        }
+    };
+    // SAFETY: R6: filled by the plugin, read once.
+    assert_eq!(unsafe { answer::read_uploaded(&out) }.unwrap().size, 10);
+}
