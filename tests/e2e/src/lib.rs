@@ -40,7 +40,10 @@ impl Artifacts {
     fn file(&self, name: &str) -> &Path {
         match self.files.get(name) {
             Some(path) => path,
-            None => panic!("cargo build made no {name}; it made {:?}", self.files.keys()),
+            None => panic!(
+                "cargo build made no {name}; it made {:?}",
+                self.files.keys()
+            ),
         }
     }
 
@@ -73,7 +76,9 @@ pub fn artifacts() -> &'static Artifacts {
         };
         let mut files = BTreeMap::new();
         for line in String::from_utf8_lossy(&built.stdout).lines() {
-            let Ok(message) = serde_json::from_str::<serde_json::Value>(line) else { continue };
+            let Ok(message) = serde_json::from_str::<serde_json::Value>(line) else {
+                continue;
+            };
             let outputs = message["filenames"].as_array().into_iter().flatten();
             for path in outputs.filter_map(|path| path.as_str()).map(PathBuf::from) {
                 if let Some(name) = path.file_name() {

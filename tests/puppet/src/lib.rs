@@ -31,6 +31,8 @@ pub struct Config {
     pub unauthenticated: u64,
     /// Takes so many milliseconds to open.
     pub slow_ms: u64,
+    /// Panics in this operation without a key: `health`, `usage` or `shutdown`.
+    pub panic_in: String,
 }
 
 static OPENS: AtomicU64 = AtomicU64::new(0);
@@ -43,6 +45,7 @@ pub struct Puppet {
     host: Host,
     number: u64,
     refuse: u64,
+    panic_in: String,
 }
 
 struct PanicOnDrop;
@@ -56,6 +59,12 @@ impl Drop for PanicOnDrop {
 }
 
 impl Puppet {
+    fn keyless(&self, operation: &str) {
+        if self.panic_in == operation {
+            panic!("puppet: told to");
+        }
+    }
+
     /// Pulls the string.
     async fn pull(&self, key: &str) -> Result<()> {
         if REFUSALS.load(Ordering::SeqCst) < self.refuse {
@@ -122,6 +131,7 @@ impl StorageBackend for Puppet {
             host,
             number,
             refuse: config.unauthenticated,
+            panic_in: config.panic_in,
         })
     }
 
@@ -187,11 +197,18 @@ impl StorageBackend for Puppet {
     }
 
     async fn health(&self) -> Result<Health> {
+        self.keyless("health");
         Ok(Health::up())
     }
 
     async fn usage(&self) -> Result<Usage> {
+        self.keyless("usage");
         Ok(Usage::default())
+    }
+
+    async fn shutdown(&self) -> Result<()> {
+        self.keyless("shutdown");
+        Ok(())
     }
 
     /// `opens`: how often the plugin was opened in this process; `number`: which opening this is;
@@ -232,7 +249,7 @@ holdall_plugin_api::export_plugin! {
     name: "puppet",
     schemes: ["puppet"],
     runtime: tokio,
-    operations: [head, list, copy, rename, delete_many, health, usage, custom],
-    capabilities: [atomic_put, unknown_length, server_copy, atomic_move, usage, custom],
+    operations: [head, list, copy, rename, delete_many, health, usage, shutdown, custom],
+    capabilities: [atomic_put, unknown_length, server_copy, atomic_move, usage, sign_get, custom],
     config_schema: "config.schema.json",
 }

@@ -97,6 +97,16 @@ impl Image {
             .collect()
     }
 
+    /// Where the value of an entry of the dynamic section lies in the file.
+    ///
+    /// # Panics
+    ///
+    /// When there is none with this tag.
+    pub fn dynamic(&self, tag: u64) -> usize {
+        let mut entries = self.section(".dynamic").step_by(16);
+        entries.find(|at| self.word(*at) == tag).unwrap() + 8
+    }
+
     /// Where the symbol of this name lies in `.dynsym`.
     ///
     /// # Panics

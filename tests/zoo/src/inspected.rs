@@ -12,6 +12,9 @@ use std::fs::File;
 use std::os::unix::fs::symlink;
 
 const PT_LOAD: u32 = 1;
+const PT_DYNAMIC: u32 = 2;
+const DT_STRTAB: u64 = 5;
+const DT_RELA: u64 = 7;
 const OTHER_MACHINE: u16 = if cfg!(target_arch = "aarch64") {
     62
 } else {
@@ -99,8 +102,30 @@ pub(crate) const FIXTURES: &[Fixture] = &[
         image.put(first + 40, &1u64.to_le_bytes());
     }),
     edit("not_dynamic", &[Code::Malformed], |image| {
-        let dynamic = image.program_headers(2)[0];
+        let dynamic = image.program_headers(PT_DYNAMIC)[0];
         image.put(dynamic, &0x6000_0000u32.to_le_bytes());
+    }),
+    edit("swapped_segments", &[Code::Malformed], |image| {
+        // The loader takes room from the first to the last: it would map over the host.
+        let segments = image.program_headers(PT_LOAD);
+        let (one, two) = (segments[0], segments[1]);
+        let saved = image.bytes[one..one + 56].to_vec();
+        image.bytes.copy_within(two..two + 56, one);
+        image.put(two, &saved);
+    }),
+    edit("moved_dynamic", &[Code::Malformed], |image| {
+        // What would be read is not what would be used.
+        let dynamic = image.program_headers(PT_DYNAMIC)[0];
+        let moved = image.word(dynamic + 16) + 16;
+        image.put(dynamic + 16, &moved.to_le_bytes());
+    }),
+    edit("texts_nowhere", &[Code::Malformed], |image| {
+        let value = image.dynamic(DT_STRTAB);
+        image.put(value, &u64::MAX.to_le_bytes());
+    }),
+    edit("relocations_nowhere", &[Code::Malformed], |image| {
+        let value = image.dynamic(DT_RELA);
+        image.put(value, &(1u64 << 30).to_le_bytes());
     }),
     bytes("mach_o", &[Code::FormatMismatch], || {
         mach_o(NATIVE_MACH_O, &descriptor(), ENTRY)
@@ -119,6 +144,14 @@ pub(crate) const FIXTURES: &[Fixture] = &[
     edit("other_processor", &[Code::ArchMismatch], |image| {
         image.put(18, &OTHER_MACHINE.to_le_bytes())
     }),
+    edit(
+        "needs_libraries_of_elsewhere",
+        &[Code::ArchMismatch],
+        |image| {
+            image.put(18, &OTHER_MACHINE.to_le_bytes());
+            image.rename("libc.so.6", "libz0o.so");
+        },
+    ),
     bytes("elf32", &[Code::ArchMismatch], || {
         elf(
             ElfShape {

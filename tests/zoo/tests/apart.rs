@@ -138,3 +138,19 @@ fn a_host_that_was_told_no_folder_opens_none() {
         "a host that was told the folder did not open it"
     );
 }
+
+#[test]
+fn a_pipe_is_not_even_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = Good::build(folder.path());
+    let plugins = folder.path().join("plugins");
+    fs::create_dir(&plugins).unwrap();
+    let pipe = Fixture::named("pipe").build(&good, &plugins);
+    let file = Fixture::named("good").build(&good, &plugins);
+    let queue = watch(&plugins);
+    // Opening it would wake whoever waits to write, and then fail him.
+    inspect_file(&pipe);
+    assert!(!was_opened(&queue), "the pipe was opened");
+    inspect_file(&file);
+    assert!(was_opened(&queue), "the file was not opened");
+}

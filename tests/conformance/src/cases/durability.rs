@@ -13,7 +13,7 @@ use holdall_plugin_api::{
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 
 pub(super) const CASES: &[Case] = &[
@@ -474,14 +474,19 @@ async fn together(t: &Trial) -> Outcome {
     let key = t.key("object");
     t.upload(Upload::new(&key, "0").metadata("round", "0"))
         .await?;
-    let done = Arc::new(AtomicBool::new(false));
-    let (writer, halt, writing_key) = (t.main(), done.clone(), key.clone());
+    let (done, rounds) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let (writer, halt, written, writing_key) =
+        (t.main(), done.clone(), rounds.clone(), key.clone());
     let writing = tokio::spawn(async move {
         let mut round: usize = 0;
         while !halt.load(Ordering::Relaxed) {
             round += 1;
             let text = round.to_string();
             let body = text.repeat(round % 9 + 1);
+            written.store(round, Ordering::Relaxed);
             writer
                 .upload(Upload::new(&writing_key, body).metadata("round", &text))
                 .await?;
@@ -489,7 +494,10 @@ async fn together(t: &Trial) -> Outcome {
         Ok::<_, Error>(())
     });
     let looking = async {
-        for _ in 0..1000 {
+        let mut polls = 0;
+        // However the two are scheduled, there is something to see.
+        while (polls < 1000 || rounds.load(Ordering::Relaxed) < 20) && !writing.is_finished() {
+            polls += 1;
             let (info, bytes) = t.read(&key).await?;
             let metadata = info.metadata.iter().find(|(name, _)| name == "round");
             let Some(round) = metadata.and_then(|(_, text)| text.parse::<usize>().ok()) else {

@@ -9,7 +9,8 @@ use crate::subject::Loader;
 use crate::trial::{Trial, not_applicable};
 use crate::watch::{Watched, refused};
 use holdall_plugin_api::{
-    Copy, Delete, DeleteMany, Download, ErrorKind, Head, Key, List, Operation, Operations, Rename, Upload,
+    Copy, Delete, DeleteMany, Download, ErrorKind, Head, Key, List, Operation, Operations, Rename,
+    Upload,
 };
 use std::time::{Duration, Instant};
 

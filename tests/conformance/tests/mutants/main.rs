@@ -1,5 +1,6 @@
 //! Does the kit bite? Each mistake in a store that is otherwise right is found, by the case whose
 //! question it is.
+#![allow(clippy::unwrap_used, reason = "tests; a panic is the report")]
 
 mod model;
 

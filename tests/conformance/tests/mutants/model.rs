@@ -368,12 +368,12 @@ impl StorageBackend for Model {
         drop(running);
         if self.has(Bug::MetadataApart) {
             self.publish_bytes_only(&name, bytes.clone().into(), &options)?;
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let racy = self.has(Bug::AnyRaceWinsCreateOnly);
         if racy {
             self.check_put(&*self.lock()?, key, &options)?;
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let mut store = self.lock()?;
         if !racy && !self.has(Bug::CreateOnlyCheckedEarly) {

@@ -77,7 +77,9 @@ impl Desk {
     /// The command with our plugins and this desk's configuration.
     pub(crate) fn command(&self) -> Command {
         let mut command = self.bare();
-        command.env("HOLDALL_PLUGIN_DIR", plugins()).env("HOLDALL_CONFIG", "holdall.toml");
+        command
+            .env("HOLDALL_PLUGIN_DIR", plugins())
+            .env("HOLDALL_CONFIG", "holdall.toml");
         command
     }
 
@@ -106,7 +108,10 @@ impl Desk {
     pub(crate) fn fails_with(&self, code: i32, args: &[&str]) -> String {
         let ran = self.run(args.iter().copied());
         assert_eq!(ran.code, code, "{args:?}: {}", ran.err);
-        let told = ran.err.lines().filter(|line| line.starts_with("holdall: ") || line.starts_with("error: "));
+        let told = ran
+            .err
+            .lines()
+            .filter(|line| line.starts_with("holdall: ") || line.starts_with("error: "));
         assert_eq!(told.count(), 1, "{args:?}: one error, not: {}", ran.err);
         ran.err
     }
@@ -115,7 +120,8 @@ impl Desk {
     pub(crate) fn fails_json(&self, code: i32, line: &str) -> Value {
         let ran = self.run(line.split_whitespace().chain(["--json"]));
         assert_eq!(ran.code, code, "{line}: {}", ran.err);
-        let report: Value = serde_json::from_str(&ran.err).unwrap_or_else(|why| panic!("{line}: {why}: {}", ran.err));
+        let report: Value = serde_json::from_str(&ran.err)
+            .unwrap_or_else(|why| panic!("{line}: {why}: {}", ran.err));
         assert_eq!(report["exit"], code, "{line}: {report}");
         report
     }
@@ -123,7 +129,11 @@ impl Desk {
     /// Starts the command with a pipe for standard input and output each.
     pub(crate) fn start(&self, line: &str) -> Child {
         let mut command = self.command();
-        command.args(line.split_whitespace()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(line.split_whitespace())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command.spawn().unwrap()
     }
 
@@ -143,7 +153,9 @@ impl Desk {
         let mut found = Vec::new();
         let mut folders = vec![self.path(folder)];
         while let Some(folder) = folders.pop() {
-            let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+            let Ok(entries) = std::fs::read_dir(&folder) else {
+                continue;
+            };
             for entry in entries.map(Result::unwrap) {
                 match entry.file_type().unwrap().is_dir() {
                     true => folders.push(entry.path()),
@@ -152,8 +164,16 @@ impl Desk {
             }
         }
         let root = self.path(folder);
-        let mut names: Vec<_> =
-            found.iter().map(|path| path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned()).collect();
+        let mut names: Vec<_> = found
+            .iter()
+            .map(|path| {
+                path.strip_prefix(&root)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect();
         names.sort();
         names
     }
@@ -173,7 +193,10 @@ impl From<std::process::Output> for Ran {
     fn from(output: std::process::Output) -> Self {
         use std::os::unix::process::ExitStatusExt;
         // A signal as shells show it.
-        let code = output.status.code().or_else(|| Some(128 + output.status.signal()?));
+        let code = output
+            .status
+            .code()
+            .or_else(|| Some(128 + output.status.signal()?));
         Self {
             code: code.unwrap(),
             out: output.stdout,

@@ -13,18 +13,41 @@ fn ls_shows_keys_and_folders() {
         desk.ok(&format!("put in local:{key}"));
     }
     assert_eq!(desk.ok("ls local:"), "a\nlogs-old/\nlogs/\nz:1\n");
-    assert_eq!(desk.ok("ls local:logs"), "logs-old/\nlogs/\n", "a prefix, not a folder");
+    assert_eq!(
+        desk.ok("ls local:logs"),
+        "logs-old/\nlogs/\n",
+        "a prefix, not a folder"
+    );
     assert_eq!(desk.ok("ls local:logs/"), "logs/1\nlogs/deep/\n");
-    assert_eq!(desk.ok("ls -R local:"), "a\nlogs-old/3\nlogs/1\nlogs/deep/2\nz:1\n");
+    assert_eq!(
+        desk.ok("ls -R local:"),
+        "a\nlogs-old/3\nlogs/1\nlogs/deep/2\nz:1\n"
+    );
     assert_eq!(desk.ok("ls -R local: --limit 2"), "a\nlogs-old/3\n");
-    assert_eq!(desk.ok("ls local:nothing"), "", "a prefix without keys is empty, not missing");
+    assert_eq!(
+        desk.ok("ls local:nothing"),
+        "",
+        "a prefix without keys is empty, not missing"
+    );
     let long = desk.ok("ls -l local:");
     let first: Vec<_> = long.lines().next().unwrap().split_whitespace().collect();
-    assert!(first[0] == "5" && first[1].starts_with("20") && first[1].ends_with('Z') && first[2] == "a", "{long}");
+    assert!(
+        first[0] == "5" && first[1].starts_with("20") && first[1].ends_with('Z') && first[2] == "a",
+        "{long}"
+    );
     let lines = desk.ok("ls local: --json");
-    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((&lines[0]["key"], &lines[0]["size"]), (&"a".into(), &5.into()));
-    assert_eq!((&lines[1]["type"], &lines[1]["prefix"]), (&"prefix".into(), &"logs-old/".into()));
+    let lines: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        (&lines[0]["key"], &lines[0]["size"]),
+        (&"a".into(), &5.into())
+    );
+    assert_eq!(
+        (&lines[1]["type"], &lines[1]["prefix"]),
+        (&"prefix".into(), &"logs-old/".into())
+    );
 }
 
 #[test]
@@ -32,7 +55,10 @@ fn a_folder_goes_in_and_comes_back_page_after_page() {
     let desk = Desk::new();
     const FILES: usize = 1203;
     for file in 0..FILES {
-        desk.write(&format!("tree/{}/{file}.txt", file % 7), format!("file {file}"));
+        desk.write(
+            &format!("tree/{}/{file}.txt", file % 7),
+            format!("file {file}"),
+        );
     }
     desk.ok("put -r tree local:backup --jobs 8 -q");
     let listed = desk.ok("ls -R local:backup/");
@@ -43,12 +69,18 @@ fn a_folder_goes_in_and_comes_back_page_after_page() {
     let (tree, back) = (desk.files("tree"), desk.files("back"));
     assert!(tree == back && tree.len() == FILES);
     for name in tree.iter().step_by(50) {
-        assert_eq!(desk.read(&format!("tree/{name}")), desk.read(&format!("back/{name}")));
+        assert_eq!(
+            desk.read(&format!("tree/{name}")),
+            desk.read(&format!("back/{name}"))
+        );
     }
     desk.ok("cp -r local:backup/3 other:three -q");
     assert_eq!(desk.files("other/objects/three"), desk.files("tree/3"));
     desk.ok("rm -r local:backup/3 -q");
-    assert_eq!(desk.ok("ls -R local:backup/").lines().count(), FILES - desk.files("tree/3").len());
+    assert_eq!(
+        desk.ok("ls -R local:backup/").lines().count(),
+        FILES - desk.files("tree/3").len()
+    );
 }
 
 #[test]
@@ -110,13 +142,29 @@ fn put_tells_what_it_leaves_out() {
     symlink(desk.path("elsewhere"), desk.path("tree/link")).unwrap();
     let ran = desk.run(["put", "-r", "tree", "local:t"]);
     assert_eq!(ran.code, 0);
-    assert!(ran.err.contains("tree/link is neither file nor folder: left out"), "{}", ran.err);
+    assert!(
+        ran.err
+            .contains("tree/link is neither file nor folder: left out"),
+        "{}",
+        ran.err
+    );
     assert_eq!(desk.files("data/objects"), ["t/a"]);
     desk.ok("put -r --follow tree local:t");
     assert_eq!(desk.files("data/objects"), ["t/a", "t/link/b"]);
-    std::fs::write(desk.path("tree").join(std::ffi::OsStr::from_bytes(b"\xff")), "x").unwrap();
-    assert!(desk.fails(5, "put -r --follow tree local:u").contains("not UTF-8"));
-    assert_eq!(desk.files("data/objects/u"), ["a", "link/b"], "the others are stored all the same");
+    std::fs::write(
+        desk.path("tree").join(std::ffi::OsStr::from_bytes(b"\xff")),
+        "x",
+    )
+    .unwrap();
+    assert!(
+        desk.fails(5, "put -r --follow tree local:u")
+            .contains("not UTF-8")
+    );
+    assert_eq!(
+        desk.files("data/objects/u"),
+        ["a", "link/b"],
+        "the others are stored all the same"
+    );
     desk.fails(5, "put tree local:t");
     desk.fails(5, "put -r elsewhere/b local:t");
 }

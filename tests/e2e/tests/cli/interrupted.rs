@@ -29,16 +29,25 @@ fn ctrl_c_ends_a_put_and_leaves_the_old_object() {
         let mut child = desk.start("put - local:a");
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(&bytes(3 << 20, 1)).unwrap();
-        until("the upload is under way", || !desk.files("data/staging").is_empty());
+        until("the upload is under way", || {
+            !desk.files("data/staging").is_empty()
+        });
         signal(&child, which);
         let started = Instant::now();
         let ran = Ran::from(child.wait_with_output().unwrap());
-        assert!(started.elapsed() < Duration::from_secs(4), "it waits for nobody's input");
+        assert!(
+            started.elapsed() < Duration::from_secs(4),
+            "it waits for nobody's input"
+        );
         drop(stdin);
         assert_eq!(ran.code, code, "{}", ran.err);
         assert_eq!(ran.err, "holdall: interrupted [interrupted]\n");
         assert_eq!(desk.read("data/objects/a"), b"old");
-        assert_eq!(desk.files("data/staging"), [""; 0], "nothing is left behind");
+        assert_eq!(
+            desk.files("data/staging"),
+            [""; 0],
+            "nothing is left behind"
+        );
     }
 }
 
@@ -51,7 +60,12 @@ fn a_reader_that_goes_away_ends_the_command_as_it_ends_others() {
         let mut child = desk.start(line);
         if line.starts_with("get") {
             let mut first = [0; 10];
-            child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+            child
+                .stdout
+                .as_mut()
+                .unwrap()
+                .read_exact(&mut first)
+                .unwrap();
         }
         drop(child.stdout.take());
         let ran = Ran::from(child.wait_with_output().unwrap());
@@ -75,7 +89,9 @@ fn kill_at_any_moment_leaves_the_whole_old_or_the_whole_new_object() {
     let (mut killed, mut replaced, mut is) = (0, 0, 0);
     for round in 0..ROUNDS {
         let next = 1 - is;
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let mut child = desk.start(&format!("put {next} local:a -m which={next}"));
         std::thread::sleep(usual.mul_f64((random >> 33) as f64 / (1_u64 << 31) as f64 * 1.2));
         // It may have ended already; that is one of the moments.
@@ -85,10 +101,18 @@ fn kill_at_any_moment_leaves_the_whole_old_or_the_whole_new_object() {
 
         let found = desk.read("data/objects/a");
         let which = contents.iter().position(|content| *content == found);
-        let which = which.unwrap_or_else(|| panic!("round {round}: neither whole: {} bytes", found.len()));
-        assert!(!ended.success() || which == next, "round {round}: told to be stored");
+        let which =
+            which.unwrap_or_else(|| panic!("round {round}: neither whole: {} bytes", found.len()));
+        assert!(
+            !ended.success() || which == next,
+            "round {round}: told to be stored"
+        );
         let head = desk.json("head local:a");
-        assert_eq!(head["metadata"]["which"], which.to_string(), "round {round}: metadata of the same object");
+        assert_eq!(
+            head["metadata"]["which"],
+            which.to_string(),
+            "round {round}: metadata of the same object"
+        );
         assert_eq!(head["size"], contents[which].len(), "round {round}");
         replaced += usize::from(which != is);
         is = which;
@@ -106,7 +130,8 @@ fn killed_get(desk: &Desk, line: &str, part: &str) {
     for _ in 0..50 {
         let mut child = desk.start(line);
         until("the part is there", || {
-            std::fs::metadata(desk.path(part)).is_ok_and(|about| about.len() > 0) || child.try_wait().unwrap().is_some()
+            std::fs::metadata(desk.path(part)).is_ok_and(|about| about.len() > 0)
+                || child.try_wait().unwrap().is_some()
         });
         child.kill().unwrap();
         child.wait().unwrap();
@@ -132,7 +157,9 @@ fn a_get_that_was_cut_off_goes_on_from_there() {
     desk.ok("put in local:a");
     killed_get(&desk, "get local:a b", "b.holdall-part");
     assert!(!desk.path("b").exists());
-    let kept = std::fs::metadata(desk.path("b.holdall-part")).unwrap().len();
+    let kept = std::fs::metadata(desk.path("b.holdall-part"))
+        .unwrap()
+        .len();
     let got = desk.json("get local:a b");
     match has_attributes(&desk) {
         true => assert_eq!(got["resumed_at"], kept),
@@ -167,7 +194,10 @@ fn a_part_that_was_damaged_is_found_out_and_thrown_away() {
     if !has_attributes(&desk) {
         return;
     }
-    let mut part = std::fs::File::options().write(true).open(desk.path("b.holdall-part")).unwrap();
+    let mut part = std::fs::File::options()
+        .write(true)
+        .open(desk.path("b.holdall-part"))
+        .unwrap();
     part.write_all(b"damage").unwrap();
     drop(part);
     assert_eq!(desk.fails_json(1, "get local:a b")["code"], "corrupt");

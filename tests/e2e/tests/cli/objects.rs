@@ -7,33 +7,63 @@ const MIB: usize = 1 << 20;
 #[test]
 fn every_size_goes_in_and_comes_back_by_file_and_by_pipe() {
     let desk = Desk::new();
-    for (seed, size) in [0, 1, 4096, MIB - 1, MIB, MIB + 1, 5 * MIB + 7].into_iter().enumerate() {
+    for (seed, size) in [0, 1, 4096, MIB - 1, MIB, MIB + 1, 5 * MIB + 7]
+        .into_iter()
+        .enumerate()
+    {
         let whole = bytes(size, seed as u64);
         desk.write("in", &whole);
         desk.ok("put in local:a/b");
-        assert!(desk.read("data/objects/a/b") == whole, "{size}: plain bytes that any tool can read");
+        assert!(
+            desk.read("data/objects/a/b") == whole,
+            "{size}: plain bytes that any tool can read"
+        );
         desk.ok("get local:a/b out --force");
         assert!(desk.read("out") == whole, "{size}");
         let ran = desk.pipe("get local:a/b -", b"");
-        assert!((ran.code, &*ran.err) == (0, "") && ran.out == whole, "{size}: {}", ran.err);
+        assert!(
+            (ran.code, &*ran.err) == (0, "") && ran.out == whole,
+            "{size}: {}",
+            ran.err
+        );
 
         let ran = desk.pipe("put - local:piped", &whole);
         assert_eq!((ran.code, &*ran.err), (0, ""), "{size}");
         assert!(desk.read("data/objects/piped") == whole, "{size}");
     }
-    assert_eq!(desk.files("data/staging"), [""; 0], "nothing is left behind");
-    assert_eq!(desk.files("."), ["data/objects/a/b", "data/objects/piped", "holdall.toml", "in", "out"]);
+    assert_eq!(
+        desk.files("data/staging"),
+        [""; 0],
+        "nothing is left behind"
+    );
+    assert_eq!(
+        desk.files("."),
+        [
+            "data/objects/a/b",
+            "data/objects/piped",
+            "holdall.toml",
+            "in",
+            "out"
+        ]
+    );
 }
 
 #[test]
 fn a_folder_takes_the_name_of_the_file() {
     let desk = Desk::new();
     desk.write("dir/a b.txt", "x");
-    for (to, key) in [("local:", "a b.txt"), ("local:d/", "d/a b.txt"), ("local:d/e", "d/e")] {
+    for (to, key) in [
+        ("local:", "a b.txt"),
+        ("local:d/", "d/a b.txt"),
+        ("local:d/e", "d/e"),
+    ] {
         assert_eq!(desk.run(["put", "dir/a b.txt", to]).code, 0);
         assert_eq!(desk.read(&format!("data/objects/{key}")), b"x");
     }
-    assert!(desk.fails(2, "put - local:d/").contains("write the whole key"));
+    assert!(
+        desk.fails(2, "put - local:d/")
+            .contains("write the whole key")
+    );
     // And the other way round.
     assert_eq!(desk.run(["get", "local:d/a b.txt"]).code, 0);
     assert_eq!(desk.read("a b.txt"), b"x");
@@ -47,14 +77,25 @@ fn type_headers_and_metadata_travel() {
     let desk = Desk::new();
     desk.write("a.png", "x");
     desk.ok("put a.png local:named.txt");
-    assert_eq!(desk.json("head local:named.txt")["content_type"], "text/plain", "the key decides");
+    assert_eq!(
+        desk.json("head local:named.txt")["content_type"],
+        "text/plain",
+        "the key decides"
+    );
     desk.ok("put a.png local:nameless");
-    assert_eq!(desk.json("head local:nameless")["content_type"], "image/png", "else the file");
+    assert_eq!(
+        desk.json("head local:nameless")["content_type"],
+        "image/png",
+        "else the file"
+    );
     let put = desk.json(
         "put a.png local:k --content-type x/y -m author=me -m empty= --cache-control no-store \
          --content-disposition inline --content-encoding gzip --content-language de",
     );
-    assert_eq!((&put["address"], &put["size"]), (&"local:k".into(), &1.into()));
+    assert_eq!(
+        (&put["address"], &put["size"]),
+        (&"local:k".into(), &1.into())
+    );
     let head = desk.json("head local:k");
     for (name, value) in [
         ("content_type", "x/y"),
@@ -67,11 +108,20 @@ fn type_headers_and_metadata_travel() {
     ] {
         assert_eq!(head[name], value, "{name}");
     }
-    assert_eq!(head["metadata"], serde_json::json!({ "author": "me", "empty": "" }));
-    assert_eq!(head["checksums"]["crc32c"], "bf0a3f4d".replace("bf0a3f4d", put["checksums"]["crc32c"].as_str().unwrap()));
+    assert_eq!(
+        head["metadata"],
+        serde_json::json!({ "author": "me", "empty": "" })
+    );
+    assert_eq!(
+        head["checksums"]["crc32c"],
+        "bf0a3f4d".replace("bf0a3f4d", put["checksums"]["crc32c"].as_str().unwrap())
+    );
     assert_eq!(head["etag"], put["etag"]);
     let text = desk.ok("head local:k");
-    assert!(text.contains("\nmetadata.author: me\n") && text.contains("\nsize: 1"), "{text}");
+    assert!(
+        text.contains("\nmetadata.author: me\n") && text.contains("\nsize: 1"),
+        "{text}"
+    );
     // A later put replaces all of it.
     desk.ok("put a.png local:k");
     assert_eq!(desk.json("head local:k").get("metadata"), None);
@@ -82,9 +132,15 @@ fn conditions_hold_or_nothing_changes() {
     let desk = Desk::new();
     desk.write("old", "old");
     desk.write("new", "new");
-    let etag = desk.json("put old local:a")["etag"].as_str().unwrap().to_owned();
+    let etag = desk.json("put old local:a")["etag"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let lost = desk.fails_json(4, "put new local:a --create-only");
-    assert_eq!((&lost["code"], &lost["key"]), (&"precondition_failed".into(), &"a".into()));
+    assert_eq!(
+        (&lost["code"], &lost["key"]),
+        (&"precondition_failed".into(), &"a".into())
+    );
     desk.fails(4, "put new local:a --if-match wrong");
     desk.fails(4, "rm local:a --if-match wrong");
     desk.fails(4, "get local:a --if-match wrong");
@@ -110,13 +166,27 @@ fn ranges() {
     let desk = Desk::new();
     desk.write("in", "0123456789");
     desk.ok("put in local:a");
-    for (range, expected) in [("0-0", "0"), ("3-5", "345"), ("8-99", "89"), ("7-", "789"), ("-2", "89")] {
+    for (range, expected) in [
+        ("0-0", "0"),
+        ("3-5", "345"),
+        ("8-99", "89"),
+        ("7-", "789"),
+        ("-2", "89"),
+    ] {
         let ran = desk.pipe(&format!("get local:a - --range {range}"), b"");
-        assert_eq!((ran.code, &*ran.text()), (0, expected), "{range}: {}", ran.err);
+        assert_eq!(
+            (ran.code, &*ran.text()),
+            (0, expected),
+            "{range}: {}",
+            ran.err
+        );
     }
     desk.ok("get local:a part --range 3-5");
     assert_eq!(desk.read("part"), b"345");
-    assert!(desk.fails(5, "get local:a x --range 10-").contains("the object has 10 bytes"));
+    assert!(
+        desk.fails(5, "get local:a x --range 10-")
+            .contains("the object has 10 bytes")
+    );
     for bad in ["5-3", "a-b", "-", "-0", "3"] {
         desk.fails(2, &format!("get local:a x --range {bad}"));
     }
@@ -136,10 +206,16 @@ fn get_replaces_nothing_unasked() {
     assert_eq!(desk.read("a"), b"new");
     // What only takes bytes is written to, never replaced.
     desk.ok("get local:a /dev/null");
-    assert_eq!(desk.fails_json(6, "get local:a /dev/full")["code"], "local_file");
+    assert_eq!(
+        desk.fails_json(6, "get local:a /dev/full")["code"],
+        "local_file"
+    );
     desk.fails(5, "get local:a nowhere/b");
     desk.fails(5, "get local:a nowhere/");
-    assert_eq!(desk.files("."), ["a", "data/objects/a", "holdall.toml", "in"]);
+    assert_eq!(
+        desk.files("."),
+        ["a", "data/objects/a", "holdall.toml", "in"]
+    );
 }
 
 #[test]
@@ -154,7 +230,10 @@ fn exists_answers_by_its_code() {
         assert_eq!(ran.code, code, "{key}: only objects exist");
     }
     let ran = desk.run(["exists", "local:nothing", "--json"]);
-    assert_eq!(ran.text(), "{\"address\":\"local:nothing\",\"exists\":false}\n");
+    assert_eq!(
+        ran.text(),
+        "{\"address\":\"local:nothing\",\"exists\":false}\n"
+    );
     assert_eq!(desk.run(["exists", "-q", "local:nothing"]).text(), "");
 }
 
@@ -169,10 +248,18 @@ fn rm_fails_for_what_is_not_there() {
     desk.ok("rm --force local:nothing");
     let ran = desk.run(["rm", "local:a", "local:nothing", "local:b"]);
     assert_eq!(ran.code, 3);
-    assert_eq!(desk.files("data/objects"), ["c"], "the others go all the same");
+    assert_eq!(
+        desk.files("data/objects"),
+        ["c"],
+        "the others go all the same"
+    );
     desk.fails(2, "rm local:c local:");
     desk.fails(2, "rm local:c local:d --if-match x");
-    assert_eq!(desk.files("data/objects"), ["c"], "a slip is found before anything goes");
+    assert_eq!(
+        desk.files("data/objects"),
+        ["c"],
+        "a slip is found before anything goes"
+    );
 }
 
 #[test]
@@ -186,13 +273,20 @@ fn copies_keep_everything_inside_a_backend_and_between_two() {
     }
     for to in ["local:b", "local:d/a.txt", "other:a.txt", "other:deep/c"] {
         let head = desk.json(&format!("head {to}"));
-        assert_eq!((&head["content_type"], &head["cache_control"]), (&"x/y".into(), &"no-store".into()), "{to}");
+        assert_eq!(
+            (&head["content_type"], &head["cache_control"]),
+            (&"x/y".into(), &"no-store".into()),
+            "{to}"
+        );
         assert_eq!(head["metadata"]["author"], "me", "{to}");
     }
     assert!(desk.read("other/objects/deep/c") == whole && desk.read("data/objects/b") == whole);
     desk.fails(4, "cp local:a.txt other:a.txt --create-only");
     desk.fails(4, "cp local:a.txt local:b --create-only");
-    assert_eq!(desk.fails_json(3, "cp local:nothing local:x")["key"], "nothing");
+    assert_eq!(
+        desk.fails_json(3, "cp local:nothing local:x")["key"],
+        "nothing"
+    );
     desk.ok("cp local:b local:b");
     desk.fails(6, "cp local:a.txt tiny:a");
 }
@@ -201,11 +295,20 @@ fn copies_keep_everything_inside_a_backend_and_between_two() {
 fn signed_urls_come_from_the_gateway() {
     let desk = Desk::new();
     let url = desk.ok("sign local:u/7.png");
-    assert!(url.starts_with("https://files.example.org/v1/local/u/7.png?hd-v=1&hd-m=GET&hd-exp="), "{url}");
+    assert!(
+        url.starts_with("https://files.example.org/v1/local/u/7.png?hd-v=1&hd-m=GET&hd-exp="),
+        "{url}"
+    );
     assert_eq!(url.lines().count(), 1);
-    let put = desk.json("sign local:a --method put --expires 1h --content-type image/png --max-size 10MiB");
+    let put = desk
+        .json("sign local:a --method put --expires 1h --content-type image/png --max-size 10MiB");
     let url = put["url"].as_str().unwrap();
-    assert!(url.contains("hd-m=PUT") && url.contains("hd-max=10485760") && url.contains("hd-ct=image%2Fpng"), "{url}");
+    assert!(
+        url.contains("hd-m=PUT")
+            && url.contains("hd-max=10485760")
+            && url.contains("hd-ct=image%2Fpng"),
+        "{url}"
+    );
     assert_eq!(put["method"], "PUT");
     desk.fails(5, "sign local:a --expires 8d");
     desk.fails(2, "sign local:a --expires soon");
@@ -213,5 +316,8 @@ fn signed_urls_come_from_the_gateway() {
     desk.fails(3, "sign local:a --must-exist");
     desk.write("holdall.toml", "[backend.local.config]\nroot = \"data\"\n");
     let refused = desk.fails(8, "sign local:a");
-    assert!(refused.contains("[gateway]") && refused.contains("public_url"), "the lines to add: {refused}");
+    assert!(
+        refused.contains("[gateway]") && refused.contains("public_url"),
+        "the lines to add: {refused}"
+    );
 }

@@ -9,9 +9,15 @@ fn inspect_succeeds_only_for_what_would_load() {
     let desk = Desk::new();
     let good = artifacts().plugin("local").to_str().unwrap();
     let text = desk.ok(&format!("inspect {good}"));
-    assert!(text.contains(": accepted") && text.contains("schemes       file"), "{text}");
+    assert!(
+        text.contains(": accepted") && text.contains("schemes       file"),
+        "{text}"
+    );
     let found = desk.json(&format!("inspect {good}"));
-    assert_eq!((&found["verdict"], &found["about"]["name"]), (&"accepted".into(), &"local".into()));
+    assert_eq!(
+        (&found["verdict"], &found["about"]["name"]),
+        (&"accepted".into(), &"local".into())
+    );
 
     let whole = std::fs::read(good).unwrap();
     desk.write("cut.so", &whole[..whole.len() / 2]);
@@ -24,15 +30,28 @@ fn inspect_succeeds_only_for_what_would_load() {
         ("missing.so", "refused", "unreadable"),
         (".", "not_a_plugin", "not_regular_file"),
     ] {
-        assert!(desk.fails(8, &format!("inspect {file}")).contains(code), "{file}");
+        assert!(
+            desk.fails(8, &format!("inspect {file}")).contains(code),
+            "{file}"
+        );
         let ran = desk.run(["inspect", "--json", file]);
         assert_eq!(ran.code, 8, "{file}");
         let found: Value = serde_json::from_str(&ran.text()).unwrap();
         assert_eq!(found["verdict"], verdict, "{file}: {found}");
-        let codes: Vec<_> = found["faults"].as_array().unwrap().iter().map(|fault| &fault["code"]).collect();
+        let codes: Vec<_> = found["faults"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|fault| &fault["code"])
+            .collect();
         assert!(codes.contains(&&code.into()), "{file}: {codes:?}");
         let fault = &found["faults"][0];
-        assert!(["expected", "found", "fix"].iter().all(|part| fault[part].is_string()), "{fault}");
+        assert!(
+            ["expected", "found", "fix"]
+                .iter()
+                .all(|part| fault[part].is_string()),
+            "{fault}"
+        );
     }
 }
 
@@ -63,13 +82,19 @@ fn plugins_shows_every_file_and_why() {
     let loaded = desk.json("plugins --load --plugin-dir plugins");
     let loaded = loaded["loaded"].as_array().unwrap();
     assert_eq!(loaded.len(), 1);
-    assert_eq!((&loaded[0]["plugin"]["name"], &loaded[0]["loaded"]), (&"local".into(), &true.into()));
+    assert_eq!(
+        (&loaded[0]["plugin"]["name"], &loaded[0]["loaded"]),
+        (&"local".into(), &true.into())
+    );
 }
 
 #[test]
 fn two_folders_and_one_that_is_not_there() {
     let desk = Desk::new();
-    let text = desk.ok(&format!("plugins --plugin-dir missing --plugin-dir {}", plugins().display()));
+    let text = desk.ok(&format!(
+        "plugins --plugin-dir missing --plugin-dir {}",
+        plugins().display()
+    ));
     assert!(text.contains("folder missing: "), "{text}");
     assert!(text.contains("memory 0."), "{text}");
 }
@@ -80,7 +105,10 @@ fn the_plugins_folder_beside_the_executable_is_found() {
     std::fs::create_dir_all(desk.path("tool/lib/holdall/plugins")).unwrap();
     std::fs::create_dir_all(desk.path("tool/bin")).unwrap();
     std::fs::copy(artifacts().holdall(), desk.path("tool/bin/holdall")).unwrap();
-    artifacts().folder_of([artifacts().plugin("local")], &desk.path("tool/lib/holdall/plugins"));
+    artifacts().folder_of(
+        [artifacts().plugin("local")],
+        &desk.path("tool/lib/holdall/plugins"),
+    );
     let run = |args: &[&str]| {
         let ran = std::process::Command::new(desk.path("tool/bin/holdall"))
             .current_dir(desk.path("tool"))
@@ -89,7 +117,11 @@ fn the_plugins_folder_beside_the_executable_is_found() {
             .args(args)
             .output()
             .unwrap();
-        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        assert!(
+            ran.status.success(),
+            "{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
         String::from_utf8(ran.stdout).unwrap()
     };
     desk.write("tool/in", "x");
@@ -97,5 +129,11 @@ fn the_plugins_folder_beside_the_executable_is_found() {
     assert_eq!(run(&["ls", "local:"]), "a\n");
     // The folder directly beside it comes first.
     std::fs::create_dir(desk.path("tool/bin/plugins")).unwrap();
-    assert!(run(&["plugins"]).lines().next().unwrap().ends_with("/bin/plugins"));
+    assert!(
+        run(&["plugins"])
+            .lines()
+            .next()
+            .unwrap()
+            .ends_with("/bin/plugins")
+    );
 }

@@ -2,9 +2,9 @@
 
 use futures_util::future::BoxFuture;
 use holdall::{
-    Backend, Bytes, CallOptions, Copied, Copy, Custom, Delete, DeleteMany, Deleted, Download, Downloaded, Head, Health,
-    Host, Key, KeyPolicy, List, ObjectInfo, Operations, Page, PluginRef, Registration, Rename, Renamed, Result, SignUrl,
-    StaticPlugin, Upload, Uploaded, Usage,
+    Backend, Bytes, CallOptions, Copied, Copy, Custom, Delete, DeleteMany, Deleted, Download,
+    Downloaded, Head, Health, Host, Key, KeyPolicy, List, ObjectInfo, Operations, Page, PluginRef,
+    Registration, Rename, Renamed, Result, SignUrl, StaticPlugin, Upload, Uploaded, Usage,
 };
 
 use holdall_conformance::{Facts, Handshake, Level, Loader, Outside, Stage, Subject};
@@ -28,7 +28,12 @@ pub struct HostStage {
 }
 
 impl HostStage {
-    pub fn new(level: Level, linked: Option<&'static StaticPlugin>, library: &Path, config: Config) -> Self {
+    pub fn new(
+        level: Level,
+        linked: Option<&'static StaticPlugin>,
+        library: &Path,
+        config: Config,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let builder = Host::builder().config(holdall::config::Config::default());
         let host = match linked {
@@ -42,8 +47,19 @@ impl HostStage {
         };
         let host = host.build().unwrap();
         let plugin = host.plugins().remove(0).name;
-        let file = linked.is_none().then(|| File { library: library.to_owned(), plugin: plugin.clone() });
-        Self { level, host, plugin, folder, config, next: AtomicU32::new(0), file }
+        let file = linked.is_none().then(|| File {
+            library: library.to_owned(),
+            plugin: plugin.clone(),
+        });
+        Self {
+            level,
+            host,
+            plugin,
+            folder,
+            config,
+            next: AtomicU32::new(0),
+            file,
+        }
     }
 
     async fn opened(&self, config: serde_json::Value) -> Result<Arc<dyn Subject>> {
@@ -53,7 +69,10 @@ impl HostStage {
         self.host.register(&name, registration)?;
         let backend = self.host.backend(&name).await?;
         let facts = backend.facts().await?;
-        let emulated = Operations::head.with(Operations::copy).with(Operations::rename).with(Operations::delete_many);
+        let emulated = Operations::head
+            .with(Operations::copy)
+            .with(Operations::rename)
+            .with(Operations::delete_many);
         Ok(Arc::new(Driven {
             facts: Facts {
                 plugin: self.plugin.clone(),
@@ -124,7 +143,9 @@ impl Subject for Driven {
             match self.backend.signed_url(sign).await {
                 Ok(url) => Ok(Signing::Url(url)),
                 // No gateway key is configured here; its cases are driven in the host's own tests.
-                Err(error) if error.kind() == holdall::ErrorKind::ConfigInvalid => Ok(Signing::AtGateway),
+                Err(error) if error.kind() == holdall::ErrorKind::ConfigInvalid => {
+                    Ok(Signing::AtGateway)
+                }
                 Err(error) => Err(error),
             }
         })
@@ -141,7 +162,10 @@ impl Subject for Driven {
     fn rename<'a>(&'a self, rename: Rename<'a>) -> BoxFuture<'a, Result<Renamed>> {
         Box::pin(self.backend.rename(rename))
     }
-    fn delete_many<'a>(&'a self, delete: DeleteMany<'a>) -> BoxFuture<'a, Result<Vec<Result<Deleted>>>> {
+    fn delete_many<'a>(
+        &'a self,
+        delete: DeleteMany<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Result<Deleted>>>> {
         Box::pin(self.backend.delete_many(delete))
     }
     fn health(&self) -> BoxFuture<'_, Result<Health>> {
@@ -158,10 +182,17 @@ impl Subject for Driven {
     }
     fn bytes_moved(&self) -> Option<u64> {
         let status = self.host.status();
-        let own = status.backends.iter().find(|backend| backend.name == self.backend.name())?;
+        let own = status
+            .backends
+            .iter()
+            .find(|backend| backend.name == self.backend.name())?;
         Some(own.counters.bytes_in + own.counters.bytes_out)
     }
-    fn exists_within<'a>(&'a self, key: &'a Key, timeout: Duration) -> Option<BoxFuture<'a, Result<bool>>> {
+    fn exists_within<'a>(
+        &'a self,
+        key: &'a Key,
+        timeout: Duration,
+    ) -> Option<BoxFuture<'a, Result<bool>>> {
         let backend = self.backend.with(CallOptions::new().timeout(timeout));
         Some(Box::pin(async move { backend.exists(key).await }))
     }
@@ -175,8 +206,16 @@ struct Folder {
 impl Outside for Folder {
     fn leftovers(&self) -> Vec<String> {
         let mut left = Vec::new();
-        for own in std::fs::read_dir(self.root.join("staging")).into_iter().flatten().flatten() {
-            for file in std::fs::read_dir(own.path()).into_iter().flatten().flatten() {
+        for own in std::fs::read_dir(self.root.join("staging"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            for file in std::fs::read_dir(own.path())
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
                 left.push(file.path().display().to_string());
             }
         }
@@ -185,19 +224,28 @@ impl Outside for Folder {
 
     fn put_foreign(&self, name: &str, bytes: &[u8]) -> bool {
         let path = self.root.join("objects").join(name);
-        path.parent().is_some_and(|folder| std::fs::create_dir_all(folder).is_ok()) && std::fs::write(path, bytes).is_ok()
+        path.parent()
+            .is_some_and(|folder| std::fs::create_dir_all(folder).is_ok())
+            && std::fs::write(path, bytes).is_ok()
     }
 
     /// Keeps size and time, as a failing disk would.
     fn tamper(&self, key: &str) -> bool {
         let path = self.root.join("objects").join(key);
-        let Ok(mut bytes) = std::fs::read(&path) else { return false };
-        let Ok(modified) = std::fs::metadata(&path).and_then(|facts| facts.modified()) else { return false };
-        let Some(byte) = bytes.first_mut() else { return false };
+        let Ok(mut bytes) = std::fs::read(&path) else {
+            return false;
+        };
+        let Ok(modified) = std::fs::metadata(&path).and_then(|facts| facts.modified()) else {
+            return false;
+        };
+        let Some(byte) = bytes.first_mut() else {
+            return false;
+        };
         *byte ^= 1;
         let file = std::fs::File::options().write(true).open(&path);
         file.is_ok_and(|mut file| {
-            std::io::Write::write_all(&mut file, &bytes).is_ok() && file.set_modified(modified).is_ok()
+            std::io::Write::write_all(&mut file, &bytes).is_ok()
+                && file.set_modified(modified).is_ok()
         })
     }
 
@@ -215,8 +263,11 @@ struct File {
 impl Loader for File {
     fn handshake(&self) -> Result<Handshake, String> {
         let folder = tempfile::tempdir().map_err(|cause| cause.to_string())?;
-        std::fs::copy(&self.library, folder.path().join("plugin.so")).map_err(|cause| cause.to_string())?;
-        let builder = Host::builder().config(holdall::config::Config::default()).plugin_dir(folder.path());
+        std::fs::copy(&self.library, folder.path().join("plugin.so"))
+            .map_err(|cause| cause.to_string())?;
+        let builder = Host::builder()
+            .config(holdall::config::Config::default())
+            .plugin_dir(folder.path());
         let host = builder.build().map_err(|error| error.to_string())?;
         for (_, outcome) in host.load_plugins() {
             outcome.map_err(|error| format!("{error:?}"))?;
@@ -236,8 +287,14 @@ impl Loader for File {
 
     fn accepts_major(&self, major: u16) -> Option<Result<(), String>> {
         let mut bytes = std::fs::read(&self.library).ok()?;
-        let header = holdall_plugin_api::descriptor::MAGIC.iter().copied().chain([1, 0, 1, 0]).collect::<Vec<u8>>();
-        let at = bytes.windows(header.len()).position(|window| window == header)?;
+        let header = holdall_plugin_api::descriptor::MAGIC
+            .iter()
+            .copied()
+            .chain([1, 0, 1, 0])
+            .collect::<Vec<u8>>();
+        let at = bytes
+            .windows(header.len())
+            .position(|window| window == header)?;
         bytes[at + 10..at + 12].copy_from_slice(&major.to_le_bytes());
         let folder = tempfile::tempdir().ok()?;
         let path = folder.path().join("plugin.so");
@@ -256,7 +313,12 @@ impl Loader for File {
 
     fn output(&self) -> Option<Result<Vec<u8>, String>> {
         let child = std::process::Command::new(std::env::current_exe().ok()?)
-            .args(["--exact", "stage::child_uses_a_plugin", "--nocapture", "--test-threads=1"])
+            .args([
+                "--exact",
+                "stage::child_uses_a_plugin",
+                "--nocapture",
+                "--test-threads=1",
+            ])
             .env("HOLDALL_KIT_CHILD", &self.library)
             .env("HOLDALL_KIT_PLUGIN", &self.plugin)
             .output();
@@ -276,12 +338,17 @@ impl Loader for File {
 /// A process of its own, whose output is watched.
 #[test]
 fn child_uses_a_plugin() {
-    let (Some(library), Some(plugin)) = (std::env::var_os("HOLDALL_KIT_CHILD"), std::env::var("HOLDALL_KIT_PLUGIN").ok())
-    else {
+    let (Some(library), Some(plugin)) = (
+        std::env::var_os("HOLDALL_KIT_CHILD"),
+        std::env::var("HOLDALL_KIT_PLUGIN").ok(),
+    ) else {
         return;
     };
     println!("child: begins");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let config: Config = match plugin.as_str() {
             "local" => |root, store| serde_json::json!({ "root": root.join(store.to_string()) }),
@@ -290,7 +357,14 @@ fn child_uses_a_plugin() {
         let stage = HostStage::new(Level::Loaded, None, Path::new(&library), config);
         let subject = stage.open(1).await.unwrap();
         subject.upload(Upload::new("a", "b")).await.unwrap();
-        subject.download(Download::new("a")).await.unwrap().body.collect(10).await.unwrap();
+        subject
+            .download(Download::new("a"))
+            .await
+            .unwrap()
+            .body
+            .collect(10)
+            .await
+            .unwrap();
         assert!(subject.download(Download::new("b")).await.is_err());
         subject.delete(Delete::new("a")).await.unwrap();
         subject.shutdown().await.unwrap();
