@@ -96,18 +96,11 @@ impl Verified {
             key: Some(Key::new(&origin.key)),
             opened: Some(&origin.opened),
         };
-        // As facts too: an error that comes out of a `Body` crosses the boundary's stream table, which
-        // carries everything but the place.
-        let error = place
-            .complete(error, &origin.slot.context)
-            .at(|place| {
-                place.attempts = place.attempts.max(1);
-                place.elapsed = origin.started.elapsed();
-                place.bytes_moved = self.moved;
-            })
-            .fact("backend", &origin.slot.name)
-            .fact("key", &origin.key)
-            .fact("bytes_moved", self.moved);
+        let error = place.complete(error, &origin.slot.context).at(|place| {
+            place.attempts = place.attempts.max(1);
+            place.elapsed = origin.started.elapsed();
+            place.bytes_moved = self.moved;
+        });
         self.counters().error(error.kind());
         if matches!(
             error.kind(),

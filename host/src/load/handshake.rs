@@ -181,12 +181,9 @@ fn address_of(ops: &BackendTable, operation: Operation) -> Option<usize> {
     let offset = slot(operation);
     // The copy is zeroed past the plugin's own size, so a shorter table reads as null slots.
     // SAFETY: `slot` gives the offset of a function pointer inside this struct.
-    let address = unsafe {
-        (&raw const *ops)
-            .byte_add(offset)
-            .cast::<*const c_void>()
-            .read()
-    };
+    let slot = unsafe { (&raw const *ops).byte_add(offset) };
+    // SAFETY: a nullable function pointer, read as a data pointer of the same size.
+    let address = unsafe { slot.cast::<*const c_void>().read() };
     (!address.is_null()).then(|| address.addr())
 }
 

@@ -109,6 +109,10 @@ impl Plugin {
     }
 
     /// The smaller minor of both sides.
+    #[allow(
+        clippy::unnecessary_min_or_max,
+        reason = "until there is a minor beside the first"
+    )]
     pub(crate) fn effective_minor(&self) -> u16 {
         self.descriptor.abi_minor.min(VERSION.minor)
     }

@@ -92,8 +92,8 @@ async fn a_fault_in_a_body_costs_the_instance() {
     switches.on("chunk", Act::Panic);
     let error = body.chunk().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PluginFault);
-    assert_eq!(error.fact_value("key"), Some("k"));
-    assert_eq!(error.fact_value("backend"), Some("store"));
+    assert_eq!(error.place().key.as_deref(), Some("k"));
+    assert_eq!(error.place().backend.as_deref(), Some("store"));
     backend.exists("k").await.unwrap();
     assert_eq!(switches.opens(), 2);
 }

@@ -324,3 +324,63 @@ fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn of(max_bytes: u64) -> Memory {
+        let config = MemoryConfig {
+            max_bytes: Some(max_bytes),
+        };
+        Memory::open(config, Host::detached("memory"))
+            .await
+            .unwrap()
+    }
+
+    async fn put(memory: &Memory, key: &str, bytes: usize) -> Result<Uploaded> {
+        memory.upload(Upload::new(key, vec![0; bytes])).await
+    }
+
+    fn is_quota<T>(answer: Result<T>) -> bool {
+        answer.is_err_and(|error| error.kind() == ErrorKind::QuotaExceeded)
+    }
+
+    #[tokio::test]
+    async fn the_quota_counts_what_is_there() {
+        let memory = of(10).await;
+        put(&memory, "a", 6).await.unwrap();
+        assert!(is_quota(put(&memory, "b", 5).await));
+        put(&memory, "b", 4).await.unwrap();
+        // An overwrite costs the difference, a delete gives back, a rename costs nothing.
+        put(&memory, "a", 5).await.unwrap();
+        assert!(is_quota(put(&memory, "a", 7).await));
+        memory.rename(Rename::new("a", "c")).await.unwrap();
+        assert!(is_quota(memory.copy(Copy::new("c", "a")).await));
+        memory.delete(Delete::new("b")).await.unwrap();
+        memory.copy(Copy::new("c", "a")).await.unwrap();
+        let usage = memory.usage().await.unwrap();
+        assert_eq!(
+            (usage.used, usage.free, usage.objects),
+            (Some(10), Some(0), Some(2))
+        );
+    }
+
+    #[tokio::test]
+    async fn a_body_of_unknown_length_is_read_no_further_than_the_quota() {
+        let memory = of(10).await;
+        let endless = stream::repeat_with(|| Ok(Bytes::from_static(b"abc")));
+        let answer = memory.upload(Upload::new("a", Body::stream(endless))).await;
+        assert!(is_quota(answer));
+        assert!(!memory.exists(Key::new("a")).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_stated_length_beyond_everything_is_refused_unread() {
+        let memory = of(10).await;
+        put(&memory, "b", 1).await.unwrap();
+        let never = Body::stream(stream::pending());
+        let upload = Upload::new("a", never).length(u64::MAX);
+        assert!(is_quota(memory.upload(upload).await));
+    }
+}

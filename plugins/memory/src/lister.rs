@@ -113,6 +113,13 @@ mod tests {
     }
 
     #[test]
+    fn any_text_is_a_delimiter() {
+        let objects = named(&["a--1", "a--2", "a-3", "é--4"]);
+        let pages = walk(&objects, List::new("").delimiter("--"));
+        assert_eq!(pages, [["a-3", "a--", "é--"]]);
+    }
+
+    #[test]
     fn an_exactly_full_page_has_no_successor() {
         assert_eq!(walk(&named(&["a", "b"]), List::new("").limit(2)).len(), 1);
         assert_eq!(walk(&named(&[]), List::new("")), [[""; 0]]);

@@ -51,8 +51,8 @@ fn check(app: &App) -> Result<()> {
     let all: Vec<&Problem> = problems.iter().chain(report.problems.iter()).collect();
     let text = |text: &str| printable(&secrets.redact(text));
     let record = json!({
-        "file": config.file,
-        "plugin_dirs": config.plugin_dirs,
+        "file": config.file.as_ref().map(|file| file.to_string_lossy()),
+        "plugin_dirs": config.plugin_dirs.iter().map(|dir| dir.to_string_lossy()).collect::<Vec<_>>(),
         "default_backend": config.default_backend,
         "backends": report.backends,
         "problems": all,

@@ -219,7 +219,7 @@ impl Get {
             "address": address,
             "backend": backend.name(),
             "key": key,
-            "file": path,
+            "file": path.to_string_lossy(),
             "size": got.size,
             "bytes": got.bytes,
             "resumed_at": got.resumed_at,

@@ -27,15 +27,11 @@ pub(crate) struct Plugins {
 
 impl Plugins {
     pub(crate) fn run(self, app: &App) -> Result<()> {
+        let (config, problems) = app.config();
         let (report, loaded) = if self.load {
             let host = app.host()?;
             (host.scan_report().as_ref().clone(), Some(host.load_plugins()))
         } else {
-            // A broken backend in the configuration is no reason to hide the plugins.
-            let (config, problems) = app.config();
-            if !problems.is_empty() && config.plugin_dirs.is_empty() {
-                return Err(Error::from(problems).into());
-            }
             (scan::scan(&config.plugin_dirs), None)
         };
         let record = record(&report, loaded.as_deref());
@@ -43,7 +39,9 @@ impl Plugins {
         let failed = loaded.into_iter().flatten().filter_map(|(plugin, outcome)| Some((plugin, outcome.err()?)));
         let failed: Vec<_> = failed.map(|(plugin, _)| plugin.name).collect();
         if failed.is_empty() {
-            return Ok(());
+            // A broken backend in the configuration is no reason to hide the plugins, and hiding
+            // that it is broken would be worse.
+            return problems.into_result().map_err(|problems| Error::from(problems).into());
         }
         Err(Failure::refused(
             exit::SETUP,

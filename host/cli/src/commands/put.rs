@@ -68,7 +68,11 @@ impl Put {
         } else {
             (Input::File(self.file.clone()), self.file.file_name())
         };
-        let name = name.map(|name| utf8(name, &self.file)).transpose()?;
+        let name = match name.map(|name| utf8(name, &self.file)) {
+            // Only a key that is made of it needs the name.
+            Some(Err(failure)) if self.to.for_file(None).is_err() => return Err(failure),
+            name => name.and_then(Result::ok),
+        };
         let to = self.to.with_key(self.to.for_file(name)?);
         let backend = app.backend(&to).await?;
         let progress = app.progress(name.unwrap_or("standard input"));

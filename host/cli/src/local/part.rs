@@ -72,12 +72,11 @@ impl Part {
                 }
                 Err(cause) => return Err(failed(cause)),
             }
-            // Who had the lock before may have published the file that we opened.
-            match statat(&*spot.folder, &name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(now) if (now.st_dev, now.st_ino) == (about.st_dev, about.st_ino) => {}
-                _ => continue,
-            }
             let file = File::from(fd);
+            // Who had the lock before may have published the file that we opened.
+            if !is_at(&file, &spot, &name) {
+                continue;
+            }
             let kept = read_mark(&file).map(|mark| (mark, about.st_size.unsigned_abs()));
             return Ok(Self {
                 resumable: kept.is_some(),
@@ -132,6 +131,10 @@ impl Part {
 
     /// Gives the file its name, in one step.
     pub(crate) fn publish(mut self, force: bool) -> Result<()> {
+        if !is_at(&self.file, &self.spot, &self.name) {
+            // Some other file has the part's name by now; its own name may end like that.
+            return Err(Failure::file("write", &self.path())(Errno::STALE.into()));
+        }
         let folder = &*self.spot.folder;
         let (from, to) = (&self.name, &self.spot.name);
         let _ = rustix::fs::fremovexattr(&self.file, ATTRIBUTE);
@@ -177,10 +180,18 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        if !self.published && self.stays().is_none() {
+        if !self.published && self.stays().is_none() && is_at(&self.file, &self.spot, &self.name) {
             // Under the lock: nobody else's part.
             let _ = unlinkat(&*self.spot.folder, &self.name, AtFlags::empty());
         }
+    }
+}
+
+/// Whether this name leads to this file.
+fn is_at(file: &File, spot: &Spot, name: &OsStr) -> bool {
+    match (fstat(file), statat(&*spot.folder, name, AtFlags::SYMLINK_NOFOLLOW)) {
+        (Ok(ours), Ok(there)) => (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino),
+        _ => false,
     }
 }
 

@@ -78,7 +78,9 @@ impl Source {
     pub(crate) async fn open(input: Input, progress: Progress) -> Result<Self> {
         let path = input.path().to_owned();
         let opened = tokio::task::spawn_blocking(move || {
-            let (mut file, length) = input.open()?;
+            let (file, length) = input.open()?;
+            // A file that grows meanwhile, as logs do, is stored as it was when it was opened.
+            let mut file = file.take(length.unwrap_or(u64::MAX));
             let mut first = vec![0; CHUNK.min(length.map_or(CHUNK, |length| length as usize + 1))];
             let read = fill(&mut file, &mut first).map_err(Failure::file("read", input.path()))?;
             let ended = read < first.len();
@@ -136,7 +138,7 @@ impl Reader {
 }
 
 /// A body fed by a thread that reads ahead.
-fn stream(file: File, first: Vec<u8>, fault: Fault, progress: Progress) -> Body {
+fn stream(file: io::Take<File>, first: Vec<u8>, fault: Fault, progress: Progress) -> Body {
     let (send, mut receive) = mpsc::channel::<Bytes>(AHEAD);
     let told = fault.clone();
     tokio::task::spawn_blocking(move || {
@@ -165,7 +167,7 @@ fn stream(file: File, first: Vec<u8>, fault: Fault, progress: Progress) -> Body 
 }
 
 /// Reads to the end. Ends early, and well, when nobody wants more.
-fn feed(mut file: File, first: Vec<u8>, send: &mpsc::Sender<Bytes>) -> io::Result<()> {
+fn feed(mut file: io::Take<File>, first: Vec<u8>, send: &mpsc::Sender<Bytes>) -> io::Result<()> {
     let (back, free) = std_mpsc::sync_channel(AHEAD + 2);
     let lend = |buffer: Vec<u8>, len: usize| {
         Bytes::from_owner(Lent {
@@ -194,7 +196,7 @@ fn feed(mut file: File, first: Vec<u8>, send: &mpsc::Sender<Bytes>) -> io::Resul
 }
 
 /// Fills the buffer as far as the input goes.
-fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+fn fill(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match file.read(&mut buffer[filled..]) {

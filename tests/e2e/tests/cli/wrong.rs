@@ -26,7 +26,6 @@ fn a_wrong_command_line_is_usage() {
         "put in local:a --follow",
         "put in local:a --durability maybe",
         "put - local:",
-        "config",
         "completions klingon",
         "ls local: -q -v",
     ] {
@@ -50,7 +49,7 @@ fn bad_keys_are_bad_input_and_reach_nothing() {
     desk.write("in", "x");
     desk.write("secret", "mine");
     let long = format!("local:{}", "k/".repeat(600) + "k");
-    for to in [
+    let keys = [
         "local:../secret",
         "local:a/../../secret",
         "local:/etc/passwd",
@@ -62,8 +61,9 @@ fn bad_keys_are_bad_input_and_reach_nothing() {
         "local:a\nb",
         "local:a\u{7f}",
         long.as_str(),
-    ] {
-        for args in [
+    ];
+    for (index, to) in keys.into_iter().enumerate() {
+        let doors = [
             ["put", "in", to].as_slice(),
             &["get", to, "out"],
             &["rm", to],
@@ -72,7 +72,10 @@ fn bad_keys_are_bad_input_and_reach_nothing() {
             &["cp", "local:x", to],
             &["cp", to, "local:x"],
             &["sign", to],
-        ] {
+        ];
+        // Every door with one of them, those that touch files with all.
+        let count = if index == 0 { doors.len() } else { 2 };
+        for args in &doors[..count] {
             // The source of a copy is not there; which of the two is told first is open.
             let codes: &[i32] = if args[1] == "local:x" { &[5, 3] } else { &[5] };
             let ran = desk.run(args.iter().copied());

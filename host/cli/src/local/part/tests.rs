@@ -118,3 +118,17 @@ fn long_names_are_cut_and_told_apart() {
     }
     assert_eq!(part_name(OsStr::new("a")), "a.holdall-part");
 }
+
+#[test]
+fn another_file_in_the_part_s_place_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut part = Part::open(spot(folder.path())).unwrap();
+    part.begin(None).unwrap();
+    part.file().unwrap().write_all(b"ours").unwrap();
+    let stranger = folder.path().join("a.txt.holdall-part");
+    std::fs::remove_file(&stranger).unwrap();
+    std::fs::write(&stranger, "theirs").unwrap();
+    assert_eq!(part.publish(true).err().unwrap().exit(), 1);
+    assert_eq!(names(folder.path()), ["a.txt.holdall-part"]);
+    assert_eq!(std::fs::read(stranger).unwrap(), b"theirs");
+}
