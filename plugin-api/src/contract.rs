@@ -229,7 +229,8 @@ impl Terms {
     /// `InvalidKey`, `Unsupported`.
     pub fn copy(&self, copy: &Copy<'_>) -> Result<()> {
         self.key(copy.from.text())?;
-        self.key(copy.to.text())
+        self.key(copy.to.text())?;
+        self.needs(copy.create_only, Capability::CopyCreateOnly)
     }
 
     /// Checks a rename.

@@ -68,12 +68,6 @@ async fn source(frame: &Frame<'_>, opened: &Arc<Opened>, key: &Key) -> Result<Ob
 
 async fn duplicate(frame: &Frame<'_>, opened: &Arc<Opened>, copy: Copy<'_>) -> Result<Copied> {
     opened.terms.copy(&copy)?;
-    if copy.create_only && !opened.claims(Capability::CopyCreateOnly) {
-        return Err(
-            Error::unsupported("the backend does not claim `copy_create_only`")
-                .fact("capability", Capability::CopyCreateOnly),
-        );
-    }
     if copy.from == copy.to {
         let info = source(frame, opened, copy.from).await?;
         if copy.create_only {

@@ -262,7 +262,6 @@ impl<B: StorageBackend> RustSubject<B> {
 
     async fn try_copy(&self, copy: Copy<'_>) -> Result<Copied> {
         self.terms().copy(&copy)?;
-        self.claims(copy.create_only, Capability::CopyCreateOnly)?;
         if self.native.has(Operation::Copy) {
             return self.backend.copy(copy).await;
         }

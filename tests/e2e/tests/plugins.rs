@@ -5,6 +5,11 @@
     reason = "tests; a panic is the report"
 )]
 
+#![allow(
+    clippy::await_holding_lock,
+    reason = "each test has a runtime of its own; the lock keeps whole tests apart"
+)]
+
 use futures_util::future::join_all;
 use holdall::config::Config;
 use holdall::{
