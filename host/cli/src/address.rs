@@ -23,7 +23,9 @@ impl Address {
     /// The key, where an object is meant.
     pub(crate) fn object(&self) -> Result<&str, Failure> {
         match self.key.as_str() {
-            "" => Err(Failure::usage(format!("{self} names no object: expected BACKEND:KEY"))),
+            "" => Err(Failure::usage(format!(
+                "{self} names no object: expected BACKEND:KEY"
+            ))),
             key => Ok(key),
         }
     }

@@ -9,35 +9,57 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
     let place = error.place();
     let backend = place.backend.as_deref().unwrap_or("BACKEND");
     let advice = match error.kind() {
-        ErrorKind::FileNotFound => return Some(format!("`holdall ls {backend}:` shows what is there")),
+        ErrorKind::FileNotFound => {
+            return Some(format!("`holdall ls {backend}:` shows what is there"));
+        }
         ErrorKind::InvalidKey => {
             "a key has 1 to 1024 bytes; no leading, trailing or doubled \"/\", no \".\" or \"..\" between slashes, \
              no backslash or control character, no white space at its ends"
         }
         ErrorKind::InvalidRange => match error.fact_value("size") {
-            Some(size) => return Some(format!("the object has {size} bytes; ask for a range that starts before its end")),
+            Some(size) => {
+                return Some(format!(
+                    "the object has {size} bytes; ask for a range that starts before its end"
+                ));
+            }
             None => "ask for a range that starts before the object's end",
         },
         ErrorKind::InvalidArgument => "`holdall help COMMAND` says what each option takes",
-        ErrorKind::InvalidFileType => "this backend does not take such files; see its configuration",
-        ErrorKind::NotModified => "the object still is what --if-none-match or --if-modified-since says",
+        ErrorKind::InvalidFileType => {
+            "this backend does not take such files; see its configuration"
+        }
+        ErrorKind::NotModified => {
+            "the object still is what --if-none-match or --if-modified-since says"
+        }
         ErrorKind::PreconditionFailed => {
             "the object is not in the state that was asked for; `holdall head` shows its etag"
         }
         ErrorKind::Conflict => {
             "somebody else changed it at this moment, or another key is in the way (\"a\" beside \"a/b\"); look, then repeat"
         }
-        ErrorKind::ChecksumMismatch => "the bytes are not those that the digest was made of; read the source again",
-        ErrorKind::Unsupported => "`holdall plugins` shows what each plugin can do; leave out the option",
+        ErrorKind::ChecksumMismatch => {
+            "the bytes are not those that the digest was made of; read the source again"
+        }
+        ErrorKind::Unsupported => {
+            "`holdall plugins` shows what each plugin can do; leave out the option"
+        }
         ErrorKind::QuotaExceeded => "make room in the store, or raise its quota",
         ErrorKind::TooLarge => "store something smaller, or raise the limit in the configuration",
-        ErrorKind::PermissionDenied => "check what the backend's credentials, or the owner and mode of its folder, allow",
+        ErrorKind::PermissionDenied => {
+            "check what the backend's credentials, or the owner and mode of its folder, allow"
+        }
         ErrorKind::Unauthenticated => "check the backend's credentials in the configuration",
-        ErrorKind::ContainerMissing => "the backend's root or bucket is not there; check its configuration",
+        ErrorKind::ContainerMissing => {
+            "the backend's root or bucket is not there; check its configuration"
+        }
         ErrorKind::RateLimited => "repeat later, with fewer --jobs",
-        ErrorKind::Unavailable | ErrorKind::Timeout => "check that the store can be reached, then repeat",
+        ErrorKind::Unavailable | ErrorKind::Timeout => {
+            "check that the store can be reached, then repeat"
+        }
         ErrorKind::Corrupt => "the stored bytes are damaged: restore the object from another copy",
-        ErrorKind::ConfigInvalid => "mend the configuration; `holdall config check` shows all of it without opening anything",
+        ErrorKind::ConfigInvalid => {
+            "mend the configuration; `holdall config check` shows all of it without opening anything"
+        }
         ErrorKind::BackendNotRegistered => {
             "write the address as BACKEND:KEY with one of the available backends, or configure this one (--config FILE)"
         }
@@ -45,7 +67,9 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
             "`holdall plugins` shows every plugin file with its verdict, `holdall inspect FILE` one of them; \
              --plugin-dir DIR looks elsewhere"
         }
-        ErrorKind::PluginFault => "a fault of the plugin, not of the input; tell its author what is said here",
+        ErrorKind::PluginFault => {
+            "a fault of the plugin, not of the input; tell its author what is said here"
+        }
         ErrorKind::Cancelled | ErrorKind::Other => return None,
         _ => return None,
     };

@@ -91,7 +91,11 @@ impl App {
         let Some(host) = self.host.get() else { return };
         for name in host.backends() {
             // Opening a backend now, only to close it, would be absurd.
-            if host.status().backends.iter().any(|it| it.name == name && it.state == "open")
+            if host
+                .status()
+                .backends
+                .iter()
+                .any(|it| it.name == name && it.state == "open")
                 && let Ok(backend) = host.handle(&name)
             {
                 let _ = tokio::time::timeout(Duration::from_secs(2), backend.shutdown()).await;
@@ -103,7 +107,10 @@ impl App {
 /// Where plugins are when nobody says where. Folders that are missing are named too when all are,
 /// so that a message can say where to put a plugin.
 fn beside_the_executable() -> Vec<PathBuf> {
-    let Some(folder) = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned())) else {
+    let Some(folder) = std::env::current_exe()
+        .ok()
+        .and_then(|exe| Some(exe.parent()?.to_owned()))
+    else {
         return Vec::new();
     };
     let mut dirs = vec![folder.join("plugins")];

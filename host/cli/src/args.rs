@@ -103,7 +103,15 @@ mod tests {
 
     #[test]
     fn global_options_stand_anywhere() {
-        let cli = Cli::try_parse_from(["holdall", "exists", "local:a", "--json", "--plugin-dir", "x"]).unwrap();
+        let cli = Cli::try_parse_from([
+            "holdall",
+            "exists",
+            "local:a",
+            "--json",
+            "--plugin-dir",
+            "x",
+        ])
+        .unwrap();
         assert!(cli.global.json);
         assert_eq!(cli.global.plugin_dirs, [PathBuf::from("x")]);
     }

@@ -28,7 +28,9 @@ pub(crate) fn of(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::FileNotFound => NOT_FOUND,
         // What was asked not to happen unless something had changed did not happen.
-        ErrorKind::NotModified | ErrorKind::PreconditionFailed | ErrorKind::Conflict => PRECONDITION,
+        ErrorKind::NotModified | ErrorKind::PreconditionFailed | ErrorKind::Conflict => {
+            PRECONDITION
+        }
         ErrorKind::InvalidFileType
         | ErrorKind::InvalidKey
         | ErrorKind::InvalidArgument
@@ -70,11 +72,12 @@ mod tests {
         let expected = |kind| match kind {
             FileNotFound => 3,
             NotModified | PreconditionFailed | Conflict => 4,
-            InvalidFileType | InvalidKey | InvalidArgument | InvalidRange | ChecksumMismatch | Unsupported => 5,
+            InvalidFileType | InvalidKey | InvalidArgument | InvalidRange | ChecksumMismatch
+            | Unsupported => 5,
             QuotaExceeded | TooLarge => 6,
             RateLimited | Unavailable | Timeout => 7,
-            PermissionDenied | Unauthenticated | ContainerMissing | ConfigInvalid | BackendNotRegistered
-            | PluginLoad | PluginFault => 8,
+            PermissionDenied | Unauthenticated | ContainerMissing | ConfigInvalid
+            | BackendNotRegistered | PluginLoad | PluginFault => 8,
             Cancelled => 130,
             Corrupt | Other => 1,
             // A new kind must be given its code here and above.

@@ -120,11 +120,9 @@ impl Failure {
                     advice::for_file(cause),
                 )
             }),
-            Failure::Refused(refusal) => Some(plain(
-                refusal.code,
-                refusal.message.clone(),
-                &refusal.help,
-            )),
+            Failure::Refused(refusal) => {
+                Some(plain(refusal.code, refusal.message.clone(), &refusal.help))
+            }
             Failure::Signal(_) => Some(plain("interrupted", "interrupted".to_owned(), "")),
             Failure::BrokenPipe | Failure::Told(_) => None,
         }
@@ -136,9 +134,8 @@ impl Failure {
 fn of_file(cause: &io::Error) -> u8 {
     use io::ErrorKind::*;
     match cause.kind() {
-        NotFound | IsADirectory | NotADirectory | PermissionDenied | InvalidInput | InvalidFilename => {
-            exit::BAD_INPUT
-        }
+        NotFound | IsADirectory | NotADirectory | PermissionDenied | InvalidInput
+        | InvalidFilename => exit::BAD_INPUT,
         AlreadyExists => exit::PRECONDITION,
         StorageFull | QuotaExceeded | FileTooLarge => exit::QUOTA,
         _ => exit::OTHER,
@@ -259,12 +256,14 @@ impl Report {
                     value: value.to_owned(),
                 })
                 .collect(),
-            provider: (reply.status.is_some() || reply.code.is_some() || reply.request_id.is_some())
-                .then(|| Provider {
-                    status: reply.status,
-                    code: reply.code.clone(),
-                    request_id: reply.request_id.clone(),
-                }),
+            provider: (reply.status.is_some()
+                || reply.code.is_some()
+                || reply.request_id.is_some())
+            .then(|| Provider {
+                status: reply.status,
+                code: reply.code.clone(),
+                request_id: reply.request_id.clone(),
+            }),
             causes: causes
                 .map(|cause| CauseReport {
                     code: cause.code.clone(),
@@ -293,7 +292,11 @@ impl fmt::Display for Report {
         if let Some(provider) = &self.provider {
             let status = provider.status.map(|status| status.to_string());
             let parts = [&status, &provider.code, &provider.request_id];
-            let parts: Vec<_> = parts.into_iter().flatten().map(|part| printable(part)).collect();
+            let parts: Vec<_> = parts
+                .into_iter()
+                .flatten()
+                .map(|part| printable(part))
+                .collect();
             write!(f, "\n  provider: {}", parts.join(", "))?;
         }
         for cause in &self.causes {

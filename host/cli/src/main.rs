@@ -38,7 +38,9 @@ fn main() -> ExitCode {
     let app = App::new(cli.global);
     let output = app.output;
     let outcome = in_runtime(app, cli.command);
-    let Err(failure) = outcome else { return ExitCode::SUCCESS };
+    let Err(failure) = outcome else {
+        return ExitCode::SUCCESS;
+    };
     output.failure(&failure);
     if matches!(failure, Failure::BrokenPipe) {
         // As other commands end when their reader has gone. Should that fail, the code says it.
@@ -93,12 +95,18 @@ async fn run(app: &App, command: Command) -> Result<()> {
 
 /// Help and version are answers; the rest is a wrong command line.
 fn misused(error: &clap::Error) -> ExitCode {
-    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let asked = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
     // The flag itself may stand behind the mistake, where the parser never came.
     if !asked && std::env::args_os().any(|arg| arg == "--json") {
         let text = error.render().to_string();
         let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
-        let output = Output { json: true, quiet: false };
+        let output = Output {
+            json: true,
+            quiet: false,
+        };
         output.failure(&Failure::usage(text));
     } else {
         let _ = error.print();

@@ -23,7 +23,11 @@ impl Output {
     }
 
     /// The answer of a command: an object for programs, else a text, whose line end is added.
-    pub(crate) fn answer(&self, record: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
+    pub(crate) fn answer(
+        &self,
+        record: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<()> {
         if self.json {
             let mut line = serde_json::to_string(record)
                 .map_err(|cause| Failure::output(io::Error::other(cause)))?;
@@ -37,8 +41,16 @@ impl Output {
     }
 
     /// As [`Output::answer`], for what only confirms that the command did its work.
-    pub(crate) fn confirm(&self, record: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
-        if self.quiet { Ok(()) } else { self.answer(record, text) }
+    pub(crate) fn confirm(
+        &self,
+        record: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<()> {
+        if self.quiet {
+            Ok(())
+        } else {
+            self.answer(record, text)
+        }
     }
 
     /// A remark for people.
@@ -50,7 +62,9 @@ impl Output {
 
     /// Why something failed. Says nothing where silence is right.
     pub(crate) fn failure(&self, failure: &Failure) {
-        let Some(report) = failure.report() else { return };
+        let Some(report) = failure.report() else {
+            return;
+        };
         let text = match serde_json::to_string(&report) {
             Ok(json) if self.json => json,
             _ => report.to_string(),

@@ -9,7 +9,11 @@ pub(crate) fn range(text: &str) -> Result<ByteRange, String> {
     let wrong = || format!("expected A-B (both included), A- or -N in bytes, found {text:?}");
     let number = |part: &str| -> Result<u64, String> {
         // `parse` alone would take a plus sign.
-        if part.bytes().all(|byte| byte.is_ascii_digit()) { part.parse().map_err(|_| wrong()) } else { Err(wrong()) }
+        if part.bytes().all(|byte| byte.is_ascii_digit()) {
+            part.parse().map_err(|_| wrong())
+        } else {
+            Err(wrong())
+        }
     };
     let (first, last) = text.split_once('-').ok_or_else(wrong)?;
     match (first, last) {
@@ -45,20 +49,30 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         "m" | "mib" => 1 << 20,
         "g" | "gib" => 1 << 30,
         "t" | "tib" => 1 << 40,
-        _ => return Err(format!("expected a size such as 4096, 64KiB or 10MB, found {text:?}")),
+        _ => {
+            return Err(format!(
+                "expected a size such as 4096, 64KiB or 10MB, found {text:?}"
+            ));
+        }
     };
-    let number: u64 = number.parse().map_err(|_| format!("expected a size such as 4096, 64KiB or 10MB, found {text:?}"))?;
-    number.checked_mul(factor).ok_or_else(|| format!("{text} is more than any file has"))
+    let number: u64 = number
+        .parse()
+        .map_err(|_| format!("expected a size such as 4096, 64KiB or 10MB, found {text:?}"))?;
+    number
+        .checked_mul(factor)
+        .ok_or_else(|| format!("{text} is more than any file has"))
 }
 
 /// `15m`, `1h 30m`, `7d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|why| format!("expected a time such as 90s, 15m or 7d: {why}"))
+    humantime::parse_duration(text)
+        .map_err(|why| format!("expected a time such as 90s, 15m or 7d: {why}"))
 }
 
 /// RFC 3339, in UTC or with an offset of zero: `2026-07-01T12:00:00Z`.
 pub(crate) fn time(text: &str) -> Result<SystemTime, String> {
-    humantime::parse_rfc3339_weak(text).map_err(|why| format!("expected a time such as 2026-07-01T12:00:00Z: {why}"))
+    humantime::parse_rfc3339_weak(text)
+        .map_err(|why| format!("expected a time such as 2026-07-01T12:00:00Z: {why}"))
 }
 
 /// `name=value`; the value may hold more equal signs, or nothing.
@@ -103,7 +117,13 @@ pub(crate) fn printable(text: &str) -> String {
     if !text.chars().any(char::is_control) {
         return text.to_owned();
     }
-    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let shown = |c: char| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    };
     text.chars().map(shown).collect()
 }
 
@@ -117,7 +137,18 @@ mod tests {
         assert_eq!(range("5-9"), Ok(ByteRange::Bounded(5..10)));
         assert_eq!(range("5-"), Ok(ByteRange::From(5)));
         assert_eq!(range("-5"), Ok(ByteRange::Last(5)));
-        for bad in ["", "-", "5", "a-b", "9-5", "-0", "+1-2", "1-2-3", " 1-2", "0-18446744073709551615"] {
+        for bad in [
+            "",
+            "-",
+            "5",
+            "a-b",
+            "9-5",
+            "-0",
+            "+1-2",
+            "1-2-3",
+            " 1-2",
+            "0-18446744073709551615",
+        ] {
             assert!(range(bad).is_err(), "{bad:?}");
         }
     }
@@ -135,7 +166,15 @@ mod tests {
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
-        for bad in ["", "KiB", "-1", "1.5G", "1XB", "99999999999999999999", "18446744073709551615KiB"] {
+        for bad in [
+            "",
+            "KiB",
+            "-1",
+            "1.5G",
+            "1XB",
+            "99999999999999999999",
+            "18446744073709551615KiB",
+        ] {
             assert!(size(bad).is_err(), "{bad:?}");
         }
     }
@@ -147,8 +186,14 @@ mod tests {
         assert!(duration("15").is_err() && duration("soon").is_err());
         let noon = time("2026-07-01T12:00:00Z").unwrap();
         assert_eq!(moment(noon), "2026-07-01T12:00:00Z");
-        assert_eq!(moment(SystemTime::UNIX_EPOCH - Duration::from_secs(5)), "@-5");
-        assert_eq!(moment(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40)), "@1099511627776");
+        assert_eq!(
+            moment(SystemTime::UNIX_EPOCH - Duration::from_secs(5)),
+            "@-5"
+        );
+        assert_eq!(
+            moment(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40)),
+            "@1099511627776"
+        );
         assert!(time("yesterday").is_err());
     }
 
@@ -159,7 +204,11 @@ mod tests {
         assert!(pair("a").is_err() && pair("=b").is_err());
         let digest = sha256(&"0F".repeat(32)).unwrap();
         assert_eq!(hex(&digest), "0f".repeat(32));
-        assert!(sha256("0f").is_err() && sha256(&"zz".repeat(32)).is_err() && sha256(&"é".repeat(32)).is_err());
+        assert!(
+            sha256("0f").is_err()
+                && sha256(&"zz".repeat(32)).is_err()
+                && sha256(&"é".repeat(32)).is_err()
+        );
     }
 
     #[test]

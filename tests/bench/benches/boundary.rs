@@ -18,12 +18,26 @@ fn library() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     // A cdylib alone: with an rlib beside it cargo drops LTO without a word.
     let built = Command::new(cargo)
-        .args(["rustc", "--profile", "dist", "--locked", "-p", "holdall-bench-plugin", "--lib", "--crate-type", "cdylib"])
+        .args([
+            "rustc",
+            "--profile",
+            "dist",
+            "--locked",
+            "-p",
+            "holdall-bench-plugin",
+            "--lib",
+            "--crate-type",
+            "cdylib",
+        ])
         .args(["--message-format=json", "--quiet", "--target-dir"])
         .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin"))
         .output()
         .unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin/dist/libholdall_bench_plugin.so")
 }
 
@@ -33,7 +47,12 @@ fn now<F: Future>(future: F) -> F::Output {
 
 fn numbers(backend: &Backend, name: &str) -> Vec<u64> {
     let answer = now(backend.custom(Custom::new(name, ""))).unwrap();
-    answer.as_chunks::<8>().0.iter().map(|number| u64::from_le_bytes(*number)).collect()
+    answer
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .map(|number| u64::from_le_bytes(*number))
+        .collect()
 }
 
 /// Runs `work` and counts what both sides allocated; a linked-in plugin shares our counter.
@@ -55,12 +74,20 @@ fn counted(loaded: Option<&Backend>, work: impl FnOnce()) -> u64 {
 
 fn main() {
     // `cargo test --benches` only asks whether it runs.
-    let quick = std::env::args().any(|argument| argument == "--test") || std::env::var_os("HOLDALL_BENCH_QUICK").is_some();
-    let (rounds, calls, gib) = if quick { (3, 1_000, GIB / 64) } else { (15, 200_000, GIB) };
+    let quick = std::env::args().any(|argument| argument == "--test")
+        || std::env::var_os("HOLDALL_BENCH_QUICK").is_some();
+    let (rounds, calls, gib) = if quick {
+        (3, 1_000, GIB / 64)
+    } else {
+        (15, 200_000, GIB)
+    };
 
     let folder = tempfile::tempdir().unwrap();
     std::fs::copy(library(), folder.path().join("bench.so")).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let host = |linked: bool| {
         let builder = Host::builder().config(Config::default());
         let builder = if linked {
@@ -69,14 +96,18 @@ fn main() {
             builder.plugin_dir(folder.path())
         };
         let host = builder.build().unwrap();
-        host.register("bench", Registration::new(PluginRef::from("bench"))).unwrap();
+        host.register("bench", Registration::new(PluginRef::from("bench")))
+            .unwrap();
         host
     };
     let (linked_host, loaded_host) = (host(true), host(false));
     let linked = runtime.block_on(linked_host.backend("bench")).unwrap();
     let loaded = runtime.block_on(loaded_host.backend("bench")).unwrap();
     let bare = runtime
-        .block_on(Nothing::open(Nothings {}, holdall_plugin_api::Host::detached("bench")))
+        .block_on(Nothing::open(
+            Nothings {},
+            holdall_plugin_api::Host::detached("bench"),
+        ))
         .unwrap();
 
     let key = Key::new("yes");
@@ -86,13 +117,20 @@ fn main() {
         calls,
         vec![
             Rival::new("linked in, behind the handle", |times| {
-                counted(None, || (0..times).for_each(|_| assert!(now(linked.exists(key)).unwrap())))
+                counted(None, || {
+                    (0..times).for_each(|_| assert!(now(linked.exists(key)).unwrap()))
+                })
             }),
             Rival::new("loaded, behind the handle", |times| {
-                counted(Some(&loaded), || (0..times).for_each(|_| assert!(now(loaded.exists(key)).unwrap())))
+                counted(Some(&loaded), || {
+                    (0..times).for_each(|_| assert!(now(loaded.exists(key)).unwrap()))
+                })
             }),
             Rival::new("the bare trait", |times| {
-                counted(None, || (0..times).for_each(|_| assert!(now(bare.exists(std::hint::black_box(key))).unwrap())))
+                counted(None, || {
+                    (0..times)
+                        .for_each(|_| assert!(now(bare.exists(std::hint::black_box(key))).unwrap()))
+                })
             }),
         ],
     );
@@ -105,17 +143,23 @@ fn main() {
         vec![
             Rival::new("linked in, behind the handle", |times| {
                 counted(None, || {
-                    (0..times).for_each(|_| drop(now(linked.upload(Upload::new(key, payload.clone()))).unwrap()));
+                    (0..times).for_each(|_| {
+                        drop(now(linked.upload(Upload::new(key, payload.clone()))).unwrap())
+                    });
                 })
             }),
             Rival::new("loaded, behind the handle", |times| {
                 counted(Some(&loaded), || {
-                    (0..times).for_each(|_| drop(now(loaded.upload(Upload::new(key, payload.clone()))).unwrap()));
+                    (0..times).for_each(|_| {
+                        drop(now(loaded.upload(Upload::new(key, payload.clone()))).unwrap())
+                    });
                 })
             }),
             Rival::new("the bare trait", |times| {
                 counted(None, || {
-                    (0..times).for_each(|_| drop(now(bare.upload(Upload::new(key, payload.clone()))).unwrap()));
+                    (0..times).for_each(|_| {
+                        drop(now(bare.upload(Upload::new(key, payload.clone()))).unwrap())
+                    });
                 })
             }),
         ],
@@ -130,11 +174,17 @@ fn main() {
         vec![
             Rival::new("a bare papaya get", |times| {
                 counted(None, || {
-                    (0..times).for_each(|_| assert_eq!(registry.pin().get(std::hint::black_box("bench")), Some(&7)));
+                    (0..times).for_each(|_| {
+                        assert_eq!(registry.pin().get(std::hint::black_box("bench")), Some(&7))
+                    });
                 })
             }),
             Rival::new("host.handle", |times| {
-                counted(None, || (0..times).for_each(|_| drop(loaded_host.handle(std::hint::black_box("bench")).unwrap())))
+                counted(None, || {
+                    (0..times).for_each(|_| {
+                        drop(loaded_host.handle(std::hint::black_box("bench")).unwrap())
+                    })
+                })
             }),
         ],
     );
@@ -153,26 +203,41 @@ fn streams(linked: &Backend, loaded: &Backend, bare: &Nothing, rounds: usize, by
         })))
     };
     let expect = [resident.as_ptr().addr() as u64, resident.len() as u64];
-    let expect: Vec<u8> = expect.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let expect: Vec<u8> = expect
+        .iter()
+        .flat_map(|number| number.to_le_bytes())
+        .collect();
     for backend in [linked, loaded] {
         now(backend.custom(Custom::new("expect", expect.clone()))).unwrap();
     }
     let key = Key::new("big");
-    let upload = |backend: &Backend| counted(None, || drop(now(backend.upload(Upload::new(key, body()))).unwrap()));
+    let upload = |backend: &Backend| {
+        counted(None, || {
+            drop(now(backend.upload(Upload::new(key, body()))).unwrap())
+        })
+    };
     compare(
-        &format!("upload of {} MiB in chunks of 1 MiB (the handle adds its CRC-32C)", bytes >> 20),
+        &format!(
+            "upload of {} MiB in chunks of 1 MiB (the handle adds its CRC-32C)",
+            bytes >> 20
+        ),
         rounds,
         1,
         vec![
             Rival::new("linked in, behind the handle", |_| upload(linked)),
             Rival::new("loaded, behind the handle", |_| upload(loaded)),
             Rival::new("the bare trait", |_| {
-                counted(None, || drop(now(bare.upload(Upload::new(key, body()))).unwrap()))
+                counted(None, || {
+                    drop(now(bare.upload(Upload::new(key, body()))).unwrap())
+                })
             }),
         ],
     );
     for (name, backend) in [("linked in", linked), ("loaded", loaded)] {
-        println!("  chunks that did not lie in our memory when the plugin saw them, {name}: {}", numbers(backend, "copied")[0]);
+        println!(
+            "  chunks that did not lie in our memory when the plugin saw them, {name}: {}",
+            numbers(backend, "copied")[0]
+        );
     }
 
     let name = bytes.to_string();
@@ -194,8 +259,12 @@ fn streams(linked: &Backend, loaded: &Backend, bare: &Nothing, rounds: usize, by
         rounds,
         1,
         vec![
-            Rival::new("linked in, behind the handle", |_| (download.borrow_mut())(linked, 0)),
-            Rival::new("loaded, behind the handle", |_| (download.borrow_mut())(loaded, 1)),
+            Rival::new("linked in, behind the handle", |_| {
+                (download.borrow_mut())(linked, 0)
+            }),
+            Rival::new("loaded, behind the handle", |_| {
+                (download.borrow_mut())(loaded, 1)
+            }),
             Rival::new("the bare trait", |_| {
                 counted(None, || {
                     let mut body = now(bare.download(Download::new(key))).unwrap().body;
@@ -206,5 +275,8 @@ fn streams(linked: &Backend, loaded: &Backend, bare: &Nothing, rounds: usize, by
             }),
         ],
     );
-    println!("  chunks that did not lie in the plugin's memory when we saw them: linked in {}, loaded {}", foreign[0], foreign[1]);
+    println!(
+        "  chunks that did not lie in the plugin's memory when we saw them: linked in {}, loaded {}",
+        foreign[0], foreign[1]
+    );
 }

@@ -15,14 +15,21 @@ pub struct Rival<'a> {
 
 impl fmt::Debug for Rival<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rival").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Rival")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
 impl<'a> Rival<'a> {
     /// `run` does the thing so many times and answers how often it allocated, on both sides.
     pub fn new(name: &'static str, run: impl FnMut(u64) -> u64 + 'a) -> Self {
-        Self { name, run: Box::new(run), allocations: 0, times: Vec::new() }
+        Self {
+            name,
+            run: Box::new(run),
+            allocations: 0,
+            times: Vec::new(),
+        }
     }
 }
 
@@ -35,11 +42,16 @@ pub fn compare(title: &str, rounds: usize, times: u64, mut rivals: Vec<Rival<'_>
         for rival in &mut rivals {
             let started = Instant::now();
             rival.allocations = (rival.run)(times);
-            rival.times.push(started.elapsed().as_nanos() as f64 / times as f64);
+            rival
+                .times
+                .push(started.elapsed().as_nanos() as f64 / times as f64);
         }
     }
     println!("\n{title}");
-    println!("  {:<44} {:>12} {:>12} {:>8} {:>12}", "", "median", "min", "ratio", "allocations");
+    println!(
+        "  {:<44} {:>12} {:>12} {:>8} {:>12}",
+        "", "median", "min", "ratio", "allocations"
+    );
     let mut baseline = None;
     for rival in &mut rivals {
         rival.times.sort_by(f64::total_cmp);

@@ -4,7 +4,6 @@
     clippy::unwrap_used,
     reason = "tests; a panic is the report"
 )]
-
 #![allow(
     clippy::await_holding_lock,
     reason = "each test has a runtime of its own; the lock keeps whole tests apart"

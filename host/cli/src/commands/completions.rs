@@ -19,7 +19,8 @@ impl Completions {
     pub(crate) fn run(self, app: &App) -> Result<()> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "holdall", &mut script);
-        let script = String::from_utf8(script).map_err(|broken| Failure::output(std::io::Error::other(broken)))?;
+        let script = String::from_utf8(script)
+            .map_err(|broken| Failure::output(std::io::Error::other(broken)))?;
         app.output.text(&script)
     }
 }

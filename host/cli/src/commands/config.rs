@@ -39,11 +39,15 @@ fn check(app: &App) -> Result<()> {
     let mut schemas = BTreeMap::new();
     for file in scan::scan(&config.plugin_dirs).files {
         let accepted = file.verdict() == Verdict::Accepted;
-        let Some(descriptor) = file.descriptor.filter(|_| accepted) else { continue };
+        let Some(descriptor) = file.descriptor.filter(|_| accepted) else {
+            continue;
+        };
         let about = descriptor.about;
         // The first has the name, as with the host.
         for name in about.schemes.iter().chain([&about.name]) {
-            schemas.entry(name.clone()).or_insert_with(|| about.config_schema.clone());
+            schemas
+                .entry(name.clone())
+                .or_insert_with(|| about.config_schema.clone());
         }
     }
     let secrets = Secrets::new();
@@ -60,14 +64,21 @@ fn check(app: &App) -> Result<()> {
     app.output.answer(&record, || {
         let mut lines = vec![match &config.file {
             Some(file) => format!("configuration {}", file.display()),
-            None => "no configuration file is named (--config, HOLDALL_CONFIG); these are the defaults".to_owned(),
+            None => {
+                "no configuration file is named (--config, HOLDALL_CONFIG); these are the defaults"
+                    .to_owned()
+            }
         }];
         for backend in &report.backends {
             let state = match backend.problems {
                 0 => "right".to_owned(),
                 count => format!("{count} problems"),
             };
-            lines.push(format!("backend {} (plugin {}): {state}", backend.name, text(&backend.plugin)));
+            lines.push(format!(
+                "backend {} (plugin {}): {state}",
+                backend.name,
+                text(&backend.plugin)
+            ));
         }
         lines.extend(all.iter().map(|problem| text(&problem.to_string())));
         lines.join("\n")

@@ -51,7 +51,8 @@ impl Cp {
         let target = self.to.for_file(name)?;
         let (from, to) = (app.backend(&self.from).await?, app.backend(&self.to).await?);
         let progress = app.progress(&printable(key));
-        self.copy(app, (&from, key), (&to, &target), &progress).await
+        self.copy(app, (&from, key), (&to, &target), &progress)
+            .await
     }
 
     async fn folder(&self, app: &App) -> Result<()> {
@@ -59,15 +60,25 @@ impl Cp {
         let (prefix, target) = (self.from.folder(), self.to.folder());
         if from.name() == to.name() && target.starts_with(&prefix) {
             // The listing would find the copies, and copy them.
-            return Err(crate::failure::Failure::usage(format!("{} lies within {}", self.to, self.from)));
+            return Err(crate::failure::Failure::usage(format!(
+                "{} lies within {}",
+                self.to, self.from
+            )));
         }
         let progress = app.progress_of_many();
         let entries = listing::entries(&from, &prefix).map(|entry| entry.map(|entry| entry.key));
-        let done = many::each(app, &progress, self.jobs.count(), entries, async |key: String| {
-            let below = key.strip_prefix(&prefix).unwrap_or(&key);
-            let target = format!("{target}{below}");
-            self.copy(app, (&from, &key), (&to, &target), &progress).await
-        });
+        let done = many::each(
+            app,
+            &progress,
+            self.jobs.count(),
+            entries,
+            async |key: String| {
+                let below = key.strip_prefix(&prefix).unwrap_or(&key);
+                let target = format!("{target}{below}");
+                self.copy(app, (&from, &key), (&to, &target), &progress)
+                    .await
+            },
+        );
         match done.await? {
             0 => Err(rm::nothing_below(&self.from, &prefix)),
             _ => Ok(()),
@@ -91,10 +102,15 @@ impl Cp {
         if !self.recursive {
             progress.finish();
         }
-        let (source, target) = (format!("{}:{key}", from.name()), format!("{}:{target}", to.name()));
+        let (source, target) = (
+            format!("{}:{key}", from.name()),
+            format!("{}:{target}", to.name()),
+        );
         let record = json!({ "from": source, "to": target, "size": size });
         progress.aside(|| {
-            app.output.confirm(&record, || format!("copied {} to {}", printable(&source), printable(&target)))
+            app.output.confirm(&record, || {
+                format!("copied {} to {}", printable(&source), printable(&target))
+            })
         })
     }
 
@@ -106,7 +122,9 @@ impl Cp {
         target: &str,
         progress: &Progress,
     ) -> Result<u64> {
-        let downloaded = from.download(Download::new(key).chunk_hint(CHUNK as u32)).await?;
+        let downloaded = from
+            .download(Download::new(key).chunk_hint(CHUNK as u32))
+            .await?;
         let info = downloaded.info;
         progress.total(info.size);
         let counting = progress.clone();
@@ -128,7 +146,11 @@ impl Cp {
         options.headers.content_disposition = info.content_disposition.as_deref();
         options.headers.content_encoding = info.content_encoding.as_deref();
         options.headers.content_language = info.content_language.as_deref();
-        options.metadata = info.metadata.iter().map(|(name, value)| (&**name, &**value)).collect();
+        options.metadata = info
+            .metadata
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
         options.create_only = self.create_only;
         // What the source vouches for is verified on the way.
         options.checksums = info.checksums;

@@ -27,6 +27,10 @@ impl Exists {
         let record = json!({ "address": address, "exists": exists });
         app.output.confirm(&record, || exists.to_string())?;
         // An answer and no failure, so it is told on standard output only.
-        if exists { Ok(()) } else { Err(Failure::Told(exit::NOT_FOUND)) }
+        if exists {
+            Ok(())
+        } else {
+            Err(Failure::Told(exit::NOT_FOUND))
+        }
     }
 }

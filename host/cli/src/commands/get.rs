@@ -88,11 +88,22 @@ impl Get {
         match target {
             Target::File(spot) => self.fetch(app, &backend, key, spot, &progress).await,
             Target::Stdout => {
-                let out = io::stdout().as_fd().try_clone_to_owned().map_err(Failure::output)?;
-                self.pour(&backend, key, out.into(), &progress, Failure::output).await
+                let out = io::stdout()
+                    .as_fd()
+                    .try_clone_to_owned()
+                    .map_err(Failure::output)?;
+                self.pour(&backend, key, out.into(), &progress, Failure::output)
+                    .await
             }
             Target::Stream(file, path) => {
-                self.pour(&backend, key, file, &progress, Failure::file("write", &path)).await
+                self.pour(
+                    &backend,
+                    key,
+                    file,
+                    &progress,
+                    Failure::file("write", &path),
+                )
+                .await
             }
         }
     }
@@ -101,7 +112,9 @@ impl Get {
         let name = Key::new(key).file_name();
         let Some(to) = &self.to else {
             if matches!(name, "" | "." | "..") {
-                return Err(Failure::usage(format!("the key {key:?} has no name at its end: name the file")));
+                return Err(Failure::usage(format!(
+                    "the key {key:?} has no name at its end: name the file"
+                )));
             }
             return self.checked(Spot::of(Path::new(name))?);
         };
@@ -112,7 +125,10 @@ impl Get {
         match about {
             Some(kind) if kind.is_dir() => self.checked(Folder::create(to)?.place(name)?),
             Some(kind) if kind.is_char_device() || kind.is_block_device() || kind.is_fifo() => {
-                let file = File::options().write(true).open(to).map_err(Failure::file("open", to))?;
+                let file = File::options()
+                    .write(true)
+                    .open(to)
+                    .map_err(Failure::file("open", to))?;
                 Ok(Target::Stream(file, to.clone()))
             }
             // `Path` ignores a slash at the end, and a folder that is meant must be there.
@@ -135,11 +151,15 @@ impl Get {
         let prefix = self.from.folder();
         let to = match &self.to {
             Some(to) if to == Path::new("-") => {
-                return Err(Failure::usage("get -r writes files: name a folder instead of -"));
+                return Err(Failure::usage(
+                    "get -r writes files: name a folder instead of -",
+                ));
             }
             Some(to) => to.clone(),
             None => match Key::new(prefix.trim_end_matches('/')).file_name() {
-                "" | "." | ".." => return Err(Failure::usage("get -r of a whole backend: name the folder")),
+                "" | "." | ".." => {
+                    return Err(Failure::usage("get -r of a whole backend: name the folder"));
+                }
                 name => name.into(),
             },
         };
@@ -157,14 +177,20 @@ impl Get {
             }
         };
         let entries = listing::entries(&backend, &prefix).map(|entry| entry.map(|entry| entry.key));
-        let done = many::each(app, &progress, self.jobs.count(), entries, async |key: String| {
-            let below = key.strip_prefix(&prefix).unwrap_or(&key);
-            let spot = folder()?.place(below)?;
-            if !self.force && spot.is_taken() {
-                return Err(crate::local::exists(&spot));
-            }
-            self.fetch(app, &backend, &key, spot, &progress).await
-        });
+        let done = many::each(
+            app,
+            &progress,
+            self.jobs.count(),
+            entries,
+            async |key: String| {
+                let below = key.strip_prefix(&prefix).unwrap_or(&key);
+                let spot = folder()?.place(below)?;
+                if !self.force && spot.is_taken() {
+                    return Err(crate::local::exists(&spot));
+                }
+                self.fetch(app, &backend, &key, spot, &progress).await
+            },
+        );
         match done.await? {
             0 => Err(rm::nothing_below(&self.from, &prefix)),
             _ => Ok(()),
@@ -231,7 +257,10 @@ impl Get {
                 let address = printable(&address);
                 let path = printable(&path.display().to_string());
                 match got.resumed_at {
-                    Some(at) => format!("got {address} as {path}, {} bytes, resumed at {at}", got.bytes),
+                    Some(at) => format!(
+                        "got {address} as {path}, {} bytes, resumed at {at}",
+                        got.bytes
+                    ),
                     None => format!("got {address} as {path}, {} bytes", got.bytes),
                 }
             })

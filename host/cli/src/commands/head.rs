@@ -33,12 +33,18 @@ fn lines(record: &Object) -> String {
         Value::String(text) => printable(text),
         other => other.to_string(),
     };
-    let Ok(Value::Object(facts)) = serde_json::to_value(record) else { return String::new() };
+    let Ok(Value::Object(facts)) = serde_json::to_value(record) else {
+        return String::new();
+    };
     let mut lines = Vec::new();
     for (name, value) in &facts {
         match value {
             Value::Object(group) => {
-                lines.extend(group.iter().map(|(of, value)| format!("{name}.{of}: {}", shown(value))));
+                lines.extend(
+                    group
+                        .iter()
+                        .map(|(of, value)| format!("{name}.{of}: {}", shown(value))),
+                );
             }
             value => lines.push(format!("{name}: {}", shown(value))),
         }

@@ -32,7 +32,11 @@ impl Inspect {
         Err(Failure::refused(
             exit::SETUP,
             "plugin_load",
-            format!("{} would not load here: {}", self.file.display(), codes.join(", ")),
+            format!(
+                "{} would not load here: {}",
+                self.file.display(),
+                codes.join(", ")
+            ),
             match found.faults.first() {
                 Some(fault) => fault.fix.clone(),
                 None => String::new(),
@@ -70,7 +74,10 @@ pub(crate) fn shown(found: &Inspection) -> String {
         line("name", &format!("{} {}", about.name, about.version));
         line("summary", &about.summary);
         line("schemes", &about.schemes.join(", "));
-        line("abi", &format!("{}.{}", descriptor.abi_major, descriptor.abi_minor));
+        line(
+            "abi",
+            &format!("{}.{}", descriptor.abi_major, descriptor.abi_minor),
+        );
         line("flags", &descriptor.flags.names().join(", "));
         line("operations", &descriptor.operations.names().join(", "));
         line("capabilities", &descriptor.capabilities.names().join(", "));

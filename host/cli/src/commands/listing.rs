@@ -35,7 +35,10 @@ pub(crate) fn pages<'a>(
 }
 
 /// Every object whose key begins so.
-pub(crate) fn entries<'a>(backend: &'a Backend, prefix: &'a str) -> impl Stream<Item = Result<Entry>> + 'a {
+pub(crate) fn entries<'a>(
+    backend: &'a Backend,
+    prefix: &'a str,
+) -> impl Stream<Item = Result<Entry>> + 'a {
     struct State<S> {
         pages: S,
         waiting: VecDeque<Entry>,

@@ -49,7 +49,9 @@ impl Ls {
             app.output.text(&self.shown(app, backend.name(), &page))?;
         }
         if skipped > 0 {
-            app.output.note(&format!("{skipped} names that are no portable keys are left out"));
+            app.output.note(&format!(
+                "{skipped} names that are no portable keys are left out"
+            ));
         }
         Ok(())
     }

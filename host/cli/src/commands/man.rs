@@ -24,8 +24,11 @@ impl Man {
             return clap_mangen::generate_to(command, dir).map_err(Failure::file("write", dir));
         }
         let mut page = Vec::new();
-        clap_mangen::Man::new(command).render(&mut page).map_err(Failure::output)?;
-        let page = String::from_utf8(page).map_err(|broken| Failure::output(std::io::Error::other(broken)))?;
+        clap_mangen::Man::new(command)
+            .render(&mut page)
+            .map_err(Failure::output)?;
+        let page = String::from_utf8(page)
+            .map_err(|broken| Failure::output(std::io::Error::other(broken)))?;
         app.output.text(&page)
     }
 }

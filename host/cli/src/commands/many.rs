@@ -56,7 +56,8 @@ where
         exit::DONE => Ok(done),
         code => {
             if codes.len() > 1 {
-                app.output.note(&format!("{done} done, {} failed", codes.len()));
+                app.output
+                    .note(&format!("{done} done, {} failed", codes.len()));
             }
             Err(Failure::Told(code))
         }

@@ -57,7 +57,11 @@ impl Metadata {
         options.headers.content_disposition = self.content_disposition.as_deref();
         options.headers.content_encoding = self.content_encoding.as_deref();
         options.headers.content_language = self.content_language.as_deref();
-        options.metadata = self.metadata.iter().map(|(name, value)| (&**name, &**value)).collect();
+        options.metadata = self
+            .metadata
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
         options.durability = self.durability.map(|when| match when {
             When::None => Durability::None,
             When::Data => Durability::Data,
@@ -81,8 +85,14 @@ mod tests {
 
     #[test]
     fn the_key_decides_then_the_file() {
-        assert_eq!(Metadata::implied("a/b.png", Some("x.txt"), true), Some("image/png"));
-        assert_eq!(Metadata::implied("a/b", Some("x.txt"), true), Some("text/plain"));
+        assert_eq!(
+            Metadata::implied("a/b.png", Some("x.txt"), true),
+            Some("image/png")
+        );
+        assert_eq!(
+            Metadata::implied("a/b", Some("x.txt"), true),
+            Some("text/plain")
+        );
         assert_eq!(Metadata::implied("a/b", Some("x.txt"), false), None);
         assert_eq!(Metadata::implied("a/b", None, true), None);
     }

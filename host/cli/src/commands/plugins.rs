@@ -30,18 +30,27 @@ impl Plugins {
         let (config, problems) = app.config();
         let (report, loaded) = if self.load {
             let host = app.host()?;
-            (host.scan_report().as_ref().clone(), Some(host.load_plugins()))
+            (
+                host.scan_report().as_ref().clone(),
+                Some(host.load_plugins()),
+            )
         } else {
             (scan::scan(&config.plugin_dirs), None)
         };
         let record = record(&report, loaded.as_deref());
-        app.output.answer(&record, || shown(&report, loaded.as_deref()))?;
-        let failed = loaded.into_iter().flatten().filter_map(|(plugin, outcome)| Some((plugin, outcome.err()?)));
+        app.output
+            .answer(&record, || shown(&report, loaded.as_deref()))?;
+        let failed = loaded
+            .into_iter()
+            .flatten()
+            .filter_map(|(plugin, outcome)| Some((plugin, outcome.err()?)));
         let failed: Vec<_> = failed.map(|(plugin, _)| plugin.name).collect();
         if failed.is_empty() {
             // A broken backend in the configuration is no reason to hide the plugins, and hiding
             // that it is broken would be worse.
-            return problems.into_result().map_err(|problems| Error::from(problems).into());
+            return problems
+                .into_result()
+                .map_err(|problems| Error::from(problems).into());
         }
         Err(Failure::refused(
             exit::SETUP,
@@ -57,7 +66,9 @@ type Loaded = (PluginStatus, holdall::Result<()>);
 fn record(report: &ScanReport, loaded: Option<&[Loaded]>) -> Value {
     let mut record = json!({ "scan": report });
     if let Some(loaded) = loaded {
-        let each = loaded.iter().map(|(plugin, outcome)| json!({ "plugin": plugin, "loaded": outcome.is_ok() }));
+        let each = loaded
+            .iter()
+            .map(|(plugin, outcome)| json!({ "plugin": plugin, "loaded": outcome.is_ok() }));
         record["loaded"] = each.collect();
     }
     record
@@ -90,7 +101,13 @@ fn shown(report: &ScanReport, loaded: Option<&[Loaded]>) -> String {
     for (plugin, outcome) in loaded.into_iter().flatten() {
         let _ = match outcome {
             Ok(()) => writeln!(text, "{} {}: loaded", plugin.name, plugin.version),
-            Err(error) => writeln!(text, "{} {}: not loaded: {}", plugin.name, plugin.version, told(error)),
+            Err(error) => writeln!(
+                text,
+                "{} {}: not loaded: {}",
+                plugin.name,
+                plugin.version,
+                told(error)
+            ),
         };
     }
     if report.files.is_empty() {
@@ -117,7 +134,11 @@ fn file_line(file: &Inspection) -> String {
             )
         }
         (_, Verdict::NotAPlugin) => {
-            let why: Vec<_> = file.faults.iter().map(|fault| printable(&fault.to_string())).collect();
+            let why: Vec<_> = file
+                .faults
+                .iter()
+                .map(|fault| printable(&fault.to_string()))
+                .collect();
             format!("{path}: not a plugin ({})", why.join("; "))
         }
         _ => format!("{path}: {}{}", word(verdict), faults(file)),

@@ -92,21 +92,39 @@ impl Put {
         let progress = app.progress_of_many();
         let files = files_below(&self.file, self.follow);
         let prefix = self.to.folder();
-        let done = many::each(app, &progress, self.jobs.count(), files, async |found: Found| {
-            let file = match found {
-                Found::File(file) => file,
-                Found::Other(path) => {
-                    let what = format!("{} is neither file nor folder: left out", path.display());
-                    progress.aside(|| app.output.note(&what));
-                    return Ok(());
-                }
-            };
-            let below = file.strip_prefix(&self.file).unwrap_or(&file);
-            let segments: Vec<_> = below.iter().map(|part| utf8(part, &file)).collect::<Result<_>>()?;
-            let to = self.to.with_key(format!("{prefix}{}", segments.join("/")));
-            let name = segments.last().copied();
-            self.store(app, &backend, Input::File(file.clone()), name, &to, &progress).await
-        });
+        let done = many::each(
+            app,
+            &progress,
+            self.jobs.count(),
+            files,
+            async |found: Found| {
+                let file = match found {
+                    Found::File(file) => file,
+                    Found::Other(path) => {
+                        let what =
+                            format!("{} is neither file nor folder: left out", path.display());
+                        progress.aside(|| app.output.note(&what));
+                        return Ok(());
+                    }
+                };
+                let below = file.strip_prefix(&self.file).unwrap_or(&file);
+                let segments: Vec<_> = below
+                    .iter()
+                    .map(|part| utf8(part, &file))
+                    .collect::<Result<_>>()?;
+                let to = self.to.with_key(format!("{prefix}{}", segments.join("/")));
+                let name = segments.last().copied();
+                self.store(
+                    app,
+                    &backend,
+                    Input::File(file.clone()),
+                    name,
+                    &to,
+                    &progress,
+                )
+                .await
+            },
+        );
         done.await.map(drop)
     }
 
@@ -123,7 +141,11 @@ impl Put {
         let content_type = match &self.metadata.content_type {
             Some(given) => Some(given.as_str()),
             None => {
-                let kept = backend.facts().await?.capabilities.has(Capability::ContentType);
+                let kept = backend
+                    .facts()
+                    .await?
+                    .capabilities
+                    .has(Capability::ContentType);
                 Metadata::implied(&to.key, name, kept)
             }
         };
@@ -133,7 +155,10 @@ impl Put {
         options.checksums.sha256 = self.sha256;
         let mut upload = Upload::new(&to.key, body).with_options(Some(options));
         upload.length = length;
-        let uploaded = backend.upload(upload).await.map_err(|error| reader.explain(error))?;
+        let uploaded = backend
+            .upload(upload)
+            .await
+            .map_err(|error| reader.explain(error))?;
         if !self.recursive {
             progress.finish();
         }
@@ -165,12 +190,17 @@ enum Found {
 }
 
 /// The files below a folder, in the order of their names, found while others are on their way.
-fn files_below(folder: &Path, follow: bool) -> impl futures_util::Stream<Item = Result<Found>> + use<> {
+fn files_below(
+    folder: &Path,
+    follow: bool,
+) -> impl futures_util::Stream<Item = Result<Found>> + use<> {
     let (send, mut receive) = tokio::sync::mpsc::channel(256);
     let folder = folder.to_owned();
     tokio::task::spawn_blocking(move || {
         // The folder itself may be a link: it was named.
-        let walk = walkdir::WalkDir::new(&folder).follow_links(follow).sort_by_file_name();
+        let walk = walkdir::WalkDir::new(&folder)
+            .follow_links(follow)
+            .sort_by_file_name();
         for entry in walk {
             let found = match entry {
                 Ok(entry) if entry.file_type().is_dir() => continue,

@@ -71,7 +71,11 @@ impl Object {
             content_disposition: info.content_disposition,
             content_encoding: info.content_encoding,
             content_language: info.content_language,
-            metadata: info.metadata.into_iter().map(|(name, value)| (name, value.into())).collect(),
+            metadata: info
+                .metadata
+                .into_iter()
+                .map(|(name, value)| (name, value.into()))
+                .collect(),
             checksums: digests(&info.checksums),
             url: info.url,
             ..Self::at(address, backend)
@@ -85,6 +89,8 @@ fn digests(checksums: &Checksums) -> Map<String, Value> {
         ("md5", checksums.md5.map(|digest| hex(&digest))),
         ("sha256", checksums.sha256.map(|digest| hex(&digest))),
     ];
-    let known = known.into_iter().filter_map(|(name, digest)| Some((name.to_owned(), digest?.into())));
+    let known = known
+        .into_iter()
+        .filter_map(|(name, digest)| Some((name.to_owned(), digest?.into())));
     known.collect()
 }

@@ -49,7 +49,9 @@ impl Rm {
             if !self.recursive {
                 address.object()?;
             } else if address.key.is_empty() && !self.force {
-                return Err(Failure::usage(format!("rm -r {address} would empty the whole backend; --force does it")));
+                return Err(Failure::usage(format!(
+                    "rm -r {address} would empty the whole backend; --force does it"
+                )));
             }
         }
         let progress = app.progress_of_many();
@@ -74,7 +76,12 @@ impl Rm {
         }
     }
 
-    async fn folder(&self, app: &App, address: &Address, progress: &crate::progress::Progress) -> Result<()> {
+    async fn folder(
+        &self,
+        app: &App,
+        address: &Address,
+        progress: &crate::progress::Progress,
+    ) -> Result<()> {
         let backend = app.backend(address).await?;
         let prefix = address.folder();
         let entries = listing::entries(&backend, &prefix).map(|entry| entry.map(|entry| entry.key));
@@ -87,7 +94,13 @@ impl Rm {
         Ok(())
     }
 
-    async fn remove(&self, app: &App, backend: &Backend, key: &str, must_exist: bool) -> Result<()> {
+    async fn remove(
+        &self,
+        app: &App,
+        backend: &Backend,
+        key: &str,
+        must_exist: bool,
+    ) -> Result<()> {
         let mut delete = Delete::new(key);
         delete.must_exist = must_exist;
         delete.if_match = self.if_match.as_deref();

@@ -81,9 +81,15 @@ impl Sign {
         sign.must_exist = self.must_exist;
         let backend = app.backend(&self.address).await?;
         let signed = backend.signed_url(sign).await?;
-        let verb = self.method.to_possible_value().map(|value| value.get_name().to_owned());
-        let headers: serde_json::Map<_, _> =
-            signed.headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        let verb = self
+            .method
+            .to_possible_value()
+            .map(|value| value.get_name().to_owned());
+        let headers: serde_json::Map<_, _> = signed
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone().into()))
+            .collect();
         let record = json!({
             "address": format!("{}:{key}", backend.name()),
             "method": verb,
@@ -93,7 +99,8 @@ impl Sign {
         });
         app.output.answer(&record, || signed.url.clone())?;
         for (name, value) in &signed.headers {
-            app.output.note(&format!("the request must carry {name}: {value}"));
+            app.output
+                .note(&format!("the request must carry {name}: {value}"));
         }
         Ok(())
     }

@@ -11,7 +11,9 @@ use rustix::io::Errno;
 use crate::exit;
 use crate::failure::{Failure, Result};
 
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
 
 /// A folder that keys are laid out below.
 ///
@@ -45,7 +47,10 @@ impl Folder {
             Failure::refused(
                 exit::BAD_INPUT,
                 "unsafe_name",
-                format!("the key {key:?} cannot be a file below {}: {why}", self.path.display()),
+                format!(
+                    "the key {key:?} cannot be a file below {}: {why}",
+                    self.path.display()
+                ),
                 "get it alone, and name its file",
             )
         };
@@ -67,7 +72,9 @@ impl Folder {
             }
             spot.within.push(segment);
             spot.folder = Arc::new(enter(&spot.folder, segment).map_err(|cause| match cause {
-                Errno::LOOP | Errno::NOTDIR => refuse("a link or a file stands where a folder is needed"),
+                Errno::LOOP | Errno::NOTDIR => {
+                    refuse("a link or a file stands where a folder is needed")
+                }
                 cause => Failure::file("create", &spot.within)(cause.into()),
             })?);
         }
@@ -154,7 +161,19 @@ mod tests {
         let folder = Folder::create(root.path()).unwrap();
         symlink(outside.path(), root.path().join("link")).unwrap();
         std::fs::write(root.path().join("file"), "").unwrap();
-        for key in ["../a", "a/../../b", "/etc/x", "a//b", "", "a/", ".", "link/a", "link/a/b", "file/a", "a\0b"] {
+        for key in [
+            "../a",
+            "a/../../b",
+            "/etc/x",
+            "a//b",
+            "",
+            "a/",
+            ".",
+            "link/a",
+            "link/a/b",
+            "file/a",
+            "a\0b",
+        ] {
             let failure = folder.place(key).err().unwrap_or_else(|| panic!("{key:?}"));
             assert_eq!(failure.exit(), 5, "{key:?}");
         }
@@ -163,8 +182,14 @@ mod tests {
 
     #[test]
     fn a_path_without_a_folder_is_here() {
-        assert_eq!(Spot::of(Path::new("a.txt")).unwrap().path(), Path::new("a.txt"));
+        assert_eq!(
+            Spot::of(Path::new("a.txt")).unwrap().path(),
+            Path::new("a.txt")
+        );
         assert_eq!(Spot::of(Path::new("..")).err().unwrap().exit(), 2);
-        assert_eq!(Spot::of(Path::new("/nowhere/at/all")).err().unwrap().exit(), 5);
+        assert_eq!(
+            Spot::of(Path::new("/nowhere/at/all")).err().unwrap().exit(),
+            5
+        );
     }
 }

@@ -12,7 +12,9 @@ use std::io::Seek;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, XattrFlags};
-use rustix::fs::{fgetxattr, flock, fsetxattr, fstat, linkat, openat, renameat, renameat_with, statat, unlinkat};
+use rustix::fs::{
+    fgetxattr, flock, fsetxattr, fstat, linkat, openat, renameat, renameat_with, statat, unlinkat,
+};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -53,8 +55,13 @@ impl Part {
         let name = part_name(&spot.name);
         let failed = |cause: Errno| Failure::file("create", &spot.beside(&name))(cause.into());
         loop {
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-            let fd = openat(&*spot.folder, &name, flags, Mode::from_raw_mode(0o666)).map_err(failed)?;
+            let flags = OFlags::RDWR
+                | OFlags::CREATE
+                | OFlags::CLOEXEC
+                | OFlags::NOFOLLOW
+                | OFlags::NONBLOCK;
+            let fd =
+                openat(&*spot.folder, &name, flags, Mode::from_raw_mode(0o666)).map_err(failed)?;
             let about = fstat(&fd).map_err(failed)?;
             if FileType::from_raw_mode(about.st_mode) != FileType::RegularFile {
                 return Err(failed(Errno::EXIST));
@@ -66,7 +73,10 @@ impl Part {
                     return Err(Failure::refused(
                         exit::PRECONDITION,
                         "busy",
-                        format!("another command is writing {}", spot.beside(&name).display()),
+                        format!(
+                            "another command is writing {}",
+                            spot.beside(&name).display()
+                        ),
                         "wait until it has ended",
                     ));
                 }
@@ -92,7 +102,8 @@ impl Part {
     /// What an earlier attempt left of this address: what it is, and how many bytes are there.
     pub(crate) fn kept(&self, source: &str) -> Option<(Mark, u64)> {
         let kept = self.kept.as_ref();
-        kept.filter(|(mark, bytes)| mark.source == source && (1..=mark.size).contains(bytes)).cloned()
+        kept.filter(|(mark, bytes)| mark.source == source && (1..=mark.size).contains(bytes))
+            .cloned()
     }
 
     /// Starts from nothing. With a mark, what is written can be resumed later.
@@ -102,9 +113,12 @@ impl Part {
         self.kept = None;
         let emptied = self.file.set_len(0).and_then(|()| self.file.rewind());
         emptied.map_err(Failure::file("write", &self.path()))?;
-        let marked = mark.and_then(|mark| serde_json::to_vec(mark).ok()).is_some_and(|mark| {
-            mark.len() <= MAX_MARK && fsetxattr(&self.file, ATTRIBUTE, &mark, XattrFlags::empty()).is_ok()
-        });
+        let marked = mark
+            .and_then(|mark| serde_json::to_vec(mark).ok())
+            .is_some_and(|mark| {
+                mark.len() <= MAX_MARK
+                    && fsetxattr(&self.file, ATTRIBUTE, &mark, XattrFlags::empty()).is_ok()
+            });
         if !marked {
             // An old mark on new bytes would be a lie.
             let _ = rustix::fs::fremovexattr(&self.file, ATTRIBUTE);
@@ -115,7 +129,9 @@ impl Part {
 
     /// The file, to read and write at the position of its own.
     pub(crate) fn file(&self) -> Result<File> {
-        self.file.try_clone().map_err(Failure::file("open", &self.path()))
+        self.file
+            .try_clone()
+            .map_err(Failure::file("open", &self.path()))
     }
 
     /// Gives up what is there: it is not what it should be.
@@ -189,7 +205,10 @@ impl Drop for Part {
 
 /// Whether this name leads to this file.
 fn is_at(file: &File, spot: &Spot, name: &OsStr) -> bool {
-    match (fstat(file), statat(&*spot.folder, name, AtFlags::SYMLINK_NOFOLLOW)) {
+    match (
+        fstat(file),
+        statat(&*spot.folder, name, AtFlags::SYMLINK_NOFOLLOW),
+    ) {
         (Ok(ours), Ok(there)) => (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino),
         _ => false,
     }

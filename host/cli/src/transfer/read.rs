@@ -129,7 +129,11 @@ pub(crate) struct Reader {
 impl Reader {
     /// The failure of an upload: our own, when the input could not be read to its end.
     pub(crate) fn explain(&self, error: Error) -> Failure {
-        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let fault = self
+            .fault
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         match fault {
             Some(cause) => Failure::file("read", &self.path)(cause),
             None => error.into(),
@@ -159,8 +163,12 @@ fn stream(file: io::Take<File>, first: Vec<u8>, fault: Fault, progress: Progress
             None => {
                 ended = true;
                 // The thread says why before it lets go of its end.
-                let failed = fault.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-                failed.then(|| Err(Error::new(ErrorKind::Other).message("the input cannot be read")))
+                let failed = fault
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .is_some();
+                failed
+                    .then(|| Err(Error::new(ErrorKind::Other).message("the input cannot be read")))
             }
         })
     }))
@@ -247,7 +255,9 @@ mod tests {
     async fn read(bytes: &[u8]) -> (Vec<u8>, Option<u64>) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
-        let source = Source::open(Input::File(file.path().into()), silent()).await.unwrap();
+        let source = Source::open(Input::File(file.path().into()), silent())
+            .await
+            .unwrap();
         let (body, length, _) = source.split();
         (body.collect(usize::MAX).await.unwrap().to_vec(), length)
     }
@@ -264,7 +274,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_that_says_nothing_of_its_size_is_read() {
-        let source = Source::open(Input::File("/proc/self/status".into()), silent()).await.unwrap();
+        let source = Source::open(Input::File("/proc/self/status".into()), silent())
+            .await
+            .unwrap();
         assert!(source.length.is_some_and(|length| length > 0));
     }
 
@@ -272,7 +284,9 @@ mod tests {
     async fn a_body_that_is_dropped_ends_the_reader() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(&vec![1; 20 * CHUNK]).unwrap();
-        let source = Source::open(Input::File(file.path().into()), silent()).await.unwrap();
+        let source = Source::open(Input::File(file.path().into()), silent())
+            .await
+            .unwrap();
         let (mut body, _, _) = source.split();
         assert!(body.chunk().await.is_some_and(|chunk| chunk.is_ok()));
         drop(body);
@@ -283,7 +297,10 @@ mod tests {
     #[tokio::test]
     async fn folders_and_missing_files_are_bad_input() {
         for path in ["/", "/nowhere/at/all"] {
-            let failure = Source::open(Input::File(path.into()), silent()).await.err().unwrap();
+            let failure = Source::open(Input::File(path.into()), silent())
+                .await
+                .err()
+                .unwrap();
             assert_eq!(failure.exit(), 5, "{path}");
         }
     }

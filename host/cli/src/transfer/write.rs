@@ -83,7 +83,9 @@ mod tests {
     async fn bytes_and_digest_arrive() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
-        let body = Body::stream(stream::iter(["1234", "56789"].map(|text| Ok(Bytes::from(text)))));
+        let body = Body::stream(stream::iter(
+            ["1234", "56789"].map(|text| Ok(Bytes::from(text))),
+        ));
         let digest = Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
         let file = File::create(&path).unwrap();
         let (digest, moved) = drain(body, file, Some(digest), &silent()).await.unwrap();
@@ -97,9 +99,14 @@ mod tests {
     async fn a_body_that_fails_and_a_file_that_is_full_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let file = File::create(folder.path().join("a")).unwrap();
-        let failing = stream::iter([Ok(Bytes::from("1234")), Err(Error::new(ErrorKind::Unavailable))]);
+        let failing = stream::iter([
+            Ok(Bytes::from("1234")),
+            Err(Error::new(ErrorKind::Unavailable)),
+        ]);
         let stopped = drain(Body::stream(failing), file, None, &silent()).await;
-        assert!(matches!(stopped, Err(Stopped::Body(error)) if error.kind() == ErrorKind::Unavailable));
+        assert!(
+            matches!(stopped, Err(Stopped::Body(error)) if error.kind() == ErrorKind::Unavailable)
+        );
         let full = File::options().write(true).open("/dev/full").unwrap();
         let endless = stream::repeat_with(|| Ok(Bytes::from_static(b"x")));
         let stopped = drain(Body::stream(endless), full, None, &silent()).await;

@@ -1,5 +1,10 @@
 //! The `holdall` command as people and scripts run it: the built binary, the built plugins, real
 //! files, exit codes.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "tests; a panic is the report"
+)]
 #![forbid(unsafe_code)]
 
 mod desk;

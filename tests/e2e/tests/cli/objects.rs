@@ -7,10 +7,7 @@ const MIB: usize = 1 << 20;
 #[test]
 fn every_size_goes_in_and_comes_back_by_file_and_by_pipe() {
     let desk = Desk::new();
-    for (seed, size) in [0, 1, MIB, MIB + 1, 5 * MIB + 7]
-        .into_iter()
-        .enumerate()
-    {
+    for (seed, size) in [0, 1, MIB, MIB + 1, 5 * MIB + 7].into_iter().enumerate() {
         let whole = bytes(size, seed as u64);
         desk.write("in", &whole);
         desk.ok("put in local:a/b");

@@ -63,8 +63,8 @@ fn bad_keys_are_bad_input_and_reach_nothing() {
         long.as_str(),
     ];
     for (index, to) in keys.into_iter().enumerate() {
-        let doors = [
-            ["put", "in", to].as_slice(),
+        let doors: [&[&str]; 8] = [
+            &["put", "in", to],
             &["get", to, "out"],
             &["rm", to],
             &["head", to],

@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// The configuration of a store below a folder.
-pub type Config = fn(&Path, u32) -> serde_json::Value;
+pub(crate) type Config = fn(&Path, u32) -> serde_json::Value;
 
-pub struct HostStage {
+pub(crate) struct HostStage {
     level: Level,
     host: Host,
     plugin: String,
@@ -28,7 +28,7 @@ pub struct HostStage {
 }
 
 impl HostStage {
-    pub fn new(
+    pub(crate) fn new(
         level: Level,
         linked: Option<&'static StaticPlugin>,
         library: &Path,

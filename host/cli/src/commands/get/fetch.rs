@@ -51,7 +51,9 @@ impl Fetch<'_> {
             }
         }
         let downloaded = self.backend.download(self.request.clone()).await?;
-        let Downloaded { info, range, body, .. } = downloaded;
+        let Downloaded {
+            info, range, body, ..
+        } = downloaded;
         let mark = info.etag.as_ref().filter(|_| self.whole).map(|etag| Mark {
             source,
             etag: etag.clone(),
@@ -66,7 +68,13 @@ impl Fetch<'_> {
     }
 
     /// Goes on where an earlier attempt ended; `None` when that cannot be.
-    async fn resume(&self, app: &App, part: &Part, mark: &Mark, at: u64) -> Result<Option<ObjectInfo>, Failed> {
+    async fn resume(
+        &self,
+        app: &App,
+        part: &Part,
+        mark: &Mark,
+        at: u64,
+    ) -> Result<Option<ObjectInfo>, Failed> {
         let changed = |error: &Error| {
             matches!(
                 error.kind(),
@@ -87,10 +95,16 @@ impl Fetch<'_> {
         let (info, rest) = match begun {
             Ok(begun) => begun,
             Err(error) if changed(&error) => return Ok(None),
-            Err(error) if error.kind() == ErrorKind::FileNotFound => return Err(Failed::Useless(error.into())),
+            Err(error) if error.kind() == ErrorKind::FileNotFound => {
+                return Err(Failed::Useless(error.into()));
+            }
             Err(error) => return Err(Failed::Later(error.into())),
         };
-        if info.size != mark.size || rest.as_ref().is_some_and(|(range, _)| *range != (at..mark.size)) {
+        if info.size != mark.size
+            || rest
+                .as_ref()
+                .is_some_and(|(range, _)| *range != (at..mark.size))
+        {
             return Ok(None);
         }
         // What lies here has been on this machine's disk meanwhile, and the host verifies only
@@ -101,12 +115,17 @@ impl Fetch<'_> {
             Ok::<_, io::Error>((file, digest))
         });
         let failed = |cause| Failed::Later(Failure::file("read", &part.path())(cause));
-        let (file, mut digest) = read.await.map_err(io::Error::other).and_then(|read| read).map_err(failed)?;
+        let (file, mut digest) = read
+            .await
+            .map_err(io::Error::other)
+            .and_then(|read| read)
+            .map_err(failed)?;
         self.expect(mark.size);
         self.progress.advance(at);
         if let Some((_, body)) = rest {
             let drained = drain(body, file, Some(digest), self.progress).await;
-            let drained = drained.map_err(|stopped| Failed::Later(self.stopped(app, part, stopped)))?;
+            let drained =
+                drained.map_err(|stopped| Failed::Later(self.stopped(app, part, stopped)))?;
             digest = drained.0.unwrap_or(Digest::new(CrcAlgorithm::Crc32Iscsi));
         }
         match info.checksums.crc32c {
@@ -130,7 +149,10 @@ impl Fetch<'_> {
     fn stopped(&self, app: &App, part: &Part, stopped: Stopped) -> Failure {
         if let Some(bytes) = part.stays() {
             let path = part.path();
-            let text = format!("{bytes} bytes are kept in {}; the same command goes on from there", path.display());
+            let text = format!(
+                "{bytes} bytes are kept in {}; the same command goes on from there",
+                path.display()
+            );
             self.progress.aside(|| app.output.note(&text));
         }
         match stopped {

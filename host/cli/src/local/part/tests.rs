@@ -32,7 +32,10 @@ fn a_whole_file_gets_its_name() {
     assert_eq!(names(folder.path()), ["a.txt.holdall-part"]);
     part.publish(false).unwrap();
     assert_eq!(names(folder.path()), ["a.txt"]);
-    assert_eq!(std::fs::read(folder.path().join("a.txt")).unwrap(), b"0123456789");
+    assert_eq!(
+        std::fs::read(folder.path().join("a.txt")).unwrap(),
+        b"0123456789"
+    );
     let file = File::open(folder.path().join("a.txt")).unwrap();
     assert_eq!(read_mark(&file), None, "a whole file is a part of nothing");
 }
@@ -43,7 +46,11 @@ fn what_can_be_resumed_stays_and_is_found() {
     let mut part = Part::open(spot(folder.path())).unwrap();
     part.begin(Some(&mark())).unwrap();
     part.file().unwrap().write_all(b"0123").unwrap();
-    assert_eq!(part.stays(), Some(4), "the file system of temporary files has extended attributes");
+    assert_eq!(
+        part.stays(),
+        Some(4),
+        "the file system of temporary files has extended attributes"
+    );
     drop(part);
     let part = Part::open(spot(folder.path())).unwrap();
     assert_eq!(part.kept("local:a.txt"), Some((mark(), 4)));
@@ -74,7 +81,10 @@ fn more_bytes_than_the_object_has_are_not_resumed() {
     part.begin(Some(&mark())).unwrap();
     part.file().unwrap().write_all(b"0123456789x").unwrap();
     drop(part);
-    assert_eq!(Part::open(spot(folder.path())).unwrap().kept("local:a.txt"), None);
+    assert_eq!(
+        Part::open(spot(folder.path())).unwrap().kept("local:a.txt"),
+        None
+    );
 }
 
 #[test]
@@ -104,7 +114,8 @@ fn nothing_is_replaced_without_force() {
     std::fs::set_permissions(&target, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     write(true).unwrap();
     assert_eq!(std::fs::read(&target).unwrap(), b"new");
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&target).unwrap().permissions());
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&target).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600, "a private file stays private");
 }
 
@@ -114,7 +125,10 @@ fn long_names_are_cut_and_told_apart() {
     let names = [a, b].map(|name| part_name(OsStr::new(&name)));
     assert_ne!(names[0], names[1]);
     for name in names {
-        assert!(name.len() <= 255 && name.to_str().is_some_and(|name| name.ends_with(SUFFIX)), "{name:?}");
+        assert!(
+            name.len() <= 255 && name.to_str().is_some_and(|name| name.ends_with(SUFFIX)),
+            "{name:?}"
+        );
     }
     assert_eq!(part_name(OsStr::new("a")), "a.holdall-part");
 }
