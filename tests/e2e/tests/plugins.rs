@@ -543,3 +543,58 @@ fn logs_arrive_at_the_host() {
         "a level that is off is not sent:\n{lines}"
     );
 }
+
+/// The bytes that were judged are the bytes that are mapped: somebody changes the file all the time,
+/// by renaming others over it and by writing into it, and nothing but the good bytes is ever loaded.
+#[test]
+fn a_file_that_changes_under_the_host_loads_whole_or_not_at_all() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let _alone = alone();
+    let build = tempfile::tempdir().unwrap();
+    let good = std::fs::read(holdall_c_plugin::build(build.path())).unwrap();
+    let mut foreign = good.clone();
+    foreign[18..20].copy_from_slice(&183u16.to_le_bytes());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plugin.so");
+    std::fs::write(&path, &good).unwrap();
+
+    let done = AtomicBool::new(false);
+    let (mut loaded, mut refused) = (0, 0);
+    let mut hashes = std::collections::BTreeSet::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let aside = build.path().join("aside");
+            while !done.load(Ordering::Relaxed) {
+                for bytes in [&good[..], &good[..good.len() / 2], &foreign] {
+                    std::fs::write(&aside, bytes).unwrap();
+                    std::fs::rename(&aside, &path).unwrap();
+                    // In place: a map of this file would end the process.
+                    std::fs::write(&path, &bytes[..bytes.len() / 3]).unwrap();
+                    std::fs::write(&path, &good).unwrap();
+                    // Long enough for some to get through.
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+        });
+        for _ in 0..1000 {
+            let host = Host::builder()
+                .config(Config::default())
+                .plugin_dir(folder.path())
+                .build()
+                .unwrap();
+            for (plugin, outcome) in host.load_plugins() {
+                match outcome {
+                    Ok(()) => {
+                        loaded += 1;
+                        hashes.insert(plugin.sha256.unwrap());
+                    }
+                    Err(_) => refused += 1,
+                }
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    println!("{loaded} loaded, {refused} accepted by the scan and refused at the load");
+    assert!(loaded > 0);
+    assert_eq!(hashes.len(), 1, "only the good bytes");
+}

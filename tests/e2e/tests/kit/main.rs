@@ -1,5 +1,5 @@
-//! The conformance kit on the table in process and on the loaded file, through the host. The two
-//! must agree with each other (each plugin's own tests run it on the Rust type).
+//! The conformance kit on the Rust type, on the table in process and on the loaded file, the latter
+//! two through the host. The three must agree.
 //!
 //! `HOLDALL_KIT_REPORT=FOLDER` keeps the reports as JSON.
 #![allow(
@@ -11,27 +11,28 @@
 mod stage;
 
 use holdall::StaticPlugin;
-use holdall_conformance::{Level, Report, Status, run};
+use holdall_conformance::{Harness, Level, Report, Stage, Status, run};
 use holdall_e2e::artifacts;
-use stage::{Config, HostStage};
+use holdall_plugin_api::StorageBackend;
+use stage::{Config, HostStage, Plain};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A-06 and F-05 count threads, memory and descriptors of the process.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-fn report(stage: HostStage) -> Report {
+fn report(stage: Arc<dyn Stage>) -> Report {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(run(std::sync::Arc::new(stage), |_| true))
+    runtime.block_on(run(stage, |_| true))
 }
 
 /// Runs the whole kit on a stage, and keeps the report.
-fn judged(stage: HostStage, library: &Path) -> Report {
+fn judged(stage: Arc<dyn Stage>, library: &Path) -> Report {
     let report = report(stage);
     println!("{report}");
     if let Some(folder) = std::env::var_os("HOLDALL_KIT_REPORT") {
@@ -53,22 +54,21 @@ fn judged(stage: HostStage, library: &Path) -> Report {
     report
 }
 
-fn judge(plugin: &'static StaticPlugin, library: &Path, config: Config) {
-    let linked = judged(
-        HostStage::new(Level::Linked, Some(plugin), library, config),
-        library,
-    );
-    let loaded = judged(
-        HostStage::new(Level::Loaded, None, library, config),
-        library,
-    );
-    let disagreements = linked.disagreements(&loaded);
-    assert!(disagreements.is_empty(), "{disagreements:#?}");
+fn judge<B: StorageBackend>(plugin: &'static StaticPlugin, library: &Path, config: Config) {
+    let rust = judged(Plain::<B>::new(plugin, config).stage(), library);
+    let linked = HostStage::new(Level::Linked, Some(plugin), library, config);
+    let linked = judged(Arc::new(linked), library);
+    let loaded = HostStage::new(Level::Loaded, None, library, config);
+    let loaded = judged(Arc::new(loaded), library);
+    for other in [&rust, &loaded] {
+        let disagreements = linked.disagreements(other);
+        assert!(disagreements.is_empty(), "{disagreements:#?}");
+    }
 }
 
 #[test]
-fn memory_linked_and_loaded() {
-    judge(
+fn memory_at_every_level() {
+    judge::<holdall_plugin_memory::Memory>(
         &holdall_plugin_memory::PLUGIN,
         artifacts().plugin("memory"),
         |_, _| serde_json::json!({}),
@@ -76,8 +76,8 @@ fn memory_linked_and_loaded() {
 }
 
 #[test]
-fn local_linked_and_loaded() {
-    judge(
+fn local_at_every_level() {
+    judge::<holdall_plugin_local::Local>(
         &holdall_plugin_local::PLUGIN,
         artifacts().plugin("local"),
         |root, store| serde_json::json!({ "root": root.join(format!("store-{store}")), "durability": "none" }),
@@ -89,8 +89,6 @@ fn local_linked_and_loaded() {
 fn the_plugin_in_c_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let library = holdall_c_plugin::build(folder.path());
-    judged(
-        HostStage::new(Level::Loaded, None, &library, |_, _| serde_json::json!({})),
-        &library,
-    );
+    let stage = HostStage::new(Level::Loaded, None, &library, |_, _| serde_json::json!({}));
+    judged(Arc::new(stage), &library);
 }

@@ -7,8 +7,11 @@ use holdall::{
     Registration, Rename, Renamed, Result, SignUrl, StaticPlugin, Upload, Uploaded, Usage,
 };
 
-use holdall_conformance::{Facts, Handshake, Level, Loader, Outside, Stage, Subject};
-use holdall_plugin_api::Signing;
+use holdall_conformance::{
+    Claims, Facts, Handshake, Harness, Level, Loader, Outside, Stage, Subject,
+};
+use holdall_plugin_api::{Signing, StorageBackend};
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -99,14 +102,57 @@ impl Stage for HostStage {
     }
 
     fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
-        let config = (self.config)(self.folder.path(), store);
-        let root = PathBuf::from(config.get("root")?.as_str()?);
-        Some(Arc::new(Folder { root }))
+        outside((self.config)(self.folder.path(), store))
     }
 
     fn loader(&self) -> Option<&dyn Loader> {
         self.file.as_ref().map(|file| file as &dyn Loader)
     }
+}
+
+/// The Rust type, with the same configurations.
+pub(crate) struct Plain<B> {
+    plugin: &'static StaticPlugin,
+    folder: tempfile::TempDir,
+    config: Config,
+    _backend: PhantomData<fn() -> B>,
+}
+
+impl<B> Plain<B> {
+    pub(crate) fn new(plugin: &'static StaticPlugin, config: Config) -> Self {
+        Self {
+            plugin,
+            folder: tempfile::tempdir().unwrap(),
+            config,
+            _backend: PhantomData,
+        }
+    }
+}
+
+impl<B: StorageBackend> Harness for Plain<B> {
+    type Backend = B;
+
+    fn claims(&self) -> Claims {
+        Claims::of(self.plugin)
+    }
+
+    fn config(&self, store: u32) -> B::Config {
+        serde_json::from_value((self.config)(self.folder.path(), store)).unwrap()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.claims().plugin == "local"
+    }
+
+    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
+        outside((self.config)(self.folder.path(), store))
+    }
+}
+
+/// A look at a store that is a folder.
+fn outside(config: serde_json::Value) -> Option<Arc<dyn Outside>> {
+    let root = PathBuf::from(config.get("root")?.as_str()?);
+    Some(Arc::new(Folder { root }))
 }
 
 struct Driven {
