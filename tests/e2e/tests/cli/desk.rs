@@ -35,7 +35,10 @@ pub(crate) struct Desk(TempDir);
 
 /// What a run of the command came to.
 pub(crate) struct Ran {
+    /// 128 and the number for a signal, as shells show it.
     pub(crate) code: i32,
+    /// The signal that ended it.
+    pub(crate) signal: Option<i32>,
     pub(crate) out: Vec<u8>,
     pub(crate) err: String,
 }
@@ -192,13 +195,11 @@ impl Ran {
 impl From<std::process::Output> for Ran {
     fn from(output: std::process::Output) -> Self {
         use std::os::unix::process::ExitStatusExt;
-        // A signal as shells show it.
-        let code = output
-            .status
-            .code()
-            .or_else(|| Some(128 + output.status.signal()?));
+        let signal = output.status.signal();
+        let code = output.status.code().or_else(|| Some(128 + signal?));
         Self {
             code: code.unwrap(),
+            signal,
             out: output.stdout,
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
