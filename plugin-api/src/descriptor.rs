@@ -294,7 +294,7 @@ impl Descriptor {
     }
 }
 
-/// What [`write`] puts into the fixed header.
+/// What [`write()`] puts into the fixed header.
 #[derive(Clone, Copy, Debug)]
 pub struct Header {
     /// Facts of the build.

@@ -77,11 +77,11 @@ pub unsafe fn bytes<'a>(slice: FfiSlice) -> Result<Option<&'a [u8]>, Error> {
 ///
 /// # Errors
 ///
-/// As [`bytes`], or not UTF-8.
+/// As [`bytes()`], or not UTF-8.
 ///
 /// # Safety
 ///
-/// As [`bytes`], for the call.
+/// As [`bytes()`], for the call.
 pub unsafe fn copied(slice: FfiSlice) -> Result<Option<String>, Error> {
     // SAFETY: by the contract of this function.
     match unsafe { bytes(slice) }? {
@@ -119,11 +119,11 @@ pub unsafe fn array<'a, T>(first: *const T, count: usize) -> Result<&'a [T], Err
 ///
 /// # Errors
 ///
-/// As [`array`] and [`copied`].
+/// As [`array()`] and [`copied`].
 ///
 /// # Safety
 ///
-/// As [`array`] and [`copied`].
+/// As [`array()`] and [`copied`].
 pub unsafe fn copied_pairs(pairs: FfiPairs) -> Result<Vec<(String, String)>, Error> {
     // SAFETY: by the contract of this function.
     let pairs = unsafe { array(pairs.ptr, pairs.len) }?;
