@@ -290,8 +290,10 @@ mod tests {
             }
         }
         let (to, from) = mpsc::channel();
+        let (open, gate) = mpsc::channel::<()>();
         let (done, is_done) = mpsc::channel();
         let work = move || {
+            gate.recv().unwrap();
             done.send(()).unwrap();
             Some(Ok(Where(to)))
         };
@@ -299,6 +301,7 @@ mod tests {
         let mut job = Box::pin(run(Share::new(), counters, Arc::default(), work));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(job.as_mut().poll(&mut cx).is_pending());
+        open.send(()).unwrap();
         is_done.recv().unwrap();
         // Whether the result is there already or still on its way, it goes back to the pool.
         drop(job);
