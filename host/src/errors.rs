@@ -56,11 +56,17 @@ pub(crate) fn no_such_plugin(
 }
 
 fn complete(error: Error, requested: &str, available: &[String], catalog: &Catalog) -> Error {
-    let names = available.iter().map(String::as_str);
-    let nearest = config::nearest(requested, names.clone());
+    // A plugin's name is often its scheme too.
+    let mut names: Vec<&str> = Vec::new();
+    for name in available {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    let nearest = config::nearest(requested, names.iter().copied());
     let mut error = error
         .fact("requested", requested)
-        .fact("available", config::names(names));
+        .fact("available", config::names(names.into_iter()));
     if let Some(nearest) = nearest {
         error = error.fact("nearest", nearest);
     }
