@@ -66,7 +66,7 @@ fn complete(error: Error, requested: &str, available: &[String], catalog: &Catal
     let nearest = config::nearest(requested, names.iter().copied());
     let mut error = error
         .fact("requested", requested)
-        .fact("available", config::names(names.into_iter()));
+        .fact("available", config::names(names));
     if let Some(nearest) = nearest {
         error = error.fact("nearest", nearest);
     }
