@@ -92,8 +92,8 @@ fn agreed<'a>(frame: &Frame<'_>, opened: &Opened, upload: Upload<'a>) -> Result<
     Ok(upload.option(|options| options.content_type = None))
 }
 
-/// The usual small object: its bytes are here, so all is known before the plugin is entered, and
-/// nothing is allocated.
+/// The usual small object: its bytes are here, so all is known before the plugin is entered, and the
+/// body goes over without a box.
 async fn store_one_chunk(
     frame: &Frame<'_>,
     opened: &Arc<Opened>,
