@@ -1008,7 +1008,8 @@ typedef struct HoldallHeader {
   uint64_t operations;
   uint64_t capabilities;
   uint64_t json_len;
-  uint8_t reserved[80];
+  uint32_t max_in_flight; // 0: any number; 1: never two threads inside, but in a `release`
+  uint8_t reserved[76];
 } HoldallHeader;
 
 // Operations.

@@ -14,7 +14,8 @@
 //!     24    8  operations, a bitmap
 //!     32    8  capabilities, a bitmap
 //!     40    8  length of the JSON, in bytes
-//!     48   80  reserved, zero
+//!     48    4  most operations in flight at once, 0 for any number
+//!     52   76  reserved, zero
 //!    128   16  each fingerprint: every table of minor 0, then every table of minor 1, ...
 //!      .    .  JSON: name, version, schemes, entry, summary, license, authors, homepage, rustc,
 //!              target, config_schema
@@ -97,6 +98,13 @@ pub struct Descriptor {
     pub operations: Operations,
     /// The most that an instance may claim.
     pub capabilities: Capabilities,
+    /// The most operations of the plugin that may be in flight at once; 0 for any number.
+    ///
+    /// An operation is in flight from its start to its answer, the opening and the end of an
+    /// instance too; a download until its body has been read to its end or dropped. So 1 means that
+    /// no two threads are ever inside the plugin at once, but for the `release` functions: what a
+    /// library needs that is not thread-safe. The host waits, or refuses, in the plugin's place.
+    pub max_in_flight: u32,
     /// Fingerprints of the tables, minor 0 first.
     pub fingerprints: Vec<[u64; 2]>,
     /// The rest.
@@ -272,6 +280,7 @@ impl Descriptor {
                 flags: Flags(u32_at(16)),
                 operations: Operations::from_bits(u64_at(24)),
                 capabilities: Capabilities::from_bits(u64_at(32)),
+                max_in_flight: u32_at(48),
                 fingerprints: section[HEADER_BYTES..json_start]
                     .as_chunks::<16>()
                     .0
@@ -303,6 +312,8 @@ pub struct Header {
     pub operations: Operations,
     /// The most that an instance may claim.
     pub capabilities: Capabilities,
+    /// The most operations in flight at once; 0 for any number.
+    pub max_in_flight: u32,
 }
 
 /// Length of a descriptor of this ABI with that much JSON.
@@ -329,6 +340,7 @@ pub const fn write<const N: usize>(header: Header, json: &[u8]) -> [u8; N] {
     put(&mut out, 24, &header.operations.bits().to_le_bytes());
     put(&mut out, 32, &header.capabilities.bits().to_le_bytes());
     put(&mut out, 40, &(json.len() as u64).to_le_bytes());
+    put(&mut out, 48, &header.max_in_flight.to_le_bytes());
     let mut index = 0;
     while index < abi::FINGERPRINTS.len() {
         let at = HEADER_BYTES + index * 16;
@@ -465,6 +477,7 @@ mod tests {
             flags: Flags::PANIC_UNWIND,
             operations: Operations::REQUIRED,
             capabilities: Capabilities::suffix,
+            max_in_flight: 7,
         },
         &JSON,
     );
@@ -480,6 +493,7 @@ mod tests {
         assert_eq!(read.about.config_schema, serde_json::Value::Bool(true));
         assert_eq!(read.operations, Operations::REQUIRED);
         assert_eq!(read.capabilities, Capabilities::suffix);
+        assert_eq!(read.max_in_flight, 7);
         assert_eq!(read.fingerprints, abi::FINGERPRINTS);
         assert!(read.flags.has(Flags::PANIC_UNWIND));
         assert_eq!(read.flags.has(Flags::DRAFT), abi::DRAFT);

@@ -85,7 +85,8 @@ fn trailer() -> String {
         "\ntypedef struct HoldallHeader {\n  uint8_t magic[8]; // \"HOLDALL\\0\"\n  uint16_t descriptor_version;\n  \
          uint16_t abi_major;\n  uint16_t abi_minor;\n  uint16_t min_host_minor;\n  uint32_t flags;\n  \
          uint32_t fingerprint_count;\n  uint64_t operations;\n  uint64_t capabilities;\n  uint64_t json_len;\n  \
-         uint8_t reserved[80];\n} HoldallHeader;\n",
+         uint32_t max_in_flight; // 0: any number; 1: never two threads inside, but in a `release`\n  \
+         uint8_t reserved[76];\n} HoldallHeader;\n",
     );
     writeln!(out, "\n// Operations.").unwrap();
     for operation in Operation::ALL {

@@ -80,6 +80,7 @@ pub const fn is_name(name: &str) -> bool {
 ///     name: "memory",
 ///     schemes: ["memory"],
 ///     runtime: none,                 // none (default), tokio or tokio_spawn
+///     max_in_flight: 8,              // most operations at once; any number when it is left out
 ///     operations: [head, list],      // beside the five required ones
 ///     capabilities: [atomic_put, content_type],
 ///     config_schema: "config.schema.json",
@@ -96,6 +97,7 @@ macro_rules! export_plugin {
         name: $name:literal,
         schemes: [$($scheme:literal),* $(,)?],
         $(runtime: $runtime:ident,)?
+        $(max_in_flight: $max_in_flight:literal,)?
         operations: [$($operation:ident),* $(,)?],
         capabilities: [$($capability:ident),* $(,)?],
         config_schema: $schema:literal $(,)?
@@ -155,6 +157,7 @@ macro_rules! export_plugin {
                     flags: $crate::abi::export::flags(__HOLDALL_MODE),
                     operations: <__HoldallPlugin as $crate::abi::glue::Exported>::OPERATIONS,
                     capabilities: <__HoldallPlugin as $crate::abi::glue::Exported>::CAPABILITIES,
+                    max_in_flight: 0 $(+ $max_in_flight)?,
                 },
                 &__HOLDALL_JSON,
             );
