@@ -195,22 +195,15 @@ async fn bounded<T>(
         add(&counters.released, 1);
         Err(Error::new(ErrorKind::Timeout).message("the deadline has passed"))
     };
-    // The timer counts whole milliseconds: it would let a caller begin who is late already.
-    if deadline.is_some_and(|at| tokio::time::Instant::from_std(at) <= tokio::time::Instant::now())
-    {
+    // The runtime's clock, which tests may stop. Asked here, because its timer counts whole
+    // milliseconds: it would let a caller begin who is late already.
+    let deadline = deadline.map(tokio::time::Instant::from_std);
+    if deadline.is_some_and(|at| at <= tokio::time::Instant::now()) {
         return too_late();
-    }
-    let timeout = || {
-        add(&counters.released, 1);
-        Err(Error::new(ErrorKind::Timeout).message("the deadline has passed"))
-    };
-    // For a caller whose time is up already nothing is begun.
-    if deadline.is_some_and(|at| at <= Instant::now()) {
-        return timeout();
     }
     let late = async {
         match deadline {
-            Some(at) => tokio::time::sleep_until(at.into()).await,
+            Some(at) => tokio::time::sleep_until(at).await,
             None => std::future::pending().await,
         }
     };
@@ -229,10 +222,7 @@ async fn bounded<T>(
         if let Poll::Ready(outcome) = work.as_mut().poll(cx) {
             return Poll::Ready(outcome);
         }
-        if late.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(timeout());
-        }
-        Poll::Pending
+        late.as_mut().poll(cx).map(|()| too_late())
     })
     .await
 }
