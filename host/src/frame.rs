@@ -40,7 +40,6 @@ impl<'a> Frame<'a> {
             .and_then(|options| options.deadline);
         let counters = &backend.slot.counters;
         counters.call(operation);
-        add(&counters.in_flight, 1);
         Self {
             backend,
             operation,
@@ -101,6 +100,8 @@ impl<'a> Frame<'a> {
             (deadline, cancel) => bounded(work, deadline, cancel, self.counters()).await,
         };
         self.answered.store(true, Ordering::Relaxed);
+        self.counters()
+            .answered(self.operation, self.started.elapsed());
         outcome.map_err(|error| self.fail(error))
     }
 
@@ -109,7 +110,7 @@ impl<'a> Frame<'a> {
         let opened = self.opened.get();
         let error = self.completed(error);
         let kind = error.kind();
-        self.counters().error(kind);
+        self.counters().error(self.operation, kind);
         if let (Some(opened), Some(generation)) = (opened, &self.generation)
             && matches!(kind, ErrorKind::PluginFault | ErrorKind::Unauthenticated)
         {
@@ -148,10 +149,8 @@ impl<'a> Frame<'a> {
 
 impl Drop for Frame<'_> {
     fn drop(&mut self) {
-        let counters = self.counters();
-        counters.in_flight.fetch_sub(1, Ordering::Relaxed);
         if !*self.answered.get_mut() {
-            add(&counters.dropped, 1);
+            self.counters().dropped(self.operation);
         }
     }
 }

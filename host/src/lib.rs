@@ -59,12 +59,14 @@ mod verified;
 // Signed and watched.
 mod counters;
 pub mod gateway;
+mod latency;
 mod status;
 
 pub use backend::{Backend, Facts};
 pub use builder::Builder;
-pub use counters::CounterReport;
+pub use counters::{CounterReport, OperationReport};
 pub use host::Host;
+pub use latency::Latency;
 pub use operations::DeletedPrefix;
 pub use options::{CallOptions, Cancel};
 pub use registration::{PluginRef, Registration};

@@ -101,7 +101,7 @@ impl Verified {
             place.elapsed = origin.started.elapsed();
             place.bytes_moved = self.moved;
         });
-        self.counters().error(error.kind());
+        self.counters().error(Operation::Download, error.kind());
         if matches!(
             error.kind(),
             ErrorKind::PluginFault | ErrorKind::Unauthenticated

@@ -1,4 +1,4 @@
-//! Deadlines, cancelling, counting.
+//! Deadlines and cancelling.
 
 use crate::plugin::{Act, Switches};
 use crate::{host, probe, store};
@@ -95,40 +95,6 @@ async fn whoever_holds_the_flag_can_cancel() {
         entered,
         "nothing is begun for one who has gone"
     );
-}
-
-#[tokio::test]
-async fn what_happens_is_counted() {
-    let (host, backend, switches) = store().await;
-    backend.upload(Upload::new("k", "12345")).await.unwrap();
-    backend
-        .upload(Upload::new("bad/", "12345"))
-        .await
-        .unwrap_err();
-    let etag = backend.head(Head::new("k")).await.unwrap().etag.unwrap();
-    let same = Download::new("k").option(|options| options.if_none_match = Some(&etag));
-    assert_eq!(
-        backend.download(same).await.unwrap_err().kind(),
-        ErrorKind::NotModified
-    );
-    let read = backend.download(Download::new("k")).await.unwrap();
-    read.body.collect(99).await.unwrap();
-    switches.on("exists", Act::Deaf);
-    drop(tokio::time::timeout(Duration::from_millis(5), backend.exists("k")).await);
-
-    let counters = host.status().backends[0].counters.clone();
-    let calls: Vec<_> = counters.calls.into_iter().collect();
-    assert_eq!(
-        calls,
-        [("download", 2), ("exists", 1), ("head", 1), ("upload", 2)]
-    );
-    assert_eq!(
-        counters.errors.into_iter().collect::<Vec<_>>(),
-        [("invalid_key", 1)]
-    );
-    assert_eq!((counters.bytes_in, counters.bytes_out), (5, 5));
-    assert_eq!((counters.not_modified, counters.dropped), (1, 1));
-    assert_eq!((counters.in_flight, counters.opens), (0, 1));
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod composed;
 mod downloads;
 mod generations;
 mod listing;
+mod metrics;
 mod opening;
 mod registry;
 mod signing;

@@ -44,6 +44,7 @@ pub(crate) struct Switches {
     pub(crate) saw_must_exist: AtomicBool,
     pub(crate) gate: Semaphore,
     acts: Mutex<HashMap<&'static str, Act>>,
+    entries: Mutex<HashMap<&'static str, u64>>,
     pub(crate) objects: Mutex<BTreeMap<String, Object>>,
 }
 
@@ -71,6 +72,7 @@ impl Switches {
             saw_must_exist: AtomicBool::new(false),
             gate: Semaphore::new(0),
             acts: Mutex::default(),
+            entries: Mutex::default(),
             objects: Mutex::default(),
         });
         ALL.lock().unwrap().insert(id, switches.clone());
@@ -95,6 +97,12 @@ impl Switches {
 
     pub(crate) fn entered(&self) -> u64 {
         self.entered.load(Ordering::SeqCst)
+    }
+
+    /// Times that this operation was entered.
+    pub(crate) fn entered_by(&self, operation: &str) -> u64 {
+        let entries = self.entries.lock().unwrap();
+        entries.get(operation).copied().unwrap_or_default()
     }
 
     pub(crate) fn put(&self, key: &str, bytes: &'static str) {
@@ -140,6 +148,9 @@ impl Drop for Probe {
 impl Probe {
     async fn enter(&self, operation: &'static str) -> Result<Option<&'static str>> {
         self.switches.entered.fetch_add(1, Ordering::SeqCst);
+        *(self.switches.entries.lock().unwrap())
+            .entry(operation)
+            .or_default() += 1;
         act(&self.switches, operation, &self.secret).await
     }
 
