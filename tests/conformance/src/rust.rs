@@ -3,7 +3,7 @@
 //! What a host emulates is emulated here too, in the simplest way that the contract allows.
 
 use crate::checked;
-use crate::subject::{Facts, Level, Opening, Outside, Stage, Subject};
+use crate::subject::{Facts, Following, Level, Opening, Outside, Stage, Subject};
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::abi::export::StaticPlugin;
 use holdall_plugin_api::contract::Terms;
@@ -13,6 +13,7 @@ use holdall_plugin_api::{
     Downloaded, Error, Head, Health, Host, Key, KeyPolicy, List, ObjectInfo, Operation, Operations,
     Page, Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded, Usage,
 };
+use http::Request;
 use std::sync::Arc;
 
 /// What a plugin's descriptor says.
@@ -80,6 +81,12 @@ pub trait Harness: Send + Sync + Sized + 'static {
     /// Configurations whose store cannot answer, each with what is wrong.
     fn broken(&self) -> Vec<(String, <Self::Backend as StorageBackend>::Config)> {
         Vec::new()
+    }
+
+    /// Uses a URL that the backend signed itself; see [`Stage::follow`]. There is no gateway here.
+    fn follow(&self, request: Request<Bytes>) -> Option<Following<'_>> {
+        let _ = request;
+        None
     }
 
     /// Does a case in the harness's own way; see [`Stage::supplies`].
@@ -155,6 +162,9 @@ impl<H: Harness> Stage for RustStage<H> {
         let configs = self.0.broken().into_iter();
         let opening = configs.map(|(what, config)| (what, Box::pin(self.with(config)) as _));
         opening.collect()
+    }
+    fn follow(&self, request: Request<Bytes>) -> Option<Following<'_>> {
+        self.0.follow(request)
     }
     fn supplies(&self, case: &str) -> Option<BoxFuture<'_, Result<(), String>>> {
         self.0.supplies(case)

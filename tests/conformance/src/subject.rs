@@ -8,6 +8,7 @@ use holdall_plugin_api::{
     Downloaded, Head, Health, Key, KeyPolicy, Limits, List, ObjectInfo, Operation, Operations,
     Page, Rename, Renamed, Result, SignUrl, Signing, Upload, Uploaded, Usage,
 };
+use http::{Request, Response};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -110,6 +111,9 @@ pub trait Subject: Send + Sync {
 /// A subject on its way.
 pub type Opening<'a> = BoxFuture<'a, Result<Arc<dyn Subject>>>;
 
+/// What came back for a signed URL, on its way; the error says why nothing came back.
+pub type Following<'a> = BoxFuture<'a, Result<Response<Bytes>, String>>;
+
 /// Where subjects come from. All but [`Stage::open`] is optional: a case that needs what a stage
 /// does not have is not applicable, and says what it lacks.
 pub trait Stage: Send + Sync {
@@ -138,6 +142,36 @@ pub trait Stage: Send + Sync {
     /// endpoint.
     fn broken(&self) -> Vec<(String, Opening<'_>)> {
         Vec::new()
+    }
+
+    /// Uses a signed URL as somebody does who has nothing else: sends this request as it stands and
+    /// answers what came back. `None`: URLs cannot be used here, and most of group L does not apply.
+    ///
+    /// `method` and `uri` (absolute, its query not to be touched) are the request line; the headers
+    /// are all that go, beside `Host`. A request with `content-length` sends its body in one piece; one with a
+    /// body and without that header sends it chunked. Nothing is followed (redirects), repeated,
+    /// or decoded.
+    ///
+    /// How a stage supplies it depends on who signs:
+    ///
+    /// - *The store itself* (`sign_get` and others): a real HTTP client. `holdall_wire::send` is one
+    ///   that does no more than is said above: `Some(Box::pin(holdall_wire::send(request)))`.
+    /// - *The gateway, in process*: hand method, URI and headers to the host's gateway; refused is
+    ///   403; then do what the grant says and answer as a server would.
+    /// - *The gateway, behind a server*: as for the store, with the server's address as
+    ///   `gateway.public_url`.
+    ///
+    /// A stage whose host signs some URLs natively and others at the gateway tells them apart by
+    /// the beginning of the URI.
+    fn follow(&self, request: Request<Bytes>) -> Option<Following<'_>> {
+        let _ = request;
+        None
+    }
+
+    /// An instance on store `store` of a host whose clock is off by so many seconds. L-18.
+    fn skewed(&self, store: u32, seconds: i64) -> Option<Opening<'_>> {
+        let _ = (store, seconds);
+        None
     }
 
     /// What is known of the loaded file.

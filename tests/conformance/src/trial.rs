@@ -2,7 +2,7 @@
 
 use crate::case::{Outcome, Stop};
 use crate::report::CaseResult;
-use crate::subject::{Outside, Stage};
+use crate::subject::{Outside, Stage, Subject};
 use crate::watch::{Met, Watched};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -85,13 +85,17 @@ impl Trial {
 
     /// Another instance on this store.
     pub(crate) async fn open(&self, store: u32) -> Outcome<Watched> {
-        let subject = self.stage().open(store).await?;
+        Ok(self.watch(self.stage().open(store).await?))
+    }
+
+    /// Notes what happens to a subject that was opened otherwise.
+    pub(crate) fn watch(&self, subject: Arc<dyn Subject>) -> Watched {
         let watched = Watched::new(subject, self.case);
         self.others
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(watched.clone());
-        Ok(watched)
+        watched
     }
 
     /// Another instance with an empty store.

@@ -11,6 +11,7 @@ mod errors;
 mod identity;
 mod keys;
 mod listings;
+mod signing;
 mod streaming;
 mod uploads;
 
@@ -31,6 +32,7 @@ pub fn all() -> &'static [Case] {
             deletes::CASES,
             listings::CASES,
             copies::CASES,
+            signing::CASES,
             checksums::CASES,
             concurrency::CASES,
             errors::CASES,

@@ -8,6 +8,7 @@
     reason = "tests; a panic is the report"
 )]
 
+mod gateway;
 mod stage;
 
 use holdall::StaticPlugin;
