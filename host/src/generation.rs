@@ -219,7 +219,7 @@ impl Generation {
         let schema = &plugin.descriptor().about.config_schema;
         let resolved = config.resolve(schema, &context.environment, &context.secrets)?;
         let json = resolved.json.expose().to_owned();
-        let open = plugin.open(&config.name, json);
+        let open = plugin.open(&config.name, json, config.max_wait);
         let instance = match config.timeout {
             None => open.await?,
             Some(limit) => tokio::time::timeout(limit, open).await.map_err(|_| {

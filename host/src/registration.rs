@@ -1,6 +1,6 @@
 //! What a program says when it registers a backend itself.
 
-use crate::config::{BackendConfig, ContentTypePolicy};
+use crate::config::{BackendConfig, ContentTypePolicy, MAX_WAIT};
 use holdall_plugin_api::abi::export::StaticPlugin;
 use holdall_plugin_api::{KeyPolicy, Result};
 use std::fmt;
@@ -74,6 +74,9 @@ pub struct Registration {
     pub content_type: ContentTypePolicy,
     /// The longest that one operation may take, unless the caller says less.
     pub timeout: Option<Duration>,
+    /// How long an operation waits for its turn where the plugin takes few at once; zero refuses at
+    /// once, as `Unavailable`. Default: 30 s.
+    pub max_wait: Duration,
     /// Accepts a store whose readers may see partial objects.
     pub allow_non_atomic_put: bool,
 }
@@ -87,6 +90,7 @@ impl Registration {
             key_policy: KeyPolicy::default(),
             content_type: ContentTypePolicy::default(),
             timeout: None,
+            max_wait: MAX_WAIT,
             allow_non_atomic_put: false,
         }
     }
@@ -102,6 +106,13 @@ impl Registration {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Bounds the wait for a turn where the plugin takes few operations at once.
+    #[must_use]
+    pub fn max_wait(mut self, patience: Duration) -> Self {
+        self.max_wait = patience;
         self
     }
 
@@ -136,6 +147,7 @@ impl Registration {
         config.key_policy = self.key_policy;
         config.content_type = self.content_type;
         config.timeout = self.timeout;
+        config.max_wait = self.max_wait;
         config.allow_non_atomic_put = self.allow_non_atomic_put;
         Ok((config, self.plugin))
     }
@@ -148,6 +160,7 @@ impl fmt::Debug for Registration {
             .field("key_policy", &self.key_policy)
             .field("content_type", &self.content_type)
             .field("timeout", &self.timeout)
+            .field("max_wait", &self.max_wait)
             .field("allow_non_atomic_put", &self.allow_non_atomic_put)
             .finish_non_exhaustive()
     }

@@ -13,11 +13,43 @@ static void pause_ms(long ms) {
   nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
 }
 
+/* Threads that are inside an operation or a chunk, and the most that ever were. */
+static atomic_long inside, most_inside;
+
+struct visit {
+  char unused;
+};
+
+static void leave(struct visit *visit) {
+  (void)visit;
+  inside--;
+}
+
 /* `sleep-500/a` takes half a second. */
-static void hook(HoldallFfiSlice key) {
+static struct visit enter(HoldallFfiSlice key) {
+  long now = ++inside, most = most_inside;
+  while (now > most && !atomic_compare_exchange_weak(&most_inside, &most, now)) {
+  }
   HoldallFfiSlice sleep = text("sleep-");
   if (starts_with(key, sleep))
     pause_ms(number_after(key, sleep));
+  return (struct visit){0};
+}
+
+/* Until the function ends that says it. */
+#define hook(key) __attribute__((cleanup(leave), unused)) struct visit visit = enter(key)
+
+#ifdef HOLDALL_ALONE
+#define MAX_IN_FLIGHT 1
+#endif
+
+/* What `health` says. */
+static void report(char *message, size_t size) {
+#ifdef HOLDALL_ALONE
+  snprintf(message, size, "%ld inside at most", atomic_load(&most_inside));
+#else
+  snprintf(message, size, "%ld allocated", atomic_load(&live));
+#endif
 }
 
 /* `pending-50/a`: a plugin that may block may answer HOLDALL_PENDING all the same. This one wakes

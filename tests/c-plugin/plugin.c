@@ -452,6 +452,7 @@ static HoldallStatus next_chunk(void *(*words)[5], const HoldallFfiContext *cx,
                                 HoldallFfiBytes *out, HoldallFfiTrailers *end,
                                 HoldallFfiError *err) {
   (void)cx, (void)err;
+  hook(text(""));
   struct reader *reader = (*words)[0];
   uint64_t len = reader->end - reader->at;
   if (len == 0) {
@@ -471,6 +472,7 @@ static HoldallStatus next_chunk(void *(*words)[5], const HoldallFfiContext *cx,
 }
 
 static void drop_reader(void *(*words)[5]) {
+  hook(text(""));
   struct reader *reader = (*words)[0];
   unshare(reader->object);
   give_back(reader);
@@ -770,7 +772,7 @@ static HoldallStatus health(const void *backend, const HoldallEmptyArgs *args, v
 #ifdef HOLDALL_TEST
   char *message = malloc(32);
   if (message) {
-    snprintf(message, 32, "%ld allocated", atomic_load(&live));
+    report(message, 32);
     answer.message = text(message);
     answer.owner = message;
     answer.release = free;
@@ -818,6 +820,12 @@ static const HoldallBackendTable OPERATIONS = {
   "\"properties\":{\"max_objects\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000000000,"    \
   "\"description\":\"Most objects that the store holds.\"}}}}"
 
+/* Each store has a lock, so any number of operations may come at once. A library that is not
+ * thread-safe says 1 here: the host keeps the others waiting outside. */
+#ifndef MAX_IN_FLIGHT
+#define MAX_IN_FLIGHT 0
+#endif
+
 /* Plain bytes in a section of their own: the host judges the file by them without running it. The
  * zero that ends the JSON is padding, and allowed. */
 static const struct {
@@ -836,7 +844,8 @@ static const struct {
                              HOLDALL_OP_EXISTS | HOLDALL_OP_SIGNED_URL | HOLDALL_OP_HEAD |
                              HOLDALL_OP_LIST | HOLDALL_OP_HEALTH | HOLDALL_OP_SHUTDOWN,
                .capabilities = CAPABILITIES,
-               .json_len = sizeof JSON - 1},
+               .json_len = sizeof JSON - 1,
+               .max_in_flight = MAX_IN_FLIGHT},
     .fingerprints = HOLDALL_FINGERPRINTS,
     .json = JSON,
 };

@@ -131,6 +131,12 @@ fn read_backend<'d>(
             .map_err(|problem| document.problems.push(*problem))
             .ok()
     });
+    let max_wait = document.string(section_ref, "max_wait").and_then(|found| {
+        read_wait(found.value, &found.path, &found.place)
+            .map_err(|problem| document.problems.push(*problem))
+            .ok()
+    });
+    backend.max_wait = max_wait.unwrap_or(backend.max_wait);
     backend.allow_non_atomic_put = document
         .boolean(section_ref, "allow_non_atomic_put")
         .unwrap_or_default();
@@ -157,6 +163,20 @@ pub(super) fn read_timeout(
             )
             .into()
         })
+}
+
+/// As a time-out, but for zero, which has a meaning of its own.
+pub(super) fn read_wait(text: &str, path: &str, place: &Place) -> Result<Duration, Box<Problem>> {
+    parse_duration(text).ok_or_else(|| {
+        Problem::new(
+            Code::InvalidValue,
+            path,
+            place.clone(),
+            "a time such as \"500ms\", \"30s\" or \"0s\"",
+            format!("{text:?}"),
+        )
+        .into()
+    })
 }
 
 fn read_plugin<'d>(document: &mut Document<'d>, mut section: Section<'d>) -> PluginRule {

@@ -9,6 +9,7 @@
 //! key_policy = "portable"            # or "opaque"
 //! content_type = "exact"             # or "by_extension", for stores that keep no content type
 //! timeout = "30s"                    # per operation: ms, s, m or h; default: none
+//! max_wait = "30s"                   # for a turn where the plugin takes few operations at once
 //! allow_non_atomic_put = false       # true: readers may see a partial object
 //!
 //! [backend.avatars.config]           # as the plugin's own JSON Schema says
@@ -29,8 +30,8 @@
 //! `HOLDALL_CONFIG` (the file), `HOLDALL_PLUGIN_DIR` (folders, separated as in `PATH`),
 //! `HOLDALL_BACKEND` (the default backend) and `HOLDALL_BACKEND_<NAME>_<FIELD>`, where NAME and
 //! FIELD are in upper case with `-` as `_`. FIELD is one of `PLUGIN`, `KEY_POLICY`,
-//! `CONTENT_TYPE`, `TIMEOUT` (the backend's own) or a field of the plugin's configuration, `__`
-//! leading into a nested table; its text is read as the type in the plugin's schema, lists are
+//! `CONTENT_TYPE`, `TIMEOUT`, `MAX_WAIT` (the backend's own) or a field of the plugin's
+//! configuration, `__` leading into a nested table; its text is read as the type in the plugin's schema, lists are
 //! separated by commas. Where two backends' names fit one variable, the longer name has it.
 //!
 //! **Secrets**: a field that the plugin's schema marks `"x-secret": true` or `"writeOnly": true`,
@@ -115,6 +116,9 @@ impl Config {
     }
 }
 
+/// See [`BackendConfig::max_wait`].
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(30);
+
 /// One backend: a plugin and how it is mounted.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -129,6 +133,9 @@ pub struct BackendConfig {
     pub content_type: ContentTypePolicy,
     /// The longest that one operation may take, unless the caller says less. `None`: no bound.
     pub timeout: Option<Duration>,
+    /// How long an operation waits for its turn where the plugin takes few at once; zero refuses at
+    /// once. Default: 30 s.
+    pub max_wait: Duration,
     /// Whether a store whose readers may see partial objects is accepted.
     pub allow_non_atomic_put: bool,
     settings: Settings,
@@ -172,6 +179,7 @@ impl BackendConfig {
             key_policy: KeyPolicy::default(),
             content_type: ContentTypePolicy::default(),
             timeout: None,
+            max_wait: MAX_WAIT,
             allow_non_atomic_put: false,
             settings: Settings::default(),
         }
@@ -194,6 +202,7 @@ impl fmt::Debug for BackendConfig {
             .field("key_policy", &self.key_policy)
             .field("content_type", &self.content_type)
             .field("timeout", &self.timeout)
+            .field("max_wait", &self.max_wait)
             .field("allow_non_atomic_put", &self.allow_non_atomic_put)
             .field("settings", &self.settings)
             .finish()

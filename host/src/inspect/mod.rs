@@ -93,6 +93,7 @@ impl Serialize for Inspection {
             map.serialize_entry("flags", &descriptor.flags.names())?;
             map.serialize_entry("operations", &descriptor.operations.names())?;
             map.serialize_entry("capabilities", &descriptor.capabilities.names())?;
+            map.serialize_entry("max_in_flight", &descriptor.max_in_flight)?;
             map.serialize_entry("about", &descriptor.about)?;
         }
         map.serialize_entry("faults", &self.faults)?;

@@ -1,6 +1,8 @@
 //! Plugins that block: rule R16. Every call into one runs in the pool, never on the caller's thread.
 
 use super::call::{Call, Start};
+use super::gate::Pass;
+use super::held::Held;
 use super::instance::Instance;
 use super::owned::{Own, Portable};
 use super::pool::off_the_caller;
@@ -9,7 +11,7 @@ use holdall_plugin_api::abi::grow::{self, Grows};
 use holdall_plugin_api::abi::stream::Source;
 use holdall_plugin_api::abi::tables::*;
 use holdall_plugin_api::abi::waker::lend;
-use holdall_plugin_api::{Body, Bytes, Checksums, Error, ErrorKind, Result};
+use holdall_plugin_api::{Bytes, Checksums, Error, ErrorKind, Result};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -17,7 +19,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// A job's result, on its way.
-pub(super) type Pending<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+pub(super) type Pending<T> = Pin<Box<dyn Future<Output = Result<Seated<T>>> + Send>>;
+
+/// What a job yields, with what let it into the plugin: freeing the one needs the other.
+pub(super) struct Seated<T> {
+    // Fields end in this order.
+    pub(super) value: T,
+    pub(super) pass: Option<Pass>,
+}
+
+impl<T> Seated<T> {
+    pub(super) fn alone(self) -> T {
+        self.value
+    }
+}
 
 /// Starts an operation in the pool. `finish` reads its answer there.
 ///
@@ -30,6 +45,7 @@ pub(super) unsafe fn start<A: Portable, O: Grows + 'static, T: Send + 'static>(
     start: Start<A, O>,
     args: *const A,
     under: Call,
+    pass: Option<Pass>,
     finish: impl FnOnce(Status, &O, &FfiError) -> Result<T> + Send + 'static,
 ) -> Pending<T> {
     let presence = Arc::new(Presence::default());
@@ -49,6 +65,7 @@ pub(super) unsafe fn start<A: Portable, O: Grows + 'static, T: Send + 'static>(
         start,
         own,
         under,
+        pass,
     };
     let counters = instance.plugin().counters();
     Box::pin(run(share.clone(), counters, presence, move || {
@@ -63,6 +80,7 @@ struct Job<A: Portable, O> {
     start: Start<A, O>,
     under: Call,
     presence: Arc<Presence>,
+    pass: Option<Pass>,
     instance: Arc<Instance>,
 }
 
@@ -73,7 +91,7 @@ impl<A: Portable, O: Grows> Job<A, O> {
     fn run<T>(
         mut self,
         finish: impl FnOnce(Status, &O, &FfiError) -> Result<T>,
-    ) -> Option<Result<T>> {
+    ) -> Option<Result<Seated<T>>> {
         let call = FfiCall {
             cancelled: self.presence.flag(),
             ..self.under.table()
@@ -122,7 +140,9 @@ impl<A: Portable, O: Grows> Job<A, O> {
             // SAFETY: R7: once, ready or not.
             unsafe { drop(state(&fut, storage)) }
         }
-        Some(finish(status?, &out, &err))
+        let value = finish(status?, &out, &err);
+        let pass = self.pass.take();
+        Some(value.map(|value| Seated { value, pass }))
     }
 }
 
@@ -144,27 +164,27 @@ pub(super) struct Pulled {
 
 enum Pull {
     Idle(Foreign),
-    Busy(Pending<(Foreign, Option<Result<Bytes>>)>),
+    Busy(Pulling),
     Broken,
 }
 
+type Pulling = Pin<Box<dyn Future<Output = Result<(Foreign, Option<Result<Bytes>>)>> + Send>>;
+
 /// The plugin's body. Its end is a call into the plugin too.
-struct Foreign(Option<(Body, Arc<Instance>)>);
+struct Foreign(Option<Held>);
 
 impl Drop for Foreign {
     fn drop(&mut self) {
         if let Some(held) = self.0.take() {
-            // In this order: the body, then what must outlive it (R12).
             off_the_caller(move || drop(held));
         }
     }
 }
 
 impl Pulled {
-    pub(super) fn new(body: Body, call: Call, instance: Arc<Instance>) -> Self {
-        let state = Pull::Idle(Foreign(Some((body, instance.clone()))));
+    pub(super) fn new(held: Held, call: Call, instance: Arc<Instance>) -> Self {
         Self {
-            state,
+            state: Pull::Idle(Foreign(Some(held))),
             call,
             instance,
         }
@@ -181,9 +201,9 @@ impl Pulled {
                 cancelled: here.flag(),
                 ..under.table()
             };
-            let (raw, _) = body.0.as_mut()?;
-            let next = wait(&here, |cx| raw.poll_chunk_under(cx, &raw const call))?;
-            Some(Ok((body, next.map(|chunk| chunk.map(Bytes::from)))))
+            let held = body.0.as_mut()?;
+            let next = wait(&here, |cx| held.poll_chunk(cx, &raw const call))?;
+            Some(Ok((body, next)))
         };
         Pull::Busy(Box::pin(run(
             share.clone(),
@@ -204,27 +224,22 @@ impl Source for Pulled {
         let Pull::Busy(job) = &mut self.state else {
             return Poll::Ready(None);
         };
-        let next = match std::task::ready!(job.as_mut().poll(cx)) {
+        Poll::Ready(match std::task::ready!(job.as_mut().poll(cx)) {
             Ok((body, next)) => {
                 self.state = Pull::Idle(body);
                 next
             }
             Err(error) => {
+                self.instance.judge(&error);
                 self.state = Pull::Broken;
                 Some(Err(error))
             }
-        };
-        if let Some(Err(error)) = &next {
-            self.instance.judge(error);
-        }
-        Poll::Ready(next)
+        })
     }
 
     fn checksums(self: Pin<&mut Self>) -> Checksums {
         match &self.state {
-            Pull::Idle(Foreign(Some((body, _)))) => body
-                .trailers()
-                .map_or(Checksums::NONE, |trailers| trailers.checksums),
+            Pull::Idle(Foreign(Some(held))) => held.checksums(),
             _ => Checksums::NONE,
         }
     }

@@ -1,6 +1,7 @@
 //! One operation on the host's side: rules R5 to R9 and R15.
 
-use super::blocking;
+use super::blocking::{self, Seated};
+use super::gate::Pass;
 use super::instance::Instance;
 use super::owned::Portable;
 use super::services::{PluginCounters, since_start};
@@ -74,6 +75,13 @@ enum Stage {
     Done,
 }
 
+/// How an operation gets into a plugin that takes few at once.
+enum Entry {
+    Outside,
+    Waiting(Pin<Box<dyn Future<Output = Result<Pass>> + Send>>),
+    Inside(Pass),
+}
+
 /// An operation. Starts at its first poll, when its storage has stopped moving (R7).
 pub(super) struct Operation<'a, A: Portable, O: Grows, T> {
     start: Start<A, O>,
@@ -89,6 +97,7 @@ pub(super) struct Operation<'a, A: Portable, O: Grows, T> {
     cancelled: AtomicU8,
     stage: Stage,
     away: Option<blocking::Pending<T>>,
+    entry: Entry,
     storage: Storage,
     _pinned: PhantomPinned,
 }
@@ -120,9 +129,44 @@ impl<'a, A: Portable, O: Grows, T> Operation<'a, A, O, T> {
             cancelled: AtomicU8::new(0),
             stage: Stage::New,
             away: None,
+            entry: Entry::Outside,
             storage: Storage(MaybeUninit::uninit()),
             _pinned: PhantomPinned,
         }
+    }
+
+    /// Whether the plugin was called.
+    pub(super) fn has_begun(self: Pin<&Self>) -> bool {
+        self.stage != Stage::New
+    }
+
+    /// What let it in, for the body that it answered.
+    pub(super) fn take_pass(self: Pin<&mut Self>) -> Option<Pass> {
+        // SAFETY: a pass is not pinned.
+        let entry = unsafe { &mut self.get_unchecked_mut().entry };
+        match std::mem::replace(entry, Entry::Outside) {
+            Entry::Inside(pass) => Some(pass),
+            Entry::Outside | Entry::Waiting(_) => None,
+        }
+    }
+
+    /// Waits at the gate of a plugin that has one.
+    fn poll_entry(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let Some(gate) = self.instance.gate() else {
+            return Poll::Ready(Ok(()));
+        };
+        if let Entry::Outside = self.entry {
+            self.entry = match gate.try_enter() {
+                Some(pass) => Entry::Inside(pass),
+                None => Entry::Waiting(Box::pin(gate.enter(self.instance.max_wait()))),
+            };
+        }
+        if let Entry::Waiting(waiting) = &mut self.entry {
+            let entered = std::task::ready!(waiting.as_mut().poll(cx));
+            self.entry = Entry::Outside;
+            self.entry = Entry::Inside(entered?);
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Where the state of the pending operation lies.
@@ -153,20 +197,42 @@ impl<A: Portable, O: Grows + 'static, T: Send + 'static> Operation<'_, A, O, T> 
                 settle(&instance, status, read, out, err)
             };
             let args: *const A = self.args.raw();
-            // SAFETY: R8: what the arguments own moves here, and the stage tells that it has.
-            let job = unsafe {
-                blocking::start(self.instance, self.start, args, self._under.clone(), finish)
+            let pass = match std::mem::replace(&mut self.entry, Entry::Outside) {
+                Entry::Inside(pass) => Some(pass),
+                Entry::Outside | Entry::Waiting(_) => None,
             };
+            let under = self._under.clone();
+            // SAFETY: R8: what the arguments own moves here, and the stage tells that it has.
+            let job =
+                unsafe { blocking::start(self.instance, self.start, args, under, pass, finish) };
             self.away = Some(job);
         }
         let polled = match &mut self.away {
-            Some(job) => job.as_mut().poll(cx),
+            Some(job) => std::task::ready!(job.as_mut().poll(cx)),
             None => return Poll::Ready(Err(completed())),
         };
-        if polled.is_ready() {
-            (self.away, self.stage) = (None, Stage::Done);
+        (self.away, self.stage) = (None, Stage::Done);
+        Poll::Ready(polled.map(|Seated { value, pass }| {
+            // Until this operation is dropped, or for the body that it answered.
+            self.entry = pass.map_or(Entry::Outside, Entry::Inside);
+            value
+        }))
+    }
+
+    /// For a plugin that blocks, or that takes few operations at once: `None` says that the way in
+    /// is clear, from here.
+    #[cold]
+    fn poll_special(&mut self, cx: &mut Context<'_>) -> Option<Poll<Result<T>>> {
+        match self.poll_entry(cx) {
+            Poll::Pending => return Some(Poll::Pending),
+            Poll::Ready(Err(error)) => {
+                self.stage = Stage::Done;
+                self.args.raw().discard();
+                return Some(Poll::Ready(Err(error)));
+            }
+            Poll::Ready(Ok(())) => {}
         }
-        polled
+        self.instance.blocks().then(|| self.poll_away(cx))
     }
 }
 
@@ -177,10 +243,15 @@ impl<A: Portable, O: Grows + 'static, T: Send + 'static> Future for Operation<'_
         // SAFETY: nothing is moved out of `self`; the storage stays where it is.
         let this = unsafe { self.get_unchecked_mut() };
         this.call.cancelled = (&raw const this.cancelled).cast();
+        if this.stage == Stage::New
+            && !this.instance.is_plain()
+            && let Some(polled) = this.poll_special(cx)
+        {
+            return polled;
+        }
         let call = &raw const this.call;
         let status = match this.stage {
             Stage::Away => return this.poll_away(cx),
-            Stage::New if this.instance.blocks() => return this.poll_away(cx),
             Stage::New => {
                 // Whatever happens next, what the arguments own has moved (R8).
                 this.stage = Stage::Done;

@@ -1,15 +1,17 @@
 //! One opened backend: rules R12 and R14.
 
 use super::call::{Call, Operation, Start, settle};
+use super::gate::Gate;
+use super::held::Held;
 use super::owned::Portable;
 use super::pool::off_the_caller;
 use super::wiped::Wiped;
 use super::{Plugin, blocking};
+use holdall_plugin_api::abi::answer;
 use holdall_plugin_api::abi::grow::Grows;
 use holdall_plugin_api::abi::request::{self, Args, Owned};
 use holdall_plugin_api::abi::tables::*;
 use holdall_plugin_api::abi::text::breach;
-use holdall_plugin_api::abi::{Chunk, answer};
 use holdall_plugin_api::{
     Body, Bytes, Capabilities, Checksums, Copied, Copy, Custom, Delete, DeleteMany, Deleted,
     Download, Downloaded, Error, ErrorKind, Head, Health, Instance as Facts, Key, List, ObjectInfo,
@@ -20,6 +22,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// An opened backend. Its operations and bodies hold it, so it ends after the last of them.
 #[derive(Debug)]
@@ -28,6 +31,10 @@ pub(crate) struct Instance {
     backend: Handle,
     facts: Facts,
     poisoned: AtomicBool,
+    /// How long an operation waits for its turn.
+    max_wait: Duration,
+    /// Whether an operation may begin where its caller is: the plugin neither blocks nor is gated.
+    plain: bool,
 }
 
 #[derive(Debug)]
@@ -50,24 +57,25 @@ impl Drop for Instance {
                 // SAFETY: R12: once; every operation and body held this instance.
                 unsafe { end(backend.0) }
             };
-            if self.blocks() {
-                off_the_caller(end)
-            } else {
-                end()
+            match (self.gate(), self.blocks()) {
+                (Some(gate), blocks) => gate.end(!blocks, end),
+                (None, true) => off_the_caller(end),
+                (None, false) => end(),
             }
         }
     }
 }
 
 /// Opens a backend of a plugin.
-pub(super) async fn open(plugin: Arc<Plugin>, name: String, config: String) -> Result<Instance> {
+pub(super) async fn open(
+    plugin: Arc<Plugin>,
+    name: String,
+    config: String,
+    max_wait: Duration,
+) -> Result<Instance> {
     // Until `open` has answered there is no backend: the slot ignores its first argument.
-    let opening = Arc::new(Instance {
-        plugin,
-        backend: Handle(std::ptr::null()),
-        facts: Facts::new(""),
-        poisoned: AtomicBool::new(false),
-    });
+    let nobody = Handle(std::ptr::null());
+    let opening = Arc::new(Instance::new(plugin, nobody, Facts::new(""), max_wait));
     let config = Wiped::new(config);
     let Some(start) = opening.plugin.checked.table.open else {
         return Err(breach("no function `open`"));
@@ -77,6 +85,10 @@ pub(super) async fn open(plugin: Arc<Plugin>, name: String, config: String) -> R
         opening.plugin.effective_minor(),
     );
     if opening.blocks() {
+        let pass = match opening.gate() {
+            Some(gate) => Some(gate.enter(max_wait).await?),
+            None => None,
+        };
         let opened = {
             // SAFETY: the text is copied below, before it is wiped.
             let mut args = request::write_open(unsafe { config.text() }, &name, host, minor);
@@ -85,13 +97,13 @@ pub(super) async fn open(plugin: Arc<Plugin>, name: String, config: String) -> R
             let finish = move |status, out: &OpenOut, err: &FfiError| {
                 // SAFETY: R6: filled by the plugin, read once.
                 let opened = unsafe { settle(&here, status, read_opened, out, err) }?;
-                finished(here.plugin.clone(), opened)
+                finished(&here, opened)
             };
             // SAFETY: R5: `args` and what it points to live for the call, which copies them.
-            unsafe { blocking::start(&opening, start, args, Call::default(), finish) }
+            unsafe { blocking::start(&opening, start, args, Call::default(), pass, finish) }
         };
         config.wipe();
-        return opened.await;
+        return opened.await.map(blocking::Seated::alone);
     }
     let opened = {
         // SAFETY: `config` is dropped after the operation, which reads the text in `start` only.
@@ -103,27 +115,25 @@ pub(super) async fn open(plugin: Arc<Plugin>, name: String, config: String) -> R
             args,
             Call::default()
         ));
-        // R5: the plugin has read it when `start` returns, so it need not be there while the plugin
-        // connects.
-        let started = std::future::poll_fn(|cx| Poll::Ready(operation.as_mut().poll(cx))).await;
-        config.wipe();
-        match started {
-            Poll::Ready(opened) => opened,
-            Poll::Pending => operation.await,
-        }
+        std::future::poll_fn(|cx| {
+            let opened = operation.as_mut().poll(cx);
+            // R5: the plugin has read it when `start` returns, so it need not be there while the
+            // plugin connects.
+            if operation.as_ref().has_begun() {
+                config.wipe();
+            }
+            opened
+        })
+        .await
     };
-    finished(opening.plugin.clone(), opened?)
+    finished(&opening, opened?)
 }
 
 /// Makes an instance of what `open` answered; from here on its drop ends the backend.
-fn finished(plugin: Arc<Plugin>, (Opened(backend), facts): (Opened, Facts)) -> Result<Instance> {
+fn finished(opening: &Instance, (Opened(backend), facts): (Opened, Facts)) -> Result<Instance> {
+    let plugin = opening.plugin.clone();
     let declared = plugin.descriptor.capabilities;
-    let mut instance = Instance {
-        plugin,
-        backend: Handle(backend),
-        facts,
-        poisoned: AtomicBool::new(false),
-    };
+    let mut instance = Instance::new(plugin, Handle(backend), facts, opening.max_wait);
     if backend.is_null() {
         return Err(breach("`open` succeeded without a backend"));
     }
@@ -173,6 +183,17 @@ macro_rules! operation {
 }
 
 impl Instance {
+    fn new(plugin: Arc<Plugin>, backend: Handle, facts: Facts, max_wait: Duration) -> Self {
+        Self {
+            plain: plugin.share.is_none() && plugin.gate.is_none(),
+            plugin,
+            backend,
+            facts,
+            poisoned: AtomicBool::new(false),
+            max_wait,
+        }
+    }
+
     /// What it can do.
     pub(crate) fn facts(&self) -> &Facts {
         &self.facts
@@ -207,6 +228,21 @@ impl Instance {
     /// Whether its operations run in the pool.
     pub(super) fn blocks(&self) -> bool {
         self.plugin.share.is_some()
+    }
+
+    /// Where its operations may have to wait.
+    pub(super) fn gate(&self) -> Option<&Gate> {
+        self.plugin.gate.as_ref()
+    }
+
+    pub(super) fn max_wait(&self) -> Duration {
+        self.max_wait
+    }
+
+    /// Whether an operation begins where its caller is, at once.
+    #[inline(always)]
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain
     }
 
     pub(super) fn backend(&self) -> *const c_void {
@@ -253,44 +289,35 @@ impl Instance {
             call,
         );
         async move {
+            let mut operation = std::pin::pin!(operation);
             let Downloaded {
                 info, range, body, ..
-            } = operation.await?;
+            } = operation.as_mut().await?;
+            let held = Held::new(body, operation.take_pass(), self.clone());
             let body = if self.blocks() {
-                Body::source(blocking::Pulled::new(body, under, self.clone()))
+                Body::source(blocking::Pulled::new(held, under, self.clone()))
             } else {
-                Body::source(Held {
-                    body,
-                    call: under,
-                    instance: self.clone(),
-                })
+                Body::source(Downloading { held, call: under })
             };
             Ok(Downloaded::new(info, range, body))
         }
     }
 }
 
-/// A body of a plugin, with what must outlive it (R12).
-struct Held {
-    body: Body,
+/// The body of a download, where its reader is.
+struct Downloading {
+    held: Held,
     call: Call,
-    instance: Arc<Instance>,
 }
 
-impl holdall_plugin_api::abi::stream::Source for Held {
+impl holdall_plugin_api::abi::stream::Source for Downloading {
     fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         let call = self.call.table();
-        let next = self.body.poll_chunk_under(cx, &raw const call);
-        if let Poll::Ready(Some(Err(error))) = &next {
-            self.instance.judge(error);
-        }
-        next.map(|next| next.map(|chunk: Result<Chunk>| chunk.map(Bytes::from)))
+        self.held.poll_chunk(cx, &raw const call)
     }
 
     fn checksums(self: Pin<&mut Self>) -> Checksums {
-        self.body
-            .trailers()
-            .map_or(Checksums::NONE, |trailers| trailers.checksums)
+        self.held.checksums()
     }
 }
 

@@ -5,7 +5,9 @@
 
 mod blocking;
 mod call;
+mod gate;
 mod handshake;
+mod held;
 mod instance;
 mod map;
 mod owned;
@@ -20,6 +22,7 @@ pub(crate) use services::PluginCounters;
 
 use crate::fault::{Code, Fault};
 use crate::inspect;
+use gate::Gate;
 use handshake::Checked;
 use holdall_plugin_api::Result;
 use holdall_plugin_api::abi::VERSION;
@@ -32,6 +35,7 @@ use services::Services;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// A plugin that passed every check. Never unmapped: its threads, thread-locals and wakers may
 /// outlive every handle.
@@ -42,6 +46,8 @@ pub(crate) struct Plugin {
     services: &'static Services,
     /// Its part of the pool, when it blocks.
     share: Option<Share>,
+    /// Its entrance, when it takes few operations at once.
+    gate: Option<Gate>,
     /// `None` for a plugin that is linked in.
     mapping: Option<Mapping>,
 }
@@ -62,6 +68,7 @@ impl Plugin {
         Ok(Arc::new(Plugin {
             checked,
             share: share(&descriptor),
+            gate: Gate::of_linked(plugin.entry as usize, descriptor.max_in_flight),
             descriptor,
             services,
             mapping: None,
@@ -90,6 +97,7 @@ impl Plugin {
         let plugin = Arc::new(Plugin {
             checked,
             share: share(&descriptor),
+            gate: Gate::new(descriptor.max_in_flight),
             descriptor,
             services,
             mapping: Some(mapping),
@@ -122,13 +130,20 @@ impl Plugin {
         self.services.counters()
     }
 
-    /// Opens a backend. The configuration is wiped as soon as the plugin has read it.
+    /// Opens a backend. The configuration is wiped as soon as the plugin has read it. `max_wait` is
+    /// for its operations too: how long one waits for its turn where the plugin takes few at once.
     pub(crate) fn open(
         self: &Arc<Self>,
         backend: &str,
         config_json: String,
+        max_wait: Duration,
     ) -> impl Future<Output = Result<Instance>> + Send {
-        instance::open(self.clone(), backend.to_owned(), config_json)
+        instance::open(self.clone(), backend.to_owned(), config_json, max_wait)
+    }
+
+    /// Whether it takes few operations at once, so that one must not wait for another.
+    pub(crate) fn is_gated(&self) -> bool {
+        self.gate.is_some()
     }
 
     fn share(&self) -> Option<&Share> {

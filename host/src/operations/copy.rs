@@ -2,11 +2,13 @@
 
 use super::{delete, download, needs, upload};
 use crate::backend::Backend;
+use crate::counters::add;
 use crate::frame::Frame;
 use crate::generation::Opened;
+use crate::spool::spool;
 use holdall_plugin_api::{
-    Capability, Copied, Copy, Delete, Download, Error, ErrorKind, Head, Key, ObjectInfo, Operation,
-    Rename, Renamed, Result, Upload,
+    Body, Capability, Copied, Copy, Delete, Download, Error, ErrorKind, Head, Key, ObjectInfo,
+    Operation, Rename, Renamed, Result, Upload,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -85,7 +87,8 @@ async fn through_host(frame: &Frame<'_>, opened: &Arc<Opened>, copy: Copy<'_>) -
     let download = Download::new(copy.from);
     let downloaded = download::read(frame, opened, download, Instant::now()).await?;
     let info = downloaded.info;
-    let mut target = Upload::new(copy.to, downloaded.body).length(info.size);
+    let body = apart(frame, opened, downloaded.body).await?;
+    let mut target = Upload::new(copy.to, body).length(info.size);
     // What the store gives out without claiming to keep it (a type guessed from the name) is not
     // asked of the target: it will give it out again.
     fn when(claimed: bool, value: &Option<String>) -> Option<&str> {
@@ -123,6 +126,17 @@ async fn through_host(frame: &Frame<'_>, opened: &Arc<Opened>, copy: Copy<'_>) -
     copied.etag = uploaded.etag;
     copied.last_modified = uploaded.last_modified;
     Ok(copied)
+}
+
+/// A body that does not keep the upload out of a plugin that takes few operations at once: a copy
+/// for each of them would wait for the others.
+async fn apart(frame: &Frame<'_>, opened: &Opened, body: Body) -> Result<Body> {
+    if !opened.instance.plugin().is_gated() {
+        return Ok(body);
+    }
+    let (_, body) = spool(body, &frame.context().spool).await?;
+    add(&frame.counters().spooled, 1);
+    Ok(body)
 }
 
 fn copied(info: ObjectInfo) -> Copied {

@@ -10,6 +10,7 @@ mod plugin;
 mod bounds;
 mod composed;
 mod downloads;
+mod few;
 mod generations;
 mod listing;
 mod metrics;

@@ -30,6 +30,17 @@ pub fn build_with_hooks(out_dir: &Path) -> PathBuf {
     compile(out_dir, &["-O1", "-g", "-DHOLDALL_TEST"])
 }
 
+/// As [`build_with_hooks`], of a library that is not thread-safe: its descriptor says so, and the
+/// message of `health` counts how many threads were inside at most.
+///
+/// # Panics
+///
+/// As [`build`].
+pub fn build_alone(out_dir: &Path) -> PathBuf {
+    let hooks = ["-O1", "-g", "-DHOLDALL_TEST", "-DHOLDALL_ALONE"];
+    compile(out_dir, &hooks)
+}
+
 fn compile(out_dir: &Path, flags: &[&str]) -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let library = out_dir.join(format!("libholdall_plugin_{NAME}.so"));

@@ -456,3 +456,31 @@ fn a_runtime_may_end_before_its_calls() {
         assert!(!store.exists("a").await.unwrap());
     });
 }
+
+/// Not thread-safe, and says so: its operations, and the chunks and the ends of its bodies.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_library_that_is_not_thread_safe_is_entered_by_one_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = holdall_c_plugin::build_alone(folder.path());
+    let host = Host::builder().config(Config::default()).build().unwrap();
+    let patient = Registration::new(library).max_wait(Duration::from_secs(120));
+    host.register("alone", patient.config(json!({}))).unwrap();
+    let store = host.backend("alone").await.unwrap();
+    let visits = (0..64).map(|number| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let key = format!("sleep-1/{number}");
+            store.upload(Upload::new(&key, "abc")).await.unwrap();
+            assert!(store.exists(&key).await.unwrap());
+            let body = store.download(Download::new(&key)).await.unwrap().body;
+            assert_eq!(body.collect(10).await.unwrap(), "abc");
+            // Dropped before its first chunk.
+            drop(store.download(Download::new(&key)).await.unwrap());
+        })
+    });
+    for visit in visits.collect::<Vec<_>>() {
+        visit.await.unwrap();
+    }
+    let message = store.health().await.unwrap().message;
+    assert_eq!(message, "1 inside at most");
+}

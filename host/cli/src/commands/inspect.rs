@@ -79,6 +79,12 @@ pub(crate) fn shown(found: &Inspection) -> String {
             &format!("{}.{}", descriptor.abi_major, descriptor.abi_minor),
         );
         line("flags", &descriptor.flags.names().join(", "));
+        if descriptor.max_in_flight > 0 {
+            line(
+                "at most",
+                &format!("{} operations at once", descriptor.max_in_flight),
+            );
+        }
         line("operations", &descriptor.operations.names().join(", "));
         line("capabilities", &descriptor.capabilities.names().join(", "));
         line("license", &about.license);

@@ -192,7 +192,7 @@ config = { root = "." }
 "#,
         variables: &[],
         problems: &[
-            r#"backend.local.root: expected one of "plugin", "key_policy", "content_type", "timeout", "allow_non_atomic_put", "config", found unknown key "root" (holdall.toml:2:1); what belongs to the plugin goes into [backend.local.config] [unknown_key]"#,
+            r#"backend.local.root: expected one of "plugin", "key_policy", "content_type", "timeout", "max_wait", "allow_non_atomic_put", "config", found unknown key "root" (holdall.toml:2:1); what belongs to the plugin goes into [backend.local.config] [unknown_key]"#,
         ],
     },
     Bad {
@@ -231,6 +231,18 @@ config = { root = "." }
         problems: &[
             r#"backend.local.timeout: expected a time above zero, such as "500ms", "30s" or "5m", found "30" (holdall.toml:2:11) [invalid_value]"#,
             r#"backend.local2.timeout: expected a time above zero, such as "500ms", "30s" or "5m", found "0s" (holdall.toml:6:11) [invalid_value]"#,
+        ],
+    },
+    Bad {
+        name: "a wait without unit",
+        text: r#"[backend.local]
+max_wait = "30"
+config = { root = "." }
+"#,
+        variables: &[("HOLDALL_BACKEND_LOCAL_MAX_WAIT", "long")],
+        problems: &[
+            r#"backend.local.max_wait: expected a time such as "500ms", "30s" or "0s", found "30" (holdall.toml:2:12) [invalid_value]"#,
+            r#"backend.local.max_wait: expected a time such as "500ms", "30s" or "0s", found "long" ($HOLDALL_BACKEND_LOCAL_MAX_WAIT) [invalid_value]"#,
         ],
     },
     Bad {

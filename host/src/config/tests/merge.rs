@@ -55,6 +55,7 @@ fn every_key_of_the_file() {
         key_policy = "opaque"
         content_type = "by_extension"
         timeout = "90s"
+        max_wait = "0s"
         allow_non_atomic_put = true
         [backend.pictures-2.config]
         root = "/srv"
@@ -79,6 +80,7 @@ fn every_key_of_the_file() {
     assert_eq!(backend.key_policy, KeyPolicy::Opaque);
     assert_eq!(backend.content_type, ContentTypePolicy::ByExtension);
     assert_eq!(backend.timeout, Some(Duration::from_secs(90)));
+    assert_eq!(backend.max_wait, Duration::ZERO);
     assert!(backend.allow_non_atomic_put);
     assert_eq!(resolved(&config, "pictures-2"), json!({ "root": "/srv" }));
     let rule = &config.plugins["local"];
