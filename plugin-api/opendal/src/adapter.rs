@@ -1,0 +1,159 @@
+//! The contract, method by method; each is a few lines that lead to its file.
+
+use crate::fault::{Intent, fault};
+use crate::recorder::Recorder;
+use crate::upload::Writers;
+use crate::{Store, copy, delete, download, list, sign, upload};
+use holdall_plugin_api::{
+    Capabilities, Capability, Copied, Copy, Delete, Deleted, Download, Downloaded, Error,
+    ErrorKind, Head, Health, Host, Instance, Key, List, ObjectInfo, Page, Rename, Renamed, Result,
+    SignUrl, Signing, StorageBackend, Upload, Uploaded,
+};
+use opendal_core::{ErrorKind as Kind, Operator};
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// What an author writes: how a configuration becomes a store.
+pub trait Adapted: Send + Sync + 'static {
+    /// What `holdall.toml` says under `[backend.NAME.config]`.
+    type Config: DeserializeOwned + Send + 'static;
+
+    /// Makes the operator. No request is sent.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInvalid`, with every bad field; [`from_config`](crate::from_config) makes one of an
+    /// operator's error.
+    fn open(config: Self::Config, host: &Host) -> Result<Store>;
+}
+
+/// The backend that an [`Adapted`] describes.
+pub struct Adapter<A> {
+    pub(crate) store: Store,
+    pub(crate) claims: Capabilities,
+    pub(crate) host: Host,
+    pub(crate) writers: Writers,
+    shut_down: AtomicBool,
+    _author: PhantomData<fn() -> A>,
+}
+
+/// Longest time that `shutdown` waits for uploads to be taken back.
+const SHUTDOWN: Duration = Duration::from_secs(10);
+
+impl<A> Adapter<A> {
+    /// The operator for one operation, and the ear on its answers.
+    pub(crate) fn begin(&self) -> Result<(Operator, Recorder)> {
+        if self.shut_down.load(Ordering::Acquire) {
+            return Err(
+                Error::new(ErrorKind::Unavailable).message("the backend has been shut down")
+            );
+        }
+        Ok(self.store.operation())
+    }
+
+    pub(crate) fn claims(&self, capability: Capability) -> bool {
+        self.claims.has(capability)
+    }
+}
+
+impl<A> fmt::Debug for Adapter<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Adapter")
+            .field("store", &self.store.description)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<A: Adapted> StorageBackend for Adapter<A> {
+    type Config = A::Config;
+
+    async fn open(config: A::Config, host: Host) -> Result<Self> {
+        let store = A::open(config, &host)?;
+        Ok(Self {
+            claims: store.capabilities(),
+            store,
+            host,
+            writers: Writers::default(),
+            shut_down: AtomicBool::new(false),
+            _author: PhantomData,
+        })
+    }
+
+    fn instance(&self) -> Instance {
+        self.store.instance()
+    }
+
+    async fn upload(&self, upload: Upload<'_>) -> Result<Uploaded> {
+        upload::upload(self, upload).await
+    }
+
+    async fn download(&self, download: Download<'_>) -> Result<Downloaded> {
+        download::download(self, download).await
+    }
+
+    async fn delete(&self, delete: Delete<'_>) -> Result<Deleted> {
+        delete::delete(self, delete).await
+    }
+
+    async fn exists(&self, key: &Key) -> Result<bool> {
+        let (operator, heard) = self.begin()?;
+        match operator.stat(key.text()).await {
+            // A folder of this name is no object.
+            Ok(metadata) => Ok(metadata.is_file()),
+            Err(error) => match fault(error, &heard, Intent::Read) {
+                missing if missing.kind() == ErrorKind::FileNotFound => Ok(false),
+                error => Err(error),
+            },
+        }
+    }
+
+    async fn signed_url(&self, sign: SignUrl<'_>) -> Result<Signing> {
+        sign::sign(self, sign).await
+    }
+
+    async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {
+        download::head(self, head).await
+    }
+
+    async fn list(&self, list: List<'_>) -> Result<Page> {
+        list::page(self, &list).await
+    }
+
+    async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {
+        copy::copy(self, copy).await
+    }
+
+    async fn rename(&self, rename: Rename<'_>) -> Result<Renamed> {
+        copy::rename(self, rename).await
+    }
+
+    async fn health(&self) -> Result<Health> {
+        let (operator, heard) = self.begin()?;
+        let answer = if self.store.capability.list {
+            operator.check().await
+        } else {
+            // Any answer about a name will do; the name need not exist.
+            match operator.stat("holdall-health").await {
+                Err(error) if error.kind() == Kind::NotFound => Ok(()),
+                answer => answer.map(drop),
+            }
+        };
+        match answer {
+            Ok(()) => Ok(Health::up()),
+            Err(error) => {
+                let error = fault(error, &heard, Intent::Read);
+                Ok(Health::down(error.to_string()))
+            }
+        }
+    }
+
+    async fn shutdown(&self) -> Result<()> {
+        self.shut_down.store(true, Ordering::Release);
+        // Uploads under way are taken back; what does not answer in time is left to the service.
+        let _ = tokio::time::timeout(SHUTDOWN, self.writers.end()).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! From what an operator offers and its author vows to what an instance claims.
+
+use crate::store::Store;
+use holdall_plugin_api::{Capabilities, Instance, Limits};
+
+/// How a service keeps names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Namespace {
+    /// Keys are names; `/` means nothing.
+    Flat,
+    /// Keys are paths; the parts before the last are folders that exist by themselves.
+    Folders,
+}
+
+/// Smallest pieces of most services; more is not kept in an upload without a known length.
+const MAX_PARTS: u64 = 10_000;
+
+impl Store {
+    /// What this store claims.
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        use Capabilities as C;
+        let offers = &self.capability;
+        let when = |yes: bool, what: Capabilities| if yes { what } else { C::EMPTY };
+        let read_if = |read: bool, stat: bool, what| when(read && (stat || !offers.stat), what);
+
+        // What is true by the operator's own word, or by what the adapter does.
+        let plain = C::EMPTY
+            .with(read_if(
+                offers.read_with_if_match,
+                offers.stat_with_if_match,
+                C::if_match_get,
+            ))
+            .with(read_if(
+                offers.read_with_if_none_match,
+                offers.stat_with_if_none_match,
+                C::if_none_match_get,
+            ))
+            .with(read_if(
+                offers.read_with_if_modified_since && offers.read_with_if_unmodified_since,
+                offers.stat_with_if_modified_since && offers.stat_with_if_unmodified_since,
+                C::if_time,
+            ))
+            .with(when(offers.read_with_suffix, C::suffix))
+            .with(when(offers.write, C::unknown_length))
+            .with(when(offers.write_with_content_type, C::content_type))
+            .with(when(
+                offers.write_with_cache_control,
+                C::header_cache_control,
+            ))
+            .with(when(
+                offers.write_with_content_disposition,
+                C::header_content_disposition,
+            ))
+            .with(when(
+                offers.write_with_content_encoding,
+                C::header_content_encoding,
+            ))
+            .with(when(offers.list, C::ordered_list.with(C::start_after)))
+            .with(when(offers.presign_read, C::sign_get))
+            .with(when(offers.presign_write, C::sign_put))
+            .with(when(offers.presign_stat, C::sign_head))
+            .with(when(offers.presign_delete, C::sign_delete));
+
+        // What the operator offers, and only its author knows how well.
+        let vowed = C::atomic_put
+            .with(C::key_and_prefix)
+            .with(C::case_sensitive)
+            .with(C::unicode_exact)
+            .with(when(offers.write_with_if_not_exists, C::create_only))
+            .with(when(offers.write_with_if_match, C::if_match_put))
+            .with(when(offers.delete_with_if_match, C::if_match_delete))
+            .with(when(offers.write_with_user_metadata, C::user_metadata))
+            .with(when(offers.copy, C::server_copy))
+            .with(when(
+                offers.copy && offers.copy_with_if_not_exists,
+                C::copy_create_only,
+            ))
+            .with(when(offers.rename, C::atomic_move))
+            .with(when(offers.presign_write, C::sign_content_type))
+            .with(when(
+                offers.presign_read
+                    && offers.read_with_override_content_disposition
+                    && offers.read_with_override_content_type,
+                C::sign_disposition,
+            ));
+
+        plain.with(vowed.both(self.vows)).without(self.without)
+    }
+
+    /// Whether an object can be written piece by piece.
+    pub(crate) fn takes_parts(&self) -> bool {
+        self.capability.write_can_multi
+    }
+
+    /// The size of a part, within what the service takes.
+    pub(crate) fn part(&self) -> usize {
+        let least = self.capability.write_multi_min_size.unwrap_or(1);
+        let most = self.capability.write_multi_max_size.unwrap_or(usize::MAX);
+        self.part_bytes.max(least).min(most)
+    }
+
+    /// The size of a part of an object of this length: large objects get larger parts, because
+    /// services bound their number.
+    pub(crate) fn part_for(&self, length: Option<u64>) -> usize {
+        let most = self.capability.write_multi_max_size.unwrap_or(usize::MAX);
+        let needed = length.unwrap_or(0).div_ceil(MAX_PARTS);
+        let needed = usize::try_from(needed.next_multiple_of(1 << 20)).unwrap_or(usize::MAX);
+        self.part().max(needed).min(most)
+    }
+
+    pub(crate) fn instance(&self) -> Instance {
+        let mut instance = Instance::new(&self.description);
+        instance.capabilities = Some(self.capabilities());
+        let mut limits = Limits::default();
+        let total = self
+            .capability
+            .write_total_max_size
+            .map(|bytes| bytes as u64);
+        let smaller = |a: Option<u64>, b: Option<u64>| match (a, b) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (one, other) => one.or(other),
+        };
+        limits.max_object_size = smaller(self.max_object_size, total);
+        limits.buffer_bytes = 3 * self.part() as u64;
+        if !self.takes_parts() {
+            limits.max_object_size = smaller(limits.max_object_size, Some(self.whole_bytes as u64));
+            limits.buffer_bytes = self.whole_bytes as u64;
+        }
+        // Values are encoded where a header cannot carry them, which makes them a third longer.
+        limits.max_metadata_bytes = 1024;
+        limits.max_sign_seconds = self.max_sign_seconds;
+        limits.retries = self.retries;
+        instance.limits = limits;
+        instance
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Store;
+    use holdall_plugin_api::{Capabilities, Capability};
+    use opendal_core::Operator;
+    use opendal_core::services::Memory;
+
+    fn store() -> Store {
+        Store::new(Operator::new(Memory::default()).unwrap(), "memory")
+    }
+
+    #[test]
+    fn a_vow_needs_an_offer_and_an_offer_needs_a_vow() {
+        let bare = store();
+        assert!(
+            !bare.capabilities().has(Capability::CreateOnly),
+            "offered, not vowed"
+        );
+        let vowed = bare.vows(Capabilities::create_only.with(Capabilities::if_match_put));
+        assert!(vowed.capabilities().has(Capability::CreateOnly));
+        assert!(
+            !vowed.capabilities().has(Capability::IfMatchPut),
+            "vowed, not offered"
+        );
+        let narrowed = vowed.without(Capabilities::create_only.with(Capabilities::suffix));
+        assert!(!narrowed.capabilities().has(Capability::CreateOnly));
+        assert!(!narrowed.capabilities().has(Capability::Suffix));
+    }
+
+    #[test]
+    fn parts_grow_with_the_object() {
+        let store = store();
+        assert_eq!(store.part_for(None), 8 << 20);
+        assert_eq!(store.part_for(Some(2 << 30)), 8 << 20);
+        assert_eq!(store.part_for(Some(10_000 * (20 << 20))), 20 << 20);
+        assert_eq!(store.part_for(Some(10_000 * (20 << 20) + 1)), 21 << 20);
+    }
+
+    #[test]
+    fn an_object_in_one_piece_is_bounded() {
+        let limits = store().whole_bytes(1 << 20).instance().limits;
+        assert_eq!(limits.max_object_size, Some(1 << 20));
+        assert_eq!(limits.buffer_bytes, 1 << 20);
+    }
+}

@@ -1,0 +1,229 @@
+//! The ear on an operation's HTTP: what the provider answered, and whether it answered what was
+//! asked.
+//!
+//! OpenDAL keeps status and headers of a refused request as text; callers act on them, so they are
+//! taken where they are still typed. One recorder belongs to one operation and keeps its last
+//! answer.
+
+use holdall_plugin_api::ProviderReply;
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use opendal_core::raw::oio::ReadStream;
+use opendal_core::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, HttpTransporter, Result};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// Bytes of a refusal that are looked at for the provider's code.
+const REFUSAL: usize = 64 << 10;
+
+/// Names under which providers give the id of a request.
+const REQUEST_IDS: [&str; 10] = [
+    "x-amz-request-id",
+    "x-oss-request-id",
+    "x-cos-request-id",
+    "x-obs-request-id",
+    "x-tos-request-id",
+    "x-ms-request-id",
+    "x-bz-request-id",
+    "x-trans-id",
+    "x-guploader-uploadid",
+    "x-request-id",
+];
+
+/// What was heard of the provider.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Heard {
+    pub(crate) reply: ProviderReply,
+    pub(crate) retry_after: Option<Duration>,
+    /// The whole size, from the refusal of a range.
+    pub(crate) size: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Recorder {
+    inner: HttpTransporter,
+    heard: Arc<Mutex<Heard>>,
+}
+
+impl Recorder {
+    pub(crate) fn new(inner: HttpTransporter) -> Self {
+        Self {
+            inner,
+            heard: Arc::default(),
+        }
+    }
+
+    pub(crate) fn transporter(&self) -> HttpTransporter {
+        HttpTransporter::new(self.clone())
+    }
+
+    pub(crate) fn heard(&self) -> Heard {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HttpTransport for Recorder {
+    async fn fetch(&self, request: Request<Buffer>) -> Result<Response<HttpBody>> {
+        let asked = Asked::of(&request);
+        // A request without an answer must not be explained by the answer before it.
+        *self.lock() = Heard::default();
+        let response = self.inner.fetch(request).await?;
+        let status = response.status();
+        let mut heard = Heard {
+            reply: ProviderReply {
+                status: Some(status.as_u16()),
+                code: None,
+                request_id: REQUEST_IDS
+                    .iter()
+                    .find_map(|name| text(response.headers(), name)),
+            },
+            retry_after: retry_after(response.headers()),
+            size: text(response.headers(), "content-range")
+                .and_then(|range| range.rsplit_once('/')?.1.parse().ok()),
+        };
+        if status.is_success() {
+            let checked = asked.check(&response);
+            *self.lock() = heard;
+            checked?;
+            return Ok(response);
+        }
+        heard.reply.code = text(response.headers(), "x-ms-error-code");
+        *self.lock() = heard;
+        if status.is_redirection() {
+            return Ok(response);
+        }
+        let (parts, mut body) = response.into_parts();
+        let start = beginning(&mut body).await?;
+        if self.lock().reply.code.is_none() {
+            let code = provider_code(&start.to_bytes());
+            self.lock().reply.code = code;
+        }
+        let size = Some(start.len() as u64);
+        let body = HttpBody::new(futures_util::stream::iter([Ok(start)]), size);
+        Ok(Response::from_parts(parts, body))
+    }
+}
+
+/// The beginning of a refusal: all that anybody reads of it.
+async fn beginning(body: &mut HttpBody) -> Result<Buffer> {
+    let mut chunks = Vec::new();
+    let mut size = 0;
+    while size < REFUSAL {
+        let chunk = body.read().await?;
+        if chunk.is_empty() {
+            break;
+        }
+        size += chunk.len();
+        chunks.push(chunk.to_bytes());
+    }
+    Ok(Buffer::from(chunks))
+}
+
+/// What a request for a part of an object is owed. A server that answers it with the whole, or
+/// with another part, would otherwise put wrong bytes into a right-looking stream.
+struct Asked(Option<Range>);
+
+enum Range {
+    From(u64),
+    Last,
+}
+
+impl Asked {
+    fn of(request: &Request<Buffer>) -> Self {
+        let range = (request.method() == http::Method::GET)
+            .then(|| {
+                let headers = request.headers();
+                text(headers, header::RANGE.as_str()).or_else(|| text(headers, "x-ms-range"))
+            })
+            .flatten();
+        Self(range.and_then(|range| {
+            let (start, _) = range.strip_prefix("bytes=")?.split_once('-')?;
+            match start {
+                "" => Some(Range::Last),
+                start => start.parse().ok().map(Range::From),
+            }
+        }))
+    }
+
+    fn check(&self, response: &Response<HttpBody>) -> Result<()> {
+        let Some(range) = &self.0 else { return Ok(()) };
+        let answered = text(response.headers(), "content-range");
+        let start = answered.as_deref().and_then(|answered| {
+            let (start, _) = answered.strip_prefix("bytes ")?.split_once('-')?;
+            start.trim().parse::<u64>().ok()
+        });
+        let right = match (response.status(), range, start) {
+            (StatusCode::PARTIAL_CONTENT, Range::From(asked), Some(start)) => start == *asked,
+            (StatusCode::PARTIAL_CONTENT, Range::Last, Some(_)) => true,
+            // The whole is what was asked for, whatever the length.
+            (StatusCode::OK, Range::From(0), None) => true,
+            _ => false,
+        };
+        if right {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Unexpected,
+            "the server answered another range than was asked",
+        )
+        .with_context("status", response.status().as_u16())
+        .with_context(
+            "content_range",
+            answered.unwrap_or_else(|| "none".to_owned()),
+        ))
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.to_owned())
+}
+
+/// `Retry-After` in seconds, or as a date ([RFC 9110, 10.2.3]).
+///
+/// [RFC 9110, 10.2.3]: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = text(headers, header::RETRY_AFTER.as_str())?;
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = opendal_core::raw::Timestamp::parse_rfc2822(value.trim()).ok()?;
+    Some(
+        SystemTime::from(date)
+            .duration_since(SystemTime::now())
+            .unwrap_or_default(),
+    )
+}
+
+/// The provider's own code, as XML services (`<Error><Code>`) and JSON services (`code`, or
+/// `error.code`) give it.
+fn provider_code(body: &[u8]) -> Option<String> {
+    if let Ok(json) = serde_json::from_slice::<serde_json::Value>(body) {
+        let inner = json.get("error").filter(|inner| inner.is_object());
+        let object = inner.unwrap_or(&json);
+        let code = ["code", "Code", "errorCode", "status"]
+            .iter()
+            .find_map(|name| object.get(*name))?;
+        return match code {
+            serde_json::Value::String(text) => Some(text.clone()),
+            serde_json::Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        };
+    }
+    use quick_xml::events::Event;
+    let mut reader = quick_xml::Reader::from_reader(body);
+    let (mut inside, mut buffer) = (false, Vec::new());
+    loop {
+        match reader.read_event_into(&mut buffer) {
+            Ok(Event::Start(start)) => inside = start.local_name().as_ref() == "Code",
+            Ok(Event::Text(text)) if inside => {
+                return Some(text.trim().to_owned());
+            }
+            Ok(Event::Eof) | Err(_) => return None,
+            Ok(_) => inside = false,
+        }
+        buffer.clear();
+    }
+}

@@ -1,0 +1,147 @@
+//! An operator, and what is known of its service beyond what it says itself.
+
+use crate::claims::Namespace;
+use crate::recorder::Recorder;
+use holdall_plugin_api::{Capabilities, Capability};
+use opendal_core::raw::Servicer;
+use opendal_core::{OperationContext, Operator};
+
+/// Bytes of a part of a large upload, unless [`Store::part_bytes`] says otherwise.
+const PART_BYTES: usize = 8 << 20;
+/// Bytes of the largest object of a service that takes an object in one piece only.
+const WHOLE_BYTES: usize = 64 << 20;
+
+/// What an author makes of a configuration: an operator, and what its service vows.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) context: OperationContext,
+    pub(crate) service: Servicer,
+    pub(crate) capability: opendal_core::Capability,
+    pub(crate) description: String,
+    pub(crate) vows: Capabilities,
+    pub(crate) without: Capabilities,
+    pub(crate) in_byte_order: bool,
+    pub(crate) whole_facts: bool,
+    pub(crate) part_bytes: usize,
+    pub(crate) whole_bytes: usize,
+    pub(crate) retries: u32,
+    pub(crate) max_sign_seconds: Option<u32>,
+    pub(crate) max_object_size: Option<u64>,
+}
+
+impl Store {
+    /// A store that vows nothing. `description` is one line for status pages, such as
+    /// `oss://bucket/root`; no secret.
+    pub fn new(operator: Operator, description: impl Into<String>) -> Self {
+        let capability = operator.info().capability();
+        let (context, service) = operator.into_parts();
+        Self {
+            context,
+            service,
+            capability,
+            description: description.into(),
+            vows: Capabilities::EMPTY,
+            without: Capabilities::EMPTY,
+            in_byte_order: false,
+            whole_facts: false,
+            part_bytes: PART_BYTES,
+            whole_bytes: WHOLE_BYTES,
+            retries: 0,
+            max_sign_seconds: None,
+            max_object_size: None,
+        }
+    }
+
+    /// What the service keeps beyond what an operator can say: whether an upload appears in one
+    /// step (`atomic_put`), whether a condition is exact under a race (`create_only`,
+    /// `if_match_put`, `if_match_delete`, `copy_create_only`), whether metadata appears with its
+    /// data (`user_metadata`), whether a copy or rename is one step (`server_copy`,
+    /// `atomic_move`), whether names are plain names (`key_and_prefix`: without it the service has
+    /// folders, and more requests are made), `case_sensitive`, `unicode_exact`, and what a
+    /// signature binds (`sign_content_type`, `sign_disposition`).
+    ///
+    /// A vow about something that the operator does not offer counts for nothing.
+    #[must_use]
+    pub fn vows(mut self, vows: Capabilities) -> Self {
+        self.vows = self.vows.with(vows);
+        self
+    }
+
+    /// Claims these capabilities in no case.
+    #[must_use]
+    pub fn without(mut self, capabilities: Capabilities) -> Self {
+        self.without = self.without.with(capabilities);
+        self
+    }
+
+    /// A recursive listing comes in byte order of the keys, so that it may end early. Where it does
+    /// not, a page costs a whole listing.
+    #[must_use]
+    pub fn in_byte_order(mut self) -> Self {
+        self.in_byte_order = true;
+        self
+    }
+
+    /// The answer to a read has all the facts that a look has: size, etag, type, headers, metadata.
+    /// A read is one request then, and three where it is not.
+    #[must_use]
+    pub fn whole_facts(mut self) -> Self {
+        self.whole_facts = true;
+        self
+    }
+
+    /// Size of the parts of a large upload, 8 MiB by default. An upload holds three of them at most.
+    /// Services with a larger smallest part get that one.
+    #[must_use]
+    pub fn part_bytes(mut self, bytes: usize) -> Self {
+        self.part_bytes = bytes.max(1);
+        self
+    }
+
+    /// The largest object where the service takes it in one piece, which is held in memory: 64 MiB
+    /// by default.
+    #[must_use]
+    pub fn whole_bytes(mut self, bytes: usize) -> Self {
+        self.whole_bytes = bytes;
+        self
+    }
+
+    /// How often a layer of the operator repeats a request on its own.
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// Longest life of a URL that the service signs.
+    #[must_use]
+    pub fn max_sign_seconds(mut self, seconds: u32) -> Self {
+        self.max_sign_seconds = Some(seconds);
+        self
+    }
+
+    /// Largest object of the service, in bytes.
+    #[must_use]
+    pub fn max_object_size(mut self, bytes: u64) -> Self {
+        self.max_object_size = Some(bytes);
+        self
+    }
+
+    pub(crate) fn namespace(&self) -> Namespace {
+        if self.vows.has(Capability::KeyAndPrefix) {
+            Namespace::Flat
+        } else {
+            Namespace::Folders
+        }
+    }
+
+    /// The operator for one operation, and what it hears of the provider.
+    pub(crate) fn operation(&self) -> (Operator, Recorder) {
+        let recorder = Recorder::new(self.context.http_transport().clone());
+        let context = self.context.with_http_transport(recorder.transporter());
+        (
+            Operator::from_parts(context, self.service.clone()),
+            recorder,
+        )
+    }
+}

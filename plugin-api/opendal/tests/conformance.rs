@@ -1,0 +1,74 @@
+//! Every case of the kit, on the adapter over OpenDAL's own store in memory: once as the flat store
+//! that it is, once treated as a store with folders.
+
+use holdall_conformance::{Claims, Harness};
+use holdall_plugin_api::{Capabilities, Host, Operations, Result};
+use holdall_plugin_api_opendal::{Adapted, Adapter, Store, from_config};
+use opendal_core::{Operator, services::Memory};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Config {
+    folders: bool,
+}
+
+struct InMemory;
+
+impl Adapted for InMemory {
+    type Config = Config;
+
+    fn open(config: Config, _: &Host) -> Result<Store> {
+        let operator = Operator::new(Memory::default()).map_err(from_config)?;
+        let vows = Capabilities::atomic_put
+            .with(Capabilities::create_only)
+            .with(Capabilities::case_sensitive)
+            .with(Capabilities::unicode_exact);
+        Ok(match config.folders {
+            true => Store::new(operator, "memory as folders").vows(vows),
+            false => Store::new(operator, "memory").vows(vows.with(Capabilities::key_and_prefix)),
+        })
+    }
+}
+
+struct Kit {
+    folders: bool,
+}
+
+impl Harness for Kit {
+    type Backend = Adapter<InMemory>;
+
+    fn claims(&self) -> Claims {
+        Claims {
+            plugin: "opendal-memory".to_owned(),
+            operations: Operations::REQUIRED
+                .with(Operations::head)
+                .with(Operations::list)
+                .with(Operations::copy)
+                .with(Operations::rename)
+                .with(Operations::health)
+                .with(Operations::shutdown),
+            // Replaced by what the opened instance claims.
+            capabilities: Capabilities::EMPTY,
+        }
+    }
+
+    fn config(&self, _store: u32) -> Config {
+        Config {
+            folders: self.folders,
+        }
+    }
+}
+
+mod flat {
+    holdall_conformance::conformance_tests!(holdall_conformance::Harness::stage(super::Kit {
+        folders: false
+    }));
+}
+
+/// The same keys under a walk: what a listing shows must not depend on the way.
+#[tokio::test]
+async fn a_walk_lists_the_same() {
+    let kit = Kit { folders: true };
+    let report = holdall_conformance::run(kit.stage(), |case| "IJ".contains(case.group())).await;
+    assert!(report.is_ok(), "{report}");
+}
