@@ -1,0 +1,316 @@
+//! The contract, method by method.
+
+use crate::download::{self, Chunks};
+use crate::error::{clock_skew, error_of};
+use crate::reply::Call;
+use crate::store::{HEALTH_LIMIT, SHUTDOWN_LIMIT, Store};
+use crate::{list, sign, upload};
+use futures_util::StreamExt;
+use holdall_plugin_api::{
+    Body, Copied, Copy, Delete, DeleteMany, Deleted, Download, Downloaded, Error, ErrorKind, Head,
+    Health, Host, Instance, Key, List, ObjectInfo, Page, ReadOptions, Result, SignUrl, Signing,
+    StorageBackend, Upload, Uploaded,
+};
+use object_store::path::Path;
+use object_store::{CopyMode, CopyOptions, GetOptions, GetRange, GetResult, ObjectStoreExt};
+use serde::de::DeserializeOwned;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio_util::task::TaskTracker;
+
+/// Makes a [`Store`] of a configuration: all that a plugin on this adapter writes itself.
+pub trait OpenStore: Sized + Send + Sync + 'static {
+    /// What `holdall.toml` says under `[backend.NAME.config]`.
+    type Config: DeserializeOwned + Send + 'static;
+
+    /// Opens the store. Cheap: no write, no network round trip that can wait.
+    fn open(config: Self::Config, host: &Host) -> impl Future<Output = Result<Store>> + Send;
+}
+
+/// A backend made of a store: the type to name in `export_plugin!`.
+#[derive(Debug)]
+pub struct Adapter<O> {
+    store: Store,
+    /// Uploads that are being aborted after their caller has gone.
+    aborting: TaskTracker,
+    closed: AtomicBool,
+    swept: AtomicBool,
+    opens: PhantomData<fn() -> O>,
+}
+
+impl<O> Adapter<O> {
+    fn store(&self) -> Result<&Store> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(
+                Error::new(ErrorKind::Unavailable).message("the backend has been shut down")
+            );
+        }
+        Ok(&self.store)
+    }
+
+    /// Facts and, unless `head`, the bytes.
+    async fn get(&self, path: &Path, options: GetOptions) -> Result<(GetResult, Arc<Call>)> {
+        let store = self.store()?;
+        let call = Call::new();
+        match call.run(store.objects.get_opts(path, options)).await {
+            Ok(got) if store.always_etag && got.meta.e_tag.is_none() => Err(Error::new(
+                ErrorKind::Unavailable,
+            )
+            .message("the answer is not the store's (it has no etag): something stands between")),
+            Ok(got) => Ok((got, call)),
+            Err(error) => Err(error_of(error, &call)),
+        }
+    }
+
+    async fn facts(&self, path: &Path, options: &ReadOptions<'_>) -> Result<ObjectInfo> {
+        let mut asked = download::options(options, None);
+        asked.head = true;
+        let missing = match self.get(path, asked.clone()).await {
+            Ok((got, _)) => return Ok(download::info(&self.store, got.meta, &got.attributes)),
+            Err(error) if is_bare_404(&error) => error,
+            Err(error) => return Err(error),
+        };
+        // An answer to HEAD has no body, so nobody knows yet what is missing: key or bucket.
+        let probe = GetOptions {
+            range: Some(GetRange::Bounded(0..1)),
+            ..GetOptions::default()
+        };
+        match self.get(path, probe).await {
+            Err(error) if error.kind() == ErrorKind::FileNotFound => Err(missing),
+            // It came between the two.
+            Ok(_) => {
+                let (got, _) = self.get(path, asked).await?;
+                Ok(download::info(&self.store, got.meta, &got.attributes))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn remove(&self, path: &Path) -> Result<Deleted> {
+        let store = self.store()?;
+        if let Some(native) = store.native.delete(path) {
+            return native.await;
+        }
+        let call = Call::document();
+        match call.run(store.objects.delete(path)).await {
+            Ok(()) => Ok(Deleted::new(None)),
+            Err(error) => gone(error_of(error, &call)),
+        }
+    }
+
+    async fn alive(&self) -> Result<Health> {
+        let store = self.store()?;
+        if let Some(native) = store.native.health() {
+            return native.await;
+        }
+        list::page(store, &List::new("").limit(1)).await?;
+        Ok(Health::up())
+    }
+}
+
+/// The provider says 404 and no more.
+fn is_bare_404(error: &Error) -> bool {
+    let provider = error.provider();
+    error.kind() == ErrorKind::FileNotFound
+        && provider.status == Some(404)
+        && provider.code.is_none()
+}
+
+/// A missing object is as good as a removed one.
+fn gone(error: Error) -> Result<Deleted> {
+    match error.kind() {
+        ErrorKind::FileNotFound => Ok(Deleted::new(Some(false))),
+        _ => Err(error),
+    }
+}
+
+impl<O: OpenStore> StorageBackend for Adapter<O> {
+    type Config = O::Config;
+
+    async fn open(config: O::Config, host: Host) -> Result<Self> {
+        Ok(Self {
+            store: O::open(config, &host).await?,
+            aborting: TaskTracker::new(),
+            closed: AtomicBool::new(false),
+            swept: AtomicBool::new(false),
+            opens: PhantomData,
+        })
+    }
+
+    fn instance(&self) -> Instance {
+        let store = &self.store;
+        let mut instance = Instance::new(store.description.clone());
+        instance.capabilities = store.capabilities;
+        instance.limits = store.limits;
+        instance.limits.buffer_bytes = store.buffer_bytes();
+        let most = store.limits.max_key_bytes.unwrap_or(1024);
+        let prefix = u32::try_from(store.prefix.len()).unwrap_or(u32::MAX);
+        instance.limits.max_key_bytes = Some(most.saturating_sub(prefix));
+        instance
+    }
+
+    async fn upload(&self, upload: Upload<'_>) -> Result<Uploaded> {
+        let store = self.store()?;
+        let sweep = || {
+            let first = !self.swept.swap(true, Ordering::Relaxed);
+            if let Some(sweep) = store.native.sweep().filter(|_| first) {
+                self.aborting.spawn(sweep);
+            }
+        };
+        upload::store(store, &self.aborting, sweep, upload).await
+    }
+
+    async fn download(&self, download: Download<'_>) -> Result<Downloaded> {
+        let path = self.store()?.path(download.key.text())?;
+        let asked = download::options(download.options(), download.range.clone());
+        match self.get(&path, asked).await {
+            Ok((got, call)) => {
+                // Some stores answer an empty range with no bytes.
+                if let Some(asked) = &download.range {
+                    asked.within(got.meta.size)?;
+                }
+                let range = got.range.clone();
+                let info = download::info(&self.store, got.meta.clone(), &got.attributes);
+                let chunks = Chunks::new(got.into_stream(), call, download.chunk_hint);
+                Ok(Downloaded::new(info, range, Body::source(chunks)))
+            }
+            // Stores differ in how they say that a range begins past the end; the size decides.
+            Err(error) if download.range.is_some() && may_be_range(&error) => {
+                let info = self.facts(&path, download.options()).await?;
+                match download.range.map(|range| range.within(info.size)) {
+                    Some(Err(past)) => Err(past.with_provider(error.provider().clone())),
+                    _ => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn delete(&self, delete: Delete<'_>) -> Result<Deleted> {
+        let path = self.store()?.path(delete.key.text())?;
+        if delete.must_exist {
+            self.facts(&path, &ReadOptions::default()).await?;
+        }
+        self.remove(&path).await
+    }
+
+    async fn exists(&self, key: &Key) -> Result<bool> {
+        let path = self.store()?.path(key.text())?;
+        match self.facts(&path, &ReadOptions::default()).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::FileNotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn signed_url(&self, sign: SignUrl<'_>) -> Result<Signing> {
+        let store = self.store()?;
+        let Some(signer) = &store.signer else {
+            return Ok(Signing::AtGateway);
+        };
+        let path = store.path(sign.key.text())?;
+        // A URL of a wrong clock would be refused, or end at another time than it says.
+        if let Some(skew) = store.native.clock_skew() {
+            return Err(clock_skew(skew));
+        }
+        if sign.must_exist {
+            self.facts(&path, &ReadOptions::default()).await?;
+        }
+        sign::url(signer.as_ref(), &path, &sign).await
+    }
+
+    async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {
+        let path = self.store()?.path(head.key.text())?;
+        self.facts(&path, head.options()).await
+    }
+
+    async fn list(&self, list: List<'_>) -> Result<Page> {
+        list::page(self.store()?, &list).await
+    }
+
+    async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {
+        let store = self.store()?;
+        let (from, to) = (store.path(copy.from.text())?, store.path(copy.to.text())?);
+        if from == to {
+            // Most stores refuse it, or make a new version of the same.
+            let info = self.facts(&from, &ReadOptions::default()).await?;
+            if copy.create_only {
+                return Err(Error::new(ErrorKind::PreconditionFailed).message("the target exists"));
+            }
+            let mut copied = Copied::default();
+            copied.size = Some(info.size);
+            copied.etag = info.etag;
+            copied.last_modified = info.last_modified;
+            return Ok(copied);
+        }
+        let mode = match copy.create_only {
+            true => CopyMode::Create,
+            false => CopyMode::Overwrite,
+        };
+        let options = CopyOptions::default().with_mode(mode);
+        let call = Call::document();
+        match call.run(store.objects.copy_opts(&from, &to, options)).await {
+            Ok(()) => Ok(Copied::default()),
+            Err(error) => Err(error_of(error, &call)),
+        }
+    }
+
+    async fn delete_many(&self, delete: DeleteMany<'_>) -> Result<Vec<Result<Deleted>>> {
+        let store = self.store()?;
+        let paths = delete.keys.iter().map(|key| store.path(key.text()));
+        let paths = paths.collect::<Result<Vec<_>>>()?;
+        if let Some(native) = store.native.delete_many(&paths) {
+            return native.await;
+        }
+        let call = Call::document();
+        let asked = paths.len();
+        let locations = futures_util::stream::iter(paths.into_iter().map(Ok)).boxed();
+        let answers = store.objects.delete_stream(locations);
+        let answers: Vec<_> = call.run(answers.collect()).await;
+        if answers.len() != asked {
+            let error = answers.into_iter().find_map(|answer| answer.err());
+            return Err(match error {
+                Some(error) => error_of(error, &call),
+                None => Error::new(ErrorKind::Other)
+                    .message("the store answered for another number of keys"),
+            });
+        }
+        let answer = |answer: object_store::Result<_>| match answer {
+            Ok(_) => Ok(Deleted::new(None)),
+            Err(error) => gone(error_of(error, &Call::default())),
+        };
+        Ok(answers.into_iter().map(answer).collect())
+    }
+
+    async fn health(&self) -> Result<Health> {
+        match tokio::time::timeout(HEALTH_LIMIT, self.alive()).await {
+            Ok(Ok(health)) => Ok(health),
+            Ok(Err(error)) if self.closed.load(Ordering::Acquire) => Err(error),
+            Ok(Err(error)) => Ok(Health::down(error.to_string())),
+            Err(_) => Ok(Health::down(format!(
+                "the store does not answer within {} s",
+                HEALTH_LIMIT.as_secs()
+            ))),
+        }
+    }
+
+    async fn shutdown(&self) -> Result<()> {
+        self.closed.store(true, Ordering::Release);
+        self.aborting.close();
+        // What is not done then goes on beside; a store that is down must not hold up the host.
+        let _ = tokio::time::timeout(SHUTDOWN_LIMIT, self.aborting.wait()).await;
+        Ok(())
+    }
+}
+
+/// Whether an error may stand for "the range begins past the end".
+fn may_be_range(error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::InvalidRange => error.fact_value("size").is_none(),
+        ErrorKind::Other => true,
+        // A whole object in answer to a range.
+        ErrorKind::Unavailable => error.provider().status.is_some_and(|status| status < 300),
+        _ => false,
+    }
+}

@@ -1,0 +1,228 @@
+//! What a provider's document says: its code, or that it is nobody's.
+
+use bytes::Bytes;
+use holdall_plugin_api::{Error, ErrorKind, ProviderReply};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use quick_xml::Reader;
+use quick_xml::events::Event;
+
+/// Longest document that is read: a page of 1000 entries of the longest keys, escaped, is 4 MiB.
+pub(crate) const MAX_DOCUMENT: usize = 16 << 20;
+
+/// What a document says.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Looked {
+    pub(crate) code: Option<String>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) foreign: bool,
+    /// An error that came with a good status.
+    pub(crate) status_instead: Option<StatusCode>,
+}
+
+/// Looks into a document. `failed`: its status is not a success.
+pub(crate) fn look(headers: &HeaderMap, bytes: &Bytes, failed: bool) -> Looked {
+    let mut looked = Looked::default();
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let text = bytes.trim_ascii_start();
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    match text.first() {
+        None => return looked,
+        Some(b'{') => json(text, &mut looked),
+        Some(b'<') => xml(text, &mut looked),
+        Some(_) => looked.foreign = true,
+    }
+    looked.foreign |= kind.is_some_and(|kind| kind.starts_with("text/html"));
+    // Some gateways of providers say it in HTML and yet in a header of theirs.
+    let known = [
+        "x-amz-request-id",
+        "x-ms-request-id",
+        "x-guploader-uploadid",
+    ];
+    let theirs = known.iter().any(|name| headers.contains_key(*name));
+    looked.foreign &= looked.code.is_none() && !theirs;
+    if !failed {
+        looked.status_instead = match &looked.code {
+            Some(code) => Some(status_of(code)),
+            None if looked.foreign => Some(StatusCode::BAD_GATEWAY),
+            None => None,
+        };
+    }
+    looked
+}
+
+/// The status that should have come with this code. 5xx are repeated by the store's client.
+fn status_of(code: &str) -> StatusCode {
+    match crate::of_code(code) {
+        Some(ErrorKind::Unavailable) => StatusCode::INTERNAL_SERVER_ERROR,
+        Some(ErrorKind::RateLimited) => StatusCode::SERVICE_UNAVAILABLE,
+        Some(ErrorKind::FileNotFound | ErrorKind::ContainerMissing) => StatusCode::NOT_FOUND,
+        Some(ErrorKind::PermissionDenied | ErrorKind::Unauthenticated) => StatusCode::FORBIDDEN,
+        Some(ErrorKind::PreconditionFailed) => StatusCode::PRECONDITION_FAILED,
+        Some(ErrorKind::Conflict) => StatusCode::CONFLICT,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// `<Error><Code>..</Code><RequestId>..</RequestId></Error>`; anything else at the root says nothing.
+fn xml(text: &[u8], looked: &mut Looked) {
+    let mut reader = Reader::from_reader(text);
+    let mut depth = 0;
+    let mut field = Vec::new();
+    // Bounded: an error has a handful of elements, and a page is not read to its end.
+    for _ in 0..64 {
+        match reader.read_event() {
+            Ok(Event::Start(start)) => {
+                let name = start.local_name();
+                let name = name.as_ref();
+                if depth == 0 && name != b"Error" {
+                    looked.foreign = name.eq_ignore_ascii_case(b"html");
+                    return;
+                }
+                depth += 1;
+                field = name.to_vec();
+            }
+            Ok(Event::Text(value)) if depth == 2 => {
+                let value = String::from_utf8_lossy(&value).trim().to_owned();
+                match field.as_slice() {
+                    b"Code" => looked.code = Some(value),
+                    b"RequestId" => looked.request_id = Some(value),
+                    _ => {}
+                }
+            }
+            Ok(Event::End(_)) => {
+                depth -= 1;
+                field.clear();
+                if depth == 0 {
+                    return;
+                }
+            }
+            Ok(Event::DocType(_)) => looked.foreign = true,
+            Ok(Event::Eof) | Err(_) => {
+                looked.foreign |= depth == 0;
+                return;
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Google's: `{"error":{"code":404,"errors":[{"reason":"notFound"}]}}`, or OAuth's
+/// `{"error":"invalid_grant"}`.
+fn json(text: &[u8], looked: &mut Looked) {
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(text) else {
+        looked.foreign = true;
+        return;
+    };
+    let error = &value["error"];
+    let code = [
+        &error["errors"][0]["reason"],
+        &error["status"],
+        &error["code"],
+        error,
+    ];
+    looked.code = code
+        .into_iter()
+        .find_map(|code| code.as_str())
+        .map(str::to_owned);
+}
+
+/// Makes headers readable for the store's client, which refuses a whole answer for one that is not
+/// ASCII (user metadata that another program has put there): such a value becomes an encoded word.
+pub(crate) fn only_ascii(headers: &mut HeaderMap) {
+    for value in headers.values_mut() {
+        if value.to_str().is_ok() {
+            continue;
+        }
+        let text = String::from_utf8_lossy(value.as_bytes());
+        let word = crate::metadata::encode(&text);
+        if let Ok(word) = HeaderValue::from_str(&word) {
+            *value = word;
+        }
+    }
+}
+
+/// The error for an answer of a request of one's own ([`Http::send`](crate::Http::send)): status and
+/// document as the connector left them.
+pub fn refusal_of(status: StatusCode, headers: &HeaderMap, bytes: &Bytes) -> Error {
+    let looked = look(headers, bytes, true);
+    let kind = looked.code.as_deref().and_then(crate::of_code);
+    let kind = kind.unwrap_or(match status.as_u16() {
+        404 if !looked.foreign => ErrorKind::FileNotFound,
+        401 => ErrorKind::Unauthenticated,
+        403 => ErrorKind::PermissionDenied,
+        429 => ErrorKind::RateLimited,
+        404 | 500..=599 => ErrorKind::Unavailable,
+        _ => ErrorKind::Other,
+    });
+    Error::new(kind).with_provider(ProviderReply {
+        status: Some(status.as_u16()),
+        code: looked.code,
+        request_id: looked.request_id,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn looked(text: &'static str, failed: bool) -> Looked {
+        look(&HeaderMap::new(), &Bytes::from(text), failed)
+    }
+
+    #[test]
+    fn the_code_of_each_provider() {
+        let s3 = "<?xml version=\"1.0\"?>\n<Error><Code>NoSuchKey</Code><Message>m</Message><RequestId>r1</RequestId></Error>";
+        assert_eq!(looked(s3, true).code.as_deref(), Some("NoSuchKey"));
+        assert_eq!(looked(s3, true).request_id.as_deref(), Some("r1"));
+        let azure = "\u{feff}<?xml version=\"1.0\"?><Error><Code>BlobNotFound</Code></Error>";
+        assert_eq!(looked(azure, true).code.as_deref(), Some("BlobNotFound"));
+        let google = r#"{"error":{"code":404,"errors":[{"reason":"notFound"}]}}"#;
+        assert_eq!(looked(google, true).code.as_deref(), Some("notFound"));
+        let oauth = r#"{"error":"invalid_grant"}"#;
+        assert_eq!(looked(oauth, true).code.as_deref(), Some("invalid_grant"));
+    }
+
+    #[test]
+    fn an_error_with_a_good_status_is_an_error() {
+        let late = "<Error><Code>InternalError</Code></Error>";
+        assert_eq!(
+            looked(late, false).status_instead,
+            Some(StatusCode::INTERNAL_SERVER_ERROR)
+        );
+        let good = "<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>";
+        assert_eq!(looked(good, false), Looked::default());
+        assert_eq!(looked("", false), Looked::default());
+    }
+
+    #[test]
+    fn pages_of_others_are_foreign() {
+        for page in [
+            "<!DOCTYPE html><html><body>log in</body></html>",
+            "<html>busy</html>",
+            "Bad gateway",
+            "<Error><Code",
+        ] {
+            assert!(
+                looked(page, true).foreign || page.starts_with("<Error"),
+                "{page}"
+            );
+        }
+        assert_eq!(
+            looked("<html>busy</html>", false).status_instead,
+            Some(StatusCode::BAD_GATEWAY)
+        );
+    }
+
+    #[test]
+    fn a_header_of_another_program_does_not_end_the_read() {
+        let mut headers = HeaderMap::new();
+        let raw = HeaderValue::from_bytes("caf\u{e9}".as_bytes()).unwrap();
+        headers.insert("x-amz-meta-a", raw);
+        only_ascii(&mut headers);
+        let value = headers["x-amz-meta-a"].to_str().unwrap();
+        assert_eq!(crate::metadata::decode(value), "caf\u{e9}");
+    }
+}

@@ -1,0 +1,378 @@
+//! The one place where a store's error becomes ours.
+//!
+//! What the provider said wins over the variant that `object_store` made of it: a 404 may be the
+//! key's or the bucket's, a 409 a lost race or an existing object, a 403 a wrong clock. Codes of S3,
+//! Azure and Google are in one table, because none of them means two things.
+
+use crate::reply::{Call, Failure, Reply, Seen};
+use holdall_plugin_api::{Cause, Error, ErrorKind, ProviderReply, Retry};
+use object_store::Error as Theirs;
+use std::time::Duration;
+
+/// Makes an error of the contract out of a store's, with what its [`Call`] has seen.
+pub fn error_of(theirs: Theirs, call: &Call) -> Error {
+    let seen = call.seen();
+    let error = match &seen {
+        Some(Seen::Answer(reply)) if reply.status >= 300 || reply.code.is_some() => {
+            of_reply(reply, &theirs)
+        }
+        Some(Seen::Failed(failure)) => of_failure(*failure),
+        // Good by its status, and yet the store's client could not use it.
+        Some(Seen::Answer(reply)) if reply.status != 0 && is_generic(&theirs) => unusable(reply),
+        _ => Error::new(of_variant(&theirs)),
+    };
+    let error = match &seen {
+        Some(Seen::Answer(reply)) => error.with_provider(ProviderReply {
+            status: Some(reply.status),
+            code: reply.code.clone(),
+            request_id: reply.request_id.clone(),
+        }),
+        _ => error,
+    };
+    let attempts = call.attempts();
+    let error = error.with_cause(Some(Cause::from_error(&theirs)));
+    error.at(|place| place.attempts = attempts)
+}
+
+fn is_generic(theirs: &Theirs) -> bool {
+    matches!(theirs, Theirs::Generic { .. } | Theirs::InvalidPath { .. })
+}
+
+fn of_variant(theirs: &Theirs) -> ErrorKind {
+    match theirs {
+        Theirs::NotFound { .. } => ErrorKind::FileNotFound,
+        Theirs::AlreadyExists { .. } | Theirs::Precondition { .. } => ErrorKind::PreconditionFailed,
+        Theirs::NotModified { .. } => ErrorKind::NotModified,
+        Theirs::NotSupported { .. } | Theirs::NotImplemented { .. } => ErrorKind::Unsupported,
+        Theirs::PermissionDenied { .. } => ErrorKind::PermissionDenied,
+        Theirs::Unauthenticated { .. } => ErrorKind::Unauthenticated,
+        Theirs::InvalidPath { .. } => ErrorKind::InvalidKey,
+        Theirs::UnknownConfigurationKey { .. } => ErrorKind::ConfigInvalid,
+        _ => ErrorKind::Other,
+    }
+}
+
+fn of_failure(failure: Failure) -> Error {
+    let unavailable = Error::new(ErrorKind::Unavailable);
+    match failure {
+        // Nothing was sent, so a repeat is safe whatever the request.
+        Failure::Connect => unavailable
+            .message("no connection to the store")
+            .with_retry(Retry::Safe),
+        Failure::Tls => unavailable
+            .message("no trusted connection to the store: its certificate or protocol is refused")
+            .with_retry(Retry::Never),
+        Failure::Timeout => Error::new(ErrorKind::Timeout).message("the store does not answer"),
+        Failure::Broken => unavailable.message("the connection to the store broke"),
+        Failure::Other => Error::new(ErrorKind::Other).message("the request could not be made"),
+    }
+}
+
+/// A success that the client cannot read: a page of a proxy, half a document, bytes of another range.
+fn unusable(reply: &Reply) -> Error {
+    let error = Error::new(ErrorKind::Unavailable);
+    if reply.foreign {
+        error.message("the answer is not the store's: something stands between")
+    } else {
+        error.message("the store's answer is not what the request asks for")
+    }
+}
+
+/// What a provider's answer means.
+fn of_reply(reply: &Reply, theirs: &Theirs) -> Error {
+    if reply.credentials {
+        return of_credentials(reply);
+    }
+    if let Some(skew) = reply.skew_seconds
+        && matches!(reply.status, 401 | 403)
+    {
+        return clock_skew(skew);
+    }
+    if let Some(region) = &reply.region
+        && matches!(reply.status, 301 | 307 | 400)
+    {
+        return Error::new(ErrorKind::ConfigInvalid)
+            .message("the bucket is in another region")
+            .fact("region", region);
+    }
+    let kind = match reply.code.as_deref().and_then(of_code) {
+        Some(kind) => kind,
+        None => of_status(reply, theirs),
+    };
+    let error = match kind {
+        ErrorKind::InvalidRange => match reply.size {
+            Some(size) => Error::invalid_range(size),
+            None => Error::new(kind),
+        },
+        ErrorKind::RateLimited => {
+            let wait = reply.retry_after.unwrap_or(Duration::from_secs(1));
+            Error::new(kind).with_retry(Retry::After(wait))
+        }
+        ErrorKind::Unavailable if reply.foreign => {
+            Error::new(kind).message("the answer is not the store's: something stands between")
+        }
+        ErrorKind::Unavailable => match reply.retry_after {
+            Some(wait) => Error::new(kind).with_retry(Retry::After(wait)),
+            None => Error::new(kind),
+        },
+        _ => Error::new(kind),
+    };
+    match &reply.code {
+        Some(code) if error.text().is_empty() => {
+            error.message(format!("the store answers {} {code}", reply.status))
+        }
+        _ => error,
+    }
+}
+
+fn of_credentials(reply: &Reply) -> Error {
+    if reply.status >= 500 || reply.status == 429 {
+        return Error::new(ErrorKind::Unavailable)
+            .message("the source of the credentials does not answer properly");
+    }
+    Error::new(ErrorKind::Unauthenticated)
+        .message("the source of the credentials hands out none")
+        .with_retry(Retry::Never)
+}
+
+/// The clocks differ too much for signatures, which carry a time.
+pub(crate) fn clock_skew(seconds: i64) -> Error {
+    let side = if seconds > 0 { "behind" } else { "ahead of" };
+    Error::new(ErrorKind::PermissionDenied)
+        .with_code("clock_skew")
+        .message(format!(
+            "the clock of this machine is {} s {side} the store's, and signatures carry a time: set the clock",
+            seconds.unsigned_abs()
+        ))
+        .fact("skew_seconds", seconds)
+}
+
+fn of_status(reply: &Reply, theirs: &Theirs) -> ErrorKind {
+    match reply.status {
+        304 => ErrorKind::NotModified,
+        // A 404 proves an absence only when the store says which: an error page of a proxy is none.
+        404 if reply.foreign => ErrorKind::Unavailable,
+        404 => ErrorKind::FileNotFound,
+        401 => ErrorKind::Unauthenticated,
+        403 => ErrorKind::PermissionDenied,
+        408 => ErrorKind::Timeout,
+        // Providers without a code answer 409 to a create-only that lost.
+        409 => match theirs {
+            Theirs::AlreadyExists { .. } => ErrorKind::PreconditionFailed,
+            _ => ErrorKind::Conflict,
+        },
+        412 => ErrorKind::PreconditionFailed,
+        413 => ErrorKind::TooLarge,
+        416 => ErrorKind::InvalidRange,
+        429 => ErrorKind::RateLimited,
+        501 => ErrorKind::Unsupported,
+        504 => ErrorKind::Timeout,
+        507 => ErrorKind::QuotaExceeded,
+        500..=599 => ErrorKind::Unavailable,
+        300..=399 => ErrorKind::ConfigInvalid,
+        // Whoever called us is not to blame for a request that we made.
+        _ => ErrorKind::Other,
+    }
+}
+
+/// The kind that a provider's code stands for; `None` for a code that says no more than its status.
+///
+/// S3: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>. Azure:
+/// <https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes>. Google:
+/// <https://cloud.google.com/storage/docs/xml-api/reference-status>.
+pub fn of_code(code: &str) -> Option<ErrorKind> {
+    Some(match code {
+        "NoSuchKey" | "NoSuchVersion" | "BlobNotFound" | "ResourceNotFound" => {
+            ErrorKind::FileNotFound
+        }
+        "NoSuchBucket" | "ContainerNotFound" | "ContainerBeingDeleted" | "ContainerDisabled" => {
+            ErrorKind::ContainerMissing
+        }
+        "AccessDenied"
+        | "AllAccessDisabled"
+        | "AccountProblem"
+        | "InvalidObjectState"
+        | "NotSignedUp"
+        | "InsufficientAccountPermissions"
+        | "AuthorizationFailure"
+        | "AuthorizationPermissionMismatch"
+        | "AuthorizationProtocolMismatch"
+        | "AuthorizationResourceTypeMismatch"
+        | "AuthorizationServiceMismatch"
+        | "AuthorizationSourceIPMismatch"
+        | "AccountIsDisabled"
+        | "InvalidAuthenticationInfo"
+        | "InvalidPayer"
+        | "UserProjectAccountProblem" => ErrorKind::PermissionDenied,
+        "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "ExpiredToken"
+        | "InvalidToken"
+        | "TokenRefreshRequired"
+        | "InvalidSecurity"
+        | "AuthenticationFailed"
+        | "NoAuthenticationInformation"
+        | "AuthenticationRequired"
+        | "InvalidCredentials" => ErrorKind::Unauthenticated,
+        "PreconditionFailed"
+        | "ConditionNotMet"
+        | "TargetConditionNotMet"
+        | "SourceConditionNotMet"
+        | "BlobAlreadyExists"
+        | "ObjectAlreadyExists" => ErrorKind::PreconditionFailed,
+        "ConditionalRequestConflict"
+        | "OperationAborted"
+        | "BucketNotEmpty"
+        | "LeaseIdMissing"
+        | "LeaseAlreadyPresent"
+        | "BlobBeingRehydrated"
+        | "PendingCopyOperation"
+        | "SnapshotsPresent"
+        | "NoSuchUpload"
+        | "InvalidPart" => ErrorKind::Conflict,
+        "InvalidRange" => ErrorKind::InvalidRange,
+        "EntityTooLarge" | "RequestBodyTooLarge" | "MaxMessageLengthExceeded" => {
+            ErrorKind::TooLarge
+        }
+        "KeyTooLongError" | "KeyTooLong" | "InvalidResourceName" | "InvalidObjectName" => {
+            ErrorKind::InvalidKey
+        }
+        "BadDigest"
+        | "InvalidDigest"
+        | "XAmzContentSHA256Mismatch"
+        | "Md5Mismatch"
+        | "XAmzContentChecksumMismatch"
+        | "Crc64Mismatch" => ErrorKind::ChecksumMismatch,
+        "SlowDown"
+        | "SlowDownRead"
+        | "SlowDownWrite"
+        | "TooManyRequests"
+        | "RequestLimitExceeded"
+        | "Throttling"
+        | "ThrottlingException"
+        | "rateLimitExceeded"
+        | "userRateLimitExceeded"
+        | "BandwidthLimitExceeded" => ErrorKind::RateLimited,
+        "QuotaExceeded"
+        | "QuotaExceededException"
+        | "InsufficientStorage"
+        | "StorageQuotaExceeded"
+        | "XMinioStorageFull"
+        | "AccountLimitExceeded" => ErrorKind::QuotaExceeded,
+        "InternalError" | "ServiceUnavailable" | "ServerBusy" | "Busy" | "backendError"
+        | "OperationTimedOut" => ErrorKind::Unavailable,
+        "RequestTimeout" => ErrorKind::Timeout,
+        "NotImplemented" | "UnsupportedHeader" | "UnsupportedHttpVerb" => ErrorKind::Unsupported,
+        "InvalidBucketName"
+        | "PermanentRedirect"
+        | "TemporaryRedirect"
+        | "AuthorizationHeaderMalformed"
+        | "IllegalLocationConstraintException" => ErrorKind::ConfigInvalid,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(reply: Reply) -> Error {
+        let call = Call::default();
+        call.note(Seen::Answer(reply));
+        let theirs = Theirs::Generic {
+            store: "test",
+            source: "cause".into(),
+        };
+        error_of(theirs, &call)
+    }
+
+    fn reply(status: u16, code: Option<&str>) -> Reply {
+        Reply {
+            status,
+            code: code.map(str::to_owned),
+            ..Reply::default()
+        }
+    }
+
+    #[test]
+    fn a_missing_bucket_is_not_a_missing_key() {
+        let kind = |code| judged(reply(404, Some(code))).kind();
+        assert_eq!(kind("NoSuchKey"), ErrorKind::FileNotFound);
+        assert_eq!(kind("NoSuchBucket"), ErrorKind::ContainerMissing);
+        assert_eq!(kind("ContainerNotFound"), ErrorKind::ContainerMissing);
+    }
+
+    #[test]
+    fn a_page_of_a_proxy_proves_no_absence() {
+        let page = Reply {
+            foreign: true,
+            ..reply(404, None)
+        };
+        assert_eq!(judged(page).kind(), ErrorKind::Unavailable);
+        assert_eq!(judged(reply(404, None)).kind(), ErrorKind::FileNotFound);
+        let login = Reply {
+            foreign: true,
+            ..reply(200, None)
+        };
+        assert_eq!(judged(login).kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn what_the_provider_said_arrives() {
+        let error = judged(Reply {
+            request_id: Some("id-7".into()),
+            retry_after: Some(Duration::from_secs(7)),
+            ..reply(503, Some("SlowDown"))
+        });
+        assert_eq!(error.kind(), ErrorKind::RateLimited);
+        assert_eq!(error.retry(), Retry::After(Duration::from_secs(7)));
+        assert_eq!(error.provider().status, Some(503));
+        assert_eq!(error.provider().code.as_deref(), Some("SlowDown"));
+        assert_eq!(error.provider().request_id.as_deref(), Some("id-7"));
+        assert_eq!(error.place().attempts, 1);
+    }
+
+    #[test]
+    fn a_wrong_clock_is_named() {
+        let error = judged(Reply {
+            skew_seconds: Some(1200),
+            ..reply(403, Some("RequestTimeTooSkewed"))
+        });
+        assert_eq!(error.code(), "clock_skew");
+        assert!(error.text().contains("1200 s behind"), "{}", error.text());
+    }
+
+    #[test]
+    fn credentials_that_cannot_be_had_are_no_missing_object() {
+        let error = judged(Reply {
+            credentials: true,
+            ..reply(404, None)
+        });
+        assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    }
+
+    #[test]
+    fn nothing_sent_is_safe_to_repeat() {
+        let call = Call::default();
+        call.note(Seen::Failed(Failure::Connect));
+        let theirs = Theirs::Generic {
+            store: "test",
+            source: "cause".into(),
+        };
+        let error = error_of(theirs, &call);
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(error.retry(), Retry::Safe);
+    }
+
+    #[test]
+    fn without_a_connector_the_variant_counts() {
+        let theirs = Theirs::NotFound {
+            path: "a".into(),
+            source: "cause".into(),
+        };
+        assert_eq!(
+            error_of(theirs, &Call::default()).kind(),
+            ErrorKind::FileNotFound
+        );
+    }
+}

@@ -1,0 +1,83 @@
+//! Turns any [`object_store::ObjectStore`] into a Holdall plugin.
+//!
+//! For authors of plugins. Say how a configuration becomes a [`Store`], name [`Adapter`] in
+//! `export_plugin!`, and everything between is done: uploads in parts of bounded memory that are
+//! aborted on every way out, ranges and conditions, pages, signed URLs, and errors that carry what
+//! the provider answered.
+//!
+//! ```
+//! use holdall_plugin_api_object_store::{Adapter, OpenStore, Store};
+//! use holdall_plugin_api::{Host, Result};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Config {}
+//!
+//! struct InMemory;
+//!
+//! impl OpenStore for InMemory {
+//!     type Config = Config;
+//!     async fn open(_: Config, _: &Host) -> Result<Store> {
+//!         Ok(Store::new(object_store::memory::InMemory::new()).describe("memory"))
+//!     }
+//! }
+//!
+//! // holdall_plugin_api::export_plugin! {
+//! //     backend: Adapter<InMemory>,
+//! //     name: "in-memory",
+//! //     schemes: ["in-memory"],
+//! //     runtime: tokio_spawn,
+//! //     operations: [head, list, copy, delete_many, health, shutdown],
+//! //     capabilities: [atomic_put, create_only, unknown_length, content_type],
+//! //     config_schema: "config.schema.json",
+//! // }
+//! # fn exported(_: Adapter<InMemory>) {}
+//! ```
+//!
+//! **Capabilities.** The macro declares the most that the plugin can do. What an *instance* claims
+//! follows from the store and its configuration: [`Store::capabilities`]. The adapter itself keeps
+//! [`GIVEN`] for every store; the rest is the store's to promise.
+//!
+//! **Stores over HTTP** (feature `http`): give the builder of the store our connector, `Http`,
+//! so that status, code, request id and `Retry-After` reach the error, listings survive foreign
+//! keys, and conditions can be held by the completion of parts.
+//!
+//! Reading order: [`store`](Store) (what is told), `adapter` (the contract), `upload`, `download`,
+//! `list`, `sign`, then `error`, `reply` and `connector`.
+#![forbid(unsafe_code)]
+
+mod adapter;
+#[cfg(feature = "http")]
+mod answer;
+#[cfg(feature = "http")]
+mod connector;
+mod download;
+mod error;
+mod list;
+mod metadata;
+mod reply;
+#[cfg(feature = "http")]
+mod sieve;
+mod sign;
+mod store;
+mod upload;
+
+pub use adapter::{Adapter, OpenStore};
+#[cfg(feature = "http")]
+pub use answer::refusal_of;
+#[cfg(feature = "http")]
+pub use connector::{Http, HttpOptions, Proxy};
+pub use error::{error_of, of_code};
+pub use object_store;
+pub use reply::{Call, Failure, Reply, Seen};
+pub use store::{Condition, LargeConditions, MetadataNames, Native, Store};
+
+use holdall_plugin_api::Capabilities;
+
+/// What the adapter keeps for every store that keeps the contract of `ObjectStore`. Not `if_time`:
+/// times of HTTP have whole seconds, and stores that are not behind HTTP compare finer ones.
+pub const GIVEN: Capabilities = Capabilities::atomic_put
+    .with(Capabilities::create_only)
+    .with(Capabilities::if_match_get)
+    .with(Capabilities::if_none_match_get)
+    .with(Capabilities::suffix)
+    .with(Capabilities::unknown_length);

@@ -1,0 +1,184 @@
+//! What the provider answered, remembered per call.
+//!
+//! `object_store` turns an answer into one of a dozen variants and drops the headers. The connector
+//! ([`Http`](crate::Http)) notes the last answer of the call that it works for, and the one function
+//! that makes our errors ([`error_of`](crate::error_of)) reads it. A call is a task-local, because
+//! the connector is polled inside the store's future and knows nothing else of the caller.
+
+use http::HeaderMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
+
+tokio::task_local! {
+    static CALL: Arc<Call>;
+}
+
+/// How the last request of a call ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen {
+    /// With an answer, whatever its status.
+    Answer(Reply),
+    /// Without one.
+    Failed(Failure),
+}
+
+/// An answer over HTTP, without its body.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// The provider's own code, such as `NoSuchKey`.
+    pub code: Option<String>,
+    /// The provider's id of the request.
+    pub request_id: Option<String>,
+    /// `Retry-After`.
+    pub retry_after: Option<Duration>,
+    /// The object's size, from `Content-Range: bytes */SIZE`.
+    pub size: Option<u64>,
+    /// The region in which the bucket is, when the request went to another one.
+    pub region: Option<String>,
+    /// The provider's clock minus ours, in seconds, when they differ by more than a minute.
+    pub skew_seconds: Option<i64>,
+    /// An error page that is not in the provider's own form: something stands between.
+    pub foreign: bool,
+    /// Not from the store but from whoever hands out credentials.
+    pub credentials: bool,
+}
+
+/// Why there was no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Failure {
+    /// No connection: refused, unreachable, no such name. Nothing was sent.
+    Connect,
+    /// A connection, but no trust: certificate, name or protocol. Nothing was sent.
+    Tls,
+    /// A time limit has passed.
+    Timeout,
+    /// The connection broke while the request or its answer was under way.
+    Broken,
+    /// Anything else.
+    Other,
+}
+
+/// One call, as the connector sees it.
+#[derive(Debug, Default)]
+pub struct Call {
+    seen: Mutex<Option<Seen>>,
+    attempts: AtomicU32,
+    /// Entries that the sieve took out of a listing.
+    skipped: AtomicU64,
+    /// The answer is a document that may be an error in spite of its status.
+    document: bool,
+    /// The answer is a page of a listing.
+    listing: bool,
+    /// Headers to add to what the store sends.
+    headers: HeaderMap,
+}
+
+impl Call {
+    /// A plain one.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// One whose answer is a document and no object: an error inside is looked for.
+    pub(crate) fn document() -> Arc<Self> {
+        Arc::new(Self {
+            document: true,
+            ..Self::default()
+        })
+    }
+
+    /// As [`Call::document`], with more headers on the request.
+    pub(crate) fn document_with(headers: HeaderMap) -> Arc<Self> {
+        Arc::new(Self {
+            document: true,
+            headers,
+            ..Self::default()
+        })
+    }
+
+    /// One whose answer is a page of a listing.
+    pub(crate) fn listing() -> Arc<Self> {
+        Arc::new(Self {
+            document: true,
+            listing: true,
+            ..Self::default()
+        })
+    }
+
+    /// The call that this task works for.
+    pub fn current() -> Option<Arc<Self>> {
+        CALL.try_with(Arc::clone).ok()
+    }
+
+    /// Works for this call.
+    pub(crate) async fn run<F: Future>(self: &Arc<Self>, work: F) -> F::Output {
+        CALL.scope(Arc::clone(self), work).await
+    }
+
+    /// One poll for this call.
+    pub(crate) fn poll<T>(self: &Arc<Self>, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+        CALL.sync_scope(Arc::clone(self), poll)
+    }
+
+    /// Notes how a request ended.
+    pub fn note(&self, seen: Seen) {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+        *self.lock() = Some(seen);
+    }
+
+    /// Adds to the number of entries that were left out.
+    pub fn skip(&self, entries: u64) {
+        self.skipped.fetch_add(entries, Ordering::Relaxed);
+    }
+
+    /// Whether the answer is a document.
+    pub fn is_document(&self) -> bool {
+        self.document
+    }
+
+    /// Whether the answer is a page of a listing.
+    pub fn is_listing(&self) -> bool {
+        self.listing
+    }
+
+    /// Headers to add.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// How the last request ended; `None` when there was none, or nobody notes.
+    pub fn seen(&self) -> Option<Seen> {
+        self.lock().clone()
+    }
+
+    /// Requests so far.
+    pub fn attempts(&self) -> u32 {
+        self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// Entries that were left out.
+    pub fn skipped(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How far the provider's clock is ahead of ours, in whole seconds; `None` within a minute, which
+/// is what a `Date` header and a slow network can be off by.
+pub(crate) fn skew(theirs: SystemTime, ours: SystemTime) -> Option<i64> {
+    let seconds = match theirs.duration_since(ours) {
+        Ok(ahead) => ahead.as_secs() as i64,
+        Err(behind) => -(behind.duration().as_secs() as i64),
+    };
+    Some(seconds).filter(|seconds| seconds.abs() > 60)
+}

@@ -1,0 +1,293 @@
+//! What an adapter is told of a store beside the store itself.
+
+use futures_util::future::BoxFuture;
+use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Health, Limits, Result};
+use http::HeaderMap;
+use object_store::list::PaginatedListStore;
+use object_store::path::Path;
+use object_store::signer::Signer;
+use object_store::{ObjectStore, UpdateVersion};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Parts in flight at once, unless [`Store::parts`] says otherwise.
+const PARTS_AT_ONCE: usize = 4;
+/// Bytes of a part: above the 5 MiB that S3 asks for, and 78 GiB in the 10 000 parts that it takes.
+const PART_BYTES: usize = 8 << 20;
+
+/// A store, and what the adapter may promise in its name.
+///
+/// Only the store is needed. Everything else is an addition: pages and signatures are not part of
+/// the `ObjectStore` trait, and what a store can do cannot be asked of it.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) pages: Option<Arc<dyn PaginatedListStore>>,
+    pub(crate) signer: Option<Arc<dyn Signer>>,
+    pub(crate) native: Arc<dyn Native>,
+    pub(crate) prefix: String,
+    pub(crate) capabilities: Option<Capabilities>,
+    pub(crate) limits: Limits,
+    pub(crate) description: String,
+    pub(crate) part_bytes: usize,
+    pub(crate) parts_at_once: usize,
+    pub(crate) large_conditions: LargeConditions,
+    pub(crate) always_etag: bool,
+    pub(crate) etag_is_version: bool,
+    pub(crate) metadata_names: MetadataNames,
+}
+
+/// How a condition (`create_only`, `if_match`) is held by an upload of more than one part: the
+/// `ObjectStore` trait has no such thing.
+#[derive(Clone, Copy, Debug)]
+pub enum LargeConditions {
+    /// The body is gathered and sent in one conditional request. Larger ones are `TooLarge`, before
+    /// a byte is sent and, where the length is known, before a byte is read.
+    InOnePut {
+        /// Largest body, in bytes. Counts in [`Limits::buffer_bytes`].
+        max_bytes: usize,
+    },
+    /// The request that completes the parts takes these headers. Needs the connector
+    /// [`Http`](crate::Http), which adds them after the signature: right where the signature does
+    /// not cover them (`If-Match` and `If-None-Match` in SigV4, anything beside a bearer token).
+    AtCompletion(fn(&Condition) -> HeaderMap),
+}
+
+/// What an upload is bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// There is no object.
+    Absent,
+    /// The object has this etag.
+    Etag(String),
+}
+
+/// Which names of user metadata a store takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetadataNames {
+    /// `[a-z0-9-]`, as the contract has them.
+    AsGiven,
+    /// Identifiers, as Azure has them: `-` is written as `__`, a leading digit gets `n___` before it.
+    Identifiers,
+}
+
+/// What a store does better than, or besides, the `ObjectStore` trait. Each method answers `None`
+/// where the trait is good enough.
+pub trait Native: Send + Sync + 'static {
+    /// Removes one object.
+    fn delete<'a>(&'a self, path: &'a Path) -> Option<BoxFuture<'a, Result<Deleted>>> {
+        let _ = path;
+        None
+    }
+
+    /// Removes many objects: one answer for each, in order.
+    fn delete_many<'a>(
+        &'a self,
+        paths: &'a [Path],
+    ) -> Option<BoxFuture<'a, Result<Vec<Result<Deleted>>>>> {
+        let _ = paths;
+        None
+    }
+
+    /// Whether the store answers.
+    fn health(&self) -> Option<BoxFuture<'_, Result<Health>>> {
+        None
+    }
+
+    /// The provider's clock minus ours, in seconds, when it is known to be off: a signature made
+    /// now would be refused, or end early.
+    fn clock_skew(&self) -> Option<i64> {
+        None
+    }
+
+    /// Asked when the first upload in parts of the instance begins, for what an earlier process left
+    /// behind. Runs beside the upload, its outcome is not waited for.
+    fn sweep(&self) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
+}
+
+/// Nothing.
+struct Plain;
+
+impl Native for Plain {}
+
+impl Store {
+    /// A store, with nothing said of it.
+    pub fn new(objects: impl ObjectStore) -> Self {
+        Self::of(Arc::new(objects))
+    }
+
+    /// As [`Store::new`], of a shared one.
+    pub fn of(objects: Arc<dyn ObjectStore>) -> Self {
+        Self {
+            description: objects.to_string(),
+            objects,
+            pages: None,
+            signer: None,
+            native: Arc::new(Plain),
+            prefix: String::new(),
+            capabilities: None,
+            limits: Limits::default(),
+            part_bytes: PART_BYTES,
+            parts_at_once: PARTS_AT_ONCE,
+            large_conditions: LargeConditions::InOnePut {
+                max_bytes: 64 << 20,
+            },
+            always_etag: false,
+            etag_is_version: false,
+            metadata_names: MetadataNames::AsGiven,
+        }
+    }
+
+    /// Lists page by page, in the store's own order (claim `ordered_list` when that is by bytes).
+    /// Without it each page reads the whole listing below the prefix.
+    #[must_use]
+    pub fn pages(mut self, pages: Arc<dyn PaginatedListStore>) -> Self {
+        self.pages = Some(pages);
+        self
+    }
+
+    /// Signs URLs. Claim `sign_get`, `sign_put` and so on for what it binds.
+    #[must_use]
+    pub fn signer(mut self, signer: Arc<dyn Signer>) -> Self {
+        self.signer = Some(signer);
+        self
+    }
+
+    /// Adds what the store does besides the trait.
+    #[must_use]
+    pub fn native(mut self, native: Arc<dyn Native>) -> Self {
+        self.native = native;
+        self
+    }
+
+    /// Keeps all objects below this prefix, which is part of no key that a caller sees.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// What this instance claims: at most what the plugin declares. `None` is all of it.
+    #[must_use]
+    pub fn capabilities(mut self, capabilities: Capabilities) -> Self {
+        self.capabilities = Some(capabilities);
+        self
+    }
+
+    /// The numbers of this instance. `buffer_bytes` and the part of `max_key_bytes` that the prefix
+    /// takes are computed.
+    #[must_use]
+    pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// One line for status pages; no secret.
+    #[must_use]
+    pub fn describe(mut self, description: impl Into<String>) -> Self {
+        self.description = description.into();
+        self
+    }
+
+    /// Uploads in parts of so many bytes, so many of them in flight. All parts but the last are
+    /// equal, as Cloudflare R2 asks.
+    #[must_use]
+    pub fn parts(mut self, bytes: usize, at_once: usize) -> Self {
+        self.part_bytes = bytes.max(1);
+        self.parts_at_once = at_once.max(1);
+        self
+    }
+
+    /// How conditions on large uploads are held.
+    #[must_use]
+    pub fn large_conditions(mut self, how: LargeConditions) -> Self {
+        self.large_conditions = how;
+        self
+    }
+
+    /// Every answer about an object has an etag: one without is not the store's.
+    #[must_use]
+    pub fn always_etag(mut self) -> Self {
+        self.always_etag = true;
+        self
+    }
+
+    /// The contract's etag is the store's *version*, as with Google's generations, which its
+    /// conditions are about.
+    #[must_use]
+    pub fn etag_is_version(mut self) -> Self {
+        self.etag_is_version = true;
+        self
+    }
+
+    /// Which names of user metadata the store takes.
+    #[must_use]
+    pub fn metadata_names(mut self, names: MetadataNames) -> Self {
+        self.metadata_names = names;
+        self
+    }
+
+    /// The name of an object in the store.
+    pub(crate) fn path(&self, key: &str) -> Result<Path> {
+        let full = match self.prefix.as_str() {
+            "" => Path::parse(key),
+            prefix => Path::parse(format!("{prefix}{key}")),
+        };
+        // `Path` trims slashes; a key that would not come back as it is has no place here.
+        match full {
+            Ok(path) if path.as_ref().len() == self.prefix.len() + key.len() => Ok(path),
+            _ => Err(Error::new(ErrorKind::InvalidKey)
+                .message("the store cannot keep this key as it is")),
+        }
+    }
+
+    /// Most bytes that one stream holds.
+    pub(crate) fn buffer_bytes(&self) -> u64 {
+        let parts = self.part_bytes * (self.parts_at_once + 1);
+        let whole = match self.large_conditions {
+            LargeConditions::InOnePut { max_bytes } => max_bytes,
+            LargeConditions::AtCompletion(_) => 0,
+        };
+        parts.max(whole) as u64
+    }
+
+    /// What a condition on an etag is called in the store.
+    pub(crate) fn update_version(&self, etag: &str) -> UpdateVersion {
+        let etag = Some(etag.to_owned());
+        match self.etag_is_version {
+            true => UpdateVersion {
+                e_tag: None,
+                version: etag,
+            },
+            false => UpdateVersion {
+                e_tag: etag,
+                version: None,
+            },
+        }
+    }
+
+    /// The contract's etag.
+    pub(crate) fn etag(&self, etag: Option<String>, version: Option<&str>) -> Option<String> {
+        match self.etag_is_version {
+            true => version.map(str::to_owned),
+            false => etag.filter(|etag| !etag.is_empty()),
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("description", &self.description)
+            .field("capabilities", &self.capabilities)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long `health` may take.
+pub(crate) const HEALTH_LIMIT: Duration = Duration::from_secs(5);
+/// How long `shutdown` waits for uploads that are being aborted.
+pub(crate) const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
