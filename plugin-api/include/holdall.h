@@ -22,7 +22,7 @@
 #define HOLDALL_END 4
 
 // Bytes of storage that a caller provides for a pending operation, aligned to 16.
-#define HOLDALL_STORAGE_BYTES 256
+#define HOLDALL_STORAGE_BYTES 512
 
 // Borrowed bytes, or borrowed UTF-8 text. A null `ptr` is an absent text; an empty text has a non-null one.
 typedef struct HoldallFfiSlice {
@@ -147,6 +147,12 @@ typedef struct HoldallFfiContext {
   // May be null.
   const struct HoldallFfiCall *call;
 } HoldallFfiContext;
+
+// Storage of a pending operation. Callers align it to 16; only its size is part of the ABI.
+typedef struct HoldallFfiStorage {
+  // The callee's.
+  uint8_t bytes[HOLDALL_STORAGE_BYTES];
+} HoldallFfiStorage;
 
 // What a call came to: [`PENDING`], [`READY`], [`FAILED`], [`PANICKED`] or [`END`].
 typedef uint8_t HoldallStatus;
@@ -1099,7 +1105,7 @@ typedef struct HoldallHeader {
 #define HOLDALL_KIND_PLUGIN_FAULT 24u
 #define HOLDALL_KIND_STORAGE_ERROR 25u
 
-#define HOLDALL_FINGERPRINT_COUNT 50
+#define HOLDALL_FINGERPRINT_COUNT 51
 #define HOLDALL_FINGERPRINTS { \
   { UINT64_C(0xc6700828c53a0feb), UINT64_C(0x1e1c09df030aea47) }, \
   { UINT64_C(0x4d183177baf57b5b), UINT64_C(0x447eeb9dd1b38819) }, \
@@ -1111,6 +1117,7 @@ typedef struct HoldallHeader {
   { UINT64_C(0xa7ff61aa95d83228), UINT64_C(0x67c3b2c14d4bbcbe) }, \
   { UINT64_C(0x7a964926b5ece4a2), UINT64_C(0x1172a18a7825268f) }, \
   { UINT64_C(0xc9a7132faaaae4f1), UINT64_C(0x1c20a56d8a490eed) }, \
+  { UINT64_C(0x0ef9d3d2935e9884), UINT64_C(0x8af0fbde31a87190) }, \
   { UINT64_C(0xdd1a4b973a4b8b39), UINT64_C(0x8de8ea3ce5ed085c) }, \
   { UINT64_C(0x5df8f0f984d21b51), UINT64_C(0x393c3a9e716689e5) }, \
   { UINT64_C(0x78d92b9cb1d04f8a), UINT64_C(0x3863e55ed02fd358) }, \

@@ -39,6 +39,7 @@ fn generated() -> String {
             &format!("#define Holdall{name} "),
             &format!("#define HOLDALL_{name} "),
         );
+        text = text.replace(&format!("[Holdall{name}]"), &format!("[HOLDALL_{name}]"));
     }
     text
 }

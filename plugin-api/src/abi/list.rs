@@ -99,6 +99,7 @@ list! {
     FfiWaker { 0: data table; }
     FfiCall { 0: size extension deadline_ns cancelled trace_id span_id request_id; }
     FfiContext { 0: data table call; }
+    FfiStorage { 0: bytes; }
     FfiFuture { 0: boxed poll drop; }
     FfiTrailers { 0: size extension bytes known crc32c md5 sha256; }
     FfiStream { 0: words table; }

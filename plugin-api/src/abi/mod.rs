@@ -11,7 +11,7 @@
 //! | R4 | No `String`, `Vec`, `Box`, `Result`, `dyn` crosses. Texts are (pointer, length) in UTF-8; null is absent. Erased words are pointers, never integers. | `golden` |
 //! | R5 | Arguments, and all that they point to, live until the operation is ready or dropped; `OpenArgs::config` only until `start` returns. | `tests/boundary.rs` |
 //! | R6 | Answers and errors are copied by the receiver at once, then released. | `tests/boundary.rs` |
-//! | R7 | An operation is started in storage of 256 bytes that does not move, and polled once at once. Null `boxed` means "in the storage". It is dropped once, through its `drop`, unless `start` was final. | `tests/boundary.rs` |
+//! | R7 | An operation is started in storage of 512 bytes that does not move, and polled once at once. Null `boxed` means "in the storage". It is dropped once, through its `drop`, unless `start` was final. | `tests/boundary.rs` |
 //! | R8 | The body of an upload is moved at `start`, whatever `start` returns. | `tests/boundary.rs` |
 //! | R9 | A borrowed waker is valid for one call; a clone is owned and may be used from any thread. | `tests/boundary.rs` |
 //! | R10 | Every exported function runs inside the panic guard: call, poll, drop, release. No unwinding crosses. | `tests/boundary.rs` |

@@ -32,7 +32,9 @@ pub const PANICKED: u8 = 3;
 pub const END: u8 = 4;
 
 /// Bytes of storage that a caller provides for a pending operation, aligned to 16.
-pub const STORAGE_BYTES: usize = 256;
+// An upload that reads its body and keeps little has to fit: the future of an `async fn` holds its
+// arguments twice, and an `Upload` is 120 bytes.
+pub const STORAGE_BYTES: usize = 512;
 
 /// Borrowed bytes, or borrowed UTF-8 text. A null `ptr` is an absent text; an empty text has a non-null one.
 #[repr(C)]
@@ -197,6 +199,14 @@ pub struct FfiContext {
     pub table: *const FfiWakerTable,
     /// May be null.
     pub call: *const FfiCall,
+}
+
+/// Storage of a pending operation. Callers align it to 16; only its size is part of the ABI.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct FfiStorage {
+    /// The callee's.
+    pub bytes: [u8; STORAGE_BYTES],
 }
 
 /// A pending operation. Null `boxed`: its state lies in the caller's storage.
