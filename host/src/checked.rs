@@ -187,25 +187,26 @@ pub(crate) fn check_length(stated: Option<u64>, known: u64) -> Result<()> {
 
 /// Compares every digest that the caller vouches for.
 pub(crate) fn compare(expected: &Checksums, found: &Checksums) -> Result<()> {
-    let crc32c = |sums: &Checksums| sums.crc32c.map(|crc| format!("{crc:08x}"));
-    let md5 = |sums: &Checksums| sums.md5.map(|md5| crate::config::hex(&md5));
-    let sha256 = |sums: &Checksums| sums.sha256.map(|sha256| crate::config::hex(&sha256));
-    for (name, expected, found) in [
-        ("crc32c", crc32c(expected), crc32c(found)),
-        ("md5", md5(expected), md5(found)),
-        ("sha256", sha256(expected), sha256(found)),
-    ] {
-        if let Some(expected) = expected
-            && found.as_ref() != Some(&expected)
-        {
-            return Err(Error::new(ErrorKind::ChecksumMismatch)
-                .message("the body does not have the digest that was given")
-                .fact("algorithm", name)
-                .fact("expected", expected)
-                .fact("found", found.unwrap_or_default()));
-        }
-    }
-    Ok(())
+    let bytes = |crc32c: Option<u32>| crc32c.map(u32::to_be_bytes);
+    same("crc32c", bytes(expected.crc32c), bytes(found.crc32c))?;
+    same("md5", expected.md5, found.md5)?;
+    same("sha256", expected.sha256, found.sha256)
+}
+
+fn same<const N: usize>(
+    algorithm: &'static str,
+    expected: Option<[u8; N]>,
+    found: Option<[u8; N]>,
+) -> Result<()> {
+    let Some(expected) = expected.filter(|_| expected != found) else {
+        return Ok(());
+    };
+    let hex = |digest: [u8; N]| crate::config::hex(&digest);
+    Err(Error::new(ErrorKind::ChecksumMismatch)
+        .message("the body does not have the digest that was given")
+        .fact("algorithm", algorithm)
+        .fact("expected", hex(expected))
+        .fact("found", found.map(hex).unwrap_or_default()))
 }
 
 /// An error of the caller's own stream: not the plugin's fault, whatever it calls itself.

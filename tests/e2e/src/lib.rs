@@ -37,6 +37,11 @@ impl Artifacts {
         self.file("libholdall_puppet.so")
     }
 
+    /// The library that counts what is allocated on its side.
+    pub fn counting(&self) -> &Path {
+        self.file("libholdall_bench_plugin.so")
+    }
+
     fn file(&self, name: &str) -> &Path {
         match self.files.get(name) {
             Some(path) => path,
