@@ -22,7 +22,7 @@ pub(super) struct Document<'d> {
 }
 
 /// One table: which keys were asked for decides which are unknown.
-pub(super) struct Section<'d> {
+pub(super) struct Table<'d> {
     pub(super) path: String,
     pub(super) place: Place,
     table: &'d DeTable<'d>,
@@ -84,13 +84,8 @@ impl<'d> Document<'d> {
         }
     }
 
-    pub(super) fn section(
-        &self,
-        path: String,
-        table: &'d DeTable<'d>,
-        place: Place,
-    ) -> Section<'d> {
-        Section {
+    pub(super) fn section(&self, path: String, table: &'d DeTable<'d>, place: Place) -> Table<'d> {
+        Table {
             path,
             place,
             table,
@@ -108,7 +103,7 @@ impl<'d> Document<'d> {
     /// The value of a key, seen through `view`; another type is a problem.
     fn get<T>(
         &mut self,
-        section: &mut Section<'d>,
+        section: &mut Table<'d>,
         key: &'static str,
         expected: &str,
         view: impl FnOnce(&'d DeValue<'d>) -> Option<T>,
@@ -129,13 +124,13 @@ impl<'d> Document<'d> {
 
     pub(super) fn string(
         &mut self,
-        section: &mut Section<'d>,
+        section: &mut Table<'d>,
         key: &'static str,
     ) -> Option<Found<&'d str>> {
         self.get(section, key, "a string", DeValue::as_str)
     }
 
-    pub(super) fn boolean(&mut self, section: &mut Section<'d>, key: &'static str) -> Option<bool> {
+    pub(super) fn boolean(&mut self, section: &mut Table<'d>, key: &'static str) -> Option<bool> {
         self.get(section, key, "a boolean", DeValue::as_bool)
             .map(|found| found.value)
     }
@@ -143,7 +138,7 @@ impl<'d> Document<'d> {
     /// One of these words.
     pub(super) fn word<T: Copy>(
         &mut self,
-        section: &mut Section<'d>,
+        section: &mut Table<'d>,
         key: &'static str,
         words: &[(&'static str, T)],
     ) -> Option<T> {
@@ -156,7 +151,7 @@ impl<'d> Document<'d> {
     /// A list of strings; `None` when the key is absent.
     pub(super) fn strings(
         &mut self,
-        section: &mut Section<'d>,
+        section: &mut Table<'d>,
         key: &'static str,
     ) -> Option<Vec<Found<&'d str>>> {
         let found = self.get(section, key, "an array of strings", DeValue::as_array)?;
@@ -177,9 +172,9 @@ impl<'d> Document<'d> {
 
     pub(super) fn table(
         &mut self,
-        section: &mut Section<'d>,
+        section: &mut Table<'d>,
         key: &'static str,
-    ) -> Option<Section<'d>> {
+    ) -> Option<Table<'d>> {
         let found = self.get(section, key, "a table", DeValue::as_table)?;
         Some(self.section(found.path, found.value, found.place))
     }
@@ -187,9 +182,9 @@ impl<'d> Document<'d> {
     /// A table whose keys are names: name, place of the name, and the table under it.
     pub(super) fn named_tables(
         &mut self,
-        section: &mut Section<'d>,
+        section: &mut Table<'d>,
         key: &'static str,
-    ) -> Vec<(&'d str, Section<'d>)> {
+    ) -> Vec<(&'d str, Table<'d>)> {
         let Some(found) = self.get(section, key, "a table", DeValue::as_table) else {
             return Vec::new();
         };
@@ -208,11 +203,7 @@ impl<'d> Document<'d> {
     }
 
     /// An array of tables; empty when the key is absent.
-    pub(super) fn tables(
-        &mut self,
-        section: &mut Section<'d>,
-        key: &'static str,
-    ) -> Vec<Section<'d>> {
+    pub(super) fn tables(&mut self, section: &mut Table<'d>, key: &'static str) -> Vec<Table<'d>> {
         let Some(found) = self.get(section, key, "an array of tables", DeValue::as_array) else {
             return Vec::new();
         };
@@ -231,7 +222,7 @@ impl<'d> Document<'d> {
     }
 
     /// The settings of a plugin: any table, as JSON. Empty when the key is absent.
-    pub(super) fn settings(&mut self, section: &mut Section<'d>, key: &'static str) -> Settings {
+    pub(super) fn settings(&mut self, section: &mut Table<'d>, key: &'static str) -> Settings {
         let mut settings = Settings::new(Map::new(), section.place.clone());
         let before = self.problems.len();
         match self.get(section, key, "a table", DeValue::as_table) {
@@ -315,7 +306,7 @@ impl<'d> Document<'d> {
 
     /// Every key that nobody asked for is a problem. Values are not shown: the slip may be in the
     /// name of a secret.
-    pub(super) fn finish(&mut self, section: Section<'d>, fix: Option<&str>) {
+    pub(super) fn finish(&mut self, section: Table<'d>, fix: Option<&str>) {
         for key in section.table.keys() {
             let name = &**key.get_ref();
             if section.asked.contains(&name) {

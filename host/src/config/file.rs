@@ -8,10 +8,10 @@ use std::time::Duration;
 use holdall_plugin_api::KeyPolicy;
 use url::Url;
 
-use super::document::{self, Document, Found, Section};
+use super::document::{self, Document, Found, Table};
 use super::{
     BackendConfig, Code, ContentTypePolicy, GatewayConfig, GatewayKey, Place, PluginRule, Problem,
-    SecretText, check_name, parse_duration, relative_to,
+    SecretText, Section, check_name, parse_duration, relative_to,
 };
 
 /// Far more than any configuration, far less than would hurt.
@@ -34,6 +34,7 @@ pub(super) struct FileConfig {
     pub(super) backends: BTreeMap<String, BackendConfig>,
     pub(super) plugins: BTreeMap<String, PluginRule>,
     pub(super) gateway: Option<GatewayConfig>,
+    pub(super) server: Section,
 }
 
 /// Reads the text of a file.
@@ -106,6 +107,7 @@ fn read<'d>(
     config.gateway = document
         .table(&mut root, "gateway")
         .map(|section| read_gateway(document, section));
+    config.server = Section::new("server", document.settings(&mut root, "server"));
     document.finish(root, None);
     config
 }
@@ -113,7 +115,7 @@ fn read<'d>(
 fn read_backend<'d>(
     document: &mut Document<'d>,
     name: &str,
-    mut section: Section<'d>,
+    mut section: Table<'d>,
 ) -> BackendConfig {
     let section_ref = &mut section;
     let plugin = document
@@ -179,7 +181,7 @@ pub(super) fn read_wait(text: &str, path: &str, place: &Place) -> Result<Duratio
     })
 }
 
-fn read_plugin<'d>(document: &mut Document<'d>, mut section: Section<'d>) -> PluginRule {
+fn read_plugin<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> PluginRule {
     let rule = PluginRule {
         required: document
             .boolean(&mut section, "required")
@@ -228,7 +230,7 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
     Some(digest)
 }
 
-fn read_gateway<'d>(document: &mut Document<'d>, mut section: Section<'d>) -> GatewayConfig {
+fn read_gateway<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> GatewayConfig {
     let public_url = match document.string(&mut section, "public_url") {
         Some(found) => check_public_url(found.value, &found.path, &found.place)
             .map_err(|problem| document.problems.push(*problem))
@@ -294,7 +296,7 @@ fn read_gateway<'d>(document: &mut Document<'d>, mut section: Section<'d>) -> Ga
     GatewayConfig { public_url, keys }
 }
 
-fn missing(section: &Section<'_>, key: &str, expected: &str) -> Problem {
+fn missing(section: &Table<'_>, key: &str, expected: &str) -> Problem {
     Problem::new(
         Code::MissingKey,
         document::join(&section.path, key),

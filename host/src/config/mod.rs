@@ -21,6 +21,9 @@
 //! disabled = false
 //! sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 //!
+//! [server]                           # as the program in front of the host says, see [`Section`]
+//! listen = "127.0.0.1:8080"
+//!
 //! [gateway]
 //! public_url = "https://files.example.org"
 //! keys = [{ id = "2026-07", secret = "file:gateway.key" }]   # the first signs, all verify
@@ -31,8 +34,9 @@
 //! `HOLDALL_BACKEND` (the default backend) and `HOLDALL_BACKEND_<NAME>_<FIELD>`, where NAME and
 //! FIELD are in upper case with `-` as `_`. FIELD is one of `PLUGIN`, `KEY_POLICY`,
 //! `CONTENT_TYPE`, `TIMEOUT`, `MAX_WAIT` (the backend's own) or a field of the plugin's
-//! configuration, `__` leading into a nested table; its text is read as the type in the plugin's schema, lists are
-//! separated by commas. Where two backends' names fit one variable, the longer name has it.
+//! configuration, `__` leading into a nested table; its text is read as the type in the plugin's
+//! schema, lists are separated by commas. Where two backends' names fit one variable, the longer
+//! name has it. `HOLDALL_SERVER_<FIELD>` does the same for `[server]`.
 //!
 //! **Secrets**: a field that the plugin's schema marks `"x-secret": true` or `"writeOnly": true`,
 //! and the secret of a gateway key, may be `env:NAME` or `file:PATH` (at most 64 KiB of UTF-8; one
@@ -57,6 +61,7 @@ mod problem;
 mod resolve;
 mod schema;
 mod secret;
+mod section;
 mod settings;
 mod source;
 #[cfg(test)]
@@ -79,6 +84,7 @@ pub(crate) use problem::{names, nearest};
 pub use resolve::{ConfigJson, Resolved};
 pub use secret::{REDACTED, SecretText, Secrets};
 pub(crate) use secret::{hex, resolve as resolve_secret};
+pub use section::Section;
 use settings::Settings;
 pub use source::{Flags, Sources};
 
@@ -106,6 +112,8 @@ pub struct Config {
     pub plugins: BTreeMap<String, PluginRule>,
     /// The gateway that signs URLs, when one is configured.
     pub gateway: Option<GatewayConfig>,
+    /// `[server]`: what belongs to the program in front of the host.
+    pub server: Section,
     environment: Environment,
 }
 

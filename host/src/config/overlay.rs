@@ -1,4 +1,4 @@
-//! The variables `HOLDALL_BACKEND_<NAME>_<FIELD>` laid over the file.
+//! The variables `HOLDALL_BACKEND_<NAME>_<FIELD>` and `HOLDALL_SERVER_<FIELD>` laid over the file.
 
 use super::document::one_of;
 use super::file::{CONTENT_TYPES, KEY_POLICIES, read_timeout, read_wait};
@@ -13,6 +13,11 @@ pub(super) fn prefix(backend: &str) -> String {
     format!("{PREFIX}{}_", upper(backend))
 }
 
+/// How the variables of a section begin.
+pub(super) fn section_prefix(section: &str) -> String {
+    format!("HOLDALL_{}_", upper(section))
+}
+
 /// A name as it stands in variables.
 pub(super) fn upper(name: &str) -> String {
     name.to_uppercase().replace('-', "_")
@@ -22,6 +27,14 @@ pub(super) fn upper(name: &str) -> String {
 /// could not be read (`whole` is false) and nobody knows which backends there are.
 pub(super) fn apply(config: &mut Config, whole: bool, problems: &mut Vec<Problem>) {
     let environment = config.environment.clone();
+    let prefix = section_prefix(config.server.name);
+    for (name, field, text) in environment.with_prefix(&prefix) {
+        config.server.settings.variables.push(Variable {
+            name: name.to_owned(),
+            field: field.to_owned(),
+            text: SecretText::new(text),
+        });
+    }
     for (variable, rest, text) in environment.with_prefix(PREFIX) {
         let owner = config
             .backends

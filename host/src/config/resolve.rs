@@ -13,14 +13,15 @@ use super::schema::{Node, in_words};
 use super::settings::{Settings, Variable};
 use super::validate::{Subject, quoted};
 use super::{
-    BackendConfig, Code, Environment, Place, Problem, Problems, Secrets, canonical, overlay, secret,
+    BackendConfig, Code, Environment, Place, Problem, Problems, Secrets, Section, canonical,
+    overlay, secret,
 };
 
-/// The configuration of one plugin, ready to be handed over.
+/// The configuration of one plugin or section, ready to be handed over.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Resolved {
-    /// What the plugin's `open` gets.
+    /// What the plugin's `open`, or the owner of the section, gets.
     pub json: ConfigJson,
     /// Equal for equal configurations and no others, within this process: 64 hexadecimal digits.
     /// Part of the identity of an instance; holds no secret.
@@ -32,7 +33,7 @@ pub struct Resolved {
 pub struct ConfigJson(Zeroizing<String>);
 
 impl ConfigJson {
-    /// The text. Hand it to the plugin and to nobody else.
+    /// The text. Hand it to whom it belongs and to nobody else.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -85,6 +86,33 @@ impl Drop for Wiped {
     }
 }
 
+impl Section {
+    /// Applies variables, follows references to secrets and validates against a JSON Schema.
+    ///
+    /// `secrets` learns every secret that is found, also when the whole is refused.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of this section.
+    pub fn resolve(
+        &self,
+        schema: &Value,
+        environment: &Environment,
+        secrets: &Secrets,
+    ) -> Result<Resolved, Problems> {
+        let name = self.name;
+        let variables = overlay::section_prefix(name);
+        resolve(
+            &self.settings,
+            name,
+            &variables,
+            schema,
+            environment,
+            secrets,
+        )
+    }
+}
+
 impl BackendConfig {
     /// Applies variables, follows references to secrets and validates against the plugin's schema.
     ///
@@ -101,53 +129,72 @@ impl BackendConfig {
         secrets: &Secrets,
     ) -> Result<Resolved, Problems> {
         let path = format!("backend.{}.config", self.name);
-        let mut resolver = Resolver {
-            path: &path,
+        let variables = overlay::prefix(&self.name);
+        resolve(
+            &self.settings,
+            &path,
+            &variables,
+            schema,
             environment,
             secrets,
-            reported: self.settings.faults.clone(),
-            settings: self.settings.clone(),
-            problems: Vec::new(),
-        };
-        let root = Node::root(schema);
-        let mut value = Wiped(Value::Object(self.settings.values.clone()));
-        for variable in &self.settings.variables {
-            resolver.lay_over(&mut value.0, &root, variable, &overlay::prefix(&self.name));
-        }
-        resolver.follow(&mut value.0, &root, "", &path, false);
-        let Resolver {
-            settings,
-            mut problems,
-            reported,
-            ..
-        } = resolver;
-        let subject = Subject {
-            path: &path,
-            schema,
-            value: &value.0,
-            settings: &settings,
-            reported: &reported,
-        };
-        problems.extend(subject.judge());
-        if problems.is_empty() {
-            let fingerprint = canonical::fingerprint(&value.0, &root, secrets);
-            return Ok(Resolved {
-                json: ConfigJson::write(&value.0),
-                fingerprint,
-            });
-        }
-        // A secret that also stands where no secret belongs is not told there either.
-        Err(problems
-            .into_iter()
-            .map(|mut problem| {
-                problem.found = secrets.redact(&problem.found).into_owned();
-                problem.suggestion = problem
-                    .suggestion
-                    .map(|text| secrets.redact(&text).into_owned());
-                problem
-            })
-            .collect())
+        )
     }
+}
+
+fn resolve(
+    settings: &Settings,
+    path: &str,
+    variables: &str,
+    schema: &Value,
+    environment: &Environment,
+    secrets: &Secrets,
+) -> Result<Resolved, Problems> {
+    let mut resolver = Resolver {
+        path,
+        environment,
+        secrets,
+        reported: settings.faults.clone(),
+        settings: settings.clone(),
+        problems: Vec::new(),
+    };
+    let root = Node::root(schema);
+    let mut value = Wiped(Value::Object(settings.values.clone()));
+    for variable in &settings.variables {
+        resolver.lay_over(&mut value.0, &root, variable, variables);
+    }
+    resolver.follow(&mut value.0, &root, "", path, false);
+    let Resolver {
+        settings,
+        mut problems,
+        reported,
+        ..
+    } = resolver;
+    let subject = Subject {
+        path,
+        schema,
+        value: &value.0,
+        settings: &settings,
+        reported: &reported,
+    };
+    problems.extend(subject.judge());
+    if problems.is_empty() {
+        let fingerprint = canonical::fingerprint(&value.0, &root, secrets);
+        return Ok(Resolved {
+            json: ConfigJson::write(&value.0),
+            fingerprint,
+        });
+    }
+    // A secret that also stands where no secret belongs is not told there either.
+    Err(problems
+        .into_iter()
+        .map(|mut problem| {
+            problem.found = secrets.redact(&problem.found).into_owned();
+            problem.suggestion = problem
+                .suggestion
+                .map(|text| secrets.redact(&text).into_owned());
+            problem
+        })
+        .collect())
 }
 
 struct Resolver<'a> {

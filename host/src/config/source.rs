@@ -81,6 +81,7 @@ impl Config {
             backends: from_file.backends,
             plugins: from_file.plugins,
             gateway: from_file.gateway,
+            server: from_file.server,
             environment: environment.clone(),
         };
         let default = flags

@@ -17,9 +17,9 @@ const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'|')
     .remove(b'~');
 
-/// `attachment` with this name: as it is where every client understands it, else with a plain
+/// A `Content-Disposition` of `attachment` with this name, in printable ASCII: as it is where every client understands it, else with a plain
 /// fallback beside it.
-pub(super) fn attachment(name: &str) -> String {
+pub fn attachment(name: &str) -> String {
     // Not escaped with backslashes but replaced: clients disagree on what an escape means, and
     // some decode "%41" inside the quotes.
     let plain: String = name

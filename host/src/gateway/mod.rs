@@ -88,6 +88,7 @@ use crate::config::{
     check_public_url, resolve_secret,
 };
 
+pub use disposition::attachment;
 pub use verify::{Grant, Refused};
 
 /// Everything but the unreserved characters of RFC 3986, 2.3.

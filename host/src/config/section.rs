@@ -1,0 +1,61 @@
+//! A table of `holdall.toml` that the host keeps for somebody else.
+
+use super::document::join;
+use super::problem::{Code, Place, Problem};
+use super::settings::Settings;
+
+/// `[server]`: what belongs to the program in front of the host, kept as it was written.
+///
+/// The host does not know what may stand in it. The owner brings a JSON Schema and gets the values
+/// back by [`Section::resolve`], judged as the configuration of a plugin is: variables laid over
+/// (`HOLDALL_SERVER_<FIELD>`), references to secrets followed, every problem at once with its place
+/// and a did-you-mean. `Debug` shows names and types, no value.
+#[derive(Clone, Debug)]
+pub struct Section {
+    pub(super) name: &'static str,
+    pub(super) settings: Settings,
+}
+
+impl Section {
+    pub(super) fn new(name: &'static str, settings: Settings) -> Self {
+        Self { name, settings }
+    }
+
+    /// Whether nobody wrote anything: neither a table nor a variable.
+    pub fn is_empty(&self) -> bool {
+        self.settings.values.is_empty() && self.settings.variables.is_empty()
+    }
+
+    /// A problem with the value of a key, for what a schema cannot say. `found` is shown: no secret.
+    pub fn problem(
+        &self,
+        key: &str,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Problem {
+        let pointer = super::document::child("", key);
+        Problem::new(
+            Code::InvalidValue,
+            join(self.name, key),
+            self.place(&pointer, key),
+            expected,
+            found,
+        )
+        .pointer(pointer)
+    }
+
+    fn place(&self, pointer: &str, key: &str) -> Place {
+        let field = super::overlay::upper(key);
+        let variables = &self.settings.variables;
+        match variables.iter().find(|variable| variable.field == field) {
+            Some(variable) => Place::Variable(variable.name.clone()),
+            None => self.settings.place(pointer).clone(),
+        }
+    }
+}
+
+impl Default for Section {
+    fn default() -> Self {
+        Self::new("server", Settings::default())
+    }
+}
