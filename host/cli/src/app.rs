@@ -56,6 +56,11 @@ impl App {
         }
         let (config, problems) = self.config();
         problems.into_result().map_err(holdall::Error::from)?;
+        self.host_of(config)
+    }
+
+    /// The host of a configuration that the command has completed.
+    pub(crate) fn host_of(&self, config: Config) -> Result<&Host> {
         let host = Host::builder().config(config).build()?;
         Ok(self.host.get_or_init(|| host))
     }

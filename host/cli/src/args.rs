@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     completions::Completions, config::Config, cp::Cp, exists::Exists, get::Get, head::Head,
-    inspect::Inspect, ls::Ls, man::Man, plugins::Plugins, put::Put, rm::Rm, sign::Sign,
+    inspect::Inspect, ls::Ls, man::Man, plugins::Plugins, put::Put, rm::Rm, serve::Serve,
+    sign::Sign,
 };
 
 const EXIT_CODES: &str = "\
@@ -70,6 +71,7 @@ pub(crate) enum Command {
     Exists(Exists),
     Cp(Cp),
     Sign(Sign),
+    Serve(Serve),
     Plugins(Plugins),
     Inspect(Inspect),
     Config(Config),

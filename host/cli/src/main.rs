@@ -51,14 +51,27 @@ fn main() -> ExitCode {
 
 /// Runs the command to its end or to the first signal. Everything it held is put away by then.
 fn in_runtime(app: App, command: Command) -> Result<()> {
-    // One worker beside this thread: signals are heard whatever the command is doing here.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if !matches!(command, Command::Serve(_)) {
+        // One worker beside this thread: signals are heard whatever the command is doing here.
+        runtime.worker_threads(1);
+    }
+    let runtime = runtime
         .enable_all()
         .build()
         .map_err(Failure::file("start a thread for", "the command".as_ref()))?;
     let outcome = runtime.block_on(async {
-        let signal = signals::first().map_err(Failure::file("listen to", "signals".as_ref()))?;
+        let command = match command {
+            // A server ends in its own time.
+            Command::Serve(serve) => {
+                let outcome = serve.run(&app).await;
+                app.close().await;
+                return outcome;
+            }
+            command => command,
+        };
+        let signal = signals::first(Some(signals::GRACE))
+            .map_err(Failure::file("listen to", "signals".as_ref()))?;
         let outcome = tokio::select! {
             outcome = run(&app, command) => outcome,
             Ok(number) = signal => Err(Failure::Signal(number)),
@@ -85,6 +98,7 @@ async fn run(app: &App, command: Command) -> Result<()> {
         Command::Exists(exists) => exists.run(app).await,
         Command::Cp(cp) => cp.run(app).await,
         Command::Sign(sign) => sign.run(app).await,
+        Command::Serve(serve) => serve.run(app).await,
         Command::Plugins(plugins) => plugins.run(app),
         Command::Inspect(inspect) => inspect.run(app),
         Command::Config(config) => config.run(app),

@@ -13,14 +13,14 @@ const ENDING: [(fn() -> SignalKind, i32); 3] = [
     (SignalKind::terminate, 15),
 ];
 
-/// How long the command may take to put things away before it is ended all the same.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long a command may take to put things away before it is ended all the same.
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
-/// Yields the number of the first signal. A second one, or [`GRACE`], ends the process.
+/// Yields the number of the first signal. A second one ends the process, or the end of `grace`.
 ///
 /// The watch runs on the runtime's own thread: it works also while a plugin keeps the thread of the
 /// command busy.
-pub(crate) fn first() -> io::Result<oneshot::Receiver<i32>> {
+pub(crate) fn first(grace: Option<Duration>) -> io::Result<oneshot::Receiver<i32>> {
     let mut signals = ENDING
         .iter()
         .map(|(kind, number)| Ok((signal(kind())?, *number)))
@@ -29,7 +29,10 @@ pub(crate) fn first() -> io::Result<oneshot::Receiver<i32>> {
     tokio::spawn(async move {
         let number = next(&mut signals).await;
         let _ = tell.send(number);
-        let _ = tokio::time::timeout(GRACE, next(&mut signals)).await;
+        match grace {
+            Some(grace) => drop(tokio::time::timeout(grace, next(&mut signals)).await),
+            None => drop(next(&mut signals).await),
+        }
         std::process::exit(128 + number);
     });
     Ok(told)

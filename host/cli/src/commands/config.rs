@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use holdall::config::{self, Problem, Secrets};
 use holdall::inspect::Verdict;
 use holdall::scan;
+use holdall_server::Settings;
 use serde_json::json;
 
 use crate::app::App;
@@ -52,7 +53,12 @@ fn check(app: &App) -> Result<()> {
     }
     let secrets = Secrets::new();
     let report = config::check(&config, &schemas, &secrets);
-    let all: Vec<&Problem> = problems.iter().chain(report.problems.iter()).collect();
+    let of_server = Settings::of(&config).err().unwrap_or_default();
+    let all: Vec<&Problem> = problems
+        .iter()
+        .chain(report.problems.iter())
+        .chain(of_server.iter())
+        .collect();
     let text = |text: &str| printable(&secrets.redact(text));
     let record = json!({
         "file": config.file.as_ref().map(|file| file.to_string_lossy()),

@@ -16,4 +16,5 @@ pub(crate) mod plugins;
 pub(crate) mod put;
 mod record;
 pub(crate) mod rm;
+pub(crate) mod serve;
 pub(crate) mod sign;

@@ -1,0 +1,288 @@
+//! Conditional requests: RFC 9110, 13, in its order of precedence.
+//!
+//! Reads are judged here, on the facts that come with the bytes: every backend answers them then,
+//! whatever it claims, and lists and weak etags mean what they should. Writes must be judged where
+//! the object is replaced: one condition is handed over as it is, anything else is judged on the
+//! object of now and bound to its etag.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use holdall::{Backend, Error, ErrorKind, Head, ObjectInfo};
+use http::header::{
+    AsHeaderName, HeaderMap, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE,
+};
+
+use crate::etag::{self, Tags};
+use crate::problem::Problem;
+
+/// What a request demands of the object as it is.
+#[derive(Debug, Default)]
+pub(crate) struct Conditions {
+    if_match: Option<Tags>,
+    if_none_match: Option<Tags>,
+    if_modified_since: Option<SystemTime>,
+    if_unmodified_since: Option<SystemTime>,
+}
+
+/// What becomes of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Go,
+    NotModified,
+    Failed,
+}
+
+/// What the backend has to hold to while it writes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    Nothing,
+    CreateOnly,
+    IfMatch(String),
+}
+
+impl Conditions {
+    /// # Errors
+    ///
+    /// 400: a list of etags that is none. A date that is none is ignored (13.1.3).
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        Ok(Self {
+            if_match: tags(headers, IF_MATCH)?,
+            if_none_match: tags(headers, IF_NONE_MATCH)?,
+            if_modified_since: date(headers, IF_MODIFIED_SINCE),
+            if_unmodified_since: date(headers, IF_UNMODIFIED_SINCE),
+        })
+    }
+
+    /// Judges a read of an object that is there (13.2.2).
+    pub(crate) fn judge(&self, info: &ObjectInfo) -> Verdict {
+        let etag = info.etag.as_deref();
+        match (&self.if_match, self.if_unmodified_since) {
+            (Some(tags), _) if !tags.match_etag(etag, false) => return Verdict::Failed,
+            (None, Some(date)) if modified(info).is_some_and(|at| at > date) => {
+                return Verdict::Failed;
+            }
+            _ => {}
+        }
+        match (&self.if_none_match, self.if_modified_since) {
+            (Some(tags), _) if tags.match_etag(etag, true) => Verdict::NotModified,
+            (None, Some(date)) if modified(info).is_some_and(|at| at <= date) => {
+                Verdict::NotModified
+            }
+            _ => Verdict::Go,
+        }
+    }
+
+    /// What a write or a delete has to be bound to.
+    ///
+    /// # Errors
+    ///
+    /// 412, when the object of now does not fit; what keeps the backend from telling.
+    pub(crate) async fn bind(&self, backend: &Backend, key: &str) -> Result<Bound, Problem> {
+        match (
+            &self.if_match,
+            &self.if_none_match,
+            self.if_unmodified_since,
+        ) {
+            (None, None, None) => return Ok(Bound::Nothing),
+            (None, Some(Tags::Any), None) => return Ok(Bound::CreateOnly),
+            (Some(Tags::These(tags)), None, _) => {
+                if let [tag] = tags.as_slice()
+                    && !tag.weak
+                {
+                    return Ok(Bound::IfMatch(tag.text.clone()));
+                }
+            }
+            _ => {}
+        }
+        match backend.head(Head::new(key)).await {
+            Ok(info) => self.bind_present(info),
+            Err(error) if error.kind() == ErrorKind::FileNotFound => self.bind_absent(),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn bind_present(&self, info: ObjectInfo) -> Result<Bound, Problem> {
+        // For anything but a read an etag of If-None-Match that is there fails too (13.1.2), and
+        // If-Modified-Since says nothing (13.1.3).
+        let timeless = Self {
+            if_modified_since: None,
+            if_match: self.if_match.clone(),
+            if_none_match: self.if_none_match.clone(),
+            if_unmodified_since: self.if_unmodified_since,
+        };
+        if timeless.judge(&info) != Verdict::Go {
+            return Err(Problem::precondition_failed());
+        }
+        let etag = info.etag.ok_or_else(|| {
+            Error::unsupported(
+                "the backend gives this object no etag, so nothing can be bound to it",
+            )
+        })?;
+        Ok(Bound::IfMatch(etag))
+    }
+
+    fn bind_absent(&self) -> Result<Bound, Problem> {
+        if self.if_match.is_some() {
+            return Err(Problem::precondition_failed());
+        }
+        Ok(Bound::CreateOnly)
+    }
+}
+
+/// Whether `If-Range` allows the range: it is absent, or names the object as it is (13.1.5).
+pub(crate) fn if_range(headers: &HeaderMap, info: &ObjectInfo) -> bool {
+    let Some(value) = headers.get(IF_RANGE) else {
+        return true;
+    };
+    let Ok(text) = value.to_str() else {
+        return false;
+    };
+    match etag::tag(text.trim()) {
+        Some((tag, "")) => !tag.weak && info.etag.as_deref() == Some(&*tag.text),
+        Some(_) => false,
+        // A date is a strong validator only where the etag says nothing finer; clients that have
+        // nothing else get what they ask for.
+        None => httpdate::parse_http_date(text)
+            .ok()
+            .is_some_and(|date| modified(info) == Some(date)),
+    }
+}
+
+/// When the object changed, in whole seconds as headers tell it.
+pub(crate) fn modified(info: &ObjectInfo) -> Option<SystemTime> {
+    let since = info.last_modified?.duration_since(UNIX_EPOCH).ok()?;
+    Some(UNIX_EPOCH + Duration::from_secs(since.as_secs()))
+}
+
+fn tags(headers: &HeaderMap, name: http::HeaderName) -> Result<Option<Tags>, Problem> {
+    let lines: Result<Vec<_>, _> = headers
+        .get_all(&name)
+        .iter()
+        .map(|line| line.to_str())
+        .collect();
+    let lines = lines.map_err(|_| Problem::invalid(format!("{name} is not ASCII")))?;
+    match lines.as_slice() {
+        [] => Ok(None),
+        lines => Ok(Some(Tags::parse(name.as_str(), lines)?)),
+    }
+}
+
+fn date(headers: &HeaderMap, name: impl AsHeaderName) -> Option<SystemTime> {
+    let text = headers.get(name)?.to_str().ok()?;
+    httpdate::parse_http_date(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Verdict::{Failed, Go, NotModified};
+
+    /// The object of all tests: etag `e`, changed half a second after this date.
+    const THEN: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
+    const AFTER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+
+    fn info() -> ObjectInfo {
+        let mut info = ObjectInfo::new(7);
+        info.etag = Some("e".to_owned());
+        info.last_modified = httpdate::parse_http_date(THEN).ok();
+        info.last_modified = info.last_modified.map(|at| at + Duration::from_millis(500));
+        info
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &str)| {
+            (http::HeaderName::from_static(name), value.parse().unwrap())
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn precedence() {
+        let table: &[(&[(&str, &str)], Verdict)] = &[
+            (&[], Go),
+            (&[("if-match", "\"e\"")], Go),
+            (&[("if-match", "*")], Go),
+            (&[("if-match", "\"x\"")], Failed),
+            (&[("if-match", "W/\"e\"")], Failed),
+            (&[("if-none-match", "\"e\"")], NotModified),
+            (&[("if-none-match", "W/\"e\"")], NotModified),
+            (&[("if-none-match", "*")], NotModified),
+            (&[("if-none-match", "\"x\"")], Go),
+            (&[("if-modified-since", THEN)], NotModified),
+            (&[("if-modified-since", AFTER)], NotModified),
+            (&[("if-modified-since", BEFORE)], Go),
+            (&[("if-modified-since", "yesterday")], Go),
+            (&[("if-unmodified-since", THEN)], Go),
+            (&[("if-unmodified-since", BEFORE)], Failed),
+            // The finer header decides, the coarser one is not looked at.
+            (
+                &[("if-none-match", "\"x\""), ("if-modified-since", THEN)],
+                Go,
+            ),
+            (
+                &[("if-match", "\"e\""), ("if-unmodified-since", BEFORE)],
+                Go,
+            ),
+            // If-Match comes first.
+            (&[("if-match", "\"x\""), ("if-none-match", "\"e\"")], Failed),
+            (
+                &[("if-match", "\"e\""), ("if-none-match", "\"e\"")],
+                NotModified,
+            ),
+        ];
+        for (pairs, verdict) in table {
+            let conditions = Conditions::of(&headers(pairs)).unwrap();
+            assert_eq!(conditions.judge(&info()), *verdict, "{pairs:?}");
+        }
+        assert!(Conditions::of(&headers(&[("if-match", "e")])).is_err());
+    }
+
+    #[test]
+    fn writes_are_bound_to_what_was_judged() {
+        let bound = |pairs: &[(&'static str, &str)], there: bool| {
+            let conditions = Conditions::of(&headers(pairs)).unwrap();
+            match there {
+                true => conditions.bind_present(info()).ok(),
+                false => conditions.bind_absent().ok(),
+            }
+        };
+        let e = || Some(Bound::IfMatch("e".to_owned()));
+        assert_eq!(bound(&[("if-match", "*")], true), e());
+        assert_eq!(bound(&[("if-match", "*")], false), None);
+        assert_eq!(bound(&[("if-match", "\"x\", \"e\"")], true), e());
+        assert_eq!(bound(&[("if-none-match", "\"e\"")], true), None);
+        assert_eq!(bound(&[("if-none-match", "\"x\"")], true), e());
+        assert_eq!(
+            bound(&[("if-none-match", "\"x\"")], false),
+            Some(Bound::CreateOnly)
+        );
+        assert_eq!(bound(&[("if-unmodified-since", THEN)], true), e());
+        assert_eq!(bound(&[("if-unmodified-since", BEFORE)], true), None);
+        assert_eq!(
+            bound(&[("if-unmodified-since", THEN)], false),
+            Some(Bound::CreateOnly)
+        );
+    }
+
+    #[test]
+    fn if_range_needs_the_very_same_object() {
+        for (value, allowed) in [
+            ("\"e\"", true),
+            ("W/\"e\"", false),
+            ("\"x\"", false),
+            (THEN, true),
+            (BEFORE, false),
+            (AFTER, false),
+            ("e", false),
+        ] {
+            assert_eq!(
+                if_range(&headers(&[("if-range", value)]), &info()),
+                allowed,
+                "{value}"
+            );
+        }
+        assert!(if_range(&HeaderMap::new(), &info()));
+    }
+}

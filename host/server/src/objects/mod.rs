@@ -1,0 +1,10 @@
+//! What can be done with objects: one file for each.
+
+pub(crate) mod answer;
+pub(crate) mod batch;
+pub(crate) mod copy;
+pub(crate) mod delete;
+pub(crate) mod form;
+pub(crate) mod list;
+pub(crate) mod read;
+pub(crate) mod write;

@@ -1,0 +1,102 @@
+//! `PUT` of an object.
+
+use axum::body::Body;
+use axum::response::Response;
+use holdall::{Checksums, Upload};
+use http::StatusCode;
+use http::header::{CONTENT_RANGE, ETAG, HeaderMap, HeaderValue};
+
+use super::answer::{Stored, json};
+use crate::access::Scope;
+use crate::body;
+use crate::call::Call;
+use crate::conditions::{Bound, Conditions};
+use crate::digests;
+use crate::headers::Facts;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::target::Target;
+
+pub(crate) async fn handle(
+    call: Call,
+    target: Target,
+    query: Query,
+    request: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    query.finish()?;
+    let backend = call.backend(Scope::Write, &target)?;
+    if request.contains_key(CONTENT_RANGE) {
+        // RFC 9110, 14.5: a part must not be stored as if it were the whole.
+        return Err(Problem::invalid(
+            "an object is stored whole: Content-Range has no meaning here",
+        ));
+    }
+    let facts = Facts::of(&request)?;
+    let mut checksums = digests::stated(&request)?;
+    let mut limit = None;
+    if let Some(grant) = call.access.grant() {
+        limit = grant.max_size;
+        checksums = both(checksums, grant.checksums)?;
+    }
+    let bound = Conditions::of(&request)?
+        .bind(&backend, &target.key)
+        .await?;
+    let (body, length) = body::incoming(body, limit).await?;
+    let mut upload = Upload::new(&*target.key, body);
+    upload.length = length;
+    if !facts.is_empty() {
+        upload = facts.apply(upload);
+    }
+    if !checksums.is_empty() {
+        upload = upload.option(|options| options.checksums = checksums);
+    }
+    upload = match &bound {
+        Bound::Nothing => upload,
+        Bound::CreateOnly => upload.create_only(),
+        Bound::IfMatch(etag) => upload.if_match(etag),
+    };
+    let uploaded = backend.upload(upload).await?;
+    // Whether a plain upload created or replaced, only some stores know: 200 says neither.
+    let status = match bound {
+        Bound::CreateOnly => StatusCode::CREATED,
+        Bound::Nothing | Bound::IfMatch(_) => StatusCode::OK,
+    };
+    Ok(stored(status, Stored::uploaded(&target.key, uploaded)))
+}
+
+/// The answer for a stored object, with its etag as a header too.
+pub(super) fn stored(status: StatusCode, stored: Stored) -> Response {
+    let etag = stored
+        .etag
+        .as_deref()
+        .and_then(|etag| HeaderValue::from_str(etag).ok());
+    let mut response = json(status, &stored);
+    if let Some(etag) = etag {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    response
+}
+
+/// The digests of the request and those that its URL binds.
+fn both(mut stated: Checksums, bound: Checksums) -> Result<Checksums, Problem> {
+    fn one<T: PartialEq>(stated: &mut Option<T>, bound: Option<T>) -> bool {
+        match (stated.as_ref(), bound) {
+            (_, None) => true,
+            (None, bound) => {
+                *stated = bound;
+                true
+            }
+            (Some(stated), Some(bound)) => *stated == bound,
+        }
+    }
+    let agree = one(&mut stated.crc32c, bound.crc32c)
+        & one(&mut stated.md5, bound.md5)
+        & one(&mut stated.sha256, bound.sha256);
+    match agree {
+        true => Ok(stated),
+        false => Err(Problem::invalid(
+            "the request states another digest than its URL allows",
+        )),
+    }
+}

@@ -1,0 +1,87 @@
+//! What all requests of one server share.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use holdall::Host;
+
+use crate::body::Transfers;
+use crate::settings::Settings;
+
+/// Cheap to clone; clones are the same server.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Inner>);
+
+struct Inner {
+    host: Host,
+    settings: Settings,
+    transfers: Transfers,
+    ids: RequestIds,
+    stopping: AtomicBool,
+}
+
+impl App {
+    pub(crate) fn new(host: Host, settings: Settings) -> Self {
+        Self(Arc::new(Inner {
+            transfers: Transfers::new(settings.transfer_memory),
+            ids: RequestIds::new(),
+            stopping: AtomicBool::new(false),
+            host,
+            settings,
+        }))
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        &self.0.host
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(crate) fn transfers(&self) -> &Transfers {
+        &self.0.transfers
+    }
+
+    /// From now on every answer is the last one of its connection.
+    pub(crate) fn stop(&self) {
+        self.0.stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Relaxed)
+    }
+
+    /// A name for the next request.
+    pub(crate) fn next_request_id(&self) -> Arc<str> {
+        self.0.ids.next()
+    }
+}
+
+/// Names of requests: 16 hexadecimal digits of this process, then a count.
+///
+/// Not a UUID for each request: random bytes for every one would cost more than reading a small
+/// object does, and say no more.
+struct RequestIds {
+    process: u64,
+    last: AtomicU64,
+}
+
+impl RequestIds {
+    fn new() -> Self {
+        Self {
+            // Without randomness names are still unique within this process.
+            process: getrandom::u64().unwrap_or_default(),
+            last: AtomicU64::new(0),
+        }
+    }
+
+    fn next(&self) -> Arc<str> {
+        let count = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut text = String::with_capacity(32);
+        // Writing to a String does not fail.
+        let _ = write!(text, "{:016x}-{count:x}", self.process);
+        text.into()
+    }
+}
