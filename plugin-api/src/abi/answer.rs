@@ -5,7 +5,7 @@
 
 use super::bytes::Chunk;
 use super::error::{flatten, read as read_error};
-use super::grow::{self, copy_in};
+use super::grow::{self, Item, copy_in, copy_item};
 use super::guard::{self, FaultKind};
 use super::tables::*;
 use super::text::{
@@ -375,7 +375,7 @@ pub fn write_page(page: Page) -> ListOut {
     ListOut {
         entries: kept.views.0.as_ptr(),
         entry_count: kept.views.0.len(),
-        entry_size: size_of::<FfiEntry>(),
+        entry_size: grow::known::<FfiEntry>(),
         prefixes: kept.views.1.as_ptr(),
         prefix_count: kept.views.1.len(),
         next: FfiSlice::owned(&kept.value.next),
@@ -386,19 +386,19 @@ pub fn write_page(page: Page) -> ListOut {
     }
 }
 
-/// The values of an array whose items may be longer than we know.
+/// The values of an array whose items may be longer or shorter than we know.
 ///
 /// # Safety
 ///
-/// `count` items of `stride` bytes, each starting with a valid `T`, are readable.
-unsafe fn strided<T: Copy>(first: *const T, count: usize, stride: usize) -> Result<Vec<T>> {
+/// `count` items of `stride` bytes, each the start of a valid `T` or longer, are readable.
+unsafe fn strided<T: Item>(first: *const T, count: usize, stride: usize) -> Result<Vec<T>> {
     if count == 0 {
         return Ok(Vec::new());
     }
     if first.is_null()
         || !first.is_aligned()
         || count > super::text::MAX_ITEMS
-        || stride < size_of::<T>()
+        || stride < T::FIRST
         || !stride.is_multiple_of(align_of::<T>())
         || stride > 4096
     {
@@ -409,8 +409,8 @@ unsafe fn strided<T: Copy>(first: *const T, count: usize, stride: usize) -> Resu
     let item = |index: usize| {
         // SAFETY: inside the array by the contract.
         let item = unsafe { first.byte_add(index * stride) };
-        // SAFETY: readable by the contract, aligned by the checks.
-        unsafe { item.read() }
+        // SAFETY: readable by the contract, as long as the first version by the checks.
+        unsafe { copy_item(item, stride) }
     };
     Ok((0..count).map(item).collect())
 }
@@ -562,7 +562,7 @@ pub fn write_deleted_many(results: Vec<Result<Deleted>>) -> DeleteManyOut {
     DeleteManyOut {
         results: kept.views.1.as_ptr(),
         result_count: kept.views.1.len(),
-        result_size: size_of::<FfiDeleteResult>(),
+        result_size: grow::known::<FfiDeleteResult>(),
         owner,
         release,
         ..grow::empty()

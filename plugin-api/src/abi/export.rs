@@ -163,8 +163,6 @@ macro_rules! export_plugin {
             );
 
         static __HOLDALL_TABLE: $crate::abi::tables::PluginTable = $crate::abi::tables::PluginTable {
-            size: size_of::<$crate::abi::tables::PluginTable>(),
-            extension: ::std::ptr::null(),
             abi_major: $crate::abi::VERSION.major as u32,
             abi_minor: $crate::abi::VERSION.minor as u32,
             descriptor: $crate::abi::tables::FfiSlice {
@@ -174,6 +172,7 @@ macro_rules! export_plugin {
             rust_layout: $crate::abi::export::rust_layout(),
             open: Some($crate::abi::glue::Glue::<__HoldallPlugin>::open),
             ops: $crate::abi::glue::Glue::<__HoldallPlugin>::OPS,
+            ..$crate::abi::grow::empty()
         };
 
         #[unsafe(export_name = concat!("holdall_plugin_v1_", $name))]

@@ -1,6 +1,7 @@
 //! From the trait to the tables. Everything here is generic, so that a plugin is one macro call.
 
 use super::answer;
+use super::grow;
 use super::guard::{FaultKind, PluginState, contained_of};
 use super::op::{Slots, Then, fail, in_runtime, start};
 use super::request::{self, Texts};
@@ -118,8 +119,6 @@ impl<M: FnOnce() -> F, F: Future> Future for Lazy<M, F> {
 impl<P: Exported> Glue<P> {
     /// The operations.
     pub const OPS: &'static BackendTable = &BackendTable {
-        size: size_of::<BackendTable>(),
-        extension: std::ptr::null(),
         drop: Some(Self::drop_backend),
         start_upload: Some(Self::upload),
         start_download: Some(Self::download),
@@ -171,6 +170,7 @@ impl<P: Exported> Glue<P> {
         } else {
             None
         },
+        ..grow::empty()
     };
 
     /// # Safety

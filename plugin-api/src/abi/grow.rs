@@ -1,4 +1,4 @@
-//! Tables that grow at their end: rule R1.
+//! Tables, and items of arrays, that grow at their end: rule R1.
 
 use super::tables::*;
 use core::mem::{MaybeUninit, offset_of};
@@ -13,6 +13,21 @@ pub unsafe trait Grows: Sized + Copy {
     const FIRST: usize;
     /// Name, for messages.
     const NAME: &'static str;
+}
+
+/// An item of an array that states how long its items are: it has no `size` of its own.
+///
+/// # Safety
+///
+/// The type is `repr(C)`, and all-zero bytes are a valid value.
+pub unsafe trait Item: Sized + Copy {
+    /// Bytes up to and with the last field of its first version.
+    const FIRST: usize;
+}
+
+/// Bytes that this side knows of a table or an item.
+pub const fn known<T>() -> usize {
+    size_of::<T>()
 }
 
 const fn field_size<T, F>(_: fn(&T) -> &F) -> usize {
@@ -30,7 +45,23 @@ macro_rules! grows {
             const NAME: &'static str = stringify!($table);
         }
         const _: () = assert!(offset_of!($table, size) == 0);
+        prefix_layout! { $table / $prefix }
+    )+ };
+}
 
+/// `Item / layout description . last field of its first version`
+macro_rules! items {
+    ($($item:ident / $prefix:ident . $last:ident;)+) => { $(
+        // SAFETY: every struct in `tables.rs` is `repr(C)`; integers and null pointers are zeroes.
+        unsafe impl Item for $item {
+            const FIRST: usize = offset_of!($item, $last) + field_size(|t: &$item| &t.$last);
+        }
+        prefix_layout! { $item / $prefix }
+    )+ };
+}
+
+macro_rules! prefix_layout {
+    ($table:ident / $prefix:ident) => {
         // The layout of the derived prefix stands for the table, so that `*const Table` is checked
         // with the rules of things that may grow, while the table stays a plain struct.
         #[cfg(feature = "layout-check")]
@@ -45,7 +76,7 @@ macro_rules! grows {
             const LAYOUT: &'static abi_stable::type_layout::TypeLayout =
                 <$prefix as abi_stable::abi_stability::PrefixStableAbi>::LAYOUT;
         }
-    )+ };
+    };
 }
 
 grows! {
@@ -87,6 +118,11 @@ grows! {
     CustomOut / CustomOut_Prefix . payload;
     BackendTable / BackendTable_Prefix . start_custom;
     PluginTable / PluginTable_Prefix . ops;
+}
+
+items! {
+    FfiEntry / FfiEntry_Prefix . last_modified_ns;
+    FfiDeleteResult / FfiDeleteResult_Prefix . error;
 }
 
 /// Why a table cannot be read.
@@ -142,12 +178,12 @@ pub unsafe fn copy_in<T: Grows>(source: *const T) -> Result<T, TableFault> {
             found: size,
         });
     }
-    if size == size_of::<T>() {
+    if size == known::<T>() && size == size_of::<T>() {
         // The usual case as one plain read: a copy of variable length is a call.
         // SAFETY: the whole table is readable by the contract.
         return Ok(unsafe { source.read() });
     }
-    let taken = size.min(size_of::<T>());
+    let taken = size.min(known::<T>());
     let mut copy = MaybeUninit::<T>::zeroed();
     // SAFETY: `taken` bytes are readable by the contract and fit into the copy.
     unsafe {
@@ -157,6 +193,22 @@ pub unsafe fn copy_in<T: Grows>(source: *const T) -> Result<T, TableFault> {
     unsafe { copy.as_mut_ptr().cast::<usize>().write(taken) };
     // SAFETY: zeroes are valid (`Grows`), and the fields over them came from a valid table.
     Ok(unsafe { copy.assume_init() })
+}
+
+/// Copies what both sides know of an item of `stride` bytes into zeroes.
+///
+/// # Safety
+///
+/// `stride` bytes are readable at `source`, at least those of the item's first version.
+pub unsafe fn copy_item<T: Item>(source: *const T, stride: usize) -> T {
+    let mut copy = MaybeUninit::<T>::zeroed();
+    let taken = stride.min(known::<T>());
+    // SAFETY: readable by the contract, and fits into the copy.
+    unsafe {
+        core::ptr::copy_nonoverlapping(source.cast::<u8>(), copy.as_mut_ptr().cast::<u8>(), taken)
+    };
+    // SAFETY: zeroes are valid (`Item`), and the fields over them came from a valid item.
+    unsafe { copy.assume_init() }
 }
 
 /// Writes the part of `value` that the caller has room for.
@@ -180,11 +232,12 @@ pub unsafe fn copy_out<T: Grows>(out: *mut T, value: T) {
     unsafe { out.cast::<usize>().write(room) };
 }
 
-/// An empty table with `size` set: what a caller provides for an answer.
-pub fn empty<T: Grows>() -> T {
+/// An empty table with `size` set: what a caller provides for an answer, and the rest of every table
+/// that is written down, so that a field that is added touches nobody who does not fill it.
+pub const fn empty<T: Grows>() -> T {
     let mut value = MaybeUninit::<T>::zeroed();
     // SAFETY: `size` is the first field.
-    unsafe { value.as_mut_ptr().cast::<usize>().write(size_of::<T>()) };
+    unsafe { value.as_mut_ptr().cast::<usize>().write(known::<T>()) };
     // SAFETY: zeroes are valid (`Grows`).
     unsafe { value.assume_init() }
 }
@@ -218,6 +271,40 @@ mod tests {
         let copy = unsafe { copy_in((&raw const newer).cast::<ExistsArgs>()) }.unwrap();
         assert_eq!(copy.size, size_of::<ExistsArgs>());
         assert_eq!(newer.1, [7; 4]);
+    }
+
+    #[test]
+    fn items_are_read_at_the_stride_that_the_array_states() {
+        let first = FfiEntry {
+            bytes: 5,
+            last_modified_ns: 9,
+            ..FfiEntry::nothing()
+        };
+        #[repr(C)]
+        struct Newer(FfiEntry, [u64; 2]);
+        let newer = [Newer(first, [7; 2]), Newer(first, [7; 2])];
+        let item = (&raw const newer[1]).cast::<FfiEntry>();
+        // SAFETY: an item of that many bytes.
+        let read = unsafe { copy_item(item, size_of::<Newer>()) };
+        assert_eq!((read.bytes, read.last_modified_ns), (5, 9));
+        // SAFETY: the first version is all of it today.
+        let read = unsafe { copy_item(item, FfiEntry::FIRST) };
+        assert_eq!((read.bytes, read.last_modified_ns), (5, 9));
+    }
+
+    impl FfiEntry {
+        fn nothing() -> Self {
+            let nothing = FfiSlice {
+                ptr: core::ptr::null(),
+                len: 0,
+            };
+            Self {
+                key: nothing,
+                bytes: 0,
+                etag: nothing,
+                last_modified_ns: 0,
+            }
+        }
     }
 
     #[test]

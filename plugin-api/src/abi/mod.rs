@@ -5,7 +5,7 @@
 //!
 //! | rule | | held by |
 //! | --- | --- | --- |
-//! | R1 | Tables grow at their end only, `size` first. A reader copies `min(size, its own)` bytes into zeroes and uses its copy; fields beyond `size` are absent. | `golden`, `grow::tests` |
+//! | R1 | Tables grow at their end only, `size` first. A reader copies `min(size, its own)` bytes into zeroes and uses its copy; fields beyond `size` are absent. Items of an array that states their size (`FfiEntry`, `FfiDeleteResult`) grow the same way; every other struct without `size` never changes, and none that grows lies inside another. | `golden`, `grow::tests`, `tests/abi` |
 //! | R2 | Fields of a result past its first version own nothing, or are owned by `owner`: an older host never frees them. | review at the freeze, `golden` |
 //! | R3 | Who allocates frees: every owned thing carries its release function, called exactly once. | `tests/boundary.rs` |
 //! | R4 | No `String`, `Vec`, `Box`, `Result`, `dyn` crosses. Texts are (pointer, length) in UTF-8; null is absent. Erased words are pointers, never integers. | `golden` |

@@ -80,10 +80,9 @@ const _: () = assert!(
 const CRC_KNOWN: usize = 1 << 32;
 
 static ONCE: StreamTable = StreamTable {
-    size: size_of::<StreamTable>(),
-    extension: std::ptr::null(),
     poll_next: Some(once_next),
     drop: Some(once_drop),
+    ..grow::empty()
 };
 
 unsafe extern "C" fn once_next(
@@ -138,10 +137,9 @@ struct Boxed<S> {
 
 impl<S: Source> Boxed<S> {
     const TABLE: &'static StreamTable = &StreamTable {
-        size: size_of::<StreamTable>(),
-        extension: std::ptr::null(),
         poll_next: Some(Self::next),
         drop: Some(Self::drop),
+        ..grow::empty()
     };
 
     unsafe extern "C" fn next(

@@ -860,6 +860,10 @@ pub struct ListArgs {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = FfiEntry_Ref, prefix_fields = FfiEntry_Prefix)), missing_field(option))
+)]
 pub struct FfiEntry {
     /// Its name.
     pub key: FfiSlice,
@@ -868,6 +872,7 @@ pub struct FfiEntry {
     /// Absent: none.
     pub etag: FfiSlice,
     /// Since 1970; `i64::MIN` when unknown.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
     pub last_modified_ns: i64,
 }
 
@@ -1021,12 +1026,17 @@ pub struct DeleteManyArgs {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = FfiDeleteResult_Ref, prefix_fields = FfiDeleteResult_Prefix)), missing_field(option))
+)]
 pub struct FfiDeleteResult {
     /// 0 unknown, 1 no, 2 yes.
     pub existed: u32,
     /// 1: `error` is filled.
     pub failed: u32,
     /// Owned by the answer, its own `owner` is null.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
     pub error: *const FfiError,
 }
 
