@@ -1,6 +1,7 @@
 //! Whether this host would load what a descriptor says. No file is needed, so that a plugin that is
 //! linked in is judged by the same lines.
 
+use super::negotiation::{Refusal, effective_minor};
 use crate::fault::{Code, Fault};
 use holdall_plugin_api::abi::export::is_name;
 use holdall_plugin_api::abi::list::{TABLES, fingerprints_of};
@@ -95,7 +96,8 @@ fn check_schema(schema: &serde_json::Value) -> Result<(), String> {
 }
 
 fn judge_version(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
-    if descriptor.abi_major != VERSION.major {
+    let agreed = effective_minor(VERSION, descriptor.into());
+    if agreed == Err(Refusal::Major) {
         let found = format!("ABI {}.{}", descriptor.abi_major, descriptor.abi_minor);
         faults.push(
             Fault::new(Code::AbiMajor)
@@ -105,7 +107,7 @@ fn judge_version(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
         // Everything else of another major means something else.
         return;
     }
-    if descriptor.min_host_minor > VERSION.minor {
+    if agreed == Err(Refusal::HostTooOld) {
         let found = format!("this host has {VERSION}");
         let expected = format!(
             "a host with ABI {}.{} or newer",
@@ -113,6 +115,7 @@ fn judge_version(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
         );
         faults.push(Fault::new(Code::HostTooOld).expected(expected).found(found));
     }
+    // The tables are judged all the same: everything that is wrong is said at once.
     #[allow(
         clippy::unnecessary_min_or_max,
         reason = "until there is a minor beside the first"

@@ -9,11 +9,13 @@ mod descriptor;
 mod elf;
 mod library;
 mod loading;
+mod negotiation;
 mod relocations;
 mod source;
 
 use crate::fault::{Code, Fault};
 use holdall_plugin_api::descriptor::Descriptor;
+pub(crate) use negotiation::{Spoken, effective_minor};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use source::Reads;

@@ -21,7 +21,7 @@ pub(crate) use instance::Instance;
 pub(crate) use services::PluginCounters;
 
 use crate::fault::{Code, Fault};
-use crate::inspect;
+use crate::inspect::{self, Spoken};
 use gate::Gate;
 use handshake::Checked;
 use holdall_plugin_api::Result;
@@ -116,13 +116,10 @@ impl Plugin {
         self.mapping.as_ref().map(Mapping::sha256)
     }
 
-    /// The smaller minor of both sides.
-    #[allow(
-        clippy::unnecessary_min_or_max,
-        reason = "until there is a minor beside the first"
-    )]
+    /// The minor that both sides know.
     pub(crate) fn effective_minor(&self) -> u16 {
-        self.descriptor.abi_minor.min(VERSION.minor)
+        // Judged before it was mapped, so that they speak.
+        inspect::effective_minor(VERSION, Spoken::from(&self.descriptor)).unwrap_or_default()
     }
 
     /// What went wrong in it so far.

@@ -82,6 +82,35 @@ fn libraries_of_other_platforms_are_read_all_the_same() {
     }
 }
 
+/// This host's row of the table in `host/src/inspect/negotiation.rs`, with files.
+#[test]
+fn a_plugin_of_a_later_minor_loads_unless_it_needs_a_later_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = Good::build(folder.path());
+    let ours = VERSION.minor;
+    for ahead in 0..5 {
+        for needs in 0..5 {
+            let mut facts = Facts::good("good");
+            (facts.abi_minor, facts.min_host_minor) = (ours + ahead, needs);
+            // Its own tables of the minors that this host does not know.
+            facts.fingerprints.extend(vec![[7, 7]; usize::from(ahead)]);
+            let found = inspect_bytes(&with(&good, &facts).bytes, Path::new("x.so"));
+            if needs <= ours {
+                assert_eq!(found.faults, [], "1.{}, needs 1.{needs}", ours + ahead);
+                continue;
+            }
+            assert_eq!(found.faults.len(), 1, "{:?}", found.faults);
+            let fault = &found.faults[0];
+            assert_eq!(fault.code, Code::HostTooOld);
+            assert_eq!(
+                fault.expected,
+                format!("a host with ABI 1.{needs} or newer")
+            );
+            assert_eq!(fault.found, format!("this host has {VERSION}"));
+        }
+    }
+}
+
 #[test]
 fn each_operation_that_is_missing_is_named() {
     let folder = tempfile::tempdir().unwrap();
