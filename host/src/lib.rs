@@ -50,6 +50,8 @@ mod backend;
 mod checked;
 mod content_type;
 mod frame;
+#[cfg(feature = "object-store")]
+pub mod object_store;
 mod operations;
 mod options;
 mod page_token;

@@ -14,6 +14,8 @@ mod few;
 mod generations;
 mod listing;
 mod metrics;
+#[cfg(feature = "object-store")]
+mod object_store;
 mod opening;
 mod registry;
 mod signing;

@@ -239,6 +239,9 @@ impl StorageBackend for Probe {
         let options = upload.options();
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let mut objects = self.switches.objects.lock().unwrap();
+        if options.create_only && objects.contains_key(upload.key.text()) {
+            return Err(Error::new(ErrorKind::PreconditionFailed));
+        }
         let version = objects
             .get(upload.key.text())
             .map_or(1, |old| old.version + 1);

@@ -1,0 +1,185 @@
+//! Any backend as an [`ObjectStore`], for DataFusion, delta-rs and all that takes one.
+//!
+//! ```no_run
+//! # async fn example(host: holdall::Host) -> Result<(), Box<dyn std::error::Error>> {
+//! use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+//!
+//! let store: std::sync::Arc<dyn ObjectStore> = host.backend("lake").await?.into_object_store();
+//! store.put(&Path::from("a/b.parquet"), "bytes".into()).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! **Keys and paths.** The key of a [`Path`] is its raw text, byte for
+//! byte: nothing is decoded on the way in, nothing encoded on the way out. So the object `a b#1`
+//! is `Path::parse("a b#1")`, while `Path::from("a b#1")`, which percent-encodes what some stores
+//! dislike, names another one: `a b%231`. Every portable key is a path. A path that is no portable
+//! key (a backslash, a segment over 255 bytes, white space at an end) is refused as the host
+//! refuses the key. Under `key_policy = "opaque"` a store may hold keys that no path can name
+//! (`a//b`, `/a`, `..`): listings leave them out and log it at debug level.
+//!
+//! **Listing.** A prefix is a folder here: `foo` lists `foo/x`, neither `foo` nor `foobar`. For
+//! plain string prefixes, page by page, there is
+//! [`PaginatedListStore`](::object_store::list::PaginatedListStore). An object whose store does
+//! not tell when it was written has the time 1970-01-01.
+//!
+//! **Conditions.** What the backend claims is decided in the store. Everything else (lists of etags,
+//! conditions that it does not claim) is decided on the facts that come with the very bytes, in
+//! the same request, so it is exact too; only the first chunk may have travelled in vain. A suffix
+//! range that the backend does not claim costs one `head` first.
+//!
+//! **Writing.** [`PutMode::Update`](::object_store::PutMode) needs the etag. Attributes that the
+//! backend does not claim, storage classes and tags are refused (`NotImplemented`), never dropped.
+//! Names of metadata may be any text: what a portable name cannot hold is written `--` and two hex
+//! digits for each byte, so `test_key` is kept as `test--5fkey`.
+//!
+//! **Multipart uploads** are one upload of the backend, fed part after part in the order of the
+//! calls of `put_part`, whatever the order in which their futures are awaited. A part's future is
+//! done when the backend has taken its bytes, so memory is what the caller has in flight and what
+//! the backend buffers; nothing is spooled unless the backend must know the length. The object
+//! appears in one step at `complete`; `abort`, or dropping the upload, leaves nothing. A configured
+//! `timeout` of the backend counts for the whole upload. Needs a tokio runtime.
+//!
+//! **Errors** keep all that the host knows: the [`Error`] is the source of what is returned, and
+//! [`cause`] finds it again, through any wrapping. [`into_error`] goes all the way back.
+//!
+//! **One call's options**: a [`CallOptions`] in the `extensions` of an option struct bounds and
+//! names that call. The other way round, the extensions of a
+//! [`GetResult`] hold the [`ObjectInfo`](crate::ObjectInfo), those of a
+//! [`PutResult`] the [`Uploaded`](crate::Uploaded), with checksums.
+
+mod attributes;
+mod copy;
+mod error;
+mod list;
+mod multipart;
+mod read;
+#[cfg(feature = "object-store-signer")]
+mod sign;
+mod write;
+
+pub use error::{cause, into_error};
+
+use crate::backend::Backend;
+use crate::generation::Opened;
+use crate::options::CallOptions;
+use ::object_store::path::Path;
+use ::object_store::{
+    CopyOptions, Extensions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
+    Result as StoreResult,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+#[cfg(doc)]
+use holdall_plugin_api::Error;
+use holdall_plugin_api::Result;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+impl Backend {
+    /// This backend for programs that take an [`ObjectStore`]; see [the module](self).
+    pub fn into_object_store(self) -> Arc<dyn ObjectStore> {
+        Arc::new(BackendStore::new(self))
+    }
+}
+
+/// A [`Backend`] as an [`ObjectStore`], a `PaginatedListStore`, and, with the feature
+/// `object-store-signer`, a `Signer`. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct BackendStore {
+    backend: Backend,
+}
+
+impl BackendStore {
+    /// The same store under another interface.
+    pub fn new(backend: Backend) -> Self {
+        Self { backend }
+    }
+
+    /// The handle.
+    pub fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// The handle, under the options that the caller put into the extensions.
+    fn called(&self, extensions: &Extensions) -> Backend {
+        match extensions.get::<CallOptions>() {
+            Some(options) => self.backend.with(options.clone()),
+            None => self.backend.clone(),
+        }
+    }
+}
+
+/// The instance that the next operation would use.
+async fn opened(backend: &Backend) -> Result<Arc<Opened>> {
+    backend.slot.open(&backend.generation()?).await
+}
+
+impl fmt::Display for BackendStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Holdall({})", self.backend.name())
+    }
+}
+
+#[async_trait]
+impl ObjectStore for BackendStore {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        opts: PutOptions,
+    ) -> StoreResult<PutResult> {
+        write::put(&self.called(&opts.extensions), location, payload, &opts).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        opts: PutMultipartOptions,
+    ) -> StoreResult<Box<dyn MultipartUpload>> {
+        multipart::begin(self.called(&opts.extensions), location, opts).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> StoreResult<GetResult> {
+        read::get(&self.called(&options.extensions), location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> StoreResult<Vec<Bytes>> {
+        read::ranges(&self.backend, location, ranges).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, StoreResult<Path>>,
+    ) -> BoxStream<'static, StoreResult<Path>> {
+        list::delete(self.backend.clone(), locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, StoreResult<ObjectMeta>> {
+        list::all(self.backend.clone(), prefix, None)
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, StoreResult<ObjectMeta>> {
+        list::all(self.backend.clone(), prefix, Some(offset))
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> StoreResult<ListResult> {
+        list::folder(&self.backend, prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> StoreResult<()> {
+        let backend = self.called(&options.extensions);
+        copy::copy(&backend, from, to, options.mode).await
+    }
+
+    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> StoreResult<()> {
+        let backend = self.called(&options.extensions);
+        copy::rename(&backend, from, to, options.target_mode).await
+    }
+}
