@@ -2,6 +2,8 @@
 //! told to, to the byte.
 #![forbid(unsafe_code)]
 
+pub mod faults;
+
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -20,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// A running server with the backends `local` (in a folder of its own) and `memory`.
+/// A running server with the backends `local` (in a folder of its own), `memory` and [`faults`].
 pub struct Served {
     /// Where it listens.
     pub address: SocketAddr,
@@ -89,10 +91,15 @@ impl Served {
             .config(config)
             .built_in(&holdall_plugin_local::PLUGIN)
             .built_in(&holdall_plugin_memory::PLUGIN)
+            .built_in(&faults::PLUGIN)
             .build()
             .expect("a host");
         let root = json!({ "root": folder.path().join("store"), "durability": "none" });
-        for (name, config) in [("local", root), ("memory", json!({}))] {
+        for (name, config) in [
+            ("local", root),
+            ("memory", json!({})),
+            ("faults", json!({})),
+        ] {
             let registered = host.register(name, Registration::new(name).config(config));
             registered.expect("a backend");
         }
@@ -160,9 +167,20 @@ impl Served {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    /// Tells the server to stop, and waits until it has.
-    pub async fn stop(mut self) -> Stopped {
+    /// Tells the server to stop.
+    pub fn begin_to_stop(&mut self) {
         self.stop.take();
-        self.running.await.expect("the server ends by itself")
+    }
+
+    /// Tells the server to stop, and waits until it has.
+    pub async fn stop(self) -> Stopped {
+        self.stop_and_keep_folder().await.0
+    }
+
+    /// As [`Served::stop`]; what `local` holds stays as long as the answer.
+    pub async fn stop_and_keep_folder(mut self) -> (Stopped, TempDir) {
+        self.stop.take();
+        let stopped = self.running.await.expect("the server ends by itself");
+        (stopped, self.folder)
     }
 }

@@ -30,6 +30,10 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
 ///
 /// 400, with what is wrong and where.
 pub(crate) fn read_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
+    // Of a list serde would take the elements for the members.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::invalid("the body is a JSON object"));
+    }
     serde_json::from_slice(bytes)
         .map_err(|why| Problem::invalid(format!("the body is no such JSON: {why}")))
 }

@@ -1,0 +1,108 @@
+//! A backend that claims nothing and fails as its key says: the code of an error kind fails with that
+//! kind, anything else is an object of ten bytes.
+//!
+//! Its errors carry, where clients must not look, what clients must not see: [`LEAK`].
+
+use holdall_plugin_api::{
+    Body, Delete, Deleted, Download, Downloaded, Error, ErrorKind, Head, Host, Key, ObjectInfo,
+    ProviderReply, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded,
+};
+use serde::Deserialize;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// What no client may see.
+pub const LEAK: &str = "/srv/leak";
+/// The bytes of every object.
+pub const BYTES: &str = "0123456789";
+
+/// Has nothing to configure.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Config {}
+
+/// The backend.
+#[derive(Debug)]
+pub struct Faults;
+
+fn fail(key: &str) -> Result<()> {
+    let Some(kind) = ErrorKind::ALL.iter().find(|kind| kind.code() == key) else {
+        return Ok(());
+    };
+    let reply = ProviderReply {
+        status: Some(418),
+        code: Some(LEAK.to_owned()),
+        request_id: Some(LEAK.to_owned()),
+    };
+    let error = Error::new(*kind).fact("path", LEAK).with_provider(reply);
+    let error = error.because(std::io::Error::other(LEAK));
+    // What is said of a client's own mistake is for the client; of ours nothing is.
+    Err(match kind.status() {
+        500 => error.message(format!("cannot open {LEAK}")).with_code(LEAK),
+        416 => error.fact("size", 10),
+        _ => error.message("as the key says"),
+    })
+}
+
+fn info() -> ObjectInfo {
+    let mut info = ObjectInfo::new(BYTES.len() as u64);
+    info.etag = Some("e".to_owned());
+    info.last_modified = Some(UNIX_EPOCH + Duration::from_millis(784_111_777_500));
+    info
+}
+
+impl StorageBackend for Faults {
+    type Config = Config;
+
+    async fn open(_: Config, _: Host) -> Result<Self> {
+        Ok(Faults)
+    }
+
+    async fn upload(&self, mut upload: Upload<'_>) -> Result<Uploaded> {
+        fail(upload.key.text())?;
+        while let Some(chunk) = upload.body.chunk().await {
+            chunk?;
+        }
+        Ok(Uploaded::new(upload.body.seen()))
+    }
+
+    async fn download(&self, download: Download<'_>) -> Result<Downloaded> {
+        fail(download.key.text())?;
+        let size = BYTES.len() as u64;
+        let range = match download.range {
+            Some(range) => range.within(size)?,
+            None => 0..size,
+        };
+        let bytes = &BYTES[range.start as usize..range.end as usize];
+        Ok(Downloaded::new(info(), range, Body::from(bytes)))
+    }
+
+    async fn delete(&self, delete: Delete<'_>) -> Result<Deleted> {
+        fail(delete.key.text())?;
+        Ok(Deleted::new(None))
+    }
+
+    async fn exists(&self, key: &Key) -> Result<bool> {
+        fail(key.text())?;
+        Ok(true)
+    }
+
+    async fn signed_url(&self, sign: SignUrl<'_>) -> Result<Signing> {
+        fail(sign.key.text())?;
+        Ok(Signing::AtGateway)
+    }
+
+    async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {
+        fail(head.key.text())?;
+        Ok(info())
+    }
+}
+
+holdall_plugin_api::export_plugin! {
+    backend: Faults,
+    name: "faults",
+    schemes: ["faults"],
+    operations: [head],
+    capabilities: [atomic_put],
+    config_schema: "faults.schema.json",
+}
