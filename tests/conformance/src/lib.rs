@@ -28,6 +28,7 @@
 //!             plugin: "shelf".to_owned(),
 //!             operations: Operations::REQUIRED,
 //!             capabilities: Capabilities::atomic_put,
+//!             schema: None,
 //!         }
 //!     }
 //!     fn config(&self, _store: u32) -> Settings {
@@ -45,6 +46,12 @@
 //! **How a case ends.** *Passed*; *not applicable*, with the reason; *failed*; *lied*: a capability
 //! that is not claimed must answer `Unsupported`, fast, and leave nothing behind, and one that works
 //! all the same has lied too, modestly. *Skipped*: it should have run and could not.
+//!
+//! **What a stage supplies.** A case that needs what the stage does not have is not applicable, and
+//! says what it lacks. A backend that signs URLs itself, or whose host does, supplies
+//! [`Stage::follow`]. A backend that speaks HTTP supplies [`Stage::at`] and [`Stage::dialect`]: the
+//! kit then plays its server ([`wire::Endpoint`]) on all its bad days. With
+//! [`Stage::open_with`] the kit tries configurations of its own.
 //!
 //! Reading order: [`Subject`] and [`Stage`] (what is driven), [`Harness`] (a plain type as a subject),
 //! [`Case`], `trial` (what a case works with), `cases` (one file for each group), [`run()`],
@@ -72,7 +79,10 @@ mod watch;
 
 pub use case::{Case, Tag};
 pub use cases::all as cases;
+pub use holdall_wire as wire;
 pub use report::{CaseResult, Disagreement, Report, Status};
 pub use run::{run, test_case};
 pub use rust::{Claims, Harness};
-pub use subject::{Facts, Following, Handshake, Level, Loader, Opening, Outside, Stage, Subject};
+pub use subject::{
+    Broken, Facts, Following, Handshake, Level, Loader, Opening, Outside, Stage, Subject,
+};

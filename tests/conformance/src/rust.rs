@@ -3,18 +3,22 @@
 //! What a host emulates is emulated here too, in the simplest way that the contract allows.
 
 use crate::checked;
-use crate::subject::{Facts, Following, Level, Opening, Outside, Stage, Subject};
+use crate::subject::{Broken, Facts, Following, Level, Opening, Outside, Stage, Subject};
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::abi::export::StaticPlugin;
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::descriptor::Descriptor;
 use holdall_plugin_api::{
     Bytes, Capabilities, Capability, Copied, Copy, Custom, Delete, DeleteMany, Deleted, Download,
-    Downloaded, Error, Head, Health, Host, Key, KeyPolicy, List, ObjectInfo, Operation, Operations,
-    Page, Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded, Usage,
+    Downloaded, Error, ErrorKind, Head, Health, Host, Key, KeyPolicy, List, ObjectInfo, Operation,
+    Operations, Page, Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded,
+    Usage,
 };
+use holdall_wire::Dialect;
 use http::Request;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a plugin's descriptor says.
 #[derive(Clone, Debug)]
@@ -25,6 +29,8 @@ pub struct Claims {
     pub operations: Operations,
     /// The capabilities that it has.
     pub capabilities: Capabilities,
+    /// The JSON Schema of its configuration, where it is known.
+    pub schema: Option<serde_json::Value>,
 }
 
 impl Claims {
@@ -39,6 +45,7 @@ impl Claims {
                 plugin: descriptor.about.name,
                 operations: descriptor.operations,
                 capabilities: descriptor.capabilities,
+                schema: Some(descriptor.about.config_schema),
             },
             Err(faults) => panic!("not a descriptor: {faults:?}"),
         }
@@ -78,9 +85,26 @@ pub trait Harness: Send + Sync + Sized + 'static {
         None
     }
 
-    /// Configurations whose store cannot answer, each with what is wrong.
-    fn broken(&self) -> Vec<(String, <Self::Backend as StorageBackend>::Config)> {
-        Vec::new()
+    /// A configuration with which something is wrong; see [`Stage::broken`].
+    fn broken(&self, how: Broken) -> Option<<Self::Backend as StorageBackend>::Config> {
+        let _ = how;
+        None
+    }
+
+    /// The configuration of store `store` with its HTTP server at this URL; see [`Stage::at`].
+    fn at(&self, store: u32, url: &str) -> Option<<Self::Backend as StorageBackend>::Config> {
+        let _ = (store, url);
+        None
+    }
+
+    /// How its servers word what goes wrong.
+    fn dialect(&self) -> Dialect {
+        Dialect::Plain
+    }
+
+    /// Where the real server listens; see [`Stage::server`].
+    fn server(&self) -> Option<SocketAddr> {
+        None
     }
 
     /// Uses a URL that the backend signed itself; see [`Stage::follow`]. There is no gateway here.
@@ -151,6 +175,9 @@ impl<H: Harness> Stage for RustStage<H> {
     fn is_shared(&self) -> bool {
         self.0.is_shared()
     }
+    fn schema(&self) -> Option<serde_json::Value> {
+        self.0.claims().schema
+    }
     fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
         self.0.outside(store)
     }
@@ -158,10 +185,19 @@ impl<H: Harness> Stage for RustStage<H> {
         let config = self.0.scoped(store, prefix)?;
         Some(Box::pin(self.with(config)))
     }
-    fn broken(&self) -> Vec<(String, Opening<'_>)> {
-        let configs = self.0.broken().into_iter();
-        let opening = configs.map(|(what, config)| (what, Box::pin(self.with(config)) as _));
-        opening.collect()
+    fn broken(&self, how: Broken) -> Option<Opening<'_>> {
+        let config = self.0.broken(how)?;
+        Some(Box::pin(self.with(config)))
+    }
+    fn at(&self, store: u32, url: &str) -> Option<Opening<'_>> {
+        let config = self.0.at(store, url)?;
+        Some(Box::pin(self.with(config)))
+    }
+    fn dialect(&self) -> Dialect {
+        self.0.dialect()
+    }
+    fn server(&self) -> Option<SocketAddr> {
+        self.0.server()
     }
     fn follow(&self, request: Request<Bytes>) -> Option<Following<'_>> {
         self.0.follow(request)
@@ -365,6 +401,17 @@ impl<B: StorageBackend> Subject for RustSubject<B> {
     }
     fn upload<'a>(&'a self, upload: Upload<'a>) -> BoxFuture<'a, Result<Uploaded>> {
         placed!(self, Upload, Some(upload.key), self.try_upload(upload))
+    }
+    fn upload_within<'a>(
+        &'a self,
+        upload: Upload<'a>,
+        timeout: Duration,
+    ) -> Option<BoxFuture<'a, Result<Uploaded>>> {
+        // A host drops the call of a caller whose time is over.
+        Some(placed!(self, Upload, Some(upload.key), async {
+            let call = tokio::time::timeout(timeout, self.try_upload(upload)).await;
+            call.unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout)))
+        }))
     }
     fn download<'a>(&'a self, download: Download<'a>) -> BoxFuture<'a, Result<Downloaded>> {
         placed!(

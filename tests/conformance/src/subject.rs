@@ -8,8 +8,10 @@ use holdall_plugin_api::{
     Downloaded, Head, Health, Key, KeyPolicy, Limits, List, ObjectInfo, Operation, Operations,
     Page, Rename, Renamed, Result, SignUrl, Signing, Upload, Uploaded, Usage,
 };
+use holdall_wire::Dialect;
 use http::{Request, Response};
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,6 +104,16 @@ pub trait Subject: Send + Sync {
         None
     }
 
+    /// `upload` under a deadline; `None` where calls have none.
+    fn upload_within<'a>(
+        &'a self,
+        upload: Upload<'a>,
+        timeout: Duration,
+    ) -> Option<BoxFuture<'a, Result<Uploaded>>> {
+        let _ = (upload, timeout);
+        None
+    }
+
     /// Payload bytes that went through the plugin so far, where somebody counts.
     fn bytes_moved(&self) -> Option<u64> {
         None
@@ -138,10 +150,56 @@ pub trait Stage: Send + Sync {
         None
     }
 
-    /// Instances whose store cannot answer, each with what is wrong: refused credentials, a dead
-    /// endpoint.
-    fn broken(&self) -> Vec<(String, Opening<'_>)> {
-        Vec::new()
+    /// The JSON Schema that the plugin publishes for its configuration.
+    fn schema(&self) -> Option<serde_json::Value> {
+        None
+    }
+
+    /// The configuration with which [`Stage::open`] opens store `store`.
+    fn configuration(&self, store: u32) -> Option<serde_json::Value> {
+        let _ = store;
+        None
+    }
+
+    /// An instance with this configuration, which may be a wrong one. B-02, B-03, B-04, B-06.
+    fn open_with(&self, config: serde_json::Value) -> Option<Opening<'_>> {
+        let _ = config;
+        None
+    }
+
+    /// An instance with which something is wrong from its beginning. Opening it may fail, which is
+    /// judged as its operations are. B-07, B-08, I-04.
+    fn broken(&self, how: Broken) -> Option<Opening<'_>> {
+        let _ = how;
+        None
+    }
+
+    /// An instance on store `store` whose HTTP server is at this URL (`http://HOST:PORT`, sometimes
+    /// `https`) instead of the real one. `None`: it speaks no HTTP, and nothing tagged `NEED:http`
+    /// applies. Otherwise the same configuration as in [`Stage::open`], credentials and container
+    /// included, but
+    ///
+    /// - nothing is made at the server beforehand: there may be none, or one that plays dead;
+    /// - connecting and waiting for an answer may take two seconds at most, so that a black hole is
+    ///   found out within the limit of a case;
+    /// - waits between the plugin's own repeats, if it claims some, are short.
+    ///
+    /// The server is an [`Endpoint`](holdall_wire::Endpoint), which answers what the case wants in
+    /// the words of [`Stage::dialect`].
+    fn at(&self, store: u32, url: &str) -> Option<Opening<'_>> {
+        let _ = (store, url);
+        None
+    }
+
+    /// How the servers of this plugin word what goes wrong.
+    fn dialect(&self) -> Dialect {
+        Dialect::Plain
+    }
+
+    /// Where the real HTTP server of the stores listens, if there is one and it takes requests that
+    /// name another `Host`. O-07 puts an endpoint between, which loses answers.
+    fn server(&self) -> Option<SocketAddr> {
+        None
     }
 
     /// Uses a signed URL as somebody does who has nothing else: sends this request as it stands and
@@ -168,12 +226,6 @@ pub trait Stage: Send + Sync {
         None
     }
 
-    /// An instance on store `store` of a host whose clock is off by so many seconds. L-18.
-    fn skewed(&self, store: u32, seconds: i64) -> Option<Opening<'_>> {
-        let _ = (store, seconds);
-        None
-    }
-
     /// What is known of the loaded file.
     fn loader(&self) -> Option<&dyn Loader> {
         None
@@ -195,6 +247,15 @@ pub trait Stage: Send + Sync {
     fn secrets(&self) -> Vec<String> {
         Vec::new()
     }
+}
+
+/// What can be wrong with an instance from its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// The store is there and refuses these credentials.
+    Credentials,
+    /// The bucket, container or root is not there.
+    Container,
 }
 
 /// A look at a store that does not go through the plugin.

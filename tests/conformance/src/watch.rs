@@ -12,6 +12,7 @@ use holdall_plugin_api::{
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// An error that a case has met.
 #[derive(Clone, Debug)]
@@ -87,6 +88,18 @@ impl Watched {
         self.journal().made.insert(key.clone());
         self.noted(Operation::Upload, vec![key], self.subject.upload(upload))
             .await
+    }
+
+    /// `None` where calls have no deadline.
+    pub(crate) async fn upload_within(
+        &self,
+        upload: Upload<'_>,
+        timeout: Duration,
+    ) -> Option<Result<Uploaded>> {
+        let key = upload.key.text().to_owned();
+        self.journal().made.insert(key.clone());
+        let call = self.subject.upload_within(upload, timeout)?;
+        Some(self.noted(Operation::Upload, vec![key], call).await)
     }
 
     pub(crate) async fn download(&self, download: Download<'_>) -> Result<Downloaded> {

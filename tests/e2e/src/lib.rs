@@ -1,5 +1,9 @@
-//! Finds the built files that the end-to-end tests run: the command and the plugins.
+//! What the end-to-end tests stand on: the built files that they run ([`artifacts`]), and the stages
+//! on which the conformance kit meets the host ([`kit`]).
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "for tests; a panic is the report")]
+
+pub mod kit;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::body::Frame;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -25,23 +26,41 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// What went wrong, in words: no connection, no answer within a minute, an answer that is no HTTP.
 pub async fn send(request: Request<Bytes>) -> Result<Response<Bytes>, String> {
     let what = format!("{} {}", request.method(), request.uri().path());
-    match tokio::time::timeout(LIMIT, exchange(request)).await {
+    let sending = async {
+        let stream = connect(&request).await?;
+        exchange(stream, request).await
+    };
+    match tokio::time::timeout(LIMIT, sending).await {
         Ok(answer) => answer.map_err(|why| format!("{what}: {why}")),
         Err(_) => Err(format!("{what}: no answer after {} s", LIMIT.as_secs())),
     }
 }
 
-async fn exchange(
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Sends a request to this address, whatever its URI and its `Host` say.
+pub(crate) async fn send_to(
+    address: SocketAddr,
     request: Request<Bytes>,
-) -> Result<Response<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
-    let (mut parts, body) = request.into_parts();
-    let authority = parts.uri.authority().ok_or("the URI is not absolute")?;
-    if parts.uri.scheme_str() != Some("http") {
+) -> Result<Response<Bytes>, Failure> {
+    exchange(TcpStream::connect(address).await?, request).await
+}
+
+async fn connect(request: &Request<Bytes>) -> Result<TcpStream, Failure> {
+    let authority = request.uri().authority().ok_or("the URI is not absolute")?;
+    if request.uri().scheme_str() != Some("http") {
         return Err("only http is spoken here".into());
     }
     let port = authority.port_u16().unwrap_or(80);
-    let stream = TcpStream::connect((authority.host().trim_matches(['[', ']']), port)).await?;
-    if !parts.headers.contains_key(HOST) {
+    let host = authority.host().trim_matches(['[', ']']);
+    Ok(TcpStream::connect((host, port)).await?)
+}
+
+async fn exchange(stream: TcpStream, request: Request<Bytes>) -> Result<Response<Bytes>, Failure> {
+    let (mut parts, body) = request.into_parts();
+    if let Some(authority) = parts.uri.authority()
+        && !parts.headers.contains_key(HOST)
+    {
         let host = HeaderValue::from_str(authority.as_str())?;
         parts.headers.insert(HOST, host);
     }

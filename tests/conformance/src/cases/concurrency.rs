@@ -1,5 +1,6 @@
 //! O: many callers, callers that go away, and what is handed out comes back.
 
+use super::remote;
 use crate::case::{Case, Outcome, Stop, Tag, case, ensure};
 use crate::trial::{Trial, not_applicable, soon};
 use crate::watch::Watched;
@@ -47,6 +48,20 @@ pub(super) const CASES: &[Case] = &[
         "no hostile input makes the plugin panic",
         hostile
     ),
+    case!(
+        "O-06",
+        Tag::Need("http"),
+        "the plugin repeats no request more often than it claims",
+        remote::own_repeats
+    )
+    .within(240),
+    case!(
+        "O-07",
+        Tag::Need("a server"),
+        "an attempt that took effect and whose answer was lost can be repeated, and is no success twice",
+        remote::lost_answers
+    )
+    .within(60),
     case!(
         "O-08",
         Tag::Core,

@@ -1,10 +1,12 @@
 //! I: facts about an object, and its end.
 
 use super::uploads::infos;
+use super::{configuration, remote};
 use crate::case::{Case, Outcome, Stop, Tag, case, ensure};
 use crate::data;
+use crate::subject::Broken;
 use crate::trial::{Trial, not_applicable};
-use crate::watch::{Watched, refused};
+use crate::watch::refused;
 use holdall_plugin_api::{
     Capability, Delete, DeleteMany, Deleted, Download, Error, ErrorKind, Head, List, Operation,
 };
@@ -34,7 +36,8 @@ pub(super) const CASES: &[Case] = &[
         Tag::Need("a store that cannot answer"),
         "exists is an error where absence is not proven",
         not_proven
-    ),
+    )
+    .within(120),
     case!(
         "I-05",
         Tag::Core,
@@ -156,26 +159,35 @@ async fn mere_prefix(t: &Trial) -> Outcome {
 }
 
 async fn not_proven(t: &Trial) -> Outcome {
-    let broken = t.stage().broken();
-    if broken.is_empty() {
-        return not_applicable("no store that cannot answer");
-    }
-    for (what, opening) in broken {
+    let told = remote::not_proven(t).await;
+    configuration::both(told, broken(t).await)
+}
+
+async fn broken(t: &Trial) -> Outcome {
+    let mut asked = 0;
+    for how in [Broken::Credentials, Broken::Container] {
+        let Some(opening) = t.stage().broken(how) else {
+            continue;
+        };
+        asked += 1;
         // To refuse at once is as good.
         let Ok(subject) = opening.await else { continue };
-        let subject = Watched::new(subject, "I-04");
+        let subject = t.watch(subject);
         let key = t.key("object");
         let answer = subject.exists(&key).await;
-        ensure!(answer.is_err(), "{what}: exists answers {answer:?}");
+        ensure!(answer.is_err(), "{how:?}: exists answers {answer:?}");
         let Err(error) = subject.read(&key).await else {
-            return Err(Stop::Failed(format!("{what}: a download succeeds")));
+            return Err(Stop::Failed(format!("{how:?}: a download succeeds")));
         };
         ensure!(
             error.kind() != ErrorKind::FileNotFound,
-            "{what}: a download says that the key is missing"
+            "{how:?}: a download says that the key is missing"
         );
     }
-    Ok(())
+    match asked {
+        0 => not_applicable("no store that cannot answer"),
+        _ => Ok(()),
+    }
 }
 
 async fn gone(t: &Trial) -> Outcome {

@@ -1,25 +1,61 @@
 //! N: what the backend says of itself is true, in errors and in claims.
 
+use super::remote;
 use crate::case::{Case, Outcome, Stop, Tag, case, ensure};
+use crate::data;
 use crate::report::Status;
 use crate::trial::{Trial, not_applicable};
 use crate::unclaimed;
-use crate::watch::Met;
-use holdall_plugin_api::{Capability, ErrorKind, Family};
+use crate::watch::{Met, refused};
+use holdall_plugin_api::{Capability, ErrorKind, Family, List, Method, Operation, SignUrl, Upload};
 use std::sync::PoisonError;
+use std::time::Duration;
 
 pub(super) const CASES: &[Case] = &[
-    case!(
-        "N-01",
-        Tag::Core,
-        "every error of this run is well-formed: kind, status, place, text, no secret",
-        well_formed
-    ),
     case!(
         "N-02",
         Tag::Core,
         "every capability that is not claimed is refused, fast",
         unclaimed_is_refused
+    ),
+    case!(
+        "N-04",
+        Tag::Core,
+        "the limits that are claimed are true: met, it works; passed by one, it is refused",
+        limits
+    )
+    .within(60),
+    case!(
+        "N-05",
+        Tag::Need("http"),
+        "the provider's status, code and request id arrive in the error",
+        remote::provider_facts
+    ),
+    case!(
+        "N-06",
+        Tag::Need("http"),
+        "every bad answer of a server has its kind and retry class, and never gives other bytes",
+        remote::bad_answers
+    )
+    .within(240),
+    case!(
+        "N-07",
+        Tag::Need("http"),
+        "where nobody answers, it is Unavailable or Timeout, in time",
+        remote::nobody_there
+    )
+    .within(600),
+    case!(
+        "N-08",
+        Tag::Need("http"),
+        "a missing container is told from a missing key",
+        remote::two_absences
+    ),
+    case!(
+        "N-01",
+        Tag::Core,
+        "every error of this run is well-formed: kind, status, place, text, no secret",
+        well_formed
     ),
     case!(
         "N-03",
@@ -146,6 +182,91 @@ async fn claims_are_proven(t: &Trial) -> Outcome {
     }
     match judged {
         0 => not_applicable("no case before this one proves a claim"),
+        _ => Ok(()),
+    }
+}
+
+/// Longest object that is made to see whether a limit is true.
+const LARGEST: u64 = 64 << 20;
+
+async fn limits(t: &Trial) -> Outcome {
+    let limits = t.facts().limits;
+    let mut asked = 0;
+    if let Some(max) = limits.max_key_bytes {
+        let room = (max as usize).saturating_sub(t.prefix().len());
+        let fill: String = "0123456789/".chars().cycle().take(room).collect();
+        let mut longest = t.key(&fill);
+        // A key does not end in a slash.
+        if longest.ends_with('/') {
+            longest.pop();
+            longest.push('x');
+        }
+        t.put(&longest, "x").await?;
+        t.holds(&longest, b"x").await?;
+        let over = t.upload(Upload::new(&format!("{longest}x"), "x")).await;
+        refused(over, ErrorKind::InvalidKey, "a key of one byte too many")?;
+        asked += 1;
+    }
+    if t.claims(Capability::UserMetadata) {
+        let max = limits.max_metadata_bytes as usize;
+        let key = t.key("metadata");
+        let value = "v".repeat(max - "name".len());
+        t.upload(Upload::new(&key, "x").metadata("name", &value))
+            .await?;
+        let (info, _) = t.read(&key).await?;
+        let whole = info.metadata == [("name".to_owned(), value.clone())];
+        ensure!(whole, "{max} bytes of metadata do not come back");
+        let over = format!("{value}v");
+        let answer = t
+            .upload(Upload::new(&key, "x").metadata("name", &over))
+            .await;
+        refused(
+            answer,
+            ErrorKind::InvalidArgument,
+            "metadata of one byte too many",
+        )?;
+        asked += 1;
+    }
+    if t.has(Operation::List) {
+        t.list(List::new("").limit(limits.max_page.min(1000)))
+            .await?;
+        let answer = t
+            .list(List::new("").limit(limits.max_page.min(1000) + 1))
+            .await;
+        refused(
+            answer,
+            ErrorKind::InvalidArgument,
+            "a page of one entry too many",
+        )?;
+        asked += 1;
+    }
+    if let Some(max) = limits.max_object_size {
+        let key = t.key("object");
+        if max <= LARGEST {
+            let bytes = data::bytes(max as usize, 1);
+            t.put(&key, bytes.clone()).await?;
+            t.holds(&key, &bytes).await?;
+        }
+        let answer = t
+            .upload(Upload::new(&key, "x").length(max.saturating_add(1)))
+            .await;
+        refused(
+            answer,
+            ErrorKind::TooLarge,
+            "an object of one byte too many",
+        )?;
+        asked += 1;
+    }
+    if let Some(max) = limits.max_sign_seconds {
+        let life = Duration::from_secs(max.into());
+        for method in [Method::Get, Method::Put] {
+            t.signed_url(SignUrl::new(method, &t.key("object"), life))
+                .await?;
+        }
+        asked += 1;
+    }
+    match asked {
+        0 => not_applicable("it claims no limit"),
         _ => Ok(()),
     }
 }

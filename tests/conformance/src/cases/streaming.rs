@@ -1,15 +1,18 @@
 //! F: streams hold little, wait for their reader, and give back what they hold.
 
+use super::remote;
 use crate::case::{Case, Outcome, Stop, Tag, case, ensure};
 use crate::subject::Level;
 use crate::trial::{Trial, not_applicable, soon};
+use crate::watch::refused;
 use crate::{body, data};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
-use holdall_plugin_api::{Body, Download, MAX_CHUNK, Upload};
+use holdall_plugin_api::{Body, Download, ErrorKind, MAX_CHUNK, Upload};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -24,6 +27,19 @@ pub(super) const CASES: &[Case] = &[
         Tag::Core,
         "a reader that stops gets no more than it asks for",
         reader_stops
+    ),
+    case!(
+        "F-03",
+        Tag::Need("http"),
+        "a reader slower than the network, and a network slower than its limits, break no stream",
+        remote::other_paces
+    )
+    .within(120),
+    case!(
+        "F-04",
+        Tag::Need("deadlines"),
+        "a source that stalls ends in Timeout, and nothing becomes visible",
+        source_stalls
     ),
     case!(
         "F-05",
@@ -44,7 +60,30 @@ pub(super) const CASES: &[Case] = &[
         many_streams
     )
     .within(60),
+    case!(
+        "F-08",
+        Tag::Need("http"),
+        "a server that closes early or falls silent is an error, not a short success",
+        remote::early_close
+    )
+    .within(240),
 ];
+
+async fn source_stalls(t: &Trial) -> Outcome {
+    let (old, new) = (t.key("old"), t.key("new"));
+    t.put(&old, "as it was").await?;
+    for key in [&old, &new] {
+        let (body, gate) = body::gated(vec![data::bytes(100_000, 6)], vec!["never".into()]);
+        let upload = Upload::new(key, body).length(100_005);
+        let Some(answer) = t.upload_within(upload, Duration::from_millis(500)).await else {
+            return not_applicable("calls have no deadline at this level");
+        };
+        refused(answer, ErrorKind::Timeout, "an upload whose source stalls")?;
+        drop(gate);
+    }
+    t.holds(&old, b"as it was").await?;
+    t.is_absent(&new).await
+}
 
 /// A chunk that knows how many of its kind are alive.
 struct Alive(Bytes, Arc<AtomicU64>);

@@ -1,5 +1,6 @@
 //! A small store in memory that is right, unless it is told which mistake to make.
 
+use crate::signing;
 use futures_util::stream;
 use holdall_plugin_api::{
     Body, Bytes, Copied, Copy, Delete, Deleted, Download, Downloaded, Entry, Error, ErrorKind,
@@ -13,22 +14,24 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// A mistake that a real backend could make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bug {
-    AnyRaceWinsCreateOnly,
     AnswersOtherEtag,
+    AnyRaceWinsCreateOnly,
     CaseFolded,
     ChecksumOfFirstChunk,
     ContentTypeLowercased,
     CopyDropsMetadata,
-    CopySharesObject,
     CopyIgnoresCreateOnly,
-    CreateOnlyIgnored,
+    CopySharesObject,
     CreateOnlyCheckedEarly,
+    CreateOnlyIgnored,
     CutsRangeWrongly,
     DeleteClaimsExisted,
     DeleteDeletesPrefix,
+    DigestUnbound,
     DropsEmptyMetadata,
     EtagConstant,
     ExistsForPrefix,
+    ExpiresAsWished,
     FutureTime,
     GlobDelete,
     GlobPrefix,
@@ -39,6 +42,7 @@ pub(crate) enum Bug {
     IfNoneMatchIgnored,
     InvalidRangeWithoutSize,
     KeyCutTo255,
+    KeyDecodedTwice,
     LeaksBuffers,
     ListLosesPageEnd,
     ListShowsUploads,
@@ -48,8 +52,13 @@ pub(crate) enum Bug {
     LongFormTimes,
     MetadataApart,
     MetadataInherited,
+    MetadataLimitLies,
+    MethodUnbound,
+    MissingIsEmpty,
     MissingIsOther,
     MustExistIgnored,
+    NameUnquoted,
+    NeverExpires,
     Normalised,
     Offsets32,
     OverwriteKeepsTail,
@@ -59,13 +68,23 @@ pub(crate) enum Bug {
     PartialVisible,
     PercentDecoded,
     PrefixIsFolder,
+    QueryUnsigned,
     ReadsLive,
     RenameInTwoSteps,
     ResidueOnDrop,
+    SecretInUrl,
     SharedBetweenInstances,
+    SignedPutDropped,
+    SignedRangeIgnored,
+    SignedTypeLost,
+    SigningLooksUp,
+    SignsNoWeek,
+    SizeRefused,
+    SizeUnbound,
     StartAfterInclusive,
     SuffixPastStartFails,
     TokenIsCount,
+    TypeUnbound,
     WholeRangeOfEmpty,
 }
 
@@ -80,6 +99,7 @@ impl<'de> serde::Deserialize<'de> for Config {
     }
 }
 
+#[derive(Clone)]
 pub(crate) struct Model {
     bug: Option<Bug>,
     host: Host,
@@ -136,8 +156,13 @@ fn matches_glob(pattern: &str, text: &str) -> bool {
 }
 
 impl Model {
-    fn has(&self, bug: Bug) -> bool {
+    pub(crate) fn has(&self, bug: Bug) -> bool {
         self.bug == Some(bug)
+    }
+
+    pub(crate) fn is_there(&self, key: &Key) -> bool {
+        let store = self.store.lock().unwrap();
+        store.objects.contains_key(&self.name(key))
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, Store>> {
@@ -253,6 +278,11 @@ impl Model {
     }
 
     fn check_put(&self, store: &Store, key: &Key, options: &UploadOptions<'_>) -> Result<()> {
+        let metadata = options.metadata.iter();
+        let bytes: usize = metadata.map(|(name, value)| name.len() + value.len()).sum();
+        if bytes > 1000 && self.has(Bug::MetadataLimitLies) {
+            return Err(Error::invalid("more metadata than fits"));
+        }
         let there = self.get(store, key).ok();
         if options.create_only && there.is_some() && !self.has(Bug::CreateOnlyIgnored) {
             return Err(lost());
@@ -500,8 +530,8 @@ impl StorageBackend for Model {
         Ok(store.objects.contains_key(&name) || as_folder)
     }
 
-    async fn signed_url(&self, _: SignUrl<'_>) -> Result<Signing> {
-        Ok(Signing::AtGateway)
+    async fn signed_url(&self, sign: SignUrl<'_>) -> Result<Signing> {
+        signing::sign(self, &sign)
     }
 
     async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {

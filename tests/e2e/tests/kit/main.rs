@@ -8,15 +8,13 @@
     reason = "tests; a panic is the report"
 )]
 
-mod gateway;
-mod stage;
-
 use holdall::StaticPlugin;
-use holdall_conformance::{Harness, Level, Report, Stage, Status, run};
+use holdall_conformance::{Broken, Harness, Outside, Report, Stage, Status, run};
 use holdall_e2e::artifacts;
+use holdall_e2e::kit::{Folder, HostStage, Plain, Stores};
 use holdall_plugin_api::StorageBackend;
-use stage::{Config, HostStage, Plain};
-use std::path::Path;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A-06 and F-05 count threads, memory and descriptors of the process.
@@ -55,33 +53,69 @@ fn judged(stage: Arc<dyn Stage>, library: &Path) -> Report {
     report
 }
 
-fn judge<B: StorageBackend>(plugin: &'static StaticPlugin, library: &Path, config: Config) {
-    let rust = judged(Plain::<B>::new(plugin, config).stage(), library);
-    let linked = HostStage::new(Level::Linked, Some(plugin), library, config);
-    let linked = judged(Arc::new(linked), library);
-    let loaded = HostStage::new(Level::Loaded, None, library, config);
-    let loaded = judged(Arc::new(loaded), library);
+fn judge<B: StorageBackend, S: Stores>(
+    plugin: &'static StaticPlugin,
+    library: &Path,
+    stores: impl Fn() -> S,
+) {
+    let rust = judged(Plain::<B>::new(plugin, stores()).stage(), library);
+    let linked = judged(Arc::new(HostStage::linked(plugin, stores())), library);
+    let loaded = judged(Arc::new(HostStage::loaded(library, stores())), library);
     for other in [&rust, &loaded] {
         let disagreements = linked.disagreements(other);
         assert!(disagreements.is_empty(), "{disagreements:#?}");
     }
 }
 
+/// Stores that need no configuration: each instance has its own.
+struct Bare;
+
+impl Stores for Bare {
+    fn config(&self, _: u32) -> Value {
+        json!({})
+    }
+}
+
 #[test]
 fn memory_at_every_level() {
-    judge::<holdall_plugin_memory::Memory>(
+    judge::<holdall_plugin_memory::Memory, _>(
         &holdall_plugin_memory::PLUGIN,
         artifacts().plugin("memory"),
-        |_, _| serde_json::json!({}),
+        || Bare,
     );
+}
+
+/// Stores of the `local` plugin below a folder.
+struct Below(tempfile::TempDir);
+
+impl Below {
+    fn root(&self, store: u32) -> PathBuf {
+        self.0.path().join(format!("store-{store}"))
+    }
+}
+
+impl Stores for Below {
+    fn config(&self, store: u32) -> Value {
+        json!({ "root": self.root(store), "durability": "none" })
+    }
+    fn broken(&self, how: Broken) -> Option<Value> {
+        let missing = self.0.path().join("missing");
+        (how == Broken::Container).then(|| json!({ "root": missing, "create_root": false }))
+    }
+    fn is_shared(&self) -> bool {
+        true
+    }
+    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
+        Some(Arc::new(Folder(self.root(store))))
+    }
 }
 
 #[test]
 fn local_at_every_level() {
-    judge::<holdall_plugin_local::Local>(
+    judge::<holdall_plugin_local::Local, _>(
         &holdall_plugin_local::PLUGIN,
         artifacts().plugin("local"),
-        |root, store| serde_json::json!({ "root": root.join(format!("store-{store}")), "durability": "none" }),
+        || Below(tempfile::tempdir().unwrap()),
     );
 }
 
@@ -90,6 +124,10 @@ fn local_at_every_level() {
 fn the_plugin_in_c_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let library = holdall_c_plugin::build(folder.path());
-    let stage = HostStage::new(Level::Loaded, None, &library, |_, _| serde_json::json!({}));
-    judged(Arc::new(stage), &library);
+    judged(Arc::new(HostStage::loaded(&library, Bare)), &library);
+}
+
+#[test]
+fn child() {
+    holdall_e2e::kit::child();
 }

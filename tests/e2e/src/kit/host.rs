@@ -1,0 +1,264 @@
+//! `holdall::Backend` as a subject of the kit.
+
+use super::file::File;
+use super::{Stores, gateway};
+use futures_util::future::BoxFuture;
+use holdall::config::{Config, GatewayConfig};
+use holdall::{
+    Backend, Bytes, CallOptions, Copied, Copy, Custom, Delete, DeleteMany, Deleted, Download,
+    Downloaded, Head, Health, Host, Key, KeyPolicy, List, ObjectInfo, Operations, Page, PluginRef,
+    Registration, Rename, Renamed, Result, SignUrl, StaticPlugin, Upload, Uploaded, Usage,
+};
+use holdall_conformance::wire::{self, Dialect};
+use holdall_conformance::{
+    Broken, Claims, Facts, Following, Level, Loader, Opening, Outside, Stage, Subject,
+};
+use holdall_plugin_api::Signing;
+use http::Request;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+const GATEWAY_SECRET: &str = "the kit's own gateway secret";
+
+/// A plugin behind a host of its own, which signs at a gateway what the plugin does not.
+pub struct HostStage {
+    level: Level,
+    host: Host,
+    plugin: String,
+    schema: Option<Value>,
+    stores: Box<dyn Stores>,
+    next: AtomicU32,
+    file: Option<File>,
+    // Holds the copy of a loaded file.
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl HostStage {
+    /// The plugin's tables, linked into this program.
+    ///
+    /// # Panics
+    ///
+    /// When the host refuses it.
+    pub fn linked(plugin: &'static StaticPlugin, stores: impl Stores) -> Self {
+        let host = Host::builder().built_in(plugin);
+        let mut stage = Self::of(Level::Linked, host, stores);
+        stage.schema = Claims::of(plugin).schema;
+        stage
+    }
+
+    /// A built library, through the loader.
+    ///
+    /// # Panics
+    ///
+    /// When the host refuses it.
+    pub fn loaded(library: &Path, stores: impl Stores) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::copy(library, folder.path().join("plugin.so")).unwrap();
+        let host = Host::builder().plugin_dir(folder.path());
+        let mut stage = Self::of(Level::Loaded, host, stores);
+        stage.file = Some(File {
+            library: library.to_owned(),
+            config: stage.stores.config(u32::MAX),
+        });
+        let report = stage.host.scan_report();
+        let descriptor = report.files[0].descriptor.as_ref();
+        stage.schema = descriptor.map(|descriptor| descriptor.about.config_schema.clone());
+        stage._folder = Some(folder);
+        stage
+    }
+
+    fn of(level: Level, builder: holdall::Builder, stores: impl Stores) -> Self {
+        let mut config = Config::default();
+        config.gateway = Some(GatewayConfig::new(gateway::PUBLIC_URL).key("kit", GATEWAY_SECRET));
+        let host = builder.config(config).build().unwrap();
+        let mut plugins = host.plugins();
+        assert_eq!(plugins.len(), 1, "{:#?}", host.scan_report());
+        Self {
+            level,
+            plugin: plugins.remove(0).name,
+            host,
+            schema: None,
+            stores: Box::new(stores),
+            next: AtomicU32::new(0),
+            file: None,
+            _folder: None,
+        }
+    }
+
+    async fn opened(&self, config: Value) -> Result<Arc<dyn Subject>> {
+        // Each instance is a backend of its own name: one name would be one instance.
+        let name = format!("kit-{}", self.next.fetch_add(1, Ordering::Relaxed));
+        let registration = Registration::new(PluginRef::from(self.plugin.as_str())).config(config);
+        self.host.register(&name, registration)?;
+        let backend = self.host.backend(&name).await?;
+        let facts = backend.facts().await?;
+        let emulated = Operations::head
+            .with(Operations::copy)
+            .with(Operations::rename)
+            .with(Operations::delete_many);
+        Ok(Arc::new(Driven {
+            facts: Facts {
+                plugin: self.plugin.clone(),
+                level: self.level,
+                operations: facts.operations.with(emulated),
+                capabilities: facts.capabilities,
+                limits: facts.limits,
+                policy: KeyPolicy::Portable,
+            },
+            backend,
+            host: self.host.clone(),
+        }))
+    }
+
+    fn opening(&self, config: Option<Value>) -> Option<Opening<'_>> {
+        Some(Box::pin(self.opened(config?)))
+    }
+}
+
+impl Stage for HostStage {
+    fn open(&self, store: u32) -> Opening<'_> {
+        Box::pin(self.opened(self.stores.config(store)))
+    }
+    fn is_shared(&self) -> bool {
+        self.stores.is_shared()
+    }
+    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
+        self.stores.outside(store)
+    }
+    fn scoped(&self, store: u32, prefix: &str) -> Option<Opening<'_>> {
+        self.opening(self.stores.scoped(store, prefix))
+    }
+    fn schema(&self) -> Option<Value> {
+        self.schema.clone()
+    }
+    fn configuration(&self, store: u32) -> Option<Value> {
+        Some(self.stores.config(store))
+    }
+    fn open_with(&self, config: Value) -> Option<Opening<'_>> {
+        self.opening(Some(config))
+    }
+    fn broken(&self, how: Broken) -> Option<Opening<'_>> {
+        self.opening(self.stores.broken(how))
+    }
+    fn at(&self, store: u32, url: &str) -> Option<Opening<'_>> {
+        self.opening(self.stores.at(store, url))
+    }
+    fn dialect(&self) -> Dialect {
+        self.stores.dialect()
+    }
+    fn server(&self) -> Option<SocketAddr> {
+        self.stores.server()
+    }
+    fn follow(&self, request: Request<Bytes>) -> Option<Following<'_>> {
+        Some(Box::pin(async move {
+            match request.uri().to_string().starts_with(gateway::PUBLIC_URL) {
+                true => Ok(gateway::answer(&self.host, request).await),
+                // The store signed it.
+                false => wire::send(request).await,
+            }
+        }))
+    }
+    fn loader(&self) -> Option<&dyn Loader> {
+        self.file.as_ref().map(|file| file as &dyn Loader)
+    }
+    fn part_bytes(&self) -> usize {
+        self.stores.part_bytes()
+    }
+    fn secrets(&self) -> Vec<String> {
+        let mut secrets = self.stores.secrets();
+        secrets.push(GATEWAY_SECRET.to_owned());
+        secrets
+    }
+}
+
+struct Driven {
+    facts: Facts,
+    backend: Backend,
+    host: Host,
+}
+
+/// The host would keep the instance for whoever asks for its name next.
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.host.remove(self.backend.name());
+    }
+}
+
+impl Subject for Driven {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+    fn upload<'a>(&'a self, upload: Upload<'a>) -> BoxFuture<'a, Result<Uploaded>> {
+        Box::pin(self.backend.upload(upload))
+    }
+    fn download<'a>(&'a self, download: Download<'a>) -> BoxFuture<'a, Result<Downloaded>> {
+        Box::pin(self.backend.download(download))
+    }
+    fn delete<'a>(&'a self, delete: Delete<'a>) -> BoxFuture<'a, Result<Deleted>> {
+        Box::pin(self.backend.delete(delete))
+    }
+    fn exists<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(self.backend.exists(key))
+    }
+    fn signed_url<'a>(&'a self, sign: SignUrl<'a>) -> BoxFuture<'a, Result<Signing>> {
+        Box::pin(async move { self.backend.signed_url(sign).await.map(Signing::Url) })
+    }
+    fn head<'a>(&'a self, head: Head<'a>) -> BoxFuture<'a, Result<ObjectInfo>> {
+        Box::pin(self.backend.head(head))
+    }
+    fn list<'a>(&'a self, list: List<'a>) -> BoxFuture<'a, Result<Page>> {
+        Box::pin(self.backend.list(list))
+    }
+    fn copy<'a>(&'a self, copy: Copy<'a>) -> BoxFuture<'a, Result<Copied>> {
+        Box::pin(self.backend.copy(copy))
+    }
+    fn rename<'a>(&'a self, rename: Rename<'a>) -> BoxFuture<'a, Result<Renamed>> {
+        Box::pin(self.backend.rename(rename))
+    }
+    fn delete_many<'a>(
+        &'a self,
+        delete: DeleteMany<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Result<Deleted>>>> {
+        Box::pin(self.backend.delete_many(delete))
+    }
+    fn health(&self) -> BoxFuture<'_, Result<Health>> {
+        Box::pin(self.backend.health())
+    }
+    fn usage(&self) -> BoxFuture<'_, Result<Usage>> {
+        Box::pin(self.backend.usage())
+    }
+    fn shutdown(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.backend.shutdown())
+    }
+    fn custom<'a>(&'a self, custom: Custom<'a>) -> BoxFuture<'a, Result<Bytes>> {
+        Box::pin(self.backend.custom(custom))
+    }
+    fn bytes_moved(&self) -> Option<u64> {
+        let status = self.host.status();
+        let own = status
+            .backends
+            .iter()
+            .find(|backend| backend.name == self.backend.name())?;
+        Some(own.counters.bytes_in + own.counters.bytes_out)
+    }
+    fn upload_within<'a>(
+        &'a self,
+        upload: Upload<'a>,
+        timeout: Duration,
+    ) -> Option<BoxFuture<'a, Result<Uploaded>>> {
+        let backend = self.backend.with(CallOptions::new().timeout(timeout));
+        Some(Box::pin(async move { backend.upload(upload).await }))
+    }
+    fn exists_within<'a>(
+        &'a self,
+        key: &'a Key,
+        timeout: Duration,
+    ) -> Option<BoxFuture<'a, Result<bool>>> {
+        let backend = self.backend.with(CallOptions::new().timeout(timeout));
+        Some(Box::pin(async move { backend.exists(key).await }))
+    }
+}
