@@ -49,6 +49,7 @@ impl Harness for Kit {
                 .with(Operations::shutdown),
             // Replaced by what the opened instance claims.
             capabilities: Capabilities::EMPTY,
+            schema: None,
         }
     }
 
