@@ -1,0 +1,68 @@
+//! Folders, as the listing walks through them.
+
+use crate::client::Ask;
+use crate::error::About;
+use crate::names;
+use crate::store::{Object, Store};
+use holdall_plugin_api::{Entry, ErrorKind, Result};
+use holdall_plugin_api_folders::{Folders, Window};
+
+impl Folders for Store {
+    async fn read(&self, folder: &str, window: &mut Window) -> Result<()> {
+        let url = self.place(folder);
+        let own = names::path_of(url.path()).unwrap_or_default();
+        let ask = match self.features.properties {
+            true => Ask::Record,
+            false => Ask::Facts,
+        };
+        let mut outside = None;
+        let read = self
+            .dav
+            .each(About::Reading, &url, 1, ask, |resource| {
+                let Some(path) = &resource.path else {
+                    // Not UTF-8: something that no key can name.
+                    return window.object(Entry::new("\\", 0));
+                };
+                if *path == own {
+                    return;
+                }
+                let name = match path.strip_prefix(own.as_str()) {
+                    Some(rest) if own.is_empty() => rest,
+                    Some(rest) if rest.starts_with('/') => &rest[1..],
+                    _ => {
+                        outside.get_or_insert_with(|| path.clone());
+                        return;
+                    }
+                };
+                if name.contains('/') || name.is_empty() {
+                    return;
+                }
+                let name = match self.features.hides_dots {
+                    true => names::dotted(name),
+                    false => name.to_owned(),
+                };
+                if resource.folder {
+                    return window.folder(&name);
+                }
+                let Some(size) = resource.size else { return };
+                let object = Object::listed(&resource, size);
+                let mut entry = Entry::new(name, size);
+                entry.etag = object.etag(&self.features);
+                entry.last_modified = object.modified;
+                window.object(entry);
+            })
+            .await;
+        if let Some(path) = outside {
+            return Err(holdall_plugin_api::Error::new(ErrorKind::ConfigInvalid)
+                .message("the server names its files otherwise than `url` does; is there a proxy that rewrites paths?")
+                .fact("expected", own)
+                .fact("found", path));
+        }
+        match read {
+            Ok(_) => Ok(()),
+            // Gone since its name was read, or never there: a prefix of nothing is empty.
+            Err(error) if error.kind() == ErrorKind::FileNotFound => self.check_root().await,
+            Err(error) => Err(error),
+        }
+    }
+}
