@@ -1,0 +1,93 @@
+//! Folders, as the listing walks through them.
+
+use crate::error::{self, About};
+use crate::session::{Session, asked};
+use crate::store::{Kind, Object, Store, kind};
+use holdall_plugin_api::{Entry, Result};
+use holdall_plugin_api_folders::{Folders, Window};
+use russh_sftp::protocol::StatusCode;
+use std::sync::Arc;
+
+/// A store on one connection, for one page.
+pub(crate) struct Listing<'s> {
+    pub(crate) store: &'s Store,
+    pub(crate) session: Arc<Session>,
+}
+
+impl Folders for Listing<'_> {
+    async fn read(&self, folder: &str, window: &mut Window) -> Result<()> {
+        let path = self.store.path(folder);
+        let path = path.trim_end_matches('/');
+        if !self.store.is_folder(&self.session, path).await? {
+            // Gone since its name was read, or never there: a prefix of nothing is empty.
+            return self.store.look_at_root(&self.session).await;
+        }
+        let handle = match self.session.sftp.opendir(path).await {
+            Ok(opened) => opened.handle,
+            Err(cause) if error::status(&cause) == Some(StatusCode::NoSuchFile) => return Ok(()),
+            Err(cause) => return Err(error::from_sftp(About::Reading, cause)),
+        };
+        let closing = Directory {
+            session: Arc::clone(&self.session),
+            handle: handle.clone(),
+        };
+        loop {
+            let names = match self.session.sftp.readdir(handle.as_str()).await {
+                Ok(names) => names.files,
+                Err(cause) if error::status(&cause) == Some(StatusCode::Eof) => break,
+                Err(cause) => return Err(error::from_sftp(About::Reading, cause)),
+            };
+            for file in names {
+                if matches!(file.filename.as_str(), "." | "..") {
+                    continue;
+                }
+                // Perhaps bytes that are no UTF-8, which the library has replaced.
+                let is_doubtful = file.filename.contains('\u{fffd}');
+                if is_doubtful && !self.is_there(path, &file.filename).await? {
+                    window.object(Entry::new("\\", 0));
+                    continue;
+                }
+                match kind(&file.attrs) {
+                    Kind::Folder => window.folder(&file.filename),
+                    Kind::File => {
+                        let object = Object::of(&file.attrs);
+                        let mut entry = Entry::new(file.filename, object.size);
+                        entry.last_modified = object.modified;
+                        window.object(entry);
+                    }
+                    // Links are not followed, and pipes are no objects.
+                    Kind::Link | Kind::Other => {}
+                }
+            }
+        }
+        drop(closing);
+        Ok(())
+    }
+}
+
+impl Listing<'_> {
+    async fn is_there(&self, folder: &str, name: &str) -> Result<bool> {
+        let found = self.session.sftp.lstat(format!("{folder}/{name}")).await;
+        match found {
+            Err(cause) if error::status(&cause) == Some(StatusCode::NoSuchFile) => Ok(false),
+            found => asked(std::future::ready(found)).await.map(|_| true),
+        }
+    }
+}
+
+/// An open directory; closed in the background.
+struct Directory {
+    session: Arc<Session>,
+    handle: String,
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (session, handle) = (Arc::clone(&self.session), std::mem::take(&mut self.handle));
+            runtime.spawn(async move {
+                let _ = session.sftp.close(handle).await;
+            });
+        }
+    }
+}
