@@ -17,17 +17,40 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Backend {
     pub(crate) slot: Arc<Slot>,
+    /// Of the few handles that are special. Two words are a handle's whole size, so that finding one
+    /// by its name costs little more than counting it.
+    special: Option<Arc<Special>>,
+}
+
+#[derive(Clone, Default)]
+struct Special {
     pinned: Option<Arc<Generation>>,
-    pub(crate) options: Option<Arc<CallOptions>>,
+    options: Option<CallOptions>,
 }
 
 impl Backend {
     pub(crate) fn new(slot: Arc<Slot>) -> Self {
         Self {
             slot,
-            pinned: None,
-            options: None,
+            special: None,
         }
+    }
+
+    fn specially(&self, change: impl FnOnce(&mut Special)) -> Self {
+        let mut special = self.special.as_deref().cloned().unwrap_or_default();
+        change(&mut special);
+        Self {
+            slot: self.slot.clone(),
+            special: Some(Arc::new(special)),
+        }
+    }
+
+    fn pinned(&self) -> Option<&Arc<Generation>> {
+        self.special.as_deref()?.pinned.as_ref()
+    }
+
+    pub(crate) fn options(&self) -> Option<&CallOptions> {
+        self.special.as_deref()?.options.as_ref()
     }
 
     /// Its name.
@@ -38,10 +61,7 @@ impl Backend {
     /// The same backend, each of whose operations runs under these options.
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
-        Self {
-            options: Some(Arc::new(options)),
-            ..self.clone()
-        }
+        self.specially(|special| special.options = Some(options))
     }
 
     /// A handle that stays with the generation of now, whatever is registered later.
@@ -50,14 +70,12 @@ impl Backend {
     ///
     /// `BackendNotRegistered`: the backend was removed.
     pub fn pin(&self) -> Result<Self> {
-        Ok(Self {
-            pinned: Some(self.generation()?),
-            ..self.clone()
-        })
+        let generation = self.generation()?;
+        Ok(self.specially(|special| special.pinned = Some(generation)))
     }
 
     pub(crate) fn generation(&self) -> Result<Arc<Generation>> {
-        match &self.pinned {
+        match self.pinned() {
             Some(generation) => Ok(generation.clone()),
             None => self.slot.generation(),
         }
@@ -101,10 +119,7 @@ impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Backend")
             .field("name", &self.slot.name)
-            .field(
-                "pinned",
-                &self.pinned.as_ref().map(|generation| generation.number),
-            )
+            .field("pinned", &self.pinned().map(|generation| generation.number))
             .finish_non_exhaustive()
     }
 }

@@ -34,10 +34,7 @@ impl<'a> Frame<'a> {
         let generation = backend.generation().ok();
         let timeout = generation.as_ref().and_then(|it| it.config.timeout);
         let own = timeout.and_then(|timeout| started.checked_add(timeout));
-        let asked = backend
-            .options
-            .as_ref()
-            .and_then(|options| options.deadline);
+        let asked = backend.options().and_then(|options| options.deadline);
         let counters = &backend.slot.counters;
         counters.call(operation);
         Self {
@@ -77,7 +74,7 @@ impl<'a> Frame<'a> {
 
     /// What goes to the plugin.
     pub(crate) fn call(&self) -> Call {
-        let Some(options) = self.backend.options.as_deref() else {
+        let Some(options) = self.backend.options() else {
             return Call {
                 deadline: self.deadline,
                 ..Call::default()
@@ -93,7 +90,7 @@ impl<'a> Frame<'a> {
 
     /// Does the work within the caller's bounds and accounts for it.
     pub(crate) async fn run<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let options = self.backend.options.as_deref();
+        let options = self.backend.options();
         let cancel = options.and_then(|options| options.cancel.as_ref());
         let outcome = match (self.deadline, cancel) {
             (None, None) => work.await,
@@ -142,7 +139,7 @@ impl<'a> Frame<'a> {
     /// Until when the body of a download may run: what the caller asked, not the time that the
     /// configuration gives to one operation.
     pub(crate) fn body_deadline(&self) -> Option<Instant> {
-        let options = self.backend.options.as_deref();
+        let options = self.backend.options();
         options.and_then(|options| options.deadline)
     }
 }

@@ -6,12 +6,12 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::errors;
 use crate::gateway::Gateway;
+use crate::names::{Named, Names};
 use crate::registration::Registration;
 use crate::scan::{ScanReport, Shadowed};
 use crate::slot::Slot;
 use crate::status::{self, PluginStatus, Status};
 use holdall_plugin_api::{Error, Result};
-use papaya::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -33,7 +33,13 @@ pub struct Host(Arc<Inner>);
 struct Inner {
     context: Arc<Context>,
     config: Config,
-    slots: HashMap<String, Arc<Slot>>,
+    slots: Names<Arc<Slot>>,
+}
+
+impl Named for Arc<Slot> {
+    fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 impl Host {
@@ -46,7 +52,7 @@ impl Host {
         let host = Self(Arc::new(Inner {
             context: Arc::new(context),
             config,
-            slots: HashMap::new(),
+            slots: Names::new(),
         }));
         for backend in host.0.config.backends.values() {
             let plugin = backend.plugin.as_str().into();
@@ -55,17 +61,22 @@ impl Host {
         host
     }
 
-    fn slot(&self, name: &str) -> Arc<Slot> {
+    fn slot(&self, name: &str) -> &Arc<Slot> {
         let new = || Slot::new(name, &self.0.context);
-        let slots = self.0.slots.pin();
-        slots.get_or_insert_with(name.to_owned(), new).clone()
+        self.0.slots.get_or_insert(name, new)
     }
 
+    #[inline]
     fn known(&self, name: &str) -> Result<Arc<Slot>> {
-        let found = self.0.slots.pin().get(name).cloned();
-        found
-            .filter(|slot| slot.current().is_some())
-            .ok_or_else(|| errors::not_registered(name, &self.backends(), &self.0.context.catalog))
+        match self.0.slots.get(name) {
+            Some(slot) if slot.is_taken() => Ok(slot.clone()),
+            _ => Err(self.unknown(name)),
+        }
+    }
+
+    #[cold]
+    fn unknown(&self, name: &str) -> Error {
+        errors::not_registered(name, &self.backends(), &self.0.context.catalog)
     }
 
     /// The backend of this name. The first get opens it; a thousand at once open it once.
@@ -93,6 +104,7 @@ impl Host {
     /// # Errors
     ///
     /// `BackendNotRegistered`.
+    #[inline]
     pub fn handle(&self, name: &str) -> Result<Backend> {
         self.known(name).map(Backend::new)
     }
@@ -141,8 +153,7 @@ impl Host {
     /// Takes a backend away; `false` when there was none. Its handles answer
     /// `BackendNotRegistered` until somebody registers the name again.
     pub fn remove(&self, name: &str) -> bool {
-        let slot = self.0.slots.pin().get(name).cloned();
-        slot.is_some_and(|slot| slot.remove())
+        self.0.slots.get(name).is_some_and(|slot| slot.remove())
     }
 
     /// Closes every instance and forgets every failure; registrations stay. The next operation
@@ -165,13 +176,13 @@ impl Host {
     /// The names of the backends, sorted.
     pub fn backends(&self) -> Vec<String> {
         let slots = self.all();
-        let registered = slots.iter().filter(|slot| slot.current().is_some());
+        let registered = slots.iter().filter(|slot| slot.is_taken());
         registered.map(|slot| slot.name.clone()).collect()
     }
 
-    fn all(&self) -> Vec<Arc<Slot>> {
-        let mut slots: Vec<_> = self.0.slots.pin().values().cloned().collect();
-        slots.sort_by(|a, b| a.name.cmp(&b.name));
+    fn all(&self) -> Vec<&Arc<Slot>> {
+        let mut slots: Vec<_> = self.0.slots.all().collect();
+        slots.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         slots
     }
 

@@ -43,6 +43,7 @@ mod backoff;
 mod context;
 mod errors;
 mod generation;
+mod names;
 mod slot;
 
 // Used.

@@ -8,6 +8,7 @@ use crate::generation::{Generation, Opened};
 use crate::registration::PluginRef;
 use arc_swap::ArcSwapOption;
 use holdall_plugin_api::Result;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One name. Stays when the backend is removed, so that old handles serve again when it returns.
@@ -17,6 +18,8 @@ pub(crate) struct Slot {
     pub(crate) context: Arc<Context>,
     pub(crate) counters: Arc<Counters>,
     current: ArcSwapOption<Generation>,
+    /// Whether there is a current one, for those who ask no more than that.
+    taken: AtomicBool,
     /// The number of the last generation. Held while the next one is put in place, so that the
     /// last to register is the one that stays.
     last: Mutex<u64>,
@@ -29,6 +32,7 @@ impl Slot {
             context: context.clone(),
             counters: Arc::default(),
             current: ArcSwapOption::empty(),
+            taken: AtomicBool::new(false),
             last: Mutex::new(0),
         })
     }
@@ -39,13 +43,21 @@ impl Slot {
         *last += 1;
         self.current
             .store(Some(Generation::new(*last, config, plugin)));
+        self.taken.store(true, Ordering::Release);
         *last
     }
 
     /// Empties the place; `false` when it was empty.
     pub(crate) fn remove(&self) -> bool {
         let _last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        self.taken.store(false, Ordering::Release);
         self.current.swap(None).is_some()
+    }
+
+    /// Whether a backend is registered. One that is being registered or removed in this moment may
+    /// be told either way.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.taken.load(Ordering::Acquire)
     }
 
     pub(crate) fn current(&self) -> Option<Arc<Generation>> {

@@ -10,6 +10,7 @@ use holdall_bench_plugin::{Config as Nothings, Nothing, allocations};
 use holdall_plugin_api::StorageBackend;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 const GIB: u64 = 1 << 30;
 const CHUNK: usize = 1 << 20;
@@ -165,31 +166,42 @@ fn main() {
         ],
     );
 
-    let registry = papaya::HashMap::<String, u64>::new();
-    registry.pin().insert("bench".to_owned(), 7);
+    registry(&loaded_host, rounds, calls);
+    streams(&linked, &loaded, &bare, if quick { 1 } else { 5 }, gib);
+}
+
+/// The baseline is papaya as it comes. The others tell what is the hasher's part, and what any hit
+/// pays that hands out more than a look: a count that goes up and, with the handle, down again.
+fn registry(host: &Host, rounds: usize, calls: u64) {
+    let plain = papaya::HashMap::<String, u64>::new();
+    plain.pin().insert("bench".to_owned(), 7);
+    let hashed = papaya::HashMap::<String, u64, foldhash::fast::RandomState>::default();
+    hashed.pin().insert("bench".to_owned(), 7);
+    let shared = papaya::HashMap::<String, Arc<u64>, foldhash::fast::RandomState>::default();
+    shared.pin().insert("bench".to_owned(), Arc::new(7));
+    let name = || std::hint::black_box("bench");
+    let times = |times, get: &dyn Fn()| counted(None, || (0..times).for_each(|_| get()));
     compare(
         "finding an open backend by its name",
         rounds,
         calls,
         vec![
-            Rival::new("a bare papaya get", |times| {
-                counted(None, || {
-                    (0..times).for_each(|_| {
-                        assert_eq!(registry.pin().get(std::hint::black_box("bench")), Some(&7))
-                    });
+            Rival::new("a bare papaya get", |n| {
+                times(n, &|| assert_eq!(plain.pin().get(name()), Some(&7)))
+            }),
+            Rival::new("the same, with the registry's hasher", |n| {
+                times(n, &|| assert_eq!(hashed.pin().get(name()), Some(&7)))
+            }),
+            Rival::new("the same, of an Arc that is cloned", |n| {
+                times(n, &|| {
+                    std::hint::black_box(shared.pin().get(name()).cloned());
                 })
             }),
-            Rival::new("host.handle", |times| {
-                counted(None, || {
-                    (0..times).for_each(|_| {
-                        drop(loaded_host.handle(std::hint::black_box("bench")).unwrap())
-                    })
-                })
+            Rival::new("host.handle", |n| {
+                times(n, &|| drop(host.handle(name()).unwrap()))
             }),
         ],
     );
-
-    streams(&linked, &loaded, &bare, if quick { 1 } else { 5 }, gib);
 }
 
 fn streams(linked: &Backend, loaded: &Backend, bare: &Nothing, rounds: usize, bytes: u64) {
