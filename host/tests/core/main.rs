@@ -5,6 +5,7 @@
     reason = "a test ends where something is not as it must be; clippy sees that in test functions only"
 )]
 
+mod labelled;
 mod plugin;
 
 mod bounds;
@@ -18,7 +19,9 @@ mod metrics;
 mod object_store;
 mod opening;
 mod registry;
+mod reregistration;
 mod signing;
+mod stuck;
 mod uploads;
 
 use holdall::config::Config;
