@@ -358,14 +358,14 @@ pub fn write_page(page: Page) -> ListOut {
     let skipped = page.skipped;
     let views: (Vec<FfiEntry>, Vec<FfiSlice>) = (Vec::new(), Vec::new());
     let (kept, owner, release) = keep(Kept { value: page, views });
-    kept.views
-        .0
-        .extend(kept.value.entries.iter().map(|entry| FfiEntry {
-            key: FfiSlice::of(entry.key.as_bytes()),
-            bytes: entry.size,
-            etag: FfiSlice::owned(&entry.etag),
-            last_modified_ns: time_out(entry.last_modified),
-        }));
+    kept.views.0.extend(kept.value.entries.iter().map(|entry| {
+        let mut item: FfiEntry = grow::nothing();
+        item.key = FfiSlice::of(entry.key.as_bytes());
+        item.bytes = entry.size;
+        item.etag = FfiSlice::owned(&entry.etag);
+        item.last_modified_ns = time_out(entry.last_modified);
+        item
+    }));
     kept.views.1.extend(
         kept.value
             .common_prefixes
@@ -375,7 +375,7 @@ pub fn write_page(page: Page) -> ListOut {
     ListOut {
         entries: kept.views.0.as_ptr(),
         entry_count: kept.views.0.len(),
-        entry_size: grow::known::<FfiEntry>(),
+        entry_size: size_of::<FfiEntry>(),
         prefixes: kept.views.1.as_ptr(),
         prefix_count: kept.views.1.len(),
         next: FfiSlice::owned(&kept.value.next),
@@ -545,24 +545,21 @@ pub fn write_deleted_many(results: Vec<Result<Deleted>>) -> DeleteManyOut {
         views: (Errors(errors), views),
     });
     let mut errors = kept.views.0.0.iter();
-    kept.views
-        .1
-        .extend(results.iter().map(|result| match result {
-            Ok(deleted) => FfiDeleteResult {
-                existed: existed_out(deleted.existed),
-                failed: 0,
-                error: std::ptr::null(),
-            },
-            Err(_) => FfiDeleteResult {
-                existed: 0,
-                failed: 1,
-                error: errors.next().map_or(std::ptr::null(), |e| e),
-            },
-        }));
+    kept.views.1.extend(results.iter().map(|result| {
+        let mut item: FfiDeleteResult = grow::nothing();
+        match result {
+            Ok(deleted) => item.existed = existed_out(deleted.existed),
+            Err(_) => {
+                item.failed = 1;
+                item.error = errors.next().map_or(std::ptr::null(), |e| e);
+            }
+        }
+        item
+    }));
     DeleteManyOut {
         results: kept.views.1.as_ptr(),
         result_count: kept.views.1.len(),
-        result_size: grow::known::<FfiDeleteResult>(),
+        result_size: size_of::<FfiDeleteResult>(),
         owner,
         release,
         ..grow::empty()

@@ -242,6 +242,12 @@ pub const fn empty<T: Grows>() -> T {
     unsafe { value.assume_init() }
 }
 
+/// An item of which nothing is filled yet.
+pub const fn nothing<T: Item>() -> T {
+    // SAFETY: zeroes are valid (`Item`).
+    unsafe { MaybeUninit::<T>::zeroed().assume_init() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,11 +281,8 @@ mod tests {
 
     #[test]
     fn items_are_read_at_the_stride_that_the_array_states() {
-        let first = FfiEntry {
-            bytes: 5,
-            last_modified_ns: 9,
-            ..FfiEntry::nothing()
-        };
+        let mut first: FfiEntry = nothing();
+        (first.bytes, first.last_modified_ns) = (5, 9);
         #[repr(C)]
         struct Newer(FfiEntry, [u64; 2]);
         let newer = [Newer(first, [7; 2]), Newer(first, [7; 2])];
@@ -290,21 +293,6 @@ mod tests {
         // SAFETY: the first version is all of it today.
         let read = unsafe { copy_item(item, FfiEntry::FIRST) };
         assert_eq!((read.bytes, read.last_modified_ns), (5, 9));
-    }
-
-    impl FfiEntry {
-        fn nothing() -> Self {
-            let nothing = FfiSlice {
-                ptr: core::ptr::null(),
-                len: 0,
-            };
-            Self {
-                key: nothing,
-                bytes: 0,
-                etag: nothing,
-                last_modified_ns: 0,
-            }
-        }
     }
 
     #[test]
