@@ -1,6 +1,8 @@
 /* What the tests of the host need and no plugin has: compiled in by -DHOLDALL_TEST only. */
 
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 static long number_after(HoldallFfiSlice key, HoldallFfiSlice start) {
   long number = 0;
@@ -25,6 +27,30 @@ static void leave(struct visit *visit) {
   inside--;
 }
 
+/* `scribble`: a stray thread writes over the plugin's own tables. */
+static const HoldallBackendTable OPERATIONS;
+static const HoldallPluginTable PLUGIN;
+
+static void overwrite(const void *table, size_t size) {
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)table & ~(page - 1);
+  if (mprotect((void *)start, (uintptr_t)table + size - start, PROT_READ | PROT_WRITE))
+    abort();
+  memset((void *)table, 0x5a, size);
+}
+
+static void *scribble_thread(void *unused) {
+  overwrite(&OPERATIONS, sizeof OPERATIONS);
+  overwrite(&PLUGIN, sizeof PLUGIN);
+  return unused;
+}
+
+static void scribble(void) {
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, scribble_thread, NULL))
+    abort();
+  pthread_join(thread, NULL);
+}
+
 /* `sleep-500/a` takes half a second. */
 static struct visit enter(HoldallFfiSlice key) {
   long now = ++inside, most = most_inside;
@@ -33,6 +59,8 @@ static struct visit enter(HoldallFfiSlice key) {
   HoldallFfiSlice sleep = text("sleep-");
   if (starts_with(key, sleep))
     pause_ms(number_after(key, sleep));
+  if (starts_with(key, text("scribble")))
+    scribble();
   return (struct visit){0};
 }
 

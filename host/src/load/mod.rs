@@ -11,6 +11,7 @@ mod held;
 mod instance;
 mod map;
 mod owned;
+mod page;
 mod pool;
 mod presence;
 mod services;
@@ -41,7 +42,8 @@ use std::time::Duration;
 /// outlive every handle.
 #[derive(Debug)]
 pub(crate) struct Plugin {
-    checked: Checked,
+    /// The host's own copy of its tables, which nobody can write.
+    checked: &'static Checked,
     descriptor: Descriptor,
     services: &'static Services,
     /// Its part of the pool, when it blocks.
@@ -64,6 +66,7 @@ impl Plugin {
         let descriptor = inspect::judge_section(plugin.section)?;
         let table = (plugin.entry)();
         let checked = handshake::check(table, &descriptor, &handshake::Anywhere)?;
+        let checked = page::frozen(checked).map_err(|fault| vec![*fault])?;
         let services = Services::leak(&descriptor.about.name, true);
         Ok(Arc::new(Plugin {
             checked,
@@ -93,6 +96,7 @@ impl Plugin {
             .map_err(|fault| vec![*fault])?;
         let table = entry();
         let checked = handshake::check(table, &descriptor, &mapping)?;
+        let checked = page::frozen(checked).map_err(|fault| vec![*fault])?;
         let services = Services::leak(&descriptor.about.name, false);
         let plugin = Arc::new(Plugin {
             checked,

@@ -16,18 +16,55 @@ pub const NAME: &str = "cmemory";
 ///
 /// When gcc is missing or finds anything to say, with what it says.
 pub fn build(out_dir: &Path) -> PathBuf {
-    compile(out_dir, &["-O2"])
+    compile(out_dir, &include(), &["-O2"])
+}
+
+/// As [`build`], against another header than the one of this repository.
+///
+/// # Panics
+///
+/// As [`build`].
+pub fn build_against(header: &str, out_dir: &Path) -> PathBuf {
+    let include = out_dir.join("include");
+    let written = std::fs::create_dir_all(&include)
+        .and_then(|()| std::fs::write(include.join("holdall.h"), header));
+    if let Err(cause) = written {
+        panic!("{}: {cause}", include.display());
+    }
+    compile(out_dir, &include, &["-O0"])
+}
+
+/// The header of this repository.
+///
+/// # Panics
+///
+/// When it cannot be read.
+pub fn header() -> String {
+    let path = include().join("holdall.h");
+    std::fs::read_to_string(&path).unwrap_or_else(|cause| panic!("{}: {cause}", path.display()))
+}
+
+/// Compiles the host in `host.c`, which drives a plugin's file with tables of another size than it
+/// knows: `host FILE SYMBOL CONFIG CHANGE`.
+///
+/// # Panics
+///
+/// As [`build`].
+pub fn build_host(out_dir: &Path) -> PathBuf {
+    let host = out_dir.join("host");
+    gcc(&include(), &["-O1"], "host.c", &host, &["-ldl"]);
+    host
 }
 
 /// As [`build`], with the hooks of `HOLDALL_TEST`: operations on a key `sleep-N...` block for N
-/// milliseconds, `exists` of `pending-N...` answers later, and the message of `health` counts what is
-/// allocated.
+/// milliseconds, those on `scribble` write over the plugin's own tables, `exists` of `pending-N...`
+/// answers later, and the message of `health` counts what is allocated.
 ///
 /// # Panics
 ///
 /// As [`build`].
 pub fn build_with_hooks(out_dir: &Path) -> PathBuf {
-    compile(out_dir, &["-O1", "-g", "-DHOLDALL_TEST"])
+    compile(out_dir, &include(), &["-O1", "-g", "-DHOLDALL_TEST"])
 }
 
 /// As [`build_with_hooks`], of a library that is not thread-safe: its descriptor says so, and the
@@ -38,40 +75,46 @@ pub fn build_with_hooks(out_dir: &Path) -> PathBuf {
 /// As [`build`].
 pub fn build_alone(out_dir: &Path) -> PathBuf {
     let hooks = ["-O1", "-g", "-DHOLDALL_TEST", "-DHOLDALL_ALONE"];
-    compile(out_dir, &hooks)
+    compile(out_dir, &include(), &hooks)
 }
 
-fn compile(out_dir: &Path, flags: &[&str]) -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+fn include() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugin-api/include")
+}
+
+fn compile(out_dir: &Path, include: &Path, flags: &[&str]) -> PathBuf {
     let library = out_dir.join(format!("libholdall_plugin_{NAME}.so"));
-    let compiled = Command::new("gcc")
-        .args([
-            "-std=c11",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-shared",
-            "-fPIC",
-            "-fvisibility=hidden",
-            "-pthread",
-        ])
-        .args(flags)
-        .arg("-I")
-        .arg(here.join("../../plugin-api/include"))
-        .arg(here.join("plugin.c"))
-        .arg("-o")
-        .arg(&library)
-        .output();
-    let output = match compiled {
-        Ok(output) => output,
-        Err(cause) => panic!("gcc is needed to compile the plugin in C: {cause}"),
-    };
-    assert!(
-        output.status.success(),
-        "gcc refused plugin.c:\n{}",
-        String::from_utf8_lossy(&output.stderr)
+    let shared = ["-shared", "-fPIC", "-fvisibility=hidden", "-pthread"];
+    gcc(
+        include,
+        &[&shared, flags].concat(),
+        "plugin.c",
+        &library,
+        &[],
     );
     library
+}
+
+fn gcc(include: &Path, flags: &[&str], source: &str, output: &Path, libraries: &[&str]) {
+    let compiled = Command::new("gcc")
+        .args(["-std=c11", "-Wall", "-Wextra", "-Werror"])
+        .args(flags)
+        .arg("-I")
+        .arg(include)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(source))
+        .arg("-o")
+        .arg(output)
+        .args(libraries)
+        .output();
+    let compiled = match compiled {
+        Ok(compiled) => compiled,
+        Err(cause) => panic!("gcc is needed to compile {source}: {cause}"),
+    };
+    assert!(
+        compiled.status.success(),
+        "gcc refused {source}:\n{}",
+        String::from_utf8_lossy(&compiled.stderr)
+    );
 }
 
 #[cfg(test)]

@@ -484,3 +484,28 @@ async fn a_library_that_is_not_thread_safe_is_entered_by_one_thread() {
     let message = store.health().await.unwrap().message;
     assert_eq!(message, "1 inside at most");
 }
+
+/// The host copied its tables, and uses the copy only.
+#[tokio::test]
+async fn a_plugin_that_writes_over_its_own_tables_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = holdall_c_plugin::build_alone(folder.path());
+    let host = Host::builder().config(Config::default()).build().unwrap();
+    for round in ["before", "after"] {
+        // The second time it is opened anew, by a table that is garbage by now.
+        let registration = Registration::new(library.clone()).config(json!({}));
+        host.register(round, registration).unwrap();
+        let store = host.backend(round).await.unwrap();
+        store.upload(Upload::new("a", "abc")).await.unwrap();
+        assert!(!store.exists("scribble").await.unwrap());
+        assert!(store.exists("a").await.unwrap());
+        let got = store.download(Download::new("a")).await.unwrap();
+        assert_eq!(got.body.collect(10).await.unwrap(), "abc");
+        assert_eq!(store.list(List::new("")).await.unwrap().entries.len(), 1);
+        assert_eq!(store.head(Head::new("a")).await.unwrap().size, 3);
+        let deleted = store.delete(Delete::new("a")).await.unwrap();
+        assert_eq!(deleted.existed, Some(true));
+        assert!(store.health().await.unwrap().healthy);
+        store.shutdown().await.unwrap();
+    }
+}
