@@ -31,7 +31,8 @@ impl Artifacts {
         self.file("holdall")
     }
 
-    /// The library of `plugins/NAME`.
+    /// The library of `plugins/NAME`; or the one that `HOLDALL_TEST_PLUGIN_NAME` says, built elsewhere: by
+    /// another compiler, or against tables of another minor.
     pub fn plugin(&self, name: &str) -> &Path {
         self.file(&format!("libholdall_plugin_{name}.so"))
     }
@@ -93,6 +94,16 @@ pub fn artifacts() -> &'static Artifacts {
                 if let Some(name) = path.file_name() {
                     files.insert(name.to_string_lossy().into_owned(), path);
                 }
+            }
+        }
+        for (file, path) in &mut files {
+            let name = file.strip_prefix("libholdall_plugin_");
+            if let Some(name) = name.and_then(|name| name.strip_suffix(".so"))
+                && let Some(elsewhere) =
+                    std::env::var_os(format!("HOLDALL_TEST_PLUGIN_{}", name.to_uppercase()))
+            {
+                *path = PathBuf::from(elsewhere);
+                println!("{name}: {}", path.display());
             }
         }
         Artifacts { files }

@@ -4,7 +4,9 @@ use super::child;
 use futures_util::future::BoxFuture;
 use holdall::Host;
 use holdall_conformance::{Handshake, Loader};
+use holdall_plugin_api::descriptor::Descriptor;
 use std::path::PathBuf;
+use std::process::Command;
 
 /// The built file.
 pub(super) struct File {
@@ -59,9 +61,27 @@ impl Loader for File {
         })
     }
 
-    fn with_table_size(&self, _: isize) -> Option<BoxFuture<'_, Result<(), String>>> {
-        // Tables of other sizes are driven at the boundary itself (plugin-api, `tests/boundary`).
-        None
+    fn with_table_size(&self, change: isize) -> Option<BoxFuture<'_, Result<(), String>>> {
+        // This host always says the size that it knows, so another one drives the file: a host in C.
+        Some(Box::pin(async move {
+            let name = self.handshake()?.name;
+            let folder = tempfile::tempdir().map_err(|cause| cause.to_string())?;
+            let driven = Command::new(holdall_c_plugin::build_host(folder.path()))
+                .arg(&self.library)
+                .arg(Descriptor::expected_entry(&name))
+                .arg(self.config.to_string())
+                .arg(change.to_string())
+                .output()
+                .map_err(|cause| cause.to_string())?;
+            match driven.status.success() {
+                true => Ok(()),
+                false => Err(format!(
+                    "{}: {}",
+                    driven.status,
+                    String::from_utf8_lossy(&driven.stderr)
+                )),
+            }
+        }))
     }
 
     fn output(&self) -> Option<Result<Vec<u8>, String>> {
