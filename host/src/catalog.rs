@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 /// Where a plugin comes from.
 #[derive(Clone, Debug)]
@@ -27,14 +28,22 @@ pub(crate) struct Candidate {
     pub(crate) descriptor: Descriptor,
     pub(crate) origin: Origin,
     rule: PluginRule,
+    /// How long its file took to judge; `None` for a plugin that is linked in.
+    pub(crate) inspected: Option<Duration>,
     loaded: OnceLock<Arc<Plugin>>,
+    load_took: OnceLock<Duration>,
     /// One at a time: reading and hashing a file is not done twice for nothing.
     loading: Mutex<()>,
     load_error: Mutex<Option<Error>>,
 }
 
 impl Candidate {
-    fn new(descriptor: Descriptor, origin: Origin, rule: PluginRule) -> Arc<Self> {
+    fn new(
+        descriptor: Descriptor,
+        origin: Origin,
+        inspected: Option<Duration>,
+        rule: PluginRule,
+    ) -> Arc<Self> {
         let loaded = OnceLock::new();
         if let Origin::BuiltIn(plugin) = &origin {
             let _ = loaded.set(plugin.clone());
@@ -43,7 +52,9 @@ impl Candidate {
             descriptor,
             origin,
             rule,
+            inspected,
             loaded,
+            load_took: OnceLock::new(),
             loading: Mutex::default(),
             load_error: Mutex::default(),
         })
@@ -62,6 +73,10 @@ impl Candidate {
 
     pub(crate) fn loaded(&self) -> Option<&Arc<Plugin>> {
         self.loaded.get()
+    }
+
+    pub(crate) fn load_took(&self) -> Option<Duration> {
+        self.load_took.get().copied()
     }
 
     pub(crate) fn load_error(&self) -> Option<Error> {
@@ -83,6 +98,7 @@ impl Candidate {
         let Origin::File(path) = &self.origin else {
             return Err(Error::new(ErrorKind::Other));
         };
+        let started = Instant::now();
         let outcome = load_file(path, self.rule.sha256.as_ref());
         let mut last = self
             .load_error
@@ -99,6 +115,7 @@ impl Candidate {
             *last = Some(error.clone());
             return Err(error);
         }
+        let _ = self.load_took.set(started.elapsed());
         let _ = self.loaded.set(plugin.clone());
         Ok(plugin)
     }
@@ -178,7 +195,7 @@ impl Catalog {
         if rule.disabled {
             return Ok(());
         }
-        let candidate = Candidate::new(descriptor, Origin::BuiltIn(plugin), rule);
+        let candidate = Candidate::new(descriptor, Origin::BuiltIn(plugin), None, rule);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.take(&candidate);
         Ok(())
@@ -234,7 +251,12 @@ impl Catalog {
                 continue;
             }
             let origin = Origin::File(file.path.clone());
-            known.take(&Candidate::new(descriptor.clone(), origin, rule));
+            known.take(&Candidate::new(
+                descriptor.clone(),
+                origin,
+                Some(file.took),
+                rule,
+            ));
         }
         known.report = report.clone();
         report

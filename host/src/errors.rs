@@ -3,7 +3,7 @@
 use crate::catalog::Catalog;
 use crate::config;
 use crate::fault::Fault;
-use crate::inspect::Verdict;
+use crate::inspect::{Inspection, Verdict};
 use holdall_plugin_api::{Error, ErrorKind};
 use std::path::Path;
 
@@ -63,7 +63,15 @@ fn complete(error: Error, requested: &str, available: &[String], catalog: &Catal
             names.push(name);
         }
     }
-    let nearest = config::nearest(requested, names.iter().copied());
+    // What a refused file would provide is near too: it is what was meant, and does not load.
+    let report = catalog.report();
+    let refused: Vec<&Inspection> = report
+        .files
+        .iter()
+        .filter(|file| file.verdict() == Verdict::Refused)
+        .collect();
+    let provided = refused.iter().flat_map(|file| provides(file));
+    let nearest = config::nearest(requested, names.iter().copied().chain(provided));
     let mut error = error
         .fact("requested", requested)
         .fact("available", config::names(names));
@@ -73,32 +81,37 @@ fn complete(error: Error, requested: &str, available: &[String], catalog: &Catal
     if catalog.dirs().is_empty() {
         return error.fact("searched", "no plugin directory is configured");
     }
-    let report = catalog.report();
     for folder in &report.folders {
         let why = folder.error.as_ref().map(|why| format!(": {why}"));
         let place = format!("{}{}", folder.path.display(), why.unwrap_or_default());
         error = error.fact("searched", place);
     }
-    for file in report
-        .files
-        .iter()
-        .filter(|file| file.verdict() == Verdict::Refused)
-    {
+    for file in refused {
         let codes: Vec<_> = file.faults.iter().map(|fault| fault.code.name()).collect();
         let (path, codes) = (file.path.display(), codes.join(", "));
-        let provides = file.descriptor.as_ref().is_some_and(|descriptor| {
-            let about = &descriptor.about;
-            about.name == requested || about.schemes.iter().any(|scheme| scheme == requested)
-        });
-        error = match provides {
-            true => error.fact(
+        let meant = [Some(requested), nearest];
+        let meant = meant
+            .into_iter()
+            .flatten()
+            .find(|meant| provides(file).any(|name| name == *meant));
+        error = match meant {
+            Some(meant) => error.fact(
                 "refused",
-                format!("{requested:?} is provided by {path}: {codes}"),
+                format!("{meant:?} is provided by {path}, refused: {codes}"),
             ),
-            false => error.fact("refused", format!("{path}: {codes}")),
+            None => error.fact("refused", format!("{path}: {codes}")),
         };
     }
     error
+}
+
+/// The names that a backend could call the plugin of this file by.
+fn provides(file: &Inspection) -> impl Iterator<Item = &str> {
+    let about = file.descriptor.as_ref().map(|descriptor| &descriptor.about);
+    about.into_iter().flat_map(|about| {
+        let schemes = about.schemes.iter().map(String::as_str);
+        schemes.chain([about.name.as_str()])
+    })
 }
 
 /// All required plugins that did not load, in one error.

@@ -1,4 +1,6 @@
 //! What is wrong with a plugin: one list per file, each fault with a stable code and both sides.
+//!
+//! `host/CODES.md` has a section for each code, with an example of what it says.
 
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -14,11 +16,11 @@ pub enum Phase {
 }
 
 macro_rules! codes {
-    ($($(#[$meta:meta])* $code:ident = $name:literal, $phase:ident, $fix:literal;)+) => {
+    ($(#[doc = $meaning:literal] $code:ident = $name:literal, $phase:ident, $fix:literal;)+) => {
         /// The stable name of a fault.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
-        pub enum Code { $($(#[$meta])* $code,)+ }
+        pub enum Code { $(#[doc = $meaning] $code,)+ }
 
         impl Code {
             /// Every code, the gravest first within its phase.
@@ -29,6 +31,12 @@ macro_rules! codes {
 
             /// When it is found.
             pub const fn phase(self) -> Phase { match self { $(Code::$code => Phase::$phase,)+ } }
+
+            /// What it means, in a sentence.
+            pub const fn meaning(self) -> &'static str {
+                let text = match self { $(Code::$code => $meaning,)+ };
+                text.trim_ascii()
+            }
 
             /// What usually helps.
             pub const fn usual_fix(self) -> &'static str { match self { $(Code::$code => $fix,)+ } }
@@ -154,6 +162,8 @@ pub struct Fault {
     pub location: String,
     /// What helps.
     pub fix: String,
+    /// Where the code is described: a page of this repository and an anchor.
+    pub page: String,
 }
 
 impl Fault {
@@ -166,6 +176,7 @@ impl Fault {
             found: String::new(),
             location: String::new(),
             fix: code.usual_fix().to_owned(),
+            page: format!("host/CODES.md#{}", code.name()),
         }
     }
 

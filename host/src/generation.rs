@@ -17,7 +17,7 @@ use holdall_plugin_api::{Capability, Error, ErrorKind, KeyPolicy, Operation, Ope
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 /// An opened backend and what was agreed with it.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub(crate) struct Opened {
     /// Tells instances with equal configurations from others; holds no secret.
     pub(crate) fingerprint: String,
     pub(crate) opened_at: SystemTime,
+    pub(crate) took: Duration,
     pub(crate) description: String,
     /// Credentials were refused, or the host itself saw a breach of the contract.
     given_up: AtomicBool,
@@ -215,7 +216,7 @@ impl Generation {
     }
 
     async fn open_with(&self, plugin: &Arc<Plugin>, context: &Context) -> Result<Opened> {
-        let config = &self.config;
+        let (config, started) = (&self.config, Instant::now());
         let schema = &plugin.descriptor().about.config_schema;
         let resolved = config.resolve(schema, &context.environment, &context.secrets)?;
         let json = resolved.json.expose().to_owned();
@@ -240,6 +241,7 @@ impl Generation {
             operations: instance.operations(),
             fingerprint: resolved.fingerprint,
             opened_at: SystemTime::now(),
+            took: started.elapsed(),
             description: context.secrets.redact(&facts.description).into_owned(),
             instance: Arc::new(instance),
             given_up: AtomicBool::new(false),

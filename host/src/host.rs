@@ -227,8 +227,10 @@ impl Host {
     pub fn status(&self) -> Status {
         let backends = self.all();
         let backends = backends.iter().filter_map(|slot| status::of_slot(slot));
+        let scan = self.scan_report();
         Status {
-            scan: self.scan_report(),
+            scan_us: status::micros(scan.took),
+            scan,
             shadowed: self.shadowed(),
             plugins: self.plugins(),
             default_backend: self.default_name(),

@@ -73,7 +73,7 @@ pub use latency::Latency;
 pub use operations::DeletedPrefix;
 pub use options::{CallOptions, Cancel};
 pub use registration::{PluginRef, Registration};
-pub use status::{BackendStatus, ErrorStatus, PluginFaults, PluginStatus, Status};
+pub use status::{BackendStatus, ErrorStatus, PluginFaults, PluginState, PluginStatus, Status};
 
 pub use holdall_plugin_api::abi::export::StaticPlugin;
 pub use holdall_plugin_api::{

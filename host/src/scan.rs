@@ -4,6 +4,7 @@ use crate::inspect::{Inspection, Verdict, inspect_file};
 use serde::{Serialize, Serializer};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// What was found in the plugin folders, in their order and each in byte order of the names.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -15,6 +16,9 @@ pub struct ScanReport {
     pub files: Vec<Inspection>,
     /// Accepted plugins whose name or scheme an earlier one has.
     pub shadowed: Vec<Shadowed>,
+    /// How long it took. Not in the JSON form, which is the same for the same files.
+    #[serde(skip)]
+    pub took: Duration,
 }
 
 /// A plugin folder.
@@ -57,7 +61,7 @@ const RULE: &str =
 
 /// Reads the folders. Order: as given, then byte order of the file names.
 pub fn scan(folders: &[PathBuf]) -> ScanReport {
-    let mut report = ScanReport::default();
+    let (mut report, started) = (ScanReport::default(), Instant::now());
     for folder in folders {
         match entries(folder) {
             Ok(paths) => {
@@ -76,6 +80,7 @@ pub fn scan(folders: &[PathBuf]) -> ScanReport {
         }
     }
     report.shadowed = shadowed(&report.files);
+    report.took = started.elapsed();
     report
 }
 
@@ -135,7 +140,6 @@ mod tests {
     use super::*;
     use crate::fault::Code;
     use std::os::unix::fs::symlink;
-    use std::time::{Duration, Instant};
 
     fn codes(report: &ScanReport) -> Vec<(String, Verdict, Vec<Code>)> {
         report

@@ -4,14 +4,15 @@ use crate::catalog::{Candidate, Origin};
 use crate::config;
 use crate::counters::CounterReport;
 use crate::load::Plugin;
+use crate::operations::{emulated, unsupported};
 use crate::scan::{ScanReport, Shadowed};
 use crate::slot::Slot;
-use holdall_plugin_api::{Error, Operations};
+use holdall_plugin_api::Error;
 use serde::{Serialize, Serializer};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A host at one moment. No secret is in it.
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +21,8 @@ pub struct Status {
     /// Every file that the last scan found, with its verdict.
     #[serde(serialize_with = "shared")]
     pub scan: Arc<ScanReport>,
+    /// How long the last scan took, in microseconds.
+    pub scan_us: u64,
     /// Candidates that came too late for a name or scheme.
     pub shadowed: Vec<Shadowed>,
     /// The accepted plugins, by name.
@@ -28,6 +31,27 @@ pub struct Status {
     pub default_backend: Option<String>,
     /// The backends, by name.
     pub backends: Vec<BackendStatus>,
+}
+
+impl Status {
+    /// As JSON, for a handler that answers it. `host/schemas/status.schema.json` describes it.
+    pub fn to_json(&self) -> serde_json::Value {
+        // Texts, numbers, lists and maps with texts as keys: nothing of it can be refused.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+/// Where an accepted plugin stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PluginState {
+    /// Its file would load; no backend has needed it yet.
+    Accepted,
+    /// Its code is in this process.
+    Loaded,
+    /// It did not load the last time that a backend needed it.
+    Failed,
 }
 
 fn shared<S: Serializer>(report: &ScanReport, serializer: S) -> Result<S::Ok, S::Error> {
@@ -49,15 +73,30 @@ pub struct PluginStatus {
     /// One line for people.
     pub summary: String,
     /// Its file; `None` when it is linked in.
+    #[serde(serialize_with = "shown")]
     pub path: Option<PathBuf>,
+    /// Where it stands.
+    pub state: PluginState,
+    /// Why it stands there, when that is not as it should be.
+    pub reason: Option<String>,
     /// The operations that it has.
     pub operations: Vec<&'static str>,
     /// The operations that the host does in its place.
     pub emulated: Vec<&'static str>,
+    /// The operations that nobody does.
+    pub unsupported: Vec<&'static str>,
+    /// The most operations that it takes at once; `None` for any number.
+    pub max_in_flight: Option<u32>,
     /// The most that its instances may claim.
     pub capabilities: Vec<&'static str>,
     /// Whether its code is in this process.
     pub loaded: bool,
+    /// How long it took to read and judge its file, in microseconds; `None` when it is linked in.
+    pub inspect_us: Option<u64>,
+    /// How long it took to map and check it, in microseconds, once it was.
+    pub load_us: Option<u64>,
+    /// Its instances that are there now, those included that end with their last body.
+    pub instances: u64,
     /// SHA-256 of the mapped bytes, in hexadecimal digits.
     pub sha256: Option<String>,
     /// The smaller ABI minor of both sides, once it is loaded.
@@ -104,6 +143,8 @@ pub struct BackendStatus {
     pub config_fingerprint: Option<String>,
     /// When the instance was opened, in seconds since 1970.
     pub opened_at: Option<u64>,
+    /// How long that took, in microseconds.
+    pub open_us: Option<u64>,
     /// What the instance claims.
     pub capabilities: Vec<&'static str>,
     /// Operations that the plugin does itself.
@@ -143,21 +184,28 @@ impl From<&Error> for ErrorStatus {
     }
 }
 
-/// What the host composes of other operations when a plugin has none of its own.
-const EMULATED: Operations = Operations::head
-    .with(Operations::copy)
-    .with(Operations::rename)
-    .with(Operations::delete_many);
+/// A file's name need not be text, and one such name must not cost the whole report.
+fn shown<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    match path {
+        Some(path) => serializer.collect_str(&path.display()),
+        None => serializer.serialize_none(),
+    }
+}
 
-fn emulated(operations: Operations) -> Vec<&'static str> {
-    EMULATED.without(operations).names()
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl PluginStatus {
     pub(crate) fn of(plugin: &Candidate) -> Self {
         let descriptor = &plugin.descriptor;
         let about = &descriptor.about;
-        let loaded = plugin.loaded();
+        let (loaded, error) = (plugin.loaded(), plugin.load_error());
+        let state = match (loaded, &error) {
+            (Some(_), _) => PluginState::Loaded,
+            (None, Some(_)) => PluginState::Failed,
+            (None, None) => PluginState::Accepted,
+        };
         Self {
             name: about.name.clone(),
             version: about.version.clone(),
@@ -168,16 +216,28 @@ impl PluginStatus {
                 Origin::BuiltIn(_) => None,
                 Origin::File(path) => Some(path.clone()),
             },
+            state,
+            reason: error
+                .as_ref()
+                .filter(|_| state == PluginState::Failed)
+                .map(ToString::to_string),
             operations: descriptor.operations.names(),
-            emulated: emulated(descriptor.operations),
+            emulated: emulated(descriptor.operations).names(),
+            unsupported: unsupported(descriptor.operations).names(),
+            max_in_flight: Some(descriptor.max_in_flight).filter(|most| *most > 0),
             capabilities: descriptor.capabilities.names(),
             loaded: loaded.is_some(),
+            inspect_us: plugin.inspected.map(micros),
+            load_us: plugin.load_took().map(micros),
+            instances: loaded.map_or(0, |plugin| {
+                plugin.counters().instances.load(Ordering::Relaxed)
+            }),
             sha256: loaded
                 .and_then(|plugin| plugin.sha256())
                 .map(|hash| config::hex(&hash)),
             effective_minor: loaded.map(|plugin| plugin.effective_minor()),
             faults: loaded.map(|plugin| PluginFaults::of(plugin)),
-            load_error: plugin.load_error().as_ref().map(ErrorStatus::from),
+            load_error: error.as_ref().map(ErrorStatus::from),
         }
     }
 }
@@ -217,9 +277,10 @@ pub(crate) fn of_slot(slot: &Slot) -> Option<BackendStatus> {
             .filter(|text| !text.is_empty()),
         config_fingerprint: live.map(|opened| opened.fingerprint.clone()),
         opened_at: live.map(|opened| since_1970(opened.opened_at)),
+        open_us: live.map(|opened| micros(opened.took)),
         capabilities: live.map_or_else(Vec::new, |opened| opened.terms.capabilities.names()),
         operations: live.map_or_else(Vec::new, |opened| opened.operations.names()),
-        emulated: live.map_or_else(Vec::new, |opened| emulated(opened.operations)),
+        emulated: live.map_or_else(Vec::new, |opened| emulated(opened.operations).names()),
         counters: slot.counters.snapshot(),
         last_error: generation.last_error().as_ref().map(ErrorStatus::from),
     })

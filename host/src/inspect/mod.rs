@@ -14,6 +14,8 @@ mod relocations;
 mod source;
 
 use crate::fault::{Code, Fault};
+use crate::operations::{emulated, unsupported};
+use holdall_plugin_api::Operations;
 use holdall_plugin_api::descriptor::Descriptor;
 pub(crate) use negotiation::{Spoken, effective_minor};
 use serde::Serialize;
@@ -21,6 +23,7 @@ use serde::ser::{SerializeMap, Serializer};
 use source::Reads;
 use std::io::{Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// What a file turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -49,6 +52,8 @@ pub struct Inspection {
     pub descriptor: Option<Descriptor>,
     /// Everything that is wrong with it, the gravest first.
     pub faults: Vec<Fault>,
+    /// How long it took to find out. Not in the JSON form, which is the same for the same file.
+    pub took: Duration,
 }
 
 impl Inspection {
@@ -59,7 +64,23 @@ impl Inspection {
             target: String::new(),
             descriptor: None,
             faults: Vec::new(),
+            took: Duration::ZERO,
         }
+    }
+
+    /// The operations that the host does in the plugin's place, of other operations.
+    pub fn emulated(&self) -> Operations {
+        self.of_operations(emulated)
+    }
+
+    /// The operations that answer `Unsupported`.
+    pub fn unsupported(&self) -> Operations {
+        self.of_operations(unsupported)
+    }
+
+    fn of_operations(&self, rest: fn(Operations) -> Operations) -> Operations {
+        let descriptor = self.descriptor.as_ref();
+        descriptor.map_or(Operations::EMPTY, |descriptor| rest(descriptor.operations))
     }
 
     /// What the file turned out to be.
@@ -94,6 +115,8 @@ impl Serialize for Inspection {
             )?;
             map.serialize_entry("flags", &descriptor.flags.names())?;
             map.serialize_entry("operations", &descriptor.operations.names())?;
+            map.serialize_entry("emulated", &self.emulated().names())?;
+            map.serialize_entry("unsupported", &self.unsupported().names())?;
             map.serialize_entry("capabilities", &descriptor.capabilities.names())?;
             map.serialize_entry("max_in_flight", &descriptor.max_in_flight)?;
             map.serialize_entry("about", &descriptor.about)?;
@@ -105,7 +128,7 @@ impl Serialize for Inspection {
 
 /// Inspects a file. Never runs or maps it, never blocks on a pipe.
 pub fn inspect_file(path: &Path) -> Inspection {
-    let mut found = Inspection::new(path);
+    let (mut found, started) = (Inspection::new(path), Instant::now());
     match source::open(path) {
         Err(fault) => found.faults.push(*fault),
         Ok((file, size)) => {
@@ -113,15 +136,17 @@ pub fn inspect_file(path: &Path) -> Inspection {
             inspect(&mut found, &Reads::new(file), size);
         }
     }
+    found.took = started.elapsed();
     found
 }
 
 /// Inspects bytes that were read from `path`: gives what [`inspect_file`] gives for the file.
 pub fn inspect_bytes(bytes: &[u8], path: &Path) -> Inspection {
-    let mut found = Inspection::new(path);
+    let (mut found, started) = (Inspection::new(path), Instant::now());
     found.size = bytes.len() as u64;
     let size = found.size;
     inspect(&mut found, &Reads::new(Cursor::new(bytes)), size);
+    found.took = started.elapsed();
     found
 }
 

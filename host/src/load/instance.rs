@@ -6,7 +6,7 @@ use super::held::Held;
 use super::owned::Portable;
 use super::pool::off_the_caller;
 use super::wiped::Wiped;
-use super::{Plugin, blocking};
+use super::{Plugin, PluginCounters, blocking};
 use holdall_plugin_api::abi::answer;
 use holdall_plugin_api::abi::grow::Grows;
 use holdall_plugin_api::abi::request::{self, Args, Owned};
@@ -51,6 +51,8 @@ impl Drop for Instance {
         if let Some(end) = self.plugin.checked.ops.drop
             && !self.backend.0.is_null()
         {
+            let counters = self.plugin.counters();
+            counters.instances.fetch_sub(1, Ordering::Relaxed);
             let backend = Handle(self.backend.0);
             let end = move || {
                 let backend = backend;
@@ -134,7 +136,9 @@ fn finished(opening: &Instance, (Opened(backend), facts): (Opened, Facts)) -> Re
     let plugin = opening.plugin.clone();
     let declared = plugin.descriptor.capabilities;
     let mut instance = Instance::new(plugin, Handle(backend), facts, opening.max_wait);
-    if backend.is_null() {
+    if !backend.is_null() {
+        PluginCounters::count(&instance.plugin.counters().instances);
+    } else {
         return Err(breach("`open` succeeded without a backend"));
     }
     let claimed = instance.facts.capabilities.unwrap_or(Capabilities::EMPTY);

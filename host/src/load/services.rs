@@ -24,6 +24,8 @@ pub(crate) struct PluginCounters {
     pub(crate) abandoned: AtomicU64,
     /// Results that came after their caller had gone, and were freed.
     pub(crate) late_results: AtomicU64,
+    /// Instances that are there now.
+    pub(crate) instances: AtomicU64,
 }
 
 impl PluginCounters {

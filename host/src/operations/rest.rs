@@ -51,8 +51,8 @@ impl Backend {
             .await
     }
 
-    /// Ends the instance: its operations fail from now on. May be called twice. The instance is not
-    /// replaced until [`Host::reset_instances`](crate::Host::reset_instances) or another
+    /// Ends the instance: its operations fail from now on. May be called twice. Where the plugin has
+    /// no such operation there is nothing to end, and it goes on. The instance is not replaced until [`Host::reset_instances`](crate::Host::reset_instances) or another
     /// registration.
     ///
     /// # Errors
@@ -63,10 +63,10 @@ impl Backend {
         frame
             .run(async {
                 let opened = frame.opened().await?;
-                opened.ended.store(true, Ordering::Release);
                 if needs(opened, Operation::Shutdown).is_err() {
                     return Ok(());
                 }
+                opened.ended.store(true, Ordering::Release);
                 opened.instance.shutdown(frame.call()).await
             })
             .await

@@ -1,8 +1,11 @@
 //! What the host does in a plugin's place: copy, rename, deletes.
 
-use crate::plugin::Act;
-use crate::{bare, store};
-use holdall::{Backend, Copy, Delete, DeleteMany, ErrorKind, Rename, Upload};
+use crate::plugin::{Act, Switches};
+use crate::{bare, host, store, with};
+use holdall::{
+    Backend, Copy, Custom, Delete, DeleteMany, Error, ErrorKind, Head, List, Operation, Operations,
+    Rename, Upload,
+};
 use serde_json::json;
 use std::sync::atomic::Ordering;
 
@@ -171,4 +174,71 @@ async fn a_prefix_is_a_string_and_a_star_is_a_star() {
     let done = backend.delete_prefix("").await.unwrap();
     assert_eq!((done.deleted, done.failed.len()), (0, 1));
     assert_eq!(done.failed[0].1.kind(), ErrorKind::PermissionDenied);
+}
+
+/// A plugin with nothing but the required operations: for each optional one, what is documented.
+#[tokio::test]
+async fn an_operation_that_is_missing_is_emulated_or_unsupported() {
+    let (host, switches) = (host(), Switches::new());
+    host.register("store", with("least", &switches, json!({})))
+        .unwrap();
+    let store = host.backend("store").await.unwrap();
+    store.upload(Upload::new("k", "abc")).await.unwrap();
+
+    let optional = Operation::ALL
+        .iter()
+        .copied()
+        .filter(|operation| !Operations::REQUIRED.has(*operation));
+    let (mut emulated, mut unsupported) = (Vec::new(), Vec::new());
+    for operation in optional {
+        let outcome: Result<(), Error> = match operation {
+            Operation::Head => store.head(Head::new("k")).await.map(|info| {
+                assert_eq!(info.size, 3);
+            }),
+            Operation::List => store.list(List::new("")).await.map(drop),
+            Operation::Copy => store.copy(Copy::new("k", "l")).await.map(|copied| {
+                assert_eq!(copied.size, Some(3));
+            }),
+            Operation::Rename => store.rename(Rename::new("l", "m")).await.map(|renamed| {
+                assert!(!renamed.atomic, "a copy and a delete");
+            }),
+            Operation::DeleteMany => {
+                let answers = store.delete_many(DeleteMany::new(["m", "n"])).await;
+                answers.map(|answers| assert!(answers.iter().all(Result::is_ok)))
+            }
+            Operation::Health => store.health().await.map(drop),
+            Operation::Usage => store.usage().await.map(drop),
+            Operation::Shutdown => {
+                let done = store.shutdown().await;
+                assert!(store.exists("k").await.unwrap(), "there was nothing to end");
+                done
+            }
+            Operation::Custom => store.custom(Custom::new("x", "")).await.map(drop),
+            required => panic!("{required} is required"),
+        };
+        match outcome {
+            Ok(()) => emulated.push(operation.name()),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Unsupported, "{operation}");
+                assert_eq!(error.fact_value("operation"), Some(operation.name()));
+                unsupported.push(operation.name());
+            }
+        }
+    }
+    assert_eq!(
+        emulated,
+        ["head", "copy", "rename", "delete_many", "shutdown"]
+    );
+    assert_eq!(unsupported, ["list", "health", "usage", "custom"]);
+    assert_eq!(switches.keys(), ["k"]);
+    // Status says the same, before anybody has to try.
+    let plugins = host.plugins();
+    let least = plugins
+        .iter()
+        .find(|plugin| plugin.name == "least")
+        .unwrap();
+    assert_eq!(
+        (&least.emulated, &least.unsupported),
+        (&emulated, &unsupported)
+    );
 }

@@ -108,5 +108,8 @@ async fn head_is_emulated_by_a_download_that_is_dropped() {
     );
     assert_eq!(switches.entered(), 3);
     let status = &host.status().backends[0];
-    assert_eq!(status.emulated, ["head", "copy", "rename", "delete_many"]);
+    assert_eq!(
+        status.emulated,
+        ["head", "copy", "rename", "delete_many", "shutdown"]
+    );
 }

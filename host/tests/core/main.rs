@@ -21,6 +21,7 @@ mod opening;
 mod registry;
 mod reregistration;
 mod signing;
+mod status;
 mod stuck;
 mod uploads;
 
@@ -30,11 +31,12 @@ use plugin::Switches;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// A host that knows both plugins and has no backend.
+/// A host that knows the three plugins and has no backend.
 fn host() -> Host {
     Host::builder()
         .built_in(&plugin::probe::PLUGIN)
         .built_in(&plugin::bare::PLUGIN)
+        .built_in(&plugin::least::PLUGIN)
         .config(Config::default())
         .build()
         .expect("the host builds")

@@ -1,4 +1,4 @@
-//! Two plugins of one backend that does what a test tells it to, and lies where it is told to.
+//! Three plugins of one backend that does what a test tells it to, and lies where it is told to.
 #![allow(
     unreachable_pub,
     clippy::unwrap_used,
@@ -476,6 +476,17 @@ pub mod bare {
             atomic_put, create_only, suffix, unknown_length, content_type, user_metadata,
             header_cache_control, checksum_crc32c
         ],
+        config_schema: "tests/core/config.schema.json",
+    }
+}
+
+pub mod least {
+    holdall_plugin_api::export_plugin! {
+        backend: super::Probe,
+        name: "least",
+        schemes: [],
+        operations: [],
+        capabilities: [atomic_put, unknown_length],
         config_schema: "tests/core/config.schema.json",
     }
 }

@@ -220,7 +220,7 @@ async fn status_is_json_without_secrets() {
         status["backends"][0]["counters"]["errors"]["storage_error"],
         1
     );
-    assert_eq!(status["plugins"][1]["name"], "probe");
+    assert_eq!(status["plugins"][2]["name"], "probe");
     let facts = backend.facts().await.unwrap();
     for text in [
         status.to_string(),

@@ -86,6 +86,8 @@ pub(crate) fn shown(found: &Inspection) -> String {
             );
         }
         line("operations", &descriptor.operations.names().join(", "));
+        line("by the host", &found.emulated().names().join(", "));
+        line("unsupported", &found.unsupported().names().join(", "));
         line("capabilities", &descriptor.capabilities.names().join(", "));
         line("license", &about.license);
         line("authors", &about.authors.join(", "));
