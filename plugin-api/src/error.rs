@@ -357,7 +357,9 @@ impl Error {
         }
         let parts = &mut *self.0;
         parts.message = Cow::Owned(rewrite(&parts.message));
-        for (_, value) in &mut parts.facts {
+        parts.code = Cow::Owned(rewrite(&parts.code));
+        for (name, value) in &mut parts.facts {
+            *name = Cow::Owned(rewrite(name));
             *value = rewrite(value);
         }
         for text in [&mut parts.provider.code, &mut parts.provider.request_id]
@@ -511,7 +513,9 @@ mod tests {
     fn map_texts_reaches_every_text() {
         let error = Error::new(ErrorKind::Other)
             .message("a hunter2 b")
+            .with_code("hunter2")
             .fact("x", "hunter2")
+            .fact("hunter2", "x")
             .with_provider(ProviderReply {
                 status: None,
                 code: Some("hunter2".into()),
