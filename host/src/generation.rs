@@ -219,6 +219,8 @@ impl Generation {
         let (config, started) = (&self.config, Instant::now());
         let schema = &plugin.descriptor().about.config_schema;
         let resolved = config.resolve(schema, &context.environment, &context.secrets)?;
+        // Before it knows them.
+        plugin.hide(&context.secrets);
         let json = resolved.json.expose().to_owned();
         let open = plugin.open(&config.name, json, config.max_wait);
         let instance = match config.timeout {

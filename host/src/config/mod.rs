@@ -83,7 +83,7 @@ pub use problem::{Code, Place, Problem, Problems};
 pub(crate) use problem::{names, nearest};
 pub use resolve::{ConfigJson, Resolved};
 pub use secret::{REDACTED, SecretText, Secrets};
-pub(crate) use secret::{hex, resolve as resolve_secret};
+pub(crate) use secret::{WeakSecrets, hex, resolve as resolve_secret};
 pub use section::Section;
 use settings::Settings;
 pub use source::{Flags, Sources};

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -159,11 +159,32 @@ impl Secrets {
         hex(&mac.finalize().into_bytes())
     }
 
+    /// The same set, for somebody who must not keep it alive.
+    pub(crate) fn downgrade(&self) -> WeakSecrets {
+        WeakSecrets(Arc::downgrade(&self.0))
+    }
+
     fn needles(&self) -> RwLockReadGuard<'_, Vec<Zeroizing<String>>> {
         self.0
             .needles
             .read()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A set of secrets as long as anybody else has it.
+#[derive(Clone)]
+pub(crate) struct WeakSecrets(Weak<Shared>);
+
+impl WeakSecrets {
+    /// The set, if it is still there.
+    pub(crate) fn upgrade(&self) -> Option<Secrets> {
+        self.0.upgrade().map(Secrets)
+    }
+
+    /// Whether both are one set.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0.ptr_eq(&other.0)
     }
 }
 

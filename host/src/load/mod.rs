@@ -21,6 +21,7 @@ pub(crate) use call::Call;
 pub(crate) use instance::Instance;
 pub(crate) use services::PluginCounters;
 
+use crate::config::Secrets;
 use crate::fault::{Code, Fault};
 use crate::inspect::{self, Spoken};
 use gate::Gate;
@@ -140,6 +141,11 @@ impl Plugin {
         max_wait: Duration,
     ) -> impl Future<Output = Result<Instance>> + Send {
         instance::open(self.clone(), backend.to_owned(), config_json, max_wait)
+    }
+
+    /// Takes these secrets out of whatever the plugin logs.
+    pub(crate) fn hide(&self, secrets: &Secrets) {
+        self.services.hide(secrets);
     }
 
     /// Whether it takes few operations at once, so that one must not wait for another.

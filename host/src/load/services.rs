@@ -1,12 +1,15 @@
 //! What the host does for a plugin: rule R13.
 
+use crate::config::{Secrets, WeakSecrets};
 use holdall_plugin_api::abi::grow::{self, copy_in};
 use holdall_plugin_api::abi::services::LINKED_IN;
 use holdall_plugin_api::abi::tables::{FfiLogRecord, FfiSlice, HostServices};
 use holdall_plugin_api::abi::text::{copied, copied_pairs, time_out};
+use std::borrow::Cow;
 use std::ffi::c_void;
-use std::sync::OnceLock;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
@@ -35,14 +38,23 @@ impl PluginCounters {
 }
 
 /// The services of one plugin.
-#[derive(Debug)]
 pub(super) struct Services {
     name: String,
     counters: PluginCounters,
+    /// What must not be in its log lines: the secrets of every host that has opened it.
+    secrets: RwLock<Vec<WeakSecrets>>,
     table: OnceLock<Table>,
 }
 
-#[derive(Debug)]
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Services")
+            .field("name", &self.name)
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
+    }
+}
+
 struct Table(HostServices);
 
 // SAFETY: the table points to its own `Services`, which is leaked and only used through `&`.
@@ -56,6 +68,7 @@ impl Services {
         let services: &'static Services = Box::leak(Box::new(Services {
             name: plugin.to_owned(),
             counters: PluginCounters::default(),
+            secrets: RwLock::default(),
             table: OnceLock::new(),
         }));
         services.table.get_or_init(|| {
@@ -83,6 +96,28 @@ impl Services {
 
     pub(super) fn counters(&'static self) -> &'static PluginCounters {
         &self.counters
+    }
+
+    /// Takes these secrets, and those that are learned later, out of what the plugin logs.
+    pub(super) fn hide(&self, secrets: &Secrets) {
+        let secrets = secrets.downgrade();
+        let mut known = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
+        // Hosts come and go; the plugin stays.
+        known.retain(|one| one.upgrade().is_some());
+        if !known.iter().any(|one| one.is(&secrets)) {
+            known.push(secrets);
+        }
+    }
+
+    /// A text of the plugin, as a log may have it.
+    fn shown(&self, mut text: String) -> String {
+        let known = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
+        for secrets in known.iter().filter_map(WeakSecrets::upgrade) {
+            if let Cow::Owned(clean) = secrets.redact(&text) {
+                text = clean;
+            }
+        }
+        text
     }
 }
 
@@ -112,7 +147,8 @@ unsafe extern "C" fn log(host: *const c_void, record: *const FfiLogRecord) {
     // A panic of a subscriber must not unwind into the plugin (R10).
     let _ = std::panic::catch_unwind(|| {
         // SAFETY: R13.
-        let plugin = unsafe { services(host) }.name.as_str();
+        let services = unsafe { services(host) };
+        let plugin = services.name.as_str();
         // SAFETY: R1.
         let Ok(record) = (unsafe { copy_in(record) }) else {
             return;
@@ -125,12 +161,14 @@ unsafe extern "C" fn log(host: *const c_void, record: *const FfiLogRecord) {
         let request = unsafe { copy_in(record.call) }
             .map(|call| text(call.request_id))
             .unwrap_or_default();
-        let (origin, message) = (text(record.target), text(record.message));
+        let shown = |slice| services.shown(text(slice));
+        let (origin, message) = (shown(record.target), shown(record.message));
         let fields = fields
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect::<Vec<_>>()
             .join(" ");
+        let fields = services.shown(fields);
         macro_rules! event {
             ($level:expr) => {
                 tracing::event!(target: "holdall::plugin", $level, plugin, origin, request_id = request, fields, "{message}")
@@ -160,6 +198,7 @@ unsafe extern "C" fn fault(host: *const c_void, kind: u32, message: FfiSlice) {
             .ok()
             .flatten()
             .unwrap_or_default();
+        let message = services.shown(message);
         tracing::error!(target: "holdall::plugin", plugin = services.name, "a panic in {place}: {message}");
     });
 }

@@ -3,16 +3,18 @@
 //! Keys are strings to pull: `panic` panics in the operation that is asked, `panic-drop` when its
 //! future is dropped, `panic-task` in a task of the plugin's runtime, `panic-stream` in the middle of
 //! a download, `hang` never answers, `slow-200` answers after so many milliseconds, `log` writes to
-//! the log. Anything else works.
+//! the log, `log-levels` on every level, and `tell-...` tells its secret: in an error, in the log, in
+//! a panic, in a stream. Anything else works.
 #![forbid(unsafe_code)]
 
 use bytes::Bytes;
 use holdall_plugin_api::{
     Body, Copied, Copy, Custom, Delete, DeleteMany, Deleted, Download, Downloaded, Error,
-    ErrorKind, Head, Health, Host, Key, List, ObjectInfo, Page, Rename, Renamed, Result, SignUrl,
-    Signing, StorageBackend, Upload, Uploaded, Usage,
+    ErrorKind, Head, Health, Host, Instance, Key, List, ObjectInfo, Page, ProviderReply, Rename,
+    Renamed, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded, Usage,
 };
 use serde::Deserialize;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -33,16 +35,35 @@ pub struct Config {
     pub slow_ms: u64,
     /// Panics in this operation without a key: `health`, `usage` or `shutdown`.
     pub panic_in: String,
+    /// What it should keep to itself, and does not.
+    #[cfg_attr(test, schemars(extend("x-secret" = true)))]
+    pub secret: String,
+    /// Fails to open, and tells its secret as the reason.
+    pub tell_when_opening: bool,
 }
 
 static OPENS: AtomicU64 = AtomicU64::new(0);
 static FAILURES: AtomicU64 = AtomicU64::new(0);
 static REFUSALS: AtomicU64 = AtomicU64::new(0);
 
+/// How often a value was formatted for a log.
+static FORMATTED: AtomicU64 = AtomicU64::new(0);
+
+/// Counts how often it is formatted.
+struct Counted;
+
+impl fmt::Debug for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        FORMATTED.fetch_add(1, Ordering::SeqCst);
+        f.write_str("counted")
+    }
+}
+
 /// The backend.
 #[derive(Debug)]
 pub struct Puppet {
     host: Host,
+    secret: String,
     number: u64,
     refuse: u64,
     panic_in: String,
@@ -103,10 +124,54 @@ impl Puppet {
                 self.host
                     .log(holdall_plugin_api::Level::Warn, "a warning of the puppet");
             }
+            "log-levels" => {
+                let _span = tracing::info_span!("outer", id = 7).entered();
+                tracing::error!(counted = ?Counted, "level error");
+                tracing::warn!(counted = ?Counted, "level warn");
+                tracing::info!(counted = ?Counted, "level info");
+                tracing::debug!(counted = ?Counted, "level debug");
+                tracing::trace!(counted = ?Counted, "level trace");
+            }
+            "tell-error" => return Err(tell(&self.secret)),
+            "tell-log" => {
+                let secret = &self.secret;
+                let _span = tracing::info_span!("telling", secret).entered();
+                tracing::error!(secret, "told: {secret}");
+                tracing::warn!("told: {secret}");
+                tracing::info!(escaped = ?secret, "told");
+                tracing::debug!("told: {secret}");
+                tracing::trace!("told: {secret}");
+                let line = format!("told: {secret}");
+                self.host.log(holdall_plugin_api::Level::Warn, line);
+            }
+            "tell-panic" => panic!("told: {}", self.secret),
+            "tell-task" => {
+                let secret = self.secret.clone();
+                let task = tokio::spawn(async move { panic!("told: {secret}") });
+                while !task.is_finished() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
             _ => {}
         }
         Ok(())
     }
+}
+
+/// An error with the secret in every text that an error has.
+fn tell(secret: &str) -> Error {
+    let inner = std::io::Error::other(format!("inner: {secret}"));
+    Error::new(ErrorKind::Other)
+        .message(format!("told: {secret}"))
+        .with_code(format!("code-{secret}"))
+        .fact("told", secret)
+        .fact(format!("name-{secret}"), "told")
+        .with_provider(ProviderReply {
+            status: Some(400),
+            code: Some(secret.to_owned()),
+            request_id: Some(secret.to_owned()),
+        })
+        .because(std::io::Error::other(inner))
 }
 
 impl StorageBackend for Puppet {
@@ -123,6 +188,9 @@ impl StorageBackend for Puppet {
         if config.slow_ms > 0 {
             tokio::time::sleep(Duration::from_millis(config.slow_ms)).await;
         }
+        if config.tell_when_opening {
+            return Err(tell(&config.secret));
+        }
         if FAILURES.load(Ordering::SeqCst) < config.fail {
             FAILURES.fetch_add(1, Ordering::SeqCst);
             return Err(Error::new(ErrorKind::Unavailable).message("the puppet does not open yet"));
@@ -132,7 +200,15 @@ impl StorageBackend for Puppet {
             number,
             refuse: config.unauthenticated,
             panic_in: config.panic_in,
+            secret: config.secret,
         })
+    }
+
+    fn instance(&self) -> Instance {
+        Instance::new(format!(
+            "puppet {}, which knows {:?}",
+            self.number, self.secret
+        ))
     }
 
     async fn upload(&self, mut upload: Upload<'_>) -> Result<Uploaded> {
@@ -146,6 +222,17 @@ impl StorageBackend for Puppet {
     async fn download(&self, download: Download<'_>) -> Result<Downloaded> {
         let key = download.key.text();
         self.pull(key).await?;
+        if key == "tell-stream" {
+            let told = futures_util::stream::iter([
+                Ok(Bytes::from_static(b"abc")),
+                Err(tell(&self.secret)),
+            ]);
+            return Ok(Downloaded::new(
+                ObjectInfo::new(9),
+                0..9,
+                Body::stream(told),
+            ));
+        }
         let chunks = futures_util::stream::iter(0..3).then_panic(key == "panic-stream");
         Ok(Downloaded::new(
             ObjectInfo::new(9),
@@ -198,7 +285,10 @@ impl StorageBackend for Puppet {
 
     async fn health(&self) -> Result<Health> {
         self.keyless("health");
-        Ok(Health::up())
+        match self.secret.is_empty() {
+            true => Ok(Health::up()),
+            false => Ok(Health::down(format!("told: {}", self.secret))),
+        }
     }
 
     async fn usage(&self) -> Result<Usage> {
@@ -212,10 +302,11 @@ impl StorageBackend for Puppet {
     }
 
     /// `opens`: how often the plugin was opened in this process; `number`: which opening this is;
-    /// anything else is a string to pull.
+    /// `formatted`: how often a value of `log-levels` was formatted; anything else is a string to pull.
     async fn custom(&self, custom: Custom<'_>) -> Result<Bytes> {
         match custom.name {
             "opens" => Ok(OPENS.load(Ordering::SeqCst).to_string().into()),
+            "formatted" => Ok(FORMATTED.load(Ordering::SeqCst).to_string().into()),
             "number" => Ok(self.number.to_string().into()),
             string => self.pull(string).await.map(|()| Bytes::new()),
         }

@@ -12,4 +12,5 @@ mod folders;
 mod interrupted;
 mod objects;
 mod plugin_files;
+mod secrets;
 mod wrong;
