@@ -698,28 +698,76 @@ fn rotation_of_keys() {
     );
 }
 
+/// Altered in each of its parts, expired, with another method, under other headers, after rotation,
+/// at another gateway: one refusal, which tells nothing.
 #[test]
-fn all_refusals_are_one() {
-    let (gateway, clock) = gateway();
+fn every_wrong_use_is_one_and_the_same_refusal() {
+    let config = |id: &str| GatewayConfig::new("https://files.example.org").key(id, SECRET);
+    let (gateway, clock) = gateway_of(&config("2026-01"));
     let url = gateway.sign("avatars", &put("k")).unwrap().url;
-    let other = gateway_of(&GatewayConfig::new("https://h").key("z", SECRET)).0;
-    let mut refusals = vec![
-        gateway.verify("GET", &url, PUT_HEADERS),
-        gateway.verify("PUT", &url, NONE),
-        gateway.verify("PUT", &url.replace("/k?", "/l?"), PUT_HEADERS),
-        gateway.verify("PUT", "", PUT_HEADERS),
-        other.verify("PUT", &url, PUT_HEADERS),
-        Gateway::unconfigured().verify("PUT", &url, PUT_HEADERS),
+    assert!(gateway.verify("PUT", &url, PUT_HEADERS).is_ok());
+
+    let mut refusals = Vec::new();
+    let (path, query) = url.split_once('?').unwrap();
+    let mut parts: Vec<String> = vec![
+        path.replacen("/avatars/", "/avatar/", 1),
+        path.replacen("/k", "/l", 1),
+        path.replacen("/v1/", "/v2/", 1),
     ];
+    parts
+        .iter_mut()
+        .for_each(|path| *path = format!("{path}?{query}"));
+    parts.push(path.to_owned());
+    let pairs: Vec<&str> = query.split('&').collect();
+    assert_eq!(pairs.len(), 10, "{pairs:?}");
+    for at in 0..pairs.len() {
+        let (name, value) = pairs[at].split_once('=').unwrap();
+        let last = if value.ends_with('1') { '2' } else { '1' };
+        let first = if value.starts_with('A') { 'B' } else { 'A' };
+        let altered = match name {
+            "hd-sig" => format!("{name}={first}{}", &value[1..]),
+            _ => format!("{name}={}{last}", &value[..value.len() - 1]),
+        };
+        for instead in [Some(altered.as_str()), None] {
+            let mut pairs = pairs.clone();
+            pairs.splice(at..=at, instead);
+            parts.push(format!("{path}?{}", pairs.join("&")));
+        }
+    }
+    for altered in &parts {
+        assert_ne!(*altered, url);
+        refusals.push((altered.clone(), gateway.verify("PUT", altered, PUT_HEADERS)));
+    }
+    for method in ["GET", "HEAD", "DELETE", "POST"] {
+        refusals.push((method.to_owned(), gateway.verify(method, &url, PUT_HEADERS)));
+    }
+    let mut refused = |what: &str, answer| refusals.push((what.to_owned(), answer));
+    refused("no content type", gateway.verify("PUT", &url, NONE));
+    let large = [PUT_HEADERS[0], ("content-length", "1048577")];
+    refused("too large", gateway.verify("PUT", &url, large));
+    let rotated = gateway_of(&config("2026-02")).0;
+    refused("rotated", rotated.verify("PUT", &url, PUT_HEADERS));
+    let renewed = gateway_of(
+        &GatewayConfig::new("https://files.example.org")
+            .key("2026-01", "another secret under the id"),
+    )
+    .0;
+    refused("another secret", renewed.verify("PUT", &url, PUT_HEADERS));
+    refused(
+        "no keys",
+        Gateway::unconfigured().verify("PUT", &url, PUT_HEADERS),
+    );
+    refused("no URL", gateway.verify("PUT", "", PUT_HEADERS));
     clock.set(END * 1000);
-    refusals.push(gateway.verify("PUT", &url, PUT_HEADERS));
-    for refusal in refusals {
-        let refused = refusal.unwrap_err();
-        assert_eq!(
-            format!("{refused} {refused:?}"),
-            "signed URL refused Refused"
-        );
-        assert!(std::error::Error::source(&refused).is_none());
+    refused("expired", gateway.verify("PUT", &url, PUT_HEADERS));
+
+    for (what, answer) in refusals {
+        let Err(refusal) = answer else {
+            panic!("{what}: granted");
+        };
+        let told = format!("{refusal} {refusal:?}");
+        assert_eq!(told, "signed URL refused Refused", "{what}");
+        assert!(std::error::Error::source(&refusal).is_none());
     }
 }
 

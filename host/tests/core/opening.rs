@@ -84,6 +84,27 @@ async fn repeated_failures_back_off_and_say_when() {
     assert_eq!(switches.opens(), 9, "a success forgets the failures");
 }
 
+/// Ten callers that never let up, for a minute: the store that is down is asked now and then.
+#[tokio::test(start_paused = true)]
+async fn a_failure_storm_opens_few_times() {
+    let (host, switches) = (host(), Switches::new());
+    switches.on("open", Act::Fail(ErrorKind::Unavailable));
+    host.register("store", probe(&switches)).unwrap();
+    let mut answers = 0;
+    for _ in 0..6000 {
+        let gets = (0..10).map(|_| host.backend("store"));
+        for outcome in futures_util::future::join_all(gets).await {
+            assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
+            answers += 1;
+        }
+        tokio::time::advance(Duration::from_millis(10)).await;
+    }
+    assert_eq!(answers, 60_000);
+    // Two at once, then after 0.1, 0.2, 0.4 ... 25.6 s; 51 s later the minute is over.
+    let opens = switches.opens();
+    assert!((8..=11).contains(&opens), "{opens} opens in a minute");
+}
+
 #[tokio::test]
 async fn a_caller_that_goes_away_ends_no_open() {
     let (host, switches) = (host(), Switches::new());

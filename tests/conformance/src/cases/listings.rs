@@ -10,6 +10,7 @@ use holdall_plugin_api::{
     Capability, Delete, ErrorKind, Head, Limits, List, Operation, Page, Upload,
 };
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 const LIST: Tag = Tag::Op(Operation::List);
 
@@ -595,6 +596,8 @@ async fn foreign(t: &Trial) -> Outcome {
     if !outside.put_foreign(&bad, b"foreign") {
         return not_applicable("no way to put a foreign object there");
     }
+    // A file system takes names that are no text at all.
+    let bad = 1 + u64::from(put_ill_formed(t, outside.objects_dir()));
     t.put(&t.key("zzz"), "good").await?;
     let pages = t.pages(List::new(t.prefix()).limit(1)).await?;
     let skipped: u64 = pages.iter().map(|page| page.skipped).sum();
@@ -604,8 +607,26 @@ async fn foreign(t: &Trial) -> Outcome {
         .map(|entry| entry.key)
         .collect();
     exactly(keys, &set([good, t.key("zzz")]), "beside a foreign object")?;
-    ensure!(skipped == 1, "{skipped} objects were counted as skipped");
+    ensure!(
+        skipped == bad,
+        "{skipped} objects of {bad} were counted as skipped"
+    );
     Ok(())
+}
+
+/// Puts a file whose name is ill-formed UTF-8 beside the keys of this case.
+#[cfg(unix)]
+fn put_ill_formed(t: &Trial, objects: Option<PathBuf>) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    let name = std::ffi::OsStr::from_bytes(b"ill-\xff\xfe-formed");
+    objects.is_some_and(|objects| {
+        std::fs::write(objects.join(t.prefix()).join(name), "foreign").is_ok()
+    })
+}
+
+#[cfg(not(unix))]
+fn put_ill_formed(_: &Trial, _: Option<PathBuf>) -> bool {
+    false
 }
 
 async fn no_furniture(t: &Trial) -> Outcome {
