@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::gateway::Gateway;
 use crate::host::Host;
 use crate::spool::SpoolSettings;
+use arc_swap::ArcSwap;
 use holdall_plugin_api::Result;
 use holdall_plugin_api::abi::export::StaticPlugin;
 use std::path::PathBuf;
@@ -140,7 +141,7 @@ impl Builder {
             catalog,
             environment,
             secrets,
-            gateway,
+            gateway: ArcSwap::from_pointee(gateway),
             spool: self.spool,
         };
         let host = Host::new(context, config);

@@ -4,6 +4,7 @@ use crate::catalog::Catalog;
 use crate::config::{Environment, Secrets};
 use crate::gateway::Gateway;
 use crate::spool::SpoolSettings;
+use arc_swap::ArcSwap;
 use holdall_plugin_api::Error;
 
 #[derive(Debug)]
@@ -11,7 +12,8 @@ pub(crate) struct Context {
     pub(crate) catalog: Catalog,
     pub(crate) environment: Environment,
     pub(crate) secrets: Secrets,
-    pub(crate) gateway: Gateway,
+    /// Replaced as a whole by a new configuration.
+    pub(crate) gateway: ArcSwap<Gateway>,
     pub(crate) spool: SpoolSettings,
 }
 

@@ -13,7 +13,7 @@ use crate::slot::Slot;
 use crate::status::{self, PluginStatus, Status};
 use holdall_plugin_api::{Error, Result};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Plugins and backends of a program. Cheap to clone; clones are the same host.
 ///
@@ -32,7 +32,8 @@ pub struct Host(Arc<Inner>);
 
 struct Inner {
     context: Arc<Context>,
-    config: Config,
+    /// Locked for as long as another one is put in its place.
+    config: Mutex<Arc<Config>>,
     slots: Names<Arc<Slot>>,
 }
 
@@ -49,19 +50,20 @@ impl Host {
     }
 
     pub(crate) fn new(context: Context, config: Config) -> Self {
+        let config = Arc::new(config);
         let host = Self(Arc::new(Inner {
             context: Arc::new(context),
-            config,
+            config: Mutex::new(config.clone()),
             slots: Names::new(),
         }));
-        for backend in host.0.config.backends.values() {
+        for backend in config.backends.values() {
             let plugin = backend.plugin.as_str().into();
             host.slot(&backend.name).register(backend.clone(), plugin);
         }
         host
     }
 
-    fn slot(&self, name: &str) -> &Arc<Slot> {
+    pub(crate) fn slot(&self, name: &str) -> &Arc<Slot> {
         let new = || Slot::new(name, &self.0.context);
         self.0.slots.get_or_insert(name, new)
     }
@@ -131,7 +133,7 @@ impl Host {
 
     /// The name of the default backend: the configured one, else the only one.
     pub fn default_name(&self) -> Option<String> {
-        self.0.config.default_backend.clone().or_else(|| {
+        self.config().default_backend.clone().or_else(|| {
             let mut names = self.backends().into_iter();
             names.next().filter(|_| names.next().is_none())
         })
@@ -238,14 +240,23 @@ impl Host {
         }
     }
 
-    /// Signs URLs for backends that cannot, and verifies them.
-    pub fn gateway(&self) -> &Gateway {
-        &self.0.context.gateway
+    /// Signs URLs for backends that cannot, and verifies them. With the keys of now.
+    pub fn gateway(&self) -> Arc<Gateway> {
+        self.0.context.gateway.load_full()
     }
 
-    /// The configuration that the host was built with.
-    pub fn config(&self) -> &Config {
+    /// The configuration that the host runs with.
+    pub fn config(&self) -> Arc<Config> {
+        let config = self.0.config.lock();
+        config.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn config_cell(&self) -> &Mutex<Arc<Config>> {
         &self.0.config
+    }
+
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.0.context
     }
 
     /// The text with every known secret replaced by `[redacted]`.
@@ -255,14 +266,7 @@ impl Host {
 
     /// Validates the configuration of every backend, without opening or loading anything.
     pub fn check_config(&self) -> crate::config::Report {
-        let mut schemas = std::collections::BTreeMap::new();
-        for plugin in self.0.context.catalog.candidates() {
-            let about = &plugin.descriptor.about;
-            for name in about.schemes.iter().chain([&about.name]) {
-                schemas.insert(name.clone(), about.config_schema.clone());
-            }
-        }
-        crate::config::check(&self.0.config, &schemas, &self.0.context.secrets)
+        self.check(&self.config())
     }
 
     pub(crate) fn load_required(&self) -> Result<()> {

@@ -25,6 +25,7 @@
 mod builder;
 pub mod config;
 mod host;
+mod reconfigure;
 mod registration;
 
 // Found, judged, loaded.
@@ -72,6 +73,7 @@ pub use host::Host;
 pub use latency::Latency;
 pub use operations::DeletedPrefix;
 pub use options::{CallOptions, Cancel};
+pub use reconfigure::Reconfigured;
 pub use registration::{PluginRef, Registration};
 pub use status::{BackendStatus, ErrorStatus, PluginFaults, PluginState, PluginStatus, Status};
 

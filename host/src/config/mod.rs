@@ -180,6 +180,22 @@ impl BackendConfig {
         })
     }
 
+    /// Whether the same was written, so that only a secret that it refers to can differ.
+    pub(crate) fn is_as_written(&self, other: &Self) -> bool {
+        let mounted = |it: &Self| {
+            (
+                it.key_policy,
+                it.content_type,
+                it.timeout,
+                it.max_wait,
+                it.allow_non_atomic_put,
+            )
+        };
+        self.plugin == other.plugin
+            && mounted(self) == mounted(other)
+            && self.settings.is_as_written(&other.settings)
+    }
+
     fn bare(name: String, plugin: String) -> Self {
         Self {
             name,

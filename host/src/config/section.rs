@@ -1,6 +1,6 @@
 //! A table of `holdall.toml` that the host keeps for somebody else.
 
-use super::document::join;
+use super::document::{child, join};
 use super::problem::{Code, Place, Problem};
 use super::settings::Settings;
 
@@ -26,26 +26,30 @@ impl Section {
         self.settings.values.is_empty() && self.settings.variables.is_empty()
     }
 
-    /// A problem with the value of a key, for what a schema cannot say. `found` is shown: no secret.
+    /// A problem with the value that these keys lead to, for what a schema cannot say. `found` is
+    /// shown: no secret.
     pub fn problem(
         &self,
-        key: &str,
+        keys: &[&str],
         expected: impl Into<String>,
         found: impl Into<String>,
     ) -> Problem {
-        let pointer = super::document::child("", key);
-        Problem::new(
-            Code::InvalidValue,
-            join(self.name, key),
-            self.place(&pointer, key),
-            expected,
-            found,
-        )
-        .pointer(pointer)
+        let pointer = keys
+            .iter()
+            .fold(String::new(), |pointer, key| child(&pointer, key));
+        let path = keys
+            .iter()
+            .fold(self.name.to_owned(), |path, key| join(&path, key));
+        let place = self.place(&pointer, keys);
+        Problem::new(Code::InvalidValue, path, place, expected, found).pointer(pointer)
     }
 
-    fn place(&self, pointer: &str, key: &str) -> Place {
-        let field = super::overlay::upper(key);
+    fn place(&self, pointer: &str, keys: &[&str]) -> Place {
+        let field = keys
+            .iter()
+            .map(|key| super::overlay::upper(key))
+            .collect::<Vec<_>>()
+            .join("__");
         let variables = &self.settings.variables;
         match variables.iter().find(|variable| variable.field == field) {
             Some(variable) => Place::Variable(variable.name.clone()),

@@ -33,6 +33,17 @@ pub(super) struct Variable {
 }
 
 impl Settings {
+    /// Whether the same was written, wherever.
+    pub(super) fn is_as_written(&self, other: &Self) -> bool {
+        let variables = |settings: &Self| -> Vec<(String, SecretText)> {
+            let variables = settings.variables.iter();
+            variables
+                .map(|variable| (variable.field.clone(), variable.text.clone()))
+                .collect()
+        };
+        self.values == other.values && variables(self) == variables(other)
+    }
+
     pub(super) fn new(values: Map<String, Value>, place: Place) -> Self {
         Self {
             values,

@@ -44,7 +44,7 @@ impl Backend {
                         };
                     }
                 }
-                frame.context().gateway.sign(self.name(), &sign)
+                frame.context().gateway.load().sign(self.name(), &sign)
             })
             .await
     }

@@ -18,6 +18,7 @@ mod metrics;
 #[cfg(feature = "object-store")]
 mod object_store;
 mod opening;
+mod reconfigure;
 mod registry;
 mod reregistration;
 mod signing;
