@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::{
     completions::Completions, config::Config, cp::Cp, exists::Exists, get::Get, head::Head,
     inspect::Inspect, ls::Ls, man::Man, plugins::Plugins, put::Put, rm::Rm, serve::Serve,
-    sign::Sign,
+    sign::Sign, token::Token,
 };
 
 const EXIT_CODES: &str = "\
@@ -72,6 +72,7 @@ pub(crate) enum Command {
     Cp(Cp),
     Sign(Sign),
     Serve(Serve),
+    Token(Token),
     Plugins(Plugins),
     Inspect(Inspect),
     Config(Config),

@@ -18,14 +18,17 @@ mod signals;
 mod transfer;
 mod values;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::app::App;
 use crate::args::{Cli, Command};
+use crate::commands::serve::LogFormat;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 
@@ -34,7 +37,10 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
-    log(cli.global.verbose);
+    match &cli.command {
+        Command::Serve(serve) => log(cli.global.verbose + 1, serve.log),
+        _ => log(cli.global.verbose, LogFormat::Text),
+    }
     let app = App::new(cli.global);
     let output = app.output;
     let outcome = in_runtime(app, cli.command);
@@ -99,6 +105,7 @@ async fn run(app: &App, command: Command) -> Result<()> {
         Command::Cp(cp) => cp.run(app).await,
         Command::Sign(sign) => sign.run(app).await,
         Command::Serve(serve) => serve.run(app).await,
+        Command::Token(token) => token.run(app),
         Command::Plugins(plugins) => plugins.run(app),
         Command::Inspect(inspect) => inspect.run(app),
         Command::Config(config) => config.run(app),
@@ -128,15 +135,20 @@ fn misused(error: &clap::Error) -> ExitCode {
     ExitCode::from(if asked { exit::DONE } else { exit::USAGE })
 }
 
-fn log(verbose: u8) {
+fn log(verbose: u8, format: LogFormat) {
     let level = match verbose {
         0 => return,
-        1 => tracing_subscriber::filter::LevelFilter::INFO,
-        2 => tracing_subscriber::filter::LevelFilter::DEBUG,
-        _ => tracing_subscriber::filter::LevelFilter::TRACE,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
     };
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_max_level(level)
-        .init();
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_max_level(level);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+        LogFormat::Off => {}
+    }
 }

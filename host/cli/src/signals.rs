@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-/// The signals that ask a command to end, with their numbers.
-const ENDING: [(fn() -> SignalKind, i32); 3] = [
+/// A signal that asks a command to end, with its number.
+type Ending = (fn() -> SignalKind, i32);
+
+const ENDING: [Ending; 3] = [
     (SignalKind::hangup, 1),
     (SignalKind::interrupt, 2),
     (SignalKind::terminate, 15),
@@ -21,7 +23,21 @@ pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// The watch runs on the runtime's own thread: it works also while a plugin keeps the thread of the
 /// command busy.
 pub(crate) fn first(grace: Option<Duration>) -> io::Result<oneshot::Receiver<i32>> {
-    let mut signals = ENDING
+    first_of(&ENDING, grace)
+}
+
+/// As [`first`], for a server: it lives on without a terminal, and takes all the time it needs.
+pub(crate) fn first_but_hangup() -> io::Result<oneshot::Receiver<i32>> {
+    first_of(&ENDING[1..], None)
+}
+
+/// Each SIGHUP, which no longer ends the process.
+pub(crate) fn hangups() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
+fn first_of(ending: &[Ending], grace: Option<Duration>) -> io::Result<oneshot::Receiver<i32>> {
+    let mut signals = ending
         .iter()
         .map(|(kind, number)| Ok((signal(kind())?, *number)))
         .collect::<io::Result<Vec<_>>>()?;

@@ -2,18 +2,25 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use holdall::{Backend, CallOptions};
 use http::header::{CONNECTION, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
+use http_body::Body as _;
+use http_body_util::Limited;
+use tower_http::timeout::TimeoutBody;
 
 use crate::access::{Access, Scope};
 use crate::body;
 use crate::problem::{self, Problem};
+use crate::settings::Settings;
 use crate::state::App;
 use crate::target::Target;
+use crate::trace::Trace;
+use crate::watch::Entry;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -23,7 +30,10 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 pub(crate) struct Call {
     pub(crate) app: App,
     pub(crate) access: Arc<Access>,
+    /// What was in force when the request began.
+    pub(crate) settings: Arc<Settings>,
     id: Arc<str>,
+    trace: Trace,
 }
 
 impl Call {
@@ -31,7 +41,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// 403 before anything else is told; 404 for a name that nobody registered.
+    /// 401 or 403 before anything else is told; 404 for a name that nobody registered.
     pub(crate) fn backend(&self, scope: Scope, target: &Target) -> Result<Backend, Problem> {
         self.may(scope, &target.backend, &target.key)?;
         self.backend_named(&target.backend)
@@ -40,7 +50,8 @@ impl Call {
     pub(crate) fn backend_named(&self, name: &str) -> Result<Backend, Problem> {
         let handle = self.app.host().handle(name);
         let backend = handle.map_err(|_| Problem::no_backend(name))?;
-        Ok(backend.with(CallOptions::new().request_id(self.id.clone())))
+        let options = CallOptions::new().request_id(self.id.clone());
+        Ok(backend.with(options.trace(self.trace.trace_id, self.trace.span_id)))
     }
 
     pub(crate) fn may(&self, scope: Scope, backend: &str, key: &str) -> Result<(), Problem> {
@@ -60,20 +71,28 @@ impl<S: Sync> FromRequestParts<S> for Call {
 /// The layer around all routes.
 pub(crate) async fn surround(State(app): State<App>, request: Request, next: Next) -> Response {
     let id = name_of(&request).unwrap_or_else(|| app.next_request_id());
-    let mut request = request.map(body::lingering);
-    let mut response = match Access::of(&request, &app) {
-        Ok(access) => {
+    let settings = app.settings();
+    let trace = Trace::of(request.headers());
+    let mut entry = Entry::of(&request, &id, trace);
+    let running = Running::new(&app);
+    let mut response = match admitted(request, &app, &settings) {
+        Ok((mut request, access)) => {
+            if let Some(entry) = &mut entry {
+                entry.token(access.token_name());
+            }
             let call = Call {
                 app: app.clone(),
                 access: Arc::new(access),
+                settings: settings.clone(),
                 id: id.clone(),
+                trace,
             };
             request.extensions_mut().insert(call);
             next.run(request).await
         }
-        Err(problem) => axum::response::IntoResponse::into_response(problem),
+        Err(problem) => problem.into_response(),
     };
-    problem::render(&mut response, &id, app.settings().errors);
+    problem::render(&mut response, &id, settings.errors);
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     if app.is_stopping() {
@@ -82,7 +101,49 @@ pub(crate) async fn surround(State(app): State<App>, request: Request, next: Nex
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
     }
-    response
+    running.0.requests().answered(response.status());
+    match entry {
+        Some(entry) => entry.follow(response),
+        None => response,
+    }
+}
+
+/// Counted as long as its handler runs, which ends early when the client goes away.
+struct Running(App);
+
+impl Running {
+    fn new(app: &App) -> Self {
+        app.requests().began();
+        Self(app.clone())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.requests().ended();
+    }
+}
+
+/// The request of somebody known, with a body within bounds.
+fn admitted(
+    request: Request,
+    app: &App,
+    settings: &Arc<Settings>,
+) -> Result<(Request, Access), Problem> {
+    let access = Access::of(&request, app, settings)?;
+    if request.body().is_end_stream() {
+        return Ok((request, access));
+    }
+    let limit = settings.max_body.unwrap_or(u64::MAX);
+    if request.body().size_hint().lower() > limit {
+        return Err(Problem::body_too_large(limit));
+    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let request = request.map(|body| {
+        let body = TimeoutBody::new(settings.stall_timeout, body::lingering(body));
+        Body::new(Limited::new(body, limit))
+    });
+    Ok((request, access))
 }
 
 /// The name that the client gave its request, when it is one: it goes into logs.

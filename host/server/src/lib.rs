@@ -44,7 +44,10 @@ mod state;
 // Around every request.
 mod access;
 mod call;
+mod cors;
 mod problem;
+mod tls;
+mod trace;
 
 // Read from requests, written into answers.
 mod body;
@@ -60,6 +63,12 @@ mod target;
 mod objects;
 mod signing;
 
+// Watched.
+mod watch;
+
+pub use access::{Rule, Scope, Token};
+pub use cors::Cors;
 pub use router::router;
-pub use serve::{Server, Stopped};
+pub use serve::{Control, Server, Stopped};
 pub use settings::{Profile, Settings};
+pub use tls::Tls;

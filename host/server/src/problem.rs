@@ -10,11 +10,14 @@ use holdall::{Error, ErrorKind, Retry};
 use http::StatusCode;
 use http::header::{
     CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use serde_json::{Map, Value, json};
 
 use crate::settings::Profile;
 
+/// RFC 6750, 3.
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"holdall\"");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// Why a request is not done.
@@ -59,6 +62,23 @@ impl Problem {
     /// 412.
     pub(crate) fn precondition_failed() -> Self {
         Problem::Storage(Error::new(ErrorKind::PreconditionFailed))
+    }
+
+    /// 401: who wants this must say who they are.
+    pub(crate) fn unauthorized(detail: &'static str) -> Self {
+        Self::request(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "unauthorized",
+            detail.to_owned(),
+        )
+    }
+
+    /// 413: more than this server takes, whatever the backend would.
+    pub(crate) fn body_too_large(limit: u64) -> Self {
+        let error =
+            Error::new(ErrorKind::TooLarge).message("the body is larger than this server takes");
+        Problem::Storage(error.fact("limit", limit))
     }
 
     /// 403, for strangers: one body whatever the reason.
@@ -163,8 +183,14 @@ impl Problem {
     }
 
     fn headers(&self, headers: &mut HeaderMap) {
-        let Problem::Storage(error) = self else {
-            return;
+        let error = match self {
+            Problem::Storage(error) => error,
+            Problem::Request { status, .. } => {
+                if *status == StatusCode::UNAUTHORIZED {
+                    headers.insert(WWW_AUTHENTICATE, BEARER);
+                }
+                return;
+            }
         };
         if let Retry::After(time) = error.retry() {
             let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);

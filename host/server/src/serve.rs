@@ -1,7 +1,7 @@
 //! A server of its own: connections, and how they end.
 
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,6 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_io_timeout::TimeoutWriter;
 
 use crate::router;
 use crate::settings::Settings;
@@ -22,8 +23,6 @@ use crate::state::App;
 /// request may take (431 beyond). Small, because every slow reader has one, and because a chunk that
 /// waits here was pulled too early.
 const BUFFER: usize = 64 << 10;
-/// How long a client may take over the headers of a request, and a connection may idle.
-const HEADERS: Duration = Duration::from_secs(30);
 /// After a failed accept, which is usually a lack of descriptors.
 const BREATH: Duration = Duration::from_millis(50);
 /// How long a connection between two requests is kept open after the server was told to stop. A
@@ -35,6 +34,18 @@ const PARTING: Duration = Duration::from_millis(500);
 pub struct Server {
     app: App,
     router: Router,
+}
+
+/// Changes a server that runs.
+#[derive(Clone)]
+pub struct Control(App);
+
+impl Control {
+    /// Puts these settings in force. Requests that run keep what they began with; the address, and
+    /// [`Settings::transfer_memory`], are those of the start.
+    pub fn apply(&self, settings: Settings) {
+        self.0.set_settings(settings);
+    }
 }
 
 /// How a server ended.
@@ -55,6 +66,11 @@ impl Server {
         }
     }
 
+    /// For changes while it runs.
+    pub fn control(&self) -> Control {
+        Control(self.app.clone())
+    }
+
     /// Its routes, for somebody else's connections. Every path is answered.
     pub fn router(&self) -> Router {
         self.router.clone()
@@ -66,20 +82,23 @@ impl Server {
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) -> Stopped {
         let mut stop = pin!(stop);
         let mut connections = Connections {
+            app: self.app.clone(),
             service: TowerToHyperService::new(self.router),
             graceful: GracefulShutdown::new(),
             running: JoinSet::new(),
         };
         loop {
+            while connections.running.try_join_next().is_some() {}
+            let full = connections.running.len() >= self.app.settings().max_connections;
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                accepted = listener.accept() => match accepted {
+                _ = connections.running.join_next(), if full => {}
+                accepted = listener.accept(), if !full => match accepted {
                     Ok((stream, _)) => connections.serve(stream),
                     Err(error) => refused(&error).await,
                 },
             }
-            while connections.running.try_join_next().is_some() {}
         }
         // What the kernel has accepted for us would be reset: their requests may have begun.
         while let Ok(Ok((stream, _))) = timeout(Duration::ZERO, listener.accept()).await {
@@ -103,7 +122,22 @@ async fn refused(error: &io::Error) {
     }
 }
 
+fn http(header_timeout: Duration) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_buf_size(BUFFER);
+    http
+}
+
+fn ended(outcome: hyper::Result<()>) {
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
 struct Connections {
+    app: App,
     service: TowerToHyperService<Router>,
     graceful: GracefulShutdown,
     running: JoinSet<()>,
@@ -115,17 +149,35 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADERS)
-            .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(stream), self.service.clone());
-        let connection = self.graceful.watch(connection);
+        let settings = self.app.settings();
+        let mut stream = TimeoutWriter::new(stream);
+        stream.set_timeout(Some(settings.stall_timeout));
+        let Some(tls) = &settings.tls else {
+            return self.talk(Box::pin(stream));
+        };
+        let handshake = timeout(
+            settings.header_timeout,
+            tls.acceptor().accept(Box::pin(stream)),
+        );
+        let (http, service) = (http(settings.header_timeout), self.service.clone());
+        let watcher = self.graceful.watcher();
         self.running.spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended");
+            match handshake.await {
+                Ok(Ok(stream)) => {
+                    let connection = http.serve_connection(TokioIo::new(stream), service);
+                    ended(watcher.watch(connection).await);
+                }
+                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!("a TLS handshake took too long"),
             }
         });
+    }
+
+    fn talk(&mut self, stream: Pin<Box<TimeoutWriter<TcpStream>>>) {
+        let http = http(self.app.settings().header_timeout);
+        let connection = http.serve_connection(TokioIo::new(stream), self.service.clone());
+        let connection = self.graceful.watch(connection);
+        self.running.spawn(async move { ended(connection.await) });
     }
 
     async fn end(mut self, drain: Duration) -> Stopped {

@@ -1,10 +1,16 @@
 //! `[server]` of `holdall.toml`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use holdall::config::{Config, Problems, Secrets, parse_duration};
+use holdall::config::{Config, Problem, Problems, Secrets, Section, parse_duration};
 use serde::Deserialize;
+
+use crate::access::{Rule, Scope, Token};
+use crate::cors::Cors;
+use crate::tls::Tls;
 
 /// How the server behaves. [`Settings::default`] is what a configuration without `[server]` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +27,24 @@ pub struct Settings {
     /// up to 1 MiB while there is plenty and of 64 KiB in any case, so that many slow readers need
     /// `transfer_memory` and 64 KiB each, and few fast ones lose nothing.
     pub transfer_memory: u64,
+    /// What requests without a token may do; default nothing.
+    pub anonymous: Rule,
+    /// Tokens by name; default none. Without any, `Authorization` headers mean nothing here.
+    pub tokens: BTreeMap<String, Arc<Token>>,
+    /// Which pages may use a backend from a browser, by the name of the backend; default none.
+    pub cors: BTreeMap<String, Cors>,
+    /// Serves HTTPS and nothing else; default: HTTP.
+    pub tls: Option<Tls>,
+    /// Largest body of one request, in bytes; larger is 413. Default: no bound of the server's own.
+    pub max_body: Option<u64>,
+    /// Most connections at once, default 10 000; more wait in the kernel's queue.
+    pub max_connections: usize,
+    /// How long a client may take over the headers of a request, and a connection idle between two;
+    /// default 30 s.
+    pub header_timeout: Duration,
+    /// How long a body may stand still, in either direction, before the connection is ended;
+    /// default 60 s. A slow client moves a byte now and then, a dead one does not.
+    pub stall_timeout: Duration,
 }
 
 /// Which status the faults of storage have.
@@ -35,7 +59,7 @@ pub enum Profile {
     Refined,
 }
 
-/// The server: where it listens and how it answers.
+/// The server: where it listens, who may do what, and how it answers.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -49,9 +73,73 @@ struct Written {
     drain: Option<String>,
     /// Bytes that the chunks of running downloads share.
     transfer_memory: Option<u64>,
+    /// What requests without a token may do.
+    #[serde(default)]
+    anonymous: Rule,
+    /// Tokens by name, as `holdall token create` writes them.
+    #[serde(default)]
+    tokens: BTreeMap<String, WrittenToken>,
+    /// Which pages may use a backend from a browser, by the name of the backend.
+    #[serde(default)]
+    cors: BTreeMap<String, WrittenCors>,
+    /// Serves HTTPS and nothing else.
+    tls: Option<WrittenTls>,
+    /// Largest body of one request, in bytes.
+    max_body: Option<u64>,
+    /// Most connections at once.
+    #[cfg_attr(test, schemars(range(min = 1)))]
+    max_connections: Option<u32>,
+    /// How long a client may take over the headers of a request, such as "30s".
+    header_timeout: Option<String>,
+    /// How long a body may stand still, such as "60s".
+    stall_timeout: Option<String>,
+}
+
+/// A token, as `holdall token create` writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct WrittenToken {
+    /// "sha256:" and 64 hexadecimal digits.
+    hash: String,
+    /// What is allowed.
+    allow: BTreeSet<Scope>,
+    /// In these backends; none named means in all of them.
+    #[serde(default)]
+    backends: BTreeSet<String>,
+    /// With keys that begin so.
+    #[serde(default)]
+    prefix: String,
+    /// Until when, such as "2027-01-01T00:00:00Z".
+    expires: Option<String>,
+}
+
+/// Pages that may use a backend from a browser.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct WrittenCors {
+    /// Origins, such as "https://app.example.org"; "*" is every page.
+    origins: BTreeSet<String>,
+    /// How long a browser may remember the answer, such as "10m".
+    max_age: Option<String>,
+}
+
+/// Certificate and key, in PEM.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct WrittenTls {
+    /// The chain, the server's own certificate first: usually "file:PATH".
+    #[cfg_attr(test, schemars(extend("x-secret" = true)))]
+    certificate: String,
+    /// The private key: usually "file:PATH".
+    #[cfg_attr(test, schemars(extend("x-secret" = true)))]
+    key: String,
 }
 
 const SCHEMA: &str = include_str!("../config.schema.json");
+const TIME: &str = "a time such as \"500ms\", \"30s\" or \"5m\"";
 
 impl Default for Settings {
     fn default() -> Self {
@@ -60,12 +148,21 @@ impl Default for Settings {
             errors: Profile::default(),
             drain: Duration::from_secs(30),
             transfer_memory: 64 << 20,
+            anonymous: Rule::default(),
+            tokens: BTreeMap::new(),
+            cors: BTreeMap::new(),
+            tls: None,
+            max_body: None,
+            max_connections: 10_000,
+            header_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(60),
         }
     }
 }
 
 impl Settings {
-    /// What `[server]` and the variables `HOLDALL_SERVER_<FIELD>` say.
+    /// What `[server]` and the variables `HOLDALL_SERVER_<FIELD>` say. Files that it refers to are
+    /// read now.
     ///
     /// # Errors
     ///
@@ -76,36 +173,155 @@ impl Settings {
         let resolved = section.resolve(&schema, config.environment(), &Secrets::new())?;
         let written: Written = serde_json::from_str(resolved.json.expose())
             .expect("the schema admits nothing that does not fit the type");
-        let mut settings = Self {
-            errors: written.errors,
-            ..Self::default()
+        let mut reader = Reader {
+            section,
+            problems: Vec::new(),
         };
-        let mut problems = Vec::new();
-        if let Some(text) = &written.listen {
-            match text.parse() {
-                Ok(address) => settings.listen = address,
-                Err(_) => problems.push(section.problem(
-                    "listen",
-                    "an address and a port, such as \"127.0.0.1:8080\"",
-                    format!("{text:?}"),
-                )),
-            }
-        }
-        if let Some(text) = &written.drain {
-            match parse_duration(text) {
-                Some(time) => settings.drain = time,
-                None => problems.push(section.problem(
-                    "drain",
-                    "a time such as \"500ms\", \"30s\" or \"5m\"",
-                    format!("{text:?}"),
-                )),
-            }
-        }
-        if let Some(bytes) = written.transfer_memory {
-            settings.transfer_memory = bytes;
-        }
-        let problems: Problems = problems.into_iter().collect();
+        let settings = reader.settings(written);
+        let problems: Problems = reader.problems.into_iter().collect();
         problems.into_result().map(|()| settings)
+    }
+
+    /// Lets the holder of this token in.
+    #[must_use]
+    pub fn token(mut self, token: Token) -> Self {
+        self.tokens.insert(token.name.clone(), Arc::new(token));
+        self
+    }
+
+    /// Whether anybody could do anything here without a signed URL.
+    pub fn lets_nobody_in(&self) -> bool {
+        self.tokens.is_empty() && self.anonymous.allow.is_empty()
+    }
+}
+
+/// Reads what a schema cannot judge, and keeps every problem.
+struct Reader<'a> {
+    section: &'a Section,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn settings(&mut self, written: Written) -> Settings {
+        let usual = Settings::default();
+        self.rule(&["anonymous"], &written.anonymous);
+        Settings {
+            listen: self.listen(written.listen).unwrap_or(usual.listen),
+            errors: written.errors,
+            drain: self.time(&["drain"], written.drain, usual.drain),
+            transfer_memory: written.transfer_memory.unwrap_or(usual.transfer_memory),
+            anonymous: written.anonymous,
+            tokens: written
+                .tokens
+                .into_iter()
+                .filter_map(|(name, token)| self.token(name, token))
+                .map(|token| (token.name.clone(), Arc::new(token)))
+                .collect(),
+            cors: written
+                .cors
+                .into_iter()
+                .map(|(backend, cors)| {
+                    let cors = self.cors(&backend, cors);
+                    (backend, cors)
+                })
+                .collect(),
+            tls: written.tls.and_then(|tls| self.tls(&tls)),
+            max_body: written.max_body,
+            max_connections: written
+                .max_connections
+                .map_or(usual.max_connections, |most| most as usize),
+            header_timeout: self.time(
+                &["header_timeout"],
+                written.header_timeout,
+                usual.header_timeout,
+            ),
+            stall_timeout: self.time(
+                &["stall_timeout"],
+                written.stall_timeout,
+                usual.stall_timeout,
+            ),
+        }
+    }
+
+    fn wrong(&mut self, keys: &[&str], expected: impl Into<String>, found: impl Into<String>) {
+        self.problems
+            .push(self.section.problem(keys, expected, found));
+    }
+
+    fn listen(&mut self, text: Option<String>) -> Option<SocketAddr> {
+        let text = text?;
+        let address = text.parse();
+        if address.is_err() {
+            let expected = "an address and a port, such as \"127.0.0.1:8080\"";
+            self.wrong(&["listen"], expected, format!("{text:?}"));
+        }
+        address.ok()
+    }
+
+    fn time(&mut self, keys: &[&str], text: Option<String>, usual: Duration) -> Duration {
+        let Some(text) = text else { return usual };
+        parse_duration(&text).unwrap_or_else(|| {
+            self.wrong(keys, TIME, format!("{text:?}"));
+            usual
+        })
+    }
+
+    /// The operator's views belong to no backend: who sees them sees all of them.
+    fn rule(&mut self, keys: &[&str], rule: &Rule) {
+        if rule.is_admin() && !(rule.backends.is_empty() && rule.prefix.is_empty()) {
+            let keys = [keys, &["allow"]].concat();
+            let expected = "no \"admin\" beside backends or a prefix: it shows every backend";
+            self.wrong(&keys, expected, "both");
+        }
+    }
+
+    fn token(&mut self, name: String, written: WrittenToken) -> Option<Token> {
+        let at = ["tokens", name.as_str()];
+        if !holdall::config::is_backend_name(&name) {
+            let expected = "a name of a token: a-z, 0-9 and -, at most 63";
+            self.wrong(&at, expected, format!("{name:?}"));
+            return None;
+        }
+        let rule = Rule {
+            allow: written.allow,
+            backends: written.backends,
+            prefix: written.prefix,
+        };
+        self.rule(&at, &rule);
+        let expires = written.expires.and_then(|text| {
+            let time = humantime::parse_rfc3339(&text);
+            if time.is_err() {
+                let expected = "a moment such as \"2027-01-01T00:00:00Z\"";
+                self.wrong(&[at[0], at[1], "expires"], expected, format!("{text:?}"));
+            }
+            time.ok()
+        });
+        let token = Token::of(&name, &written.hash, rule, expires);
+        if token.is_none() {
+            // Not shown: it may be the token itself.
+            let expected = "\"sha256:\" and 64 hexadecimal digits, as `holdall token create` tells";
+            self.wrong(&[at[0], at[1], "hash"], expected, "another text");
+        }
+        token
+    }
+
+    fn cors(&mut self, backend: &str, written: WrittenCors) -> Cors {
+        let at = ["cors", backend];
+        for origin in &written.origins {
+            if origin != "*" && !Cors::is_origin(origin) {
+                let expected = "origins such as \"https://app.example.org\", or \"*\"";
+                self.wrong(&[at[0], at[1], "origins"], expected, format!("{origin:?}"));
+            }
+        }
+        let mut cors = Cors::new(written.origins);
+        cors.max_age = self.time(&[at[0], at[1], "max_age"], written.max_age, cors.max_age);
+        cors
+    }
+
+    fn tls(&mut self, written: &WrittenTls) -> Option<Tls> {
+        Tls::from_pem(&written.certificate, &written.key)
+            .map_err(|(key, expected, found)| self.wrong(&["tls", key], expected, found))
+            .ok()
     }
 }
 

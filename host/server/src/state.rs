@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use holdall::Host;
 
 use crate::body::Transfers;
 use crate::settings::Settings;
+use crate::watch::Requests;
 
 /// Cheap to clone; clones are the same server.
 #[derive(Clone)]
@@ -15,9 +17,11 @@ pub(crate) struct App(Arc<Inner>);
 
 struct Inner {
     host: Host,
-    settings: Settings,
+    /// Replaced as a whole when the configuration is read again; a request keeps what it began with.
+    settings: ArcSwap<Settings>,
     transfers: Transfers,
     ids: RequestIds,
+    requests: Requests,
     stopping: AtomicBool,
 }
 
@@ -26,9 +30,10 @@ impl App {
         Self(Arc::new(Inner {
             transfers: Transfers::new(settings.transfer_memory),
             ids: RequestIds::new(),
+            requests: Requests::new(),
             stopping: AtomicBool::new(false),
             host,
-            settings,
+            settings: ArcSwap::from_pointee(settings),
         }))
     }
 
@@ -36,12 +41,21 @@ impl App {
         &self.0.host
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.0.settings
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.0.settings.load_full()
+    }
+
+    /// For requests that begin from now on.
+    pub(crate) fn set_settings(&self, settings: Settings) {
+        self.0.settings.store(Arc::new(settings));
     }
 
     pub(crate) fn transfers(&self) -> &Transfers {
         &self.0.transfers
+    }
+
+    pub(crate) fn requests(&self) -> &Requests {
+        &self.0.requests
     }
 
     /// From now on every answer is the last one of its connection.

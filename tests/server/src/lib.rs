@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use holdall::config::{Config, GatewayConfig, Sources};
 use holdall::{Host, Registration};
-use holdall_server::{Server, Settings, Stopped};
+use holdall_server::{Control, Rule, Server, Settings, Stopped};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -28,6 +28,8 @@ pub struct Served {
     pub address: SocketAddr,
     /// Its host.
     pub host: Host,
+    /// Changes its settings.
+    pub control: Control,
     /// The folder of `local`.
     pub folder: TempDir,
     client: Client<HttpConnector, Full<Bytes>>,
@@ -72,10 +74,17 @@ impl Answer {
     }
 }
 
+/// Settings that let everybody do everything.
+pub fn open() -> Settings {
+    let mut settings = Settings::default();
+    settings.anonymous = Rule::everything();
+    settings
+}
+
 impl Served {
-    /// With the settings that there are without a configuration.
+    /// Open to everybody; the rest is what there is without a configuration.
     pub async fn start() -> Self {
-        Self::with(Settings::default()).await
+        Self::with(open()).await
     }
 
     /// With these settings; the address does not count.
@@ -105,12 +114,14 @@ impl Served {
         }
         let (stop, stopped) = oneshot::channel();
         let server = Server::new(host.clone(), settings);
+        let control = server.control();
         let running = tokio::spawn(server.run(listener, async {
             let _ = stopped.await;
         }));
         Self {
             address,
             host,
+            control,
             folder,
             client: Client::builder(TokioExecutor::new()).build_http(),
             stop: Some(stop),

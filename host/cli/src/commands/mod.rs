@@ -18,3 +18,4 @@ mod record;
 pub(crate) mod rm;
 pub(crate) mod serve;
 pub(crate) mod sign;
+pub(crate) mod token;

@@ -3,9 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use holdall::Host;
 use holdall::config::{Config, GatewayConfig, Problems};
-use holdall_server::{Server, Settings};
+use holdall_server::{Control, Rule, Server, Settings, Token};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -16,47 +17,93 @@ use crate::signals;
 
 /// Serves the backends over HTTP, until SIGTERM or Ctrl-C.
 ///
-/// Without a configuration only this machine can reach it. The section [server] says where it listens
-/// and how it behaves, [gateway] which keys sign its URLs; without keys it makes one for this run, and
-/// the URLs end with it.
+/// Without a configuration only this machine can reach it, with a token that it makes for this run
+/// and shows. The section [server] says where it listens, who may do what (`holdall token create`),
+/// and how it behaves; [gateway] which keys sign its URLs. Without keys it makes one for this run,
+/// and the URLs end with it.
 ///
-/// On SIGTERM or Ctrl-C requests that have begun are finished; a second signal ends the process.
+/// On SIGHUP it reads the configuration again, without dropping a request. On SIGTERM or Ctrl-C
+/// requests that have begun are finished; a second signal ends the process.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Listens here instead: address and port; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+
+    /// How log lines are written.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) log: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: one object a line.
+    Json,
+    /// Nothing is logged.
+    Off,
 }
 
 impl Serve {
     pub(crate) async fn run(self, app: &App) -> Result<()> {
-        let (mut config, problems) = app.config();
-        let settings = Settings::of(&config);
-        let wrong = settings.as_ref().err().cloned().unwrap_or_default();
-        let problems: Problems = problems.into_iter().chain(wrong).collect();
-        problems.into_result().map_err(holdall::Error::from)?;
-        let mut settings = settings.unwrap_or_default();
+        let (mut config, mut settings) = read(app)?;
         settings.listen = self.listen.unwrap_or(settings.listen);
-
         let listening = listen(settings.listen).await;
         let (listener, address) = listening.map_err(|cause| refused(settings.listen, &cause))?;
-        let own_key = sign_for_this_run(&mut config, address);
+        let scheme = if settings.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        let url = format!("{scheme}://{address}");
+        let this_run = ThisRun::new(&url, address.ip().is_loopback())?;
+        let signs = this_run.complete_gateway(&mut config);
+        let admits = this_run.complete_access(&mut settings);
         let host = app.host_of(config)?;
+
         // Ready before it is told: who reads the line may send its signal at once.
-        let stop = signals::first(None).map_err(Failure::file("listen to", "signals".as_ref()))?;
-        let url = format!("http://{address}");
-        let record = json!({ "listening": url });
-        app.output
-            .answer(&record, || welcome(&url, host.default_name(), own_key))?;
+        let stop =
+            signals::first_but_hangup().map_err(Failure::file("listen to", "signals".as_ref()))?;
+        let hangups = signals::hangups().map_err(Failure::file("listen to", "signals".as_ref()))?;
+        let shown = Welcome {
+            url: &url,
+            backend: host.default_name().unwrap_or_else(|| "BACKEND".to_owned()),
+            token: admits.then_some(this_run.token.0.as_str()),
+            nobody: settings.lets_nobody_in(),
+            signs,
+        };
+        let record = json!({ "listening": url, "token": shown.token });
+        app.output.answer(&record, || shown.text())?;
+
         let server = Server::new(host.clone(), settings);
-        let stopped = server
-            .run(listener, async {
-                // An error would mean that nobody listens to signals any more: serve on.
-                if stop.await.is_err() {
-                    std::future::pending::<()>().await;
+        let control = server.control();
+        let reload = async {
+            let mut hangups = hangups;
+            while hangups.recv().await.is_some() {
+                match reread(app, host, &this_run, &control) {
+                    Ok(changed) => tracing::info!(
+                        registered = ?changed.registered,
+                        removed = ?changed.removed,
+                        "the configuration was read again"
+                    ),
+                    // What is in force stays: a slip in a file must not end a server.
+                    Err(failure) => app.output.failure(&failure),
                 }
-            })
-            .await;
+            }
+            std::future::pending::<()>().await
+        };
+        let stopped = async {
+            // An error would mean that nobody listens to signals any more: serve on.
+            if stop.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let stopped = tokio::select! {
+            stopped = server.run(listener, stopped) => stopped,
+            () = reload => unreachable!("it waits for ever"),
+        };
         if stopped.cut_off > 0 {
             let text = format!(
                 "{} connections were cut off at the deadline",
@@ -65,6 +112,76 @@ impl Serve {
             app.output.note(&text);
         }
         Ok(())
+    }
+}
+
+/// Configuration and settings, or every problem of both.
+fn read(app: &App) -> Result<(Config, Settings)> {
+    let (config, problems) = app.config();
+    let settings = Settings::of(&config);
+    let wrong = settings.as_ref().err().cloned().unwrap_or_default();
+    let problems: Problems = problems.into_iter().chain(wrong).collect();
+    problems.into_result().map_err(holdall::Error::from)?;
+    Ok((config, settings.unwrap_or_default()))
+}
+
+fn reread(
+    app: &App,
+    host: &Host,
+    this_run: &ThisRun,
+    control: &Control,
+) -> Result<holdall::Reconfigured> {
+    let (mut config, mut settings) = read(app)?;
+    this_run.complete_gateway(&mut config);
+    this_run.complete_access(&mut settings);
+    let changed = host.reconfigure(config)?;
+    control.apply(settings);
+    Ok(changed)
+}
+
+/// What a server makes for itself where nobody configured it. It stays the same when the
+/// configuration is read again.
+struct ThisRun {
+    gateway: GatewayConfig,
+    token: (String, Token),
+    /// A token that is shown where others could read it would be none.
+    is_loopback: bool,
+}
+
+impl ThisRun {
+    fn new(url: &str, is_loopback: bool) -> Result<Self> {
+        let no_bytes = Failure::file("read random bytes from", "the system".as_ref());
+        let mut secret = [0; 32];
+        let filled = rustix::rand::getrandom(&mut secret, rustix::rand::GetRandomFlags::empty());
+        let filled = match filled.map_err(io::Error::from) {
+            Ok(count) if count < secret.len() => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Token::create("this-run", Rule::everything(), None),
+            Err(error) => Err(error),
+        };
+        let token = filled.map_err(no_bytes)?;
+        let secret: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self {
+            gateway: GatewayConfig::new(url).key("this-run", secret),
+            token,
+            is_loopback,
+        })
+    }
+
+    /// Backends that cannot sign need a key of the gateway. One of this run will do until somebody
+    /// wants URLs that outlive it. Whether it is used.
+    fn complete_gateway(&self, config: &mut Config) -> bool {
+        let missing = config.gateway.is_none();
+        config.gateway.get_or_insert_with(|| self.gateway.clone());
+        missing
+    }
+
+    /// Whether its token is used.
+    fn complete_access(&self, settings: &mut Settings) -> bool {
+        let used = settings.lets_nobody_in() && self.is_loopback;
+        if used {
+            *settings = std::mem::take(settings).token(self.token.1.clone());
+        }
+        used
     }
 }
 
@@ -88,38 +205,46 @@ fn refused(address: SocketAddr, cause: &io::Error) -> Failure {
     Failure::refused(exit::SETUP, "listen", message, help)
 }
 
-/// Backends that cannot sign need a key of the gateway. One of this run will do until somebody wants
-/// URLs that outlive it. Whether there is one now that nobody configured.
-fn sign_for_this_run(config: &mut Config, address: SocketAddr) -> bool {
-    if config.gateway.is_some() {
-        return false;
-    }
-    let mut secret = [0; 32];
-    if rustix::rand::getrandom(&mut secret, rustix::rand::GetRandomFlags::empty())
-        != Ok(secret.len())
-    {
-        return false;
-    }
-    let secret: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    let gateway = GatewayConfig::new(format!("http://{address}")).key("this-run", secret);
-    config.gateway = Some(gateway);
-    true
+/// What is shown when the server is ready.
+struct Welcome<'a> {
+    url: &'a str,
+    backend: String,
+    token: Option<&'a str>,
+    nobody: bool,
+    signs: bool,
 }
 
-fn welcome(url: &str, backend: Option<String>, own_key: bool) -> String {
-    let backend = backend.unwrap_or_else(|| "BACKEND".to_owned());
-    let mut lines = vec![
-        format!("listening on {url}"),
-        String::new(),
-        format!("  curl -T photo.jpg {url}/v1/{backend}/photo.jpg"),
-        format!("  curl '{url}/v1/{backend}?list'"),
-        format!(
-            "  curl -X POST '{url}/v1/{backend}/photo.jpg?sign' -d '{{\"expires_in\": \"60s\"}}'"
-        ),
-        String::new(),
-    ];
-    if own_key {
-        lines.push("signed URLs end with this process; keys of [gateway] outlive it".to_owned());
+impl Welcome<'_> {
+    fn text(&self) -> String {
+        let Self { url, backend, .. } = self;
+        let mut lines = vec![format!("listening on {url}"), String::new()];
+        let mut curl = "curl".to_owned();
+        if let Some(token) = self.token {
+            lines.push(format!("  export HOLDALL_TOKEN={token}"));
+            curl.push_str(" -H \"Authorization: Bearer $HOLDALL_TOKEN\"");
+        }
+        lines.extend([
+            format!("  {curl} -T photo.jpg {url}/v1/{backend}/photo.jpg"),
+            format!("  {curl} '{url}/v1/{backend}?list'"),
+            format!(
+                "  {curl} '{url}/v1/{backend}/photo.jpg?sign' -d '{{\"expires_in\": \"60s\"}}'"
+            ),
+            String::new(),
+        ]);
+        if self.token.is_some() {
+            lines.push(
+                "the token ends with this process; `holdall token create` makes others".to_owned(),
+            );
+        } else if self.nobody {
+            lines.push(
+                "nobody has a token: only signed URLs are answered; `holdall token create` makes one"
+                    .to_owned(),
+            );
+        }
+        if self.signs {
+            lines
+                .push("signed URLs end with this process; keys of [gateway] outlive it".to_owned());
+        }
+        lines.join("\n")
     }
-    lines.join("\n")
 }

@@ -11,7 +11,8 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use holdall::{Error, ErrorKind};
 use http_body::Body as _;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, LengthLimitError};
+use tower_http::timeout::TimeoutError;
 
 /// Bodies up to here are read whole before the backend is asked: one call instead of a stream.
 const WHOLE: u64 = 64 << 10;
@@ -95,6 +96,13 @@ pub(crate) fn of_client(error: axum::Error) -> Error {
     while let Some(link) = source {
         if let Some(own) = link.downcast_ref::<Error>() {
             return own.clone();
+        }
+        if link.is::<LengthLimitError>() {
+            return Error::new(ErrorKind::TooLarge)
+                .message("the body is larger than this server takes");
+        }
+        if link.is::<TimeoutError>() {
+            return Error::new(ErrorKind::Cancelled).message("the body stood still for too long");
         }
         if let Some(io) = link.downcast_ref::<io::Error>() {
             malformed |= matches!(

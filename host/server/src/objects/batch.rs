@@ -77,7 +77,7 @@ pub(crate) async fn handle(
             backend.delete_many(DeleteMany::new(allowed)).await?
         }
     };
-    let profile = call.app.settings().errors;
+    let profile = call.settings.errors;
     let mut deleted = deleted.into_iter();
     let outcome = |(key, refused): (String, Option<Problem>)| {
         let answer = match refused {

@@ -13,4 +13,5 @@ mod interrupted;
 mod objects;
 mod plugin_files;
 mod secrets;
+mod serve;
 mod wrong;

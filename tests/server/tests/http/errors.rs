@@ -1,14 +1,14 @@
 //! Errors: problem details, both profiles, and nothing that a client must not see.
 
 use holdall::ErrorKind;
-use holdall_server::{Profile, Settings};
-use holdall_server_tests::Served;
+use holdall_server::Profile;
 use holdall_server_tests::faults::LEAK;
+use holdall_server_tests::{Served, open};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_has_its_status_and_tells_nothing_else() {
     for profile in [Profile::Contract, Profile::Refined] {
-        let mut settings = Settings::default();
+        let mut settings = open();
         settings.errors = profile;
         let server = Served::with(settings).await;
         for kind in ErrorKind::ALL {

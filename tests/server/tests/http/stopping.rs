@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use holdall_server::Settings;
-use holdall_server_tests::Served;
+use holdall_server_tests::{Served, open};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
@@ -117,7 +116,7 @@ async fn what_has_begun_may_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_takes_too_long_is_cut_off_and_leaves_nothing() {
-    let mut settings = Settings::default();
+    let mut settings = open();
     settings.drain = Duration::from_secs(1);
     let server = Served::with(settings).await;
     let host = server.host.clone();

@@ -1,0 +1,125 @@
+//! What somebody may do: scopes, in some backends, with some keys.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One kind of thing that can be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum Scope {
+    /// Reads objects and their facts.
+    Read,
+    /// Stores objects, also as the target of a copy.
+    Write,
+    /// Deletes objects.
+    Delete,
+    /// Lists keys.
+    List,
+    /// Makes signed URLs, for what its holder may do himself.
+    Sign,
+    /// Sees the state of the server: status, metrics, and why a backend is not ready.
+    Admin,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Scope; 6] = [
+        Scope::Read,
+        Scope::Write,
+        Scope::Delete,
+        Scope::List,
+        Scope::Sign,
+        Scope::Admin,
+    ];
+
+    /// Its name, as in configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Scope::Read => "read",
+            Scope::Write => "write",
+            Scope::Delete => "delete",
+            Scope::List => "list",
+            Scope::Sign => "sign",
+            Scope::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Who may do what. [`Rule::default`] allows nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Rule {
+    /// What is allowed.
+    pub allow: BTreeSet<Scope>,
+    /// In these backends; none named means in all of them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub backends: BTreeSet<String>,
+    /// With keys that begin so, compared as plain text; a listing asks for a prefix that does.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
+}
+
+impl Rule {
+    /// Allows everything, everywhere.
+    pub fn everything() -> Self {
+        Self::of(Scope::ALL)
+    }
+
+    /// Allows this, everywhere.
+    pub fn of(scopes: impl IntoIterator<Item = Scope>) -> Self {
+        Self {
+            allow: scopes.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether it allows this with that key, or with the keys under that prefix.
+    pub fn allows(&self, scope: Scope, backend: &str, key: &str) -> bool {
+        self.allow.contains(&scope)
+            && (self.backends.is_empty() || self.backends.contains(backend))
+            && key.starts_with(&self.prefix)
+    }
+
+    /// Whether it allows the operator's views, which belong to no backend.
+    pub fn is_admin(&self) -> bool {
+        self.allow.contains(&Scope::Admin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_allowed_unless_said() {
+        for scope in Scope::ALL {
+            assert!(!Rule::default().allows(scope, "a", "k"));
+            assert!(Rule::everything().allows(scope, "a", "k"));
+        }
+    }
+
+    #[test]
+    fn backends_and_prefix_narrow() {
+        let rule = Rule {
+            backends: BTreeSet::from(["avatars".to_owned()]),
+            prefix: "u/7".to_owned(),
+            ..Rule::of([Scope::Read])
+        };
+        assert!(rule.allows(Scope::Read, "avatars", "u/7/a.png"));
+        assert!(rule.allows(Scope::Read, "avatars", "u/70"));
+        assert!(!rule.allows(Scope::Read, "avatars", "u/8"));
+        assert!(!rule.allows(Scope::Read, "avatars", ""));
+        assert!(!rule.allows(Scope::Read, "other", "u/7"));
+        assert!(!rule.allows(Scope::Write, "avatars", "u/7"));
+    }
+}

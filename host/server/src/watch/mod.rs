@@ -1,0 +1,11 @@
+//! How the server fares: for operators and their tools.
+
+mod health;
+mod log;
+mod metrics;
+mod status;
+
+pub(crate) use health::{alive, ready};
+pub(crate) use log::Entry;
+pub(crate) use metrics::{Requests, metrics};
+pub(crate) use status::status;

@@ -1,0 +1,268 @@
+//! `serve` and `token`, as an operator runs them.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::desk::Desk;
+use serde_json::Value;
+
+/// A server that runs; it is ended when dropped.
+struct Running {
+    child: Child,
+    address: String,
+    /// The token of this run, when there is one.
+    token: Option<String>,
+}
+
+impl Running {
+    fn start(desk: &Desk, line: &str) -> Self {
+        let mut command = desk.command();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--json"]);
+        command.args(line.split_whitespace());
+        Self::of(command)
+    }
+
+    fn of(mut command: std::process::Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let out = child.stdout.take().unwrap();
+        BufReader::new(out).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|why| {
+            let mut told = String::new();
+            let _ = child.stderr.take().unwrap().read_to_string(&mut told);
+            panic!("{why}: {line:?}: {told}")
+        });
+        let url = ready["listening"].as_str().unwrap();
+        Self {
+            child,
+            address: url.strip_prefix("http://").unwrap().to_owned(),
+            token: ready["token"].as_str().map(str::to_owned),
+        }
+    }
+
+    /// Status and body.
+    fn ask(&self, method: &str, target: &str, token: Option<&str>, body: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let authorization = token.map_or_else(String::new, |token| {
+            format!("authorization: Bearer {token}\r\n")
+        });
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{authorization}content-length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body.to_owned())
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let child = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(child, signal).unwrap();
+    }
+
+    /// Ends it as an operator does; its exit code and what it told.
+    fn stop(mut self) -> (Option<i32>, String) {
+        self.signal(rustix::process::Signal::TERM);
+        let mut told = String::new();
+        let mut err = self.child.stderr.take().unwrap();
+        err.read_to_string(&mut told).unwrap();
+        (self.child.wait().unwrap().code(), told)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !done() {
+        assert!(started.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn without_a_configuration_a_token_of_this_run_opens_it_to_this_machine() {
+    let desk = Desk::new();
+    let mut command = desk.bare();
+    command
+        .env("HOLDALL_PLUGIN_DIR", crate::desk::plugins())
+        .args(["serve", "--listen", "127.0.0.1:0", "--json"]);
+    let server = Running::of(command);
+    let token = server.token.clone().unwrap();
+    assert_eq!(server.ask("PUT", "/v1/local/a", None, "x").0, 401);
+    assert_eq!(server.ask("PUT", "/v1/local/a", Some(&token), "x").0, 200);
+    let (status, signed) = server.ask("POST", "/v1/local/a?sign", Some(&token), "");
+    assert_eq!(status, 200, "{signed}");
+    let signed: Value = serde_json::from_str(&signed).unwrap();
+    let url = signed["url"].as_str().unwrap();
+    let target = url
+        .strip_prefix(&format!("http://{}", server.address))
+        .unwrap();
+    assert_eq!(server.ask("GET", target, None, ""), (200, "x".to_owned()));
+    let (code, told) = server.stop();
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(desk.read("data/objects/a"), b"x");
+    // The log has each request, and no signature.
+    assert!(told.contains("path=\"/v1/local/a\""), "{told}");
+    assert!(!told.contains("hd-sig"), "{told}");
+    assert!(!told.contains(&token), "{told}");
+}
+
+#[test]
+fn a_token_is_made_once_and_kept_as_a_hash() {
+    let desk = Desk::new();
+    let made = desk.run([
+        "token",
+        "create",
+        "ci",
+        "--allow",
+        "read,list",
+        "--prefix",
+        "a\"b/",
+        "--expires",
+        "90d",
+        "--json",
+    ]);
+    assert_eq!(made.code, 0, "{}", made.err);
+    let made: Value = serde_json::from_str(&made.text()).unwrap();
+    let (token, block) = (
+        made["token"].as_str().unwrap(),
+        made["config"].as_str().unwrap(),
+    );
+    assert!(token.starts_with("hd_ci_"), "{token}");
+    assert!(
+        block.contains("[server.tokens.ci]\nhash = \"sha256:"),
+        "{block}"
+    );
+    assert!(
+        block.contains("allow = [\"read\", \"list\"]\nprefix = \"a\\\"b/\"\nexpires = \""),
+        "{block}"
+    );
+    assert!(!block.contains(token));
+
+    let before = String::from_utf8(desk.read("holdall.toml")).unwrap();
+    let told = desk.run(["token", "create", "ops", "--allow", "admin", "--write"]);
+    assert_eq!(told.code, 0, "{}", told.err);
+    let after = String::from_utf8(desk.read("holdall.toml")).unwrap();
+    assert!(
+        after.starts_with(&before) && after.contains("[server.tokens.ops]"),
+        "{after}"
+    );
+    assert!(
+        !after.contains(told.text().trim()),
+        "the token itself is nowhere"
+    );
+    desk.ok("config check");
+    let error = desk.fails(4, "token create ops --allow read --write");
+    assert!(error.contains("there is a token \"ops\""), "{error}");
+    desk.fails(2, "token create ops --allow raed");
+    desk.fails(2, "token create Ops --allow read");
+    desk.fails(2, "token create x --allow admin --prefix y");
+    desk.fails(2, "token create x");
+    assert_eq!(
+        desk.read("holdall.toml"),
+        after.as_bytes(),
+        "a refusal changes nothing"
+    );
+    assert_eq!(
+        desk.files("")
+            .iter()
+            .filter(|name| name.contains(".new"))
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn a_hangup_reads_the_configuration_again_without_dropping_a_request() {
+    let desk = Desk::new();
+    let server = Running::start(&desk, "");
+    let run = server.token.clone().unwrap();
+    assert_eq!(server.ask("PUT", "/v1/local/a", Some(&run), "x").0, 200);
+    assert_eq!(server.ask("GET", "/v1/tiny/a", Some(&run), "").0, 404);
+
+    // A request that has begun before, and ends after.
+    let mut late = TcpStream::connect(&server.address).unwrap();
+    write!(late, "PUT /v1/local/late HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {run}\r\ncontent-length: 4\r\n\r\nla").unwrap();
+    late.flush().unwrap();
+
+    let made = desk.run(["token", "create", "ci", "--allow", "read", "--write"]);
+    assert_eq!(made.code, 0, "{}", made.err);
+    let ci = made.text().trim().to_owned();
+    let text = String::from_utf8(desk.read("holdall.toml")).unwrap();
+    let (_, rest) = text.split_once("[backend.tiny]").unwrap();
+    let (_, rest) = rest.split_once("max_bytes = 10").unwrap();
+    desk.write(
+        "holdall.toml",
+        format!(
+            "{}{rest}[backend.fresh]\nplugin = \"memory\"\n",
+            text.split_once("[backend.tiny]").unwrap().0
+        ),
+    );
+    server.signal(rustix::process::Signal::HUP);
+    until("the new token is known", || {
+        server.ask("GET", "/v1/local/a", Some(&ci), "").0 == 200
+    });
+    assert_eq!(
+        server.ask("GET", "/v1/local/a", Some(&run), "").0,
+        401,
+        "there are tokens now"
+    );
+    let (_, body) = server.ask("GET", "/v1/fresh/a", Some(&ci), "");
+    assert!(body.contains("file_not_found"), "{body}");
+    let (_, body) = server.ask("GET", "/v1/tiny/a", Some(&ci), "");
+    assert!(body.contains("backend_not_registered"), "{body}");
+    late.write_all(b"te").unwrap();
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+
+    // A slip changes nothing, and is told.
+    let good = desk.read("holdall.toml");
+    desk.write("holdall.toml", "[sever]\n");
+    server.signal(rustix::process::Signal::HUP);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(server.ask("GET", "/v1/local/a", Some(&ci), "").0, 200);
+    desk.write("holdall.toml", good);
+    let (code, told) = server.stop();
+    assert_eq!(code, Some(0), "{told}");
+    assert!(
+        told.contains("did you mean \\\"server\\\"?") || told.contains("did you mean \"server\"?"),
+        "{told}"
+    );
+}
+
+#[test]
+fn logs_for_programs_are_one_object_a_line() {
+    let desk = Desk::new();
+    let server = Running::start(&desk, "--log json");
+    let run = server.token.clone().unwrap();
+    assert_eq!(server.ask("PUT", "/v1/local/a", Some(&run), "x").0, 200);
+    let (_, told) = server.stop();
+    let lines: Vec<Value> = told
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|why| panic!("{why}: {line}")))
+        .collect();
+    let access = lines
+        .iter()
+        .find(|line| line["target"] == "holdall::access")
+        .unwrap();
+    assert_eq!(
+        (&access["path"], &access["status"]),
+        (&"/v1/local/a".into(), &200.into())
+    );
+    assert_eq!(access["token"], "this-run");
+    assert_eq!(access["trace_id"].as_str().unwrap().len(), 32);
+}
