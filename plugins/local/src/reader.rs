@@ -1,9 +1,11 @@
 //! From the engine to the stream of a download.
 //!
-//! One job of the blocking pool reads ahead, at most four chunks, into buffers that are used again
-//! once the receiver has let go of them. It does not wait for a slow receiver: it leaves after a
-//! moment and is started again by the next pull, so that stalled downloads never hold the threads of
-//! the pool. Dropping the stream frees the descriptor.
+//! What lies in the kernel's cache is read where it is asked for: no hop to another thread, and nothing
+//! in memory that nobody has asked for. For the rest one job of the blocking pool reads ahead, into
+//! buffers that are used again once the receiver has let go of them: nothing at first, one chunk more each time that the receiver had to wait, at most
+//! three. It does not wait for a slow receiver: it leaves after a moment, lets go of what was read
+//! ahead, and is started again by the next pull, so that stalled downloads hold neither the threads of
+//! the pool nor memory. Dropping the stream frees the descriptor.
 
 use crate::engine::read::Object;
 use crate::error::from_fault;
@@ -18,8 +20,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 
-/// Chunks that were read and not yet taken; one more is being read.
+/// Most chunks that were read and not yet taken; one more is being read.
 const AHEAD: usize = 3;
+/// Most bytes that are copied out of the cache on the receiver's own thread.
+const AT_ONCE: usize = 256 << 10;
 /// How long a job waits for the receiver before it gives its thread back.
 const MOMENT: Duration = Duration::from_millis(10);
 /// Buffers that are kept for the next chunk.
@@ -44,7 +48,11 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    ready: VecDeque<Bytes>,
+    ready: VecDeque<Ready>,
+    /// The cache had not what was asked for last.
+    cold: bool,
+    /// How many of them there may be for this receiver.
+    ahead: usize,
     /// Here while no job has it.
     progress: Option<Progress>,
     ended: Option<Ended>,
@@ -52,7 +60,14 @@ struct State {
     receiver: Option<Waker>,
 }
 
+/// A chunk that was read, and where the reading stood before it.
 #[derive(Debug)]
+struct Ready {
+    bytes: Bytes,
+    before: Progress,
+}
+
+#[derive(Clone, Copy, Debug)]
 struct Progress {
     offset: u64,
     /// When the whole object is read and its checksum is known.
@@ -68,6 +83,18 @@ enum Ended {
 /// Buffers between two uses.
 #[derive(Debug, Default)]
 struct Spare(Mutex<Vec<Vec<u8>>>);
+
+impl Spare {
+    fn pop(&self) -> Option<Vec<u8>> {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        spare.pop()
+    }
+
+    fn clear(&self) {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *spare = Vec::new();
+    }
+}
 
 /// A buffer on loan to the receiver.
 struct Lent {
@@ -90,23 +117,42 @@ impl Drop for Lent {
     }
 }
 
+impl State {
+    /// Whether the receiver has something to take, or wants nothing yet.
+    fn has_enough(&self) -> bool {
+        self.ready.len() >= self.ahead && self.receiver.is_none()
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Bytes of the next chunk.
+    fn wanted(&self, progress: &Progress) -> usize {
+        let left = usize::try_from(self.end - progress.offset);
+        left.map_or(self.chunk, |left| left.min(self.chunk))
+    }
+
+    /// Reads the next chunk out of the cache; `None`: it is not there.
+    fn read_cached(&self, progress: &mut Progress) -> Option<Bytes> {
+        let wanted = self.wanted(progress).min(AT_ONCE);
+        // A buffer that was used before needs no zeros.
+        let mut bytes = self.spare.pop().unwrap_or_default();
+        bytes.resize(wanted, 0);
+        match self.object.read_cached_at(&mut bytes, progress.offset) {
+            true => Some(self.lend(bytes, progress)),
+            false => None,
+        }
+    }
+
     /// Reads the next chunk.
     fn read(&self, progress: &mut Progress) -> Result<Bytes> {
-        let wanted = usize::try_from(self.end - progress.offset)
-            .map_or(self.chunk, |left| left.min(self.chunk));
-        let spare = self
-            .spare
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        let mut bytes = spare.unwrap_or_else(|| Vec::with_capacity(wanted));
+        let wanted = self.wanted(progress);
+        let mut bytes = self.spare.pop().unwrap_or_default();
         bytes.clear();
+        bytes.reserve(wanted);
         self.object
             .read_at(&mut bytes, progress.offset)
             .map_err(from_fault)?;
@@ -115,14 +161,18 @@ impl Shared {
         }
         // A range may end before its last buffer does.
         bytes.truncate(wanted);
-        progress.offset += wanted as u64;
+        Ok(self.lend(bytes, progress))
+    }
+
+    fn lend(&self, bytes: Vec<u8>, progress: &mut Progress) -> Bytes {
+        progress.offset += bytes.len() as u64;
         if let Some(digest) = &mut progress.digest {
             digest.update(&bytes);
         }
-        Ok(Bytes::from_owner(Lent {
+        Bytes::from_owner(Lent {
             bytes,
             spare: Arc::clone(&self.spare),
-        }))
+        })
     }
 
     /// Whether what was read is what was stored.
@@ -170,7 +220,9 @@ impl Reader {
             digest,
         };
         let state = State {
-            ready: VecDeque::with_capacity(AHEAD),
+            ready: VecDeque::new(),
+            cold: false,
+            ahead: 0,
             progress: Some(progress),
             ended: None,
             dropped: false,
@@ -202,19 +254,37 @@ impl Source for Reader {
     fn poll_chunk(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         let mut state = self.shared.lock();
         if let Some(chunk) = state.ready.pop_front() {
-            if state.ready.len() < 2 {
+            if state.ready.len() < state.ahead {
                 self.start(&mut state);
             }
             drop(state);
             self.shared.changed.notify_one();
-            return Poll::Ready(Some(Ok(chunk)));
+            return Poll::Ready(Some(Ok(chunk.bytes)));
         }
         match &mut state.ended {
             Some(Ended::Well(_)) => Poll::Ready(None),
             Some(Ended::Failed(error)) => Poll::Ready(error.take().map(Err)),
             None => {
+                if !state.cold
+                    && let Some(mut progress) = state.progress
+                {
+                    if let Some(bytes) = self.shared.read_cached(&mut progress) {
+                        state.progress = Some(progress);
+                        if progress.offset == self.shared.end {
+                            state.ended = Some(self.shared.verdict(&progress));
+                        }
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
+                    state.cold = true;
+                }
+                // A job is at work, and the receiver is faster.
+                if state.progress.is_none() {
+                    state.ahead = AHEAD.min(state.ahead + 1);
+                }
                 state.receiver = Some(cx.waker().clone());
                 self.start(&mut state);
+                drop(state);
+                self.shared.changed.notify_one();
                 Poll::Pending
             }
         }
@@ -236,24 +306,28 @@ fn work(shared: &Shared, progress: Progress) {
         if state.dropped {
             return;
         }
-        if state.ready.len() >= AHEAD {
+        if state.has_enough() {
             let (back, waited) = shared
                 .changed
                 .wait_timeout(state, MOMENT)
                 .unwrap_or_else(PoisonError::into_inner);
             state = back;
-            if waited.timed_out() && state.ready.len() >= AHEAD {
-                let Progress { offset, digest } = &mut job.progress;
-                state.progress = Some(Progress {
-                    offset: *offset,
-                    digest: digest.take(),
-                });
-                return;
+            if waited.timed_out() && state.has_enough() {
+                // Thousands of stalled receivers would hold what they do not take.
+                let untaken = state.ready.front().map(|chunk| chunk.before);
+                state.progress = Some(untaken.unwrap_or(job.progress));
+                state.ahead = 0;
+                state.cold = false;
+                let untaken = std::mem::take(&mut state.ready);
+                drop(state);
+                drop(untaken);
+                return shared.spare.clear();
             }
             continue;
         }
         drop(state);
-        let read = (job.progress.offset < shared.end).then(|| shared.read(&mut job.progress));
+        let before = job.progress;
+        let read = (before.offset < shared.end).then(|| shared.read(&mut job.progress));
         let verdict = match &read {
             Some(Ok(_)) if job.progress.offset < shared.end => None,
             Some(Err(_)) => None,
@@ -261,7 +335,7 @@ fn work(shared: &Shared, progress: Progress) {
         };
         state = shared.lock();
         match read {
-            Some(Ok(chunk)) => state.ready.push_back(chunk),
+            Some(Ok(bytes)) => state.ready.push_back(Ready { bytes, before }),
             Some(Err(error)) => state.ended = Some(Ended::Failed(Some(error))),
             None => {}
         }
@@ -306,5 +380,62 @@ impl Drop for Reader {
         state.ready.clear();
         drop(state);
         self.shared.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::store::{Options, Store};
+    use crate::{Local, LocalConfig};
+    use holdall_plugin_api::{Body, Host, StorageBackend, Upload};
+
+    /// A download of `bytes` that finds the cache as it is said.
+    async fn reading(bytes: &[u8], cold: bool) -> (tempfile::TempDir, Body, Arc<Shared>) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = LocalConfig::new(folder.path());
+        let local = Local::open(config, Host::detached("test")).await.unwrap();
+        let upload = Upload::new("a", bytes.to_vec());
+        local.upload(upload).await.unwrap();
+        let store = Store::open(folder.path(), Options::default()).unwrap();
+        let object = store.object("a").unwrap();
+        let reader = Reader::new(object, 0..bytes.len() as u64, 64 << 10);
+        reader.shared.lock().cold = cold;
+        let shared = reader.shared.clone();
+        (folder, Body::source(reader), shared)
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_stalls_holds_nothing_and_loses_nothing() {
+        let bytes: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251) as u8).collect();
+        for cold in [false, true] {
+            let (_folder, mut body, shared) = reading(&bytes, cold).await;
+            let mut read = Vec::new();
+            while let Some(chunk) = body.chunk().await {
+                read.extend_from_slice(&chunk.unwrap());
+                // At once, and when the job has read ahead.
+                if [64 << 10, 1 << 20].contains(&read.len()) {
+                    tokio::time::sleep(MOMENT * 20).await;
+                    let mut state = shared.lock();
+                    assert!(state.ready.is_empty(), "held for nobody: {cold}");
+                    assert!(state.progress.is_some(), "a thread is kept: {cold}");
+                    assert!(state.ended.is_none());
+                    // As if the medium had to be waited for again.
+                    state.cold = cold;
+                }
+            }
+            assert!(read == bytes, "other bytes: {cold}");
+            let digest = body.trailers().unwrap().checksums.crc32c;
+            assert_eq!(digest, Some(crc_fast::crc32_iscsi(&bytes)), "{cold}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_cached_is_read_without_a_thread() {
+        let (_folder, mut body, shared) = reading(&[7; 200_000], false).await;
+        let first = body.chunk().await.unwrap().unwrap();
+        assert_eq!(first.len(), 64 << 10);
+        let state = shared.lock();
+        assert!(state.progress.is_some() && state.ready.is_empty() && !state.cold);
     }
 }

@@ -225,6 +225,15 @@ impl Object {
         Ok(buffer.len() - before)
     }
 
+    /// Fills the buffer from `offset` on, when nothing of that waits for a medium. `false`: something
+    /// would, or failed; what is in the buffer then means nothing.
+    pub(crate) fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> bool {
+        let wanted = buffer.len();
+        let mut buffers = [IoSliceMut::new(buffer)];
+        let read = preadv2(&self.fd, &mut buffers, offset, ReadWriteFlags::NOWAIT);
+        read == Ok(wanted)
+    }
+
     /// Whether nobody has written in place since the object was opened.
     pub(crate) fn unchanged(&self) -> bool {
         fstat(&self.fd).is_ok_and(|stat| {
