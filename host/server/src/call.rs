@@ -130,6 +130,8 @@ fn admitted(
     app: &App,
     settings: &Arc<Settings>,
 ) -> Result<(Request, Access), Problem> {
+    // First of all: whoever is refused may be sending still.
+    let request = body::lingering(request);
     let access = Access::of(&request, app, settings)?;
     if request.body().is_end_stream() {
         return Ok((request, access));
@@ -140,7 +142,7 @@ fn admitted(
     }
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let request = request.map(|body| {
-        let body = TimeoutBody::new(settings.stall_timeout, body::lingering(body));
+        let body = TimeoutBody::new(settings.stall_timeout, body);
         Body::new(Limited::new(body, limit))
     });
     Ok((request, access))

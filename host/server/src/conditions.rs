@@ -54,6 +54,11 @@ impl Conditions {
         })
     }
 
+    /// Whether the client has a copy and asks if it is still good.
+    pub(crate) fn revalidates(&self) -> bool {
+        self.if_none_match.is_some() || self.if_modified_since.is_some()
+    }
+
     /// Judges a read of an object that is there (13.2.2).
     pub(crate) fn judge(&self, info: &ObjectInfo) -> Verdict {
         let etag = info.etag.as_deref();

@@ -2,14 +2,17 @@
 //!
 //! An answer may be ready before the body has come: a refusal, say. Closing the connection then
 //! makes the kernel tell the client "reset", and many never see the answer. So what is left is read
-//! and thrown away for a while, beside the answer.
+//! and thrown away for a while, beside the answer. Not of a client that waits to be asked for its body
+//! (`Expect: 100-continue`): reading would ask.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::Request;
 use bytes::Bytes;
+use http::header::EXPECT;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::runtime::Handle;
@@ -23,21 +26,27 @@ struct Lingering {
     /// Where a drop may happen anywhere, also on a plugin's thread.
     runtime: Handle,
     ended: bool,
+    /// The client waits to be asked, and nobody has asked yet.
+    waits: bool,
 }
 
 /// Wraps the body of a request that has one.
-pub(crate) fn lingering(body: Body) -> Body {
-    if body.is_end_stream() {
-        return body;
+pub(crate) fn lingering(request: Request) -> Request {
+    if request.body().is_end_stream() {
+        return request;
     }
-    match Handle::try_current() {
-        Ok(runtime) => Body::new(Lingering {
-            inner: body,
+    let Ok(runtime) = Handle::try_current() else {
+        return request;
+    };
+    let waits = request.headers().contains_key(EXPECT);
+    request.map(|inner| {
+        Body::new(Lingering {
+            inner,
             runtime,
             ended: false,
-        }),
-        Err(_) => body,
-    }
+            waits,
+        })
+    })
 }
 
 impl http_body::Body for Lingering {
@@ -48,6 +57,7 @@ impl http_body::Body for Lingering {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.waits = false;
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
         if let Poll::Ready(None | Some(Err(_))) = polled {
             self.ended = true;
@@ -66,7 +76,7 @@ impl http_body::Body for Lingering {
 
 impl Drop for Lingering {
     fn drop(&mut self) {
-        if self.ended || self.inner.is_end_stream() {
+        if self.ended || self.waits || self.inner.is_end_stream() {
             return;
         }
         let mut body = std::mem::take(&mut self.inner);

@@ -27,6 +27,14 @@ pub(crate) async fn get(
     let shown = Shown::of(&call, &target, query)?;
     let backend = call.backend(Scope::Read, &target)?;
     let conditions = Conditions::of(&request)?;
+    if conditions.revalidates() {
+        // Most copies are good: no download is begun to be dropped. What is read after this is judged
+        // again, on its own facts.
+        let info = backend.head(Head::new(&*target.key)).await?;
+        if let Some(refusal) = judged(&conditions, &info)? {
+            return Ok(refusal);
+        }
+    }
     let read = Read {
         backend: &backend,
         key: &target.key,

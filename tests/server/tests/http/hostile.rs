@@ -240,6 +240,23 @@ async fn two_lengths_of_one_request_hide_no_second_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_waits_to_be_asked_is_not_asked_in_vain() {
+    let server = Served::start().await;
+    let put = |target: &str| {
+        format!(
+            "PUT {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n"
+        )
+    };
+    for target in ["/v1/nowhere/a", "/v1/memory/a%2F", "/v1/memory/a?x=y"] {
+        let answers = server.raw(put(target).as_bytes()).await;
+        assert!(!answers.contains("100 Continue"), "{answers}");
+        assert_eq!(statuses(&answers).len(), 1, "{answers}");
+    }
+    let answers = server.raw((put("/v1/memory/a") + "hello").as_bytes()).await;
+    assert_eq!(statuses(&answers), [100, 200], "{answers}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_reaches_a_client_that_is_still_sending() {
     let server = Served::start().await;
     let body = vec![b'x'; 4 << 20];
