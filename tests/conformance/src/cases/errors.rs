@@ -1,6 +1,7 @@
 //! N: what the backend says of itself is true, in errors and in claims.
 
 use super::remote;
+use crate::body;
 use crate::case::{Case, Outcome, Stop, Tag, case, ensure};
 use crate::data;
 use crate::report::Status;
@@ -247,14 +248,19 @@ async fn limits(t: &Trial) -> Outcome {
             t.put(&key, bytes.clone()).await?;
             t.holds(&key, &bytes).await?;
         }
+        let (body, pulls) = body::counted("x");
         let answer = t
-            .upload(Upload::new(&key, "x").length(max.saturating_add(1)))
+            .upload(Upload::new(&key, body).length(max.saturating_add(1)))
             .await;
         refused(
             answer,
             ErrorKind::TooLarge,
             "an object of one byte too many",
         )?;
+        ensure!(
+            pulls.count() == 0,
+            "a body that is too large by its stated length was read"
+        );
         asked += 1;
     }
     if let Some(max) = limits.max_sign_seconds {

@@ -43,6 +43,19 @@ async fn remote(t: &Trial) -> Outcome<Remote> {
     })
 }
 
+impl Remote {
+    /// Another instance at the same server. The host gives one up whose credentials were refused,
+    /// and lets nobody near the store for a while: that is its own business, not the plugin's.
+    async fn reopen(&mut self, t: &Trial) -> Outcome {
+        self.endpoint.then_always(self.dialect.container());
+        let Some(opening) = t.stage().at(t.new_store(), &self.endpoint.url()) else {
+            return not_applicable(NO_HTTP);
+        };
+        self.subject = t.watch(opening.await?);
+        Ok(())
+    }
+}
+
 /// Ends the case where the backend needs longer.
 async fn in_time<T>(t: &Trial, what: &str, call: impl Future<Output = T>) -> Outcome<T> {
     let limit = IN_TIME * (1 + t.facts().limits.retries);
@@ -171,7 +184,7 @@ impl Again {
 }
 
 /// N-06, the statuses.
-async fn statuses(t: &Trial, remote: &Remote) -> Outcome {
+async fn statuses(t: &Trial, remote: &mut Remote) -> Outcome {
     use Fault as F;
     let everywhere = [
         F::BadRequest,
@@ -184,17 +197,22 @@ async fn statuses(t: &Trial, remote: &Remote) -> Outcome {
         F::Unavailable,
         F::Full,
     ];
-    let faults = everywhere.into_iter().flat_map(|fault| {
-        let calls = Call::all(&remote.subject);
-        calls.into_iter().map(move |call| (fault, call))
-    });
-    let here = [
+    // A list and no iterator: its closures would live across awaits.
+    let mut asked = Vec::new();
+    for fault in everywhere {
+        asked.extend(
+            Call::all(&remote.subject)
+                .into_iter()
+                .map(|call| (fault, call)),
+        );
+    }
+    asked.extend([
         (F::NoSuchKey, Call::Download),
         (F::Conflict, Call::Upload),
         (F::PreconditionFailed, Call::Download),
         (F::InvalidRange, Call::Part),
-    ];
-    for (fault, call) in faults.chain(here) {
+    ]);
+    for (fault, call) in asked {
         let reply = remote.dialect.fault(fault);
         remote.endpoint.then_always(reply);
         let what = format!("{call:?} answered with {fault:?}");
@@ -209,6 +227,9 @@ async fn statuses(t: &Trial, remote: &Remote) -> Outcome {
             "{what}: the retry class is {:?}",
             error.retry()
         );
+        if error.kind() == ErrorKind::Unauthenticated {
+            remote.reopen(t).await?;
+        }
     }
     Ok(())
 }
@@ -312,8 +333,8 @@ async fn other_bytes(t: &Trial, remote: &Remote) -> Outcome {
 }
 
 pub(super) async fn bad_answers(t: &Trial) -> Outcome {
-    let remote = remote(t).await?;
-    statuses(t, &remote).await?;
+    let mut remote = remote(t).await?;
+    statuses(t, &mut remote).await?;
     garbage(t, &remote).await?;
     other_bytes(t, &remote).await
 }
@@ -683,15 +704,15 @@ pub(super) async fn opens_without_an_answer(t: &Trial) -> Outcome {
 
 /// B-07, over HTTP.
 pub(super) async fn refused_credentials(t: &Trial) -> Outcome {
-    let remote = remote(t).await?;
+    let mut remote = remote(t).await?;
     for fault in [
         Fault::BadCredentials,
         Fault::ExpiredCredentials,
         Fault::Denied,
         Fault::ClockSkew,
     ] {
-        remote.endpoint.then_always(remote.dialect.fault(fault));
         for call in Call::all(&remote.subject) {
+            remote.endpoint.then_always(remote.dialect.fault(fault));
             let what = format!("{call:?} answered with {fault:?}");
             let named = call.has_body() || remote.dialect == Dialect::Azure;
             let (kinds, _) = becomes(fault, remote.dialect, named);
@@ -702,6 +723,9 @@ pub(super) async fn refused_credentials(t: &Trial) -> Outcome {
                 !named || error.kind().status() == 500,
                 "{what} is a client's fault"
             );
+            if error.kind() == ErrorKind::Unauthenticated {
+                remote.reopen(t).await?;
+            }
         }
     }
     Ok(())
