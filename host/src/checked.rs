@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use tokio::runtime::Handle;
 
 /// What became of a body; shared with whoever sent it.
 #[derive(Debug, Default)]
@@ -62,6 +63,9 @@ pub(crate) struct Checked {
     found: Checksums,
     outcome: Arc<Outcome>,
     counters: Arc<Counters>,
+    /// Where the caller lives. A plugin with a runtime of its own reads the body on its own thread,
+    /// and a body of a server may want a timer there.
+    runtime: Option<Handle>,
 }
 
 impl Checked {
@@ -82,6 +86,7 @@ impl Checked {
             found: Checksums::NONE,
             outcome: outcome.clone(),
             counters,
+            runtime: Handle::try_current().ok(),
         };
         (checked, outcome)
     }
@@ -142,6 +147,7 @@ impl Source for Checked {
     fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         let this = &mut *self;
         if this.rest.is_empty() {
+            let _inside = this.runtime.as_ref().map(Handle::enter);
             let next = loop {
                 match ready!(this.body.poll_chunk(cx)) {
                     Some(Ok(chunk)) if chunk.is_empty() => {}
@@ -232,4 +238,32 @@ fn of_caller(error: Error) -> Error {
     Error::new(ErrorKind::Other)
         .message("the body could not be read")
         .with_cause(error.cause().cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use std::task::Waker;
+
+    #[test]
+    fn a_body_is_read_where_its_caller_lives() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        // What a timer asks for at its first poll, and panics without.
+        let needy = stream::poll_fn(|_| {
+            let _ = Handle::current();
+            Poll::Ready(None)
+        });
+        let inside = runtime.enter();
+        let (checked, _) = Checked::new(Body::stream(needy), Expected::default(), Arc::default());
+        drop(inside);
+        let elsewhere = std::thread::spawn(move || {
+            let mut checked = Box::pin(checked);
+            let mut cx = Context::from_waker(Waker::noop());
+            matches!(checked.as_mut().poll_chunk(&mut cx), Poll::Ready(None))
+        });
+        assert!(elsewhere.join().unwrap());
+    }
 }
