@@ -64,7 +64,17 @@ impl<O> Adapter<O> {
     }
 
     async fn facts(&self, path: &Path, options: &ReadOptions<'_>) -> Result<ObjectInfo> {
-        let mut asked = download::options(options, None);
+        let info = self.proven(path, options).await?;
+        // "Unless there is any": many stores compare the asterisk as an etag.
+        match options.if_none_match {
+            Some("*") => Err(Error::new(ErrorKind::NotModified)),
+            _ => Ok(info),
+        }
+    }
+
+    /// The facts, or what is known to be missing.
+    async fn proven(&self, path: &Path, options: &ReadOptions<'_>) -> Result<ObjectInfo> {
+        let mut asked = download::options(options, None)?;
         asked.head = true;
         let missing = match self.get(path, asked.clone()).await {
             Ok((got, _)) => return Ok(download::info(&self.store, got.meta, &got.attributes)),
@@ -163,7 +173,10 @@ impl<O: OpenStore> StorageBackend for Adapter<O> {
 
     async fn download(&self, download: Download<'_>) -> Result<Downloaded> {
         let path = self.store()?.path(download.key.text())?;
-        let asked = download::options(download.options(), download.range.clone());
+        if download.options().if_none_match == Some("*") {
+            self.facts(&path, download.options()).await?;
+        }
+        let asked = download::options(download.options(), download.range.clone())?;
         match self.get(&path, asked).await {
             Ok((got, call)) => {
                 // Some stores answer an empty range with no bytes.

@@ -1,7 +1,7 @@
 //! What a provider's document says: its code, or that it is nobody's.
 
 use bytes::Bytes;
-use holdall_plugin_api::{Error, ErrorKind, ProviderReply};
+use holdall_plugin_api::ErrorKind;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use quick_xml::Reader;
@@ -18,6 +18,18 @@ pub(crate) struct Looked {
     pub(crate) foreign: bool,
     /// An error that came with a good status.
     pub(crate) status_instead: Option<StatusCode>,
+}
+
+/// What a page of a listing begins with: S3 and Google, Azure, Google's JSON.
+const LISTINGS: [&[u8]; 3] = [b"ListBucketResult", b"EnumerationResults", b"{"];
+
+/// Whether a good answer is a page of a listing at all: the store's client takes any other document
+/// for an empty one.
+pub(crate) fn is_listing(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(1024)];
+    LISTINGS
+        .iter()
+        .any(|root| head.windows(root.len()).any(|window| window == *root))
 }
 
 /// Looks into a document. `failed`: its status is not a success.
@@ -144,26 +156,6 @@ pub(crate) fn only_ascii(headers: &mut HeaderMap) {
     }
 }
 
-/// The error for an answer of a request of one's own ([`Http::send`](crate::Http::send)): status and
-/// document as the connector left them.
-pub fn refusal_of(status: StatusCode, headers: &HeaderMap, bytes: &Bytes) -> Error {
-    let looked = look(headers, bytes, true);
-    let kind = looked.code.as_deref().and_then(crate::of_code);
-    let kind = kind.unwrap_or(match status.as_u16() {
-        404 if !looked.foreign => ErrorKind::FileNotFound,
-        401 => ErrorKind::Unauthenticated,
-        403 => ErrorKind::PermissionDenied,
-        429 => ErrorKind::RateLimited,
-        404 | 500..=599 => ErrorKind::Unavailable,
-        _ => ErrorKind::Other,
-    });
-    Error::new(kind).with_provider(ProviderReply {
-        status: Some(status.as_u16()),
-        code: looked.code,
-        request_id: looked.request_id,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,6 +187,14 @@ mod tests {
         let good = "<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>";
         assert_eq!(looked(good, false), Looked::default());
         assert_eq!(looked("", false), Looked::default());
+    }
+
+    #[test]
+    fn another_document_is_no_listing() {
+        assert!(is_listing(b"<?xml version=\"1.0\"?><ListBucketResult/>"));
+        assert!(is_listing(b"\xef\xbb\xbf<?xml?><EnumerationResults>"));
+        assert!(!is_listing(b"<?xml version=\"1.0\"?><D:multistatus/>"));
+        assert!(!is_listing(b""));
     }
 
     #[test]

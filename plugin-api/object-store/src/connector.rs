@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Error, ErrorKind};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use object_store::ClientOptions;
 use object_store::client::{
@@ -22,8 +23,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 /// How the connector reaches a store.
@@ -92,7 +95,6 @@ impl Http {
         let builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls(&options)?)
             .connect_timeout(options.connect_timeout)
-            .read_timeout(options.idle_timeout)
             // A redirected request would carry a signature of another address.
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("holdall/", env!("CARGO_PKG_VERSION")))
@@ -240,6 +242,7 @@ impl Inner {
     ) -> Result<HttpResponse, HttpError> {
         let answer: http::Response<reqwest::Body> = answer.into();
         let (mut parts, body) = answer.into_parts();
+        let body = Patient::new(body, self.options.idle_timeout);
         answer::only_ascii(&mut parts.headers);
         let mut reply = self.reply(parts.status, &parts.headers, store);
         let document = call.as_ref().is_some_and(|call| call.is_document());
@@ -258,7 +261,12 @@ impl Inner {
                 Some(call) if call.is_listing() && !failed => crate::sieve::portable(bytes, call),
                 _ => bytes,
             };
-            let looked = answer::look(&parts.headers, &bytes, failed);
+            let mut looked = answer::look(&parts.headers, &bytes, failed);
+            let listing = call.as_ref().is_some_and(|call| call.is_listing());
+            if listing && !failed && looked.code.is_none() && !answer::is_listing(&bytes) {
+                looked.foreign = true;
+                looked.status_instead = Some(StatusCode::BAD_GATEWAY);
+            }
             reply.code = reply.code.or(looked.code);
             reply.request_id = reply.request_id.or(looked.request_id);
             reply.foreign = looked.foreign;
@@ -274,8 +282,7 @@ impl Inner {
             HttpResponseBody::from(bytes)
         } else {
             let call = call.clone();
-            HttpResponseBody::new(body.map_err(move |error| {
-                let (failure, error) = self::failed(error);
+            HttpResponseBody::new(body.map_err(move |(failure, error)| {
                 if let Some(call) = &call {
                     call.note(Seen::Failed(failure));
                 }
@@ -331,11 +338,10 @@ fn retry_after(value: &str) -> Option<Duration> {
 }
 
 /// A whole body; a longer one than any document of a provider is cut, and will not parse.
-async fn collected(body: reqwest::Body) -> Result<Bytes, (Failure, HttpError)> {
-    let mut body = body;
+async fn collected(mut body: Patient) -> Result<Bytes, (Failure, HttpError)> {
     let mut all = Vec::new();
     while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame.map_err(failed)?.into_data() {
+        if let Ok(data) = frame?.into_data() {
             all.extend_from_slice(&data);
         }
         if all.len() > MAX_DOCUMENT {
@@ -343,6 +349,56 @@ async fn collected(body: reqwest::Body) -> Result<Bytes, (Failure, HttpError)> {
         }
     }
     Ok(all.into())
+}
+
+/// A body that may be silent for so long while somebody waits for it. reqwest's own limit also counts
+/// the time in which nobody reads, and so ends the bodies of slow readers.
+struct Patient {
+    body: reqwest::Body,
+    limit: Duration,
+    waiting: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Patient {
+    fn new(body: reqwest::Body, limit: Duration) -> Self {
+        Self {
+            body,
+            limit,
+            waiting: None,
+        }
+    }
+}
+
+impl Body for Patient {
+    type Data = Bytes;
+    type Error = (Failure, HttpError);
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+            this.waiting = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(failed)));
+        }
+        let limit = this.limit;
+        let waiting = this
+            .waiting
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        ready!(waiting.as_mut().poll(cx));
+        let silent = std::io::Error::from(std::io::ErrorKind::TimedOut);
+        let error = HttpError::new(HttpErrorKind::Timeout, silent);
+        Poll::Ready(Some(Err((Failure::Timeout, error))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// What kind of failure this is, by the types in its chain and not by its text.

@@ -6,7 +6,9 @@ use crate::reply::Call;
 use crate::store::Store;
 use futures_util::stream::BoxStream;
 use holdall_plugin_api::abi::stream::Source;
-use holdall_plugin_api::{ByteRange, Bytes, MAX_CHUNK, ObjectInfo, ReadOptions, Result};
+use holdall_plugin_api::{
+    ByteRange, Bytes, Error, ErrorKind, MAX_CHUNK, ObjectInfo, ReadOptions, Result,
+};
 use object_store::{Attribute, Attributes, GetOptions, GetRange, ObjectMeta};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,14 +18,29 @@ use std::time::SystemTime;
 /// Stores count in 63 bits, and some read a larger number as a small one.
 const FARTHEST: u64 = i64::MAX as u64;
 
-pub(crate) fn options(asked: &ReadOptions<'_>, range: Option<ByteRange>) -> GetOptions {
-    GetOptions {
+/// Whether an object may have this etag at all. One that no header can carry is nobody's, and the
+/// stores' clients take it for a programming error.
+pub(crate) fn is_possible(etag: &str) -> bool {
+    http::HeaderValue::from_str(etag).is_ok()
+}
+
+/// # Errors
+///
+/// `PreconditionFailed`: an etag that no object has.
+pub(crate) fn options(asked: &ReadOptions<'_>, range: Option<ByteRange>) -> Result<GetOptions> {
+    if asked.if_match.is_some_and(|etag| !is_possible(etag)) {
+        return Err(Error::new(ErrorKind::PreconditionFailed).message("no object has this etag"));
+    }
+    Ok(GetOptions {
         // `*` is any object, and a read of none fails anyway.
         if_match: asked
             .if_match
             .filter(|etag| *etag != "*")
             .map(str::to_owned),
-        if_none_match: asked.if_none_match.map(str::to_owned),
+        if_none_match: asked
+            .if_none_match
+            .filter(|etag| *etag != "*" && is_possible(etag))
+            .map(str::to_owned),
         if_modified_since: asked.if_modified_since.map(Into::into),
         if_unmodified_since: asked.if_unmodified_since.map(Into::into),
         version: asked.version.map(str::to_owned),
@@ -36,7 +53,7 @@ pub(crate) fn options(asked: &ReadOptions<'_>, range: Option<ByteRange>) -> GetO
             ByteRange::Last(count) => GetRange::Suffix(count.min(FARTHEST)),
         }),
         ..GetOptions::default()
-    }
+    })
 }
 
 pub(crate) fn info(store: &Store, meta: ObjectMeta, attributes: &Attributes) -> ObjectInfo {
@@ -105,5 +122,30 @@ impl Source for Chunks {
         }
         let most = this.most.min(this.held.len());
         Poll::Ready(Some(Ok(this.held.split_to(most))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etag_that_no_header_carries_is_nobodys() {
+        let mut asked = ReadOptions::default();
+        asked.if_match = Some("\0");
+        let refused = options(&asked, None).map(drop).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PreconditionFailed);
+        asked.if_match = None;
+        asked.if_none_match = Some("a\r\nb");
+        assert_eq!(options(&asked, None).unwrap().if_none_match, None);
+        asked.if_none_match = Some("\"good\"");
+        assert!(options(&asked, None).unwrap().if_none_match.is_some());
+    }
+
+    #[test]
+    fn ranges_stay_within_63_bits() {
+        let far = ByteRange::Bounded(u64::MAX - 5..u64::MAX);
+        let range = options(&ReadOptions::default(), Some(far)).unwrap().range;
+        assert_eq!(range, Some(GetRange::Bounded(FARTHEST - 1..FARTHEST)));
     }
 }

@@ -61,7 +61,7 @@ fn of_failure(failure: Failure) -> Error {
             .with_retry(Retry::Safe),
         Failure::Tls => unavailable
             .message("no trusted connection to the store: its certificate or protocol is refused")
-            .with_retry(Retry::Never),
+            .with_retry(Retry::Safe),
         Failure::Timeout => Error::new(ErrorKind::Timeout).message("the store does not answer"),
         Failure::Broken => unavailable.message("the connection to the store broke"),
         Failure::Other => Error::new(ErrorKind::Other).message("the request could not be made"),
@@ -83,10 +83,14 @@ fn of_reply(reply: &Reply, theirs: &Theirs) -> Error {
     if reply.credentials {
         return of_credentials(reply);
     }
-    if let Some(skew) = reply.skew_seconds
-        && matches!(reply.status, 401 | 403)
-    {
-        return clock_skew(skew);
+    match reply.skew_seconds {
+        Some(skew) if matches!(reply.status, 401 | 403) => return clock_skew(skew),
+        None if reply.code.as_deref() == Some("RequestTimeTooSkewed") => {
+            return Error::new(ErrorKind::PermissionDenied)
+                .with_code("clock_skew")
+                .message("the clock of this machine is too far from the store's: set the clock");
+        }
+        _ => {}
     }
     if let Some(region) = &reply.region
         && matches!(reply.status, 301 | 307 | 400)
@@ -340,6 +344,8 @@ mod tests {
         });
         assert_eq!(error.code(), "clock_skew");
         assert!(error.text().contains("1200 s behind"), "{}", error.text());
+        let unmeasured = judged(reply(403, Some("RequestTimeTooSkewed")));
+        assert_eq!(unmeasured.code(), "clock_skew");
     }
 
     #[test]

@@ -63,8 +63,6 @@ mod upload;
 
 pub use adapter::{Adapter, OpenStore};
 #[cfg(feature = "http")]
-pub use answer::refusal_of;
-#[cfg(feature = "http")]
 pub use connector::{Http, HttpOptions, Proxy};
 pub use error::{error_of, of_code};
 pub use object_store;

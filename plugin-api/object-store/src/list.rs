@@ -49,9 +49,12 @@ async fn of_pages(store: &Store, pages: &dyn PaginatedListStore, list: &List<'_>
         }
     }
     for group in found.result.common_prefixes {
-        // `Path` trims the delimiter when it is a slash.
+        // `Path` trims a slash at the end.
         let mut group = String::from(group);
-        if list.delimiter == Some("/") {
+        if list
+            .delimiter
+            .is_some_and(|delimiter| delimiter.ends_with('/'))
+        {
             group.push('/');
         }
         match group.strip_prefix(&store.prefix) {

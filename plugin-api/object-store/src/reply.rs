@@ -87,7 +87,7 @@ impl Call {
     }
 
     /// One whose answer is a document and no object: an error inside is looked for.
-    pub(crate) fn document() -> Arc<Self> {
+    pub fn document() -> Arc<Self> {
         Arc::new(Self {
             document: true,
             ..Self::default()
@@ -118,7 +118,7 @@ impl Call {
     }
 
     /// Works for this call.
-    pub(crate) async fn run<F: Future>(self: &Arc<Self>, work: F) -> F::Output {
+    pub async fn run<F: Future>(self: &Arc<Self>, work: F) -> F::Output {
         CALL.scope(Arc::clone(self), work).await
     }
 

@@ -6,6 +6,7 @@
 //! [`Parts`] that is dropped unfinished leaves a task behind that does, and repeats it while the
 //! store cannot be reached.
 
+use crate::download::is_possible;
 use crate::error::error_of;
 use crate::metadata;
 use crate::reply::Call;
@@ -41,6 +42,11 @@ pub(crate) async fn store(
     let options = options.map(|options| *options).unwrap_or_default();
     let path = store.path(key.text())?;
     let condition = condition(&options);
+    if let Some(Condition::Etag(etag)) = &condition
+        && !is_possible(etag)
+    {
+        return Err(Error::new(ErrorKind::PreconditionFailed).message("no object has this etag"));
+    }
     let attributes = attributes(store, &options)?;
     let mode = match &condition {
         None => PutMode::Overwrite,
@@ -104,9 +110,9 @@ fn attributes(store: &Store, options: &UploadOptions<'_>) -> Result<Attributes> 
         (Attribute::ContentLanguage, headers.content_language),
     ] {
         let Some(value) = value else { continue };
-        if !value.is_ascii() {
+        if !is_possible(value) {
             return Err(Error::invalid(format!(
-                "a header of HTTP is ASCII, found {value:?}"
+                "a header of HTTP is printable ASCII, found {value:?}"
             )));
         }
         attributes.insert(attribute, AttributeValue::from(value.to_owned()));
