@@ -1,0 +1,551 @@
+//! What `[backend.NAME.config]` may say.
+
+use crate::preset::Preset;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use holdall_plugin_api::{Capabilities, Capability, Error, ErrorKind, Result};
+use serde::Deserialize;
+use std::path::PathBuf;
+use url::Url;
+
+/// A bucket.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct S3Config {
+    /// Its name.
+    #[cfg_attr(test, schemars(length(min = 3, max = 255)))]
+    pub bucket: String,
+
+    /// Whose S3 it is: sets what the fields below leave out, and what the store does not do.
+    #[serde(default)]
+    pub preset: Preset,
+
+    /// Where the store is, such as `https://minio.example:9000`. Amazon's own, or the preset's, when
+    /// left out.
+    pub endpoint: Option<String>,
+
+    /// The region in signatures and in the address: `us-east-1` when left out, unless the preset
+    /// says otherwise.
+    #[cfg_attr(test, schemars(length(min = 1)))]
+    pub region: Option<String>,
+
+    /// The bucket is the first segment of the path (`true`) or a host of its own (`false`).
+    pub path_style: Option<bool>,
+
+    /// Allows an `endpoint` with `http://` that is not on this machine: everything but the secret
+    /// key travels readable.
+    #[serde(default)]
+    pub allow_http: bool,
+
+    /// Keeps all objects below this prefix, such as `team/a/`. Ends in `/`.
+    #[serde(default)]
+    pub prefix: String,
+
+    /// Where the keys come from.
+    #[serde(default)]
+    pub credentials: Credentials,
+
+    /// `static`: the id of the access key.
+    pub access_key_id: Option<String>,
+
+    /// `static`: the secret of the access key.
+    #[cfg_attr(test, schemars(extend("x-secret" = true)))]
+    pub secret_access_key: Option<String>,
+
+    /// `static`: the token of temporary keys.
+    #[cfg_attr(test, schemars(extend("x-secret" = true)))]
+    pub session_token: Option<String>,
+
+    /// `profile`: its name.
+    #[serde(default = "default_profile")]
+    pub profile: String,
+
+    /// `profile`: the file, `~/.aws/credentials` when left out.
+    pub profile_file: Option<PathBuf>,
+
+    /// `web_identity`: the role to take.
+    pub role_arn: Option<String>,
+
+    /// `web_identity`: the file that holds the token; read again at each renewal.
+    pub web_identity_token_file: Option<PathBuf>,
+
+    /// `web_identity`: how the session is called in audit trails.
+    #[serde(default = "default_session")]
+    pub role_session_name: String,
+
+    /// `web_identity`: the token service, that of the region when left out.
+    pub sts_endpoint: Option<String>,
+
+    /// `instance`: the metadata service, `http://169.254.169.254` when left out.
+    pub metadata_endpoint: Option<String>,
+
+    /// `container`: the address that hands out keys, such as `http://169.254.170.23/v1/credentials`.
+    pub container_credentials_uri: Option<String>,
+
+    /// `container`: the file that holds the authorization for that address.
+    pub container_token_file: Option<PathBuf>,
+
+    /// Pays for requests to a bucket of somebody else.
+    #[serde(default)]
+    pub requester_pays: bool,
+
+    /// How the store encrypts objects; its own choice when left out.
+    pub encryption: Option<Encryption>,
+
+    /// Sends a digest with every object and part, which the store compares. Off when left out:
+    /// several compatible stores refuse, or do not look at, the header.
+    pub checksum: Option<Checksum>,
+
+    /// Bytes of a part, in MiB. A store takes 10 000 parts, so this bounds the size of an object.
+    #[serde(default = "default_part_size")]
+    #[cfg_attr(test, schemars(range(min = 5, max = 5120)))]
+    pub part_size_mib: u32,
+
+    /// Parts in flight at once. One upload holds one part more than that in memory.
+    #[serde(default = "default_parts")]
+    #[cfg_attr(test, schemars(range(min = 1, max = 64)))]
+    pub parts_at_once: u32,
+
+    /// Largest conditional upload to a store that holds conditions over single requests only, in
+    /// MiB; such an upload is held in memory.
+    #[serde(default = "default_conditional")]
+    #[cfg_attr(test, schemars(range(min = 5, max = 5120)))]
+    pub conditional_upload_mib: u32,
+
+    /// How often a request that failed for a passing reason is made again.
+    #[serde(default = "default_retries")]
+    #[cfg_attr(test, schemars(range(max = 10)))]
+    pub retries: u32,
+
+    /// Longest time to a connection, in seconds.
+    #[serde(default = "default_connect")]
+    #[cfg_attr(test, schemars(range(min = 1, max = 600)))]
+    pub connect_timeout_seconds: u32,
+
+    /// Longest time from a request to the beginning of its answer, the sending of a part included,
+    /// in seconds.
+    #[serde(default = "default_answer")]
+    #[cfg_attr(test, schemars(range(min = 1, max = 3600)))]
+    pub answer_timeout_seconds: u32,
+
+    /// Longest silence while an object is read, in seconds. Not counted while the caller waits.
+    #[serde(default = "default_idle")]
+    #[cfg_attr(test, schemars(range(min = 1, max = 3600)))]
+    pub idle_timeout_seconds: u32,
+
+    /// A file of certificates (PEM) to trust beside those of the system.
+    pub ca_file: Option<PathBuf>,
+
+    /// How to get out.
+    #[serde(default)]
+    pub proxy: Proxy,
+
+    /// What this store is not to be asked for, by the names of capabilities: `["create_only"]`.
+    #[serde(default)]
+    pub without: Vec<String>,
+
+    /// Unfinished uploads below `prefix` to which no part was added for so many seconds are removed
+    /// when an upload in parts begins: those of a process that was killed. 0 leaves them.
+    #[serde(default = "default_abandoned")]
+    pub abandoned_after_seconds: u32,
+}
+
+/// Where the keys come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum Credentials {
+    /// `access_key_id`, `secret_access_key`, and `session_token` where there is one.
+    #[default]
+    Static,
+    /// A profile of the AWS tools: static keys in a file, read again when it changes.
+    Profile,
+    /// A token in a file, changed for the keys of a role (Kubernetes, GitHub).
+    WebIdentity,
+    /// The metadata service of a machine at Amazon.
+    Instance,
+    /// The credentials service of a container at Amazon.
+    Container,
+    /// None: requests are not signed. Public buckets only.
+    Anonymous,
+}
+
+/// How the store encrypts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum Encryption {
+    /// With keys of the key management service.
+    Kms {
+        /// The key.
+        key_id: String,
+        /// Fewer calls to the service by a key of the bucket.
+        #[serde(default)]
+        bucket_key: bool,
+    },
+    /// Twice, with keys of the key management service.
+    KmsDsse {
+        /// The key.
+        key_id: String,
+    },
+    /// With a key that is sent along and that the store forgets. Signed URLs are not possible.
+    Customer {
+        /// 32 bytes in base64.
+        #[cfg_attr(test, schemars(extend("x-secret" = true)))]
+        key: String,
+    },
+}
+
+/// A digest of each request's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum Checksum {
+    /// SHA-256.
+    Sha256,
+    /// CRC-64/NVME.
+    Crc64nvme,
+}
+
+/// How to get out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum Proxy {
+    /// Directly, whatever the environment says.
+    #[default]
+    None,
+    /// As `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.
+    Environment,
+    /// Through this one.
+    Url(String),
+}
+
+fn default_profile() -> String {
+    "default".to_owned()
+}
+fn default_session() -> String {
+    "holdall".to_owned()
+}
+fn default_part_size() -> u32 {
+    8
+}
+fn default_parts() -> u32 {
+    4
+}
+fn default_conditional() -> u32 {
+    64
+}
+fn default_retries() -> u32 {
+    2
+}
+fn default_connect() -> u32 {
+    5
+}
+fn default_answer() -> u32 {
+    60
+}
+fn default_idle() -> u32 {
+    30
+}
+fn default_abandoned() -> u32 {
+    24 * 3600
+}
+
+/// A configuration in which nothing is wrong, with what it leaves open decided.
+#[derive(Clone, Debug)]
+pub(crate) struct Settled {
+    pub(crate) config: S3Config,
+    pub(crate) region: String,
+    /// The address of the bucket, without a slash at its end.
+    pub(crate) bucket_url: String,
+    /// `host` or `host:port` of it.
+    pub(crate) authority: String,
+    pub(crate) without: Capabilities,
+}
+
+impl S3Config {
+    /// Decides what is left open.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInvalid`: everything that is wrong, each as a fact named after its field.
+    pub(crate) fn settle(self) -> Result<Settled> {
+        let mut problems = Problems::default();
+        let traits = self.preset.traits();
+        let region = self.region.clone().or(traits.region.map(str::to_owned));
+        if region.is_none() {
+            problems.add("region", "this preset has no usual region: name one");
+        }
+        let region = region.unwrap_or_default();
+        self.check_credentials(&mut problems);
+        if !self.prefix.is_empty() {
+            let inner = self.prefix.strip_suffix('/');
+            let good = |prefix: &str| {
+                holdall_plugin_api::KeyPolicy::Portable
+                    .check(prefix)
+                    .is_ok()
+            };
+            if !inner.is_some_and(good) {
+                problems.add(
+                    "prefix",
+                    "a prefix is `a/b/`: segments as in a key, and a slash at its end",
+                );
+            }
+        }
+        if let Some(Encryption::Customer { key }) = &self.encryption {
+            let bytes = STANDARD.decode(key).map(|bytes| bytes.len());
+            if bytes.ok() != Some(32) {
+                problems.add("encryption.key", "a key is 32 bytes in base64");
+            }
+        }
+        let without = self.narrowing(&mut problems);
+        let bucket_url = self.bucket_url(&region, &mut problems);
+        problems.none()?;
+        let authority = bucket_url
+            .split_once("://")
+            .map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
+        Ok(Settled {
+            authority: authority.to_owned(),
+            region,
+            bucket_url,
+            without: traits.without.with(without),
+            config: self,
+        })
+    }
+
+    fn check_credentials(&self, problems: &mut Problems) {
+        let mut needs = |there: bool, field: &'static str| {
+            if !there {
+                problems.add(field, "needed for these credentials");
+            }
+        };
+        match self.credentials {
+            Credentials::Static => {
+                needs(self.access_key_id.is_some(), "access_key_id");
+                needs(self.secret_access_key.is_some(), "secret_access_key");
+            }
+            Credentials::WebIdentity => {
+                needs(self.role_arn.is_some(), "role_arn");
+                let file = &self.web_identity_token_file;
+                needs(file.is_some(), "web_identity_token_file");
+            }
+            Credentials::Container => {
+                let uri = &self.container_credentials_uri;
+                needs(uri.is_some(), "container_credentials_uri");
+                let file = &self.container_token_file;
+                needs(file.is_some(), "container_token_file");
+            }
+            Credentials::Profile | Credentials::Instance | Credentials::Anonymous => {}
+        }
+        if self.credentials != Credentials::Static
+            && (self.access_key_id.is_some() || self.secret_access_key.is_some())
+        {
+            problems.add(
+                "credentials",
+                "keys are given, but `credentials` says that they come from elsewhere",
+            );
+        }
+        if let Some(endpoint) = &self.sts_endpoint
+            && !endpoint.starts_with("https://")
+        {
+            problems.add("sts_endpoint", "a token goes over `https://` only");
+        }
+    }
+
+    fn narrowing(&self, problems: &mut Problems) -> Capabilities {
+        let mut set = Capabilities::EMPTY;
+        for name in &self.without {
+            match Capability::from_name(name) {
+                Some(capability) => set = set.with(capability.into()),
+                None => problems.add("without", format!("no capability is called {name:?}")),
+            }
+        }
+        set
+    }
+
+    fn bucket_url(&self, region: &str, problems: &mut Problems) -> String {
+        let traits = self.preset.traits();
+        let bucket = &self.bucket;
+        let configured = self.endpoint.clone();
+        let own = traits.endpoint.map(|url| url.replace("{region}", region));
+        let path_style = self.path_style.unwrap_or(match self.preset {
+            // An address of one's own, or a dot that no certificate covers.
+            Preset::Aws => configured.is_some() || bucket.contains('.'),
+            _ => traits.path_style,
+        });
+        let endpoint = match configured.or(own) {
+            Some(endpoint) => endpoint,
+            None if self.preset.needs_endpoint() => {
+                problems.add("endpoint", "this preset has no address of its own: name it");
+                return String::new();
+            }
+            None => format!("https://s3.{region}.amazonaws.com"),
+        };
+        let mut url = match Url::parse(&endpoint) {
+            Ok(url) if url.has_host() => url,
+            _ => {
+                problems.add("endpoint", "not a URL such as `https://s3.example:9000`");
+                return String::new();
+            }
+        };
+        if url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
+            problems.add("endpoint", "more than scheme, host and port");
+        }
+        let here = url.host_str().is_some_and(is_loopback);
+        match url.scheme() {
+            "https" => {}
+            "http" if here || self.allow_http => {}
+            "http" => problems.add(
+                "endpoint",
+                "`http://` is readable on the way: use `https://`, or say `allow_http = true`",
+            ),
+            _ => problems.add("endpoint", "neither `https://` nor `http://`"),
+        }
+        if !path_style {
+            let host = format!("{bucket}.{}", url.host_str().unwrap_or_default());
+            if url.set_host(Some(&host)).is_err() {
+                problems.add("bucket", "no part of a host name: say `path_style = true`");
+            }
+            return url.as_str().trim_end_matches('/').to_owned();
+        }
+        format!("{}/{bucket}", url.as_str().trim_end_matches('/'))
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+/// Everything that is wrong, at once.
+#[derive(Debug, Default)]
+struct Problems(Vec<(&'static str, String)>);
+
+impl Problems {
+    fn add(&mut self, field: &'static str, problem: impl Into<String>) {
+        self.0.push((field, problem.into()));
+    }
+
+    fn none(self) -> Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let fields: Vec<_> = self.0.iter().map(|(field, _)| *field).collect();
+        let error = Error::new(ErrorKind::ConfigInvalid)
+            .message(format!("wrong in the configuration: {}", fields.join(", ")));
+        let facts = self.0.into_iter();
+        Err(facts.fold(error, |error, (field, problem)| error.fact(field, problem)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn settled(value: serde_json::Value) -> Result<Settled> {
+        let mut whole = json!({"bucket": "photos", "access_key_id": "a", "secret_access_key": "b"});
+        for (name, value) in value.as_object().unwrap() {
+            match value.is_null() {
+                true => drop(whole.as_object_mut().unwrap().remove(name)),
+                false => whole[name] = value.clone(),
+            }
+        }
+        serde_json::from_value::<S3Config>(whole).unwrap().settle()
+    }
+
+    fn url(value: serde_json::Value) -> String {
+        settled(value).unwrap().bucket_url
+    }
+
+    #[test]
+    fn addresses() {
+        assert_eq!(url(json!({})), "https://photos.s3.us-east-1.amazonaws.com");
+        assert_eq!(
+            url(json!({"region": "eu-west-3", "path_style": true})),
+            "https://s3.eu-west-3.amazonaws.com/photos"
+        );
+        assert_eq!(
+            url(json!({"bucket": "a.b"})),
+            "https://s3.us-east-1.amazonaws.com/a.b"
+        );
+        assert_eq!(
+            url(json!({"preset": "minio", "endpoint": "http://127.0.0.1:9000/"})),
+            "http://127.0.0.1:9000/photos"
+        );
+        assert_eq!(
+            url(json!({"preset": "spaces", "region": "nyc3"})),
+            "https://nyc3.digitaloceanspaces.com/photos"
+        );
+        assert_eq!(
+            url(
+                json!({"preset": "r2", "endpoint": "https://x.r2.cloudflarestorage.com", "path_style": false})
+            ),
+            "https://photos.x.r2.cloudflarestorage.com"
+        );
+        let r2 = settled(json!({"preset": "r2", "endpoint": "https://x.example:8443"})).unwrap();
+        assert_eq!(
+            (r2.region.as_str(), r2.authority.as_str()),
+            ("auto", "x.example:8443")
+        );
+    }
+
+    #[test]
+    fn everything_wrong_at_once() {
+        let error = settled(json!({
+            "preset": "b2",
+            "secret_access_key": null,
+            "prefix": "a//b",
+            "endpoint": "http://far.example",
+            "without": ["create_only", "speed"],
+            "encryption": {"type": "customer", "key": "short"},
+            "sts_endpoint": "http://sts.example",
+        }))
+        .unwrap_err();
+        let fields: Vec<_> = error.facts().map(|(field, _)| field).collect();
+        assert_eq!(
+            fields,
+            [
+                "region",
+                "secret_access_key",
+                "sts_endpoint",
+                "prefix",
+                "encryption.key",
+                "without",
+                "endpoint"
+            ]
+        );
+        assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+    }
+
+    #[test]
+    fn a_preset_without_an_address_asks_for_one() {
+        for preset in ["minio", "ceph", "r2", "garage", "seaweedfs"] {
+            let error = settled(json!({"preset": preset})).unwrap_err();
+            assert!(error.fact_value("endpoint").is_some(), "{preset}");
+        }
+    }
+
+    #[test]
+    fn presets_narrow_and_so_does_the_operator() {
+        let ceph =
+            json!({"preset": "ceph", "endpoint": "http://localhost:1", "without": ["if_time"]});
+        let without = settled(ceph).unwrap().without;
+        assert!(without.has(Capability::IfMatchPut) && without.has(Capability::IfTime));
+        assert!(!without.has(Capability::CreateOnly));
+    }
+
+    #[test]
+    fn the_schema_marks_every_secret() {
+        let schema = schemars::schema_for!(S3Config).to_value();
+        for field in ["secret_access_key", "session_token"] {
+            assert_eq!(schema["properties"][field]["x-secret"], true, "{field}");
+        }
+        assert!(schema.to_string().matches("x-secret").count() == 3);
+    }
+}

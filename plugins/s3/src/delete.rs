@@ -1,0 +1,159 @@
+//! `DELETE`, and `DeleteObjects` with one answer for each key.
+//!
+//! `object_store` does both in one way (a bulk request, also for one key) and keeps the code of a
+//! failed key in a text only.
+
+use crate::request::Requests;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use holdall_plugin_api::{Deleted, Error, ErrorKind, ProviderReply, Result};
+use holdall_plugin_api_object_store::of_code;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use md5::{Digest, Md5};
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// Keys of one request: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>.
+const MOST: usize = 1000;
+
+pub(crate) async fn one(requests: &Requests, path: &Path) -> Result<Deleted> {
+    let asked = requests.make(
+        Method::DELETE,
+        Some(path),
+        &[],
+        HeaderMap::new(),
+        Bytes::new(),
+    );
+    match asked.await {
+        Ok(_) => Ok(Deleted::new(None)),
+        // Not S3 itself, but some that speak it.
+        Err(error) if error.kind() == ErrorKind::FileNotFound => Ok(Deleted::new(Some(false))),
+        Err(error) => Err(error),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename = "Delete")]
+struct Asked<'a> {
+    #[serde(rename = "@xmlns")]
+    namespace: &'static str,
+    #[serde(rename = "Object")]
+    objects: Vec<Object<'a>>,
+    #[serde(rename = "Quiet")]
+    quiet: bool,
+}
+
+#[derive(Serialize)]
+struct Object<'a> {
+    #[serde(rename = "Key")]
+    key: &'a str,
+}
+
+/// Only failures are told, because the request is quiet.
+#[derive(Deserialize)]
+struct Answered {
+    #[serde(rename = "Error", default)]
+    errors: Vec<Failed>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Failed {
+    key: String,
+    code: String,
+}
+
+pub(crate) async fn many(requests: &Requests, paths: &[Path]) -> Result<Vec<Result<Deleted>>> {
+    let mut answers = Vec::with_capacity(paths.len());
+    for some in paths.chunks(MOST) {
+        let failed = bulk(requests, some).await?;
+        answers.extend(some.iter().map(|path| match failed.get(path.as_ref()) {
+            None => Ok(Deleted::new(None)),
+            Some(code) => of_failed(code),
+        }));
+    }
+    Ok(answers)
+}
+
+fn of_failed(code: &str) -> Result<Deleted> {
+    match of_code(code).unwrap_or(ErrorKind::Other) {
+        ErrorKind::FileNotFound => Ok(Deleted::new(Some(false))),
+        kind => Err(Error::new(kind)
+            .message(format!("the store answers {code}"))
+            .with_provider(ProviderReply {
+                code: Some(code.to_owned()),
+                ..ProviderReply::default()
+            })),
+    }
+}
+
+/// The codes of the keys that failed.
+async fn bulk(requests: &Requests, paths: &[Path]) -> Result<HashMap<String, String>> {
+    let unwritten = |cause| Error::new(ErrorKind::Other).because(cause);
+    let document = Asked {
+        namespace: "http://s3.amazonaws.com/doc/2006-03-01/",
+        objects: paths
+            .iter()
+            .map(|path| Object { key: path.as_ref() })
+            .collect(),
+        quiet: true,
+    };
+    let document: Bytes = quick_xml::se::to_string(&document)
+        .map_err(unwritten)?
+        .into();
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    // S3 and most that speak it insist on a digest of this request.
+    let digest = STANDARD.encode(Md5::digest(&document));
+    if let Ok(digest) = HeaderValue::from_str(&digest) {
+        headers.insert(HeaderName::from_static("content-md5"), digest);
+    }
+    let asked = requests.make(Method::POST, None, &[("delete", "")], headers, document);
+    let answer = asked.await?;
+    let answer = String::from_utf8_lossy(&answer);
+    let answered: Answered = quick_xml::de::from_str(&answer).map_err(|cause| {
+        Error::new(ErrorKind::Unavailable)
+            .message("the store's answer is not what the request asks for")
+            .because(cause)
+    })?;
+    let codes = answered.errors.into_iter();
+    Ok(codes.map(|failed| (failed.key, failed.code)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_escaped_for_xml() {
+        let asked = Asked {
+            namespace: "n",
+            objects: vec![Object { key: "a&<b>\"'" }, Object { key: "\u{1f98a}" }],
+            quiet: true,
+        };
+        let text = quick_xml::se::to_string(&asked).unwrap();
+        assert!(
+            text.starts_with("<Delete xmlns=\"n\"><Object><Key>a&amp;&lt;b&gt;"),
+            "{text}"
+        );
+        assert!(text.contains("\u{1f98a}"), "{text}");
+    }
+
+    #[test]
+    fn each_failed_key_keeps_its_code() {
+        let text = "<DeleteResult><Deleted><Key>x</Key></Deleted><Error><Key>a&amp;b</Key><Code>AccessDenied</Code><Message/></Error><Error><Key>c</Key><Code>NoSuchKey</Code></Error></DeleteResult>";
+        let answered: Answered = quick_xml::de::from_str(text).unwrap();
+        assert_eq!(answered.errors[0].key, "a&b");
+        let kind = of_failed(&answered.errors[0].code).unwrap_err().kind();
+        assert_eq!(kind, ErrorKind::PermissionDenied);
+        assert_eq!(
+            of_failed(&answered.errors[1].code).unwrap(),
+            Deleted::new(Some(false))
+        );
+        let quiet: Answered = quick_xml::de::from_str("<DeleteResult/>").unwrap();
+        assert!(quiet.errors.is_empty());
+    }
+}

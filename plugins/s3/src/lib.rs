@@ -1,0 +1,63 @@
+//! Holdall storage plugin `s3`: Amazon S3 and every store that speaks its protocol.
+//!
+//! What it needs, can and cannot, and what each call costs in requests: `README.md` beside this.
+//!
+//! - `config`: what `holdall.toml` may say, and everything that is wrong with it.
+//! - `preset`: how the compatible stores differ, as one table.
+//! - `credentials`: where keys come from; `profile`: the shared files of the AWS tools.
+//! - `open`: from a configuration to a store of the adapter.
+//! - `request`: signed requests of our own, for what `object_store` has no method for:
+//!   `delete` (with the code of each key) and `sweep` (uploads that nobody will finish).
+#![forbid(unsafe_code)]
+
+mod config;
+mod credentials;
+mod delete;
+mod open;
+mod preset;
+mod profile;
+mod request;
+mod sweep;
+
+pub use config::{Checksum, Credentials, Encryption, Proxy, S3Config};
+pub use open::S3;
+pub use preset::Preset;
+
+holdall_plugin_api::export_plugin! {
+    backend: holdall_plugin_api_object_store::Adapter<S3>,
+    name: "s3",
+    schemes: ["s3"],
+    // Requests go on beside the host's polls, and an aborted upload has a place to clean up.
+    runtime: tokio_spawn,
+    operations: [head, list, copy, delete_many, health, shutdown],
+    capabilities: [
+        atomic_put,
+        create_only,
+        if_match_put,
+        if_match_get,
+        if_none_match_get,
+        if_time,
+        suffix,
+        unknown_length,
+        content_type,
+        user_metadata,
+        header_cache_control,
+        header_content_disposition,
+        header_content_encoding,
+        header_content_language,
+        server_copy,
+        ordered_list,
+        start_after,
+        any_delimiter,
+        key_and_prefix,
+        case_sensitive,
+        unicode_exact,
+        sign_get,
+        sign_put,
+        sign_head,
+        sign_delete,
+        sign_content_type,
+        sign_disposition,
+    ],
+    config_schema: "config.schema.json",
+}

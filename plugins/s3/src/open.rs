@@ -1,0 +1,231 @@
+//! From a configuration to a store of the adapter.
+
+use crate::config::{self, Checksum, Encryption, S3Config, Settled};
+use crate::credentials::{self, TEMPORARY_SIGN_SECONDS};
+use crate::request::Requests;
+use crate::{delete, sweep};
+use futures_util::future::BoxFuture;
+use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
+use holdall_plugin_api_object_store::{
+    Condition, GIVEN, Http, HttpOptions, LargeConditions, Native, OpenStore, Proxy, Store,
+};
+use http::header::{IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue};
+use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
+use object_store::path::Path;
+use object_store::{BackoffConfig, RetryConfig};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Parts that S3 takes for one object.
+const MOST_PARTS: u64 = 10_000;
+/// Largest object of S3, in bytes: 5 TiB.
+const LARGEST: u64 = 5 << 40;
+/// Longest life of a signed URL, in seconds.
+const LONGEST_SIGN: u32 = 7 * 24 * 3600;
+
+const SIGNING: Capabilities = Capabilities::sign_get
+    .with(Capabilities::sign_put)
+    .with(Capabilities::sign_head)
+    .with(Capabilities::sign_delete)
+    .with(Capabilities::sign_content_type)
+    .with(Capabilities::sign_disposition);
+
+/// What Amazon's S3 keeps; presets and configurations take from it.
+const CLAIMS: Capabilities = GIVEN
+    .with(Capabilities::if_match_put)
+    .with(Capabilities::if_time)
+    .with(Capabilities::content_type)
+    .with(Capabilities::user_metadata)
+    .with(Capabilities::header_cache_control)
+    .with(Capabilities::header_content_disposition)
+    .with(Capabilities::header_content_encoding)
+    .with(Capabilities::header_content_language)
+    .with(Capabilities::server_copy)
+    .with(Capabilities::ordered_list)
+    .with(Capabilities::start_after)
+    .with(Capabilities::any_delimiter)
+    .with(Capabilities::key_and_prefix)
+    .with(Capabilities::case_sensitive)
+    .with(Capabilities::unicode_exact)
+    .with(SIGNING);
+
+/// Opens buckets.
+#[derive(Debug)]
+pub struct S3;
+
+impl OpenStore for S3 {
+    type Config = S3Config;
+
+    async fn open(config: S3Config, _: &Host) -> Result<Store> {
+        let settled = config.settle()?;
+        let http = Http::new(http_options(&settled))?;
+        let store = Arc::new(build(&settled, http.clone())?);
+        Ok(adapted(settled, http, store))
+    }
+}
+
+fn http_options(settled: &Settled) -> HttpOptions {
+    let config = &settled.config;
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    let mut options = HttpOptions::default();
+    options.connect_timeout = seconds(config.connect_timeout_seconds);
+    options.answer_timeout = seconds(config.answer_timeout_seconds);
+    options.idle_timeout = seconds(config.idle_timeout_seconds);
+    options.ca_file.clone_from(&config.ca_file);
+    options.store_authority.clone_from(&settled.authority);
+    options.proxy = match &config.proxy {
+        config::Proxy::None => Proxy::None,
+        config::Proxy::Environment => Proxy::Environment,
+        config::Proxy::Url(url) => Proxy::Url(url.clone()),
+    };
+    options
+}
+
+fn build(settled: &Settled, http: Http) -> Result<AmazonS3> {
+    let config = &settled.config;
+    // "Virtual hosted" with an endpoint means to the builder: this is the bucket's address.
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(&config.bucket)
+        .with_region(&settled.region)
+        .with_endpoint(&settled.bucket_url)
+        .with_virtual_hosted_style_request(true)
+        .with_allow_http(true)
+        .with_conditional_put(S3ConditionalPut::ETagMatch)
+        .with_request_payer(config.requester_pays)
+        .with_disable_tagging(true)
+        .with_retry(RetryConfig {
+            backoff: BackoffConfig::default(),
+            max_retries: config.retries as usize,
+            retry_timeout: Duration::from_secs(180),
+        })
+        .with_http_connector(http);
+    builder = match &config.encryption {
+        None => builder,
+        Some(Encryption::Kms { key_id, bucket_key }) => builder
+            .with_sse_kms_encryption(key_id)
+            .with_bucket_key(*bucket_key),
+        Some(Encryption::KmsDsse { key_id }) => builder.with_dsse_kms_encryption(key_id),
+        Some(Encryption::Customer { key }) => builder.with_ssec_encryption(key),
+    };
+    if let Some(checksum) = config.checksum {
+        builder = builder.with_checksum_algorithm(match checksum {
+            Checksum::Sha256 => object_store::aws::Checksum::SHA256,
+            Checksum::Crc64nvme => object_store::aws::Checksum::CRC64NVME,
+        });
+    }
+    credentials::give(builder, config)
+        .build()
+        .map_err(|cause| Error::new(ErrorKind::ConfigInvalid).because(cause))
+}
+
+fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> Store {
+    let config = &settled.config;
+    let anonymous = config.credentials == config::Credentials::Anonymous;
+    let requests = Requests::new(
+        http,
+        (!anonymous).then(|| Arc::clone(s3.credentials())),
+        settled.region.clone(),
+        settled.bucket_url.clone(),
+        config.requester_pays,
+    );
+    let mut without = settled.without;
+    // A URL cannot carry the key that the store wants to see.
+    if anonymous || matches!(config.encryption, Some(Encryption::Customer { .. })) {
+        without = without.with(SIGNING);
+    }
+    let part_bytes = (config.part_size_mib as usize) << 20;
+    let large = match config.preset.traits().conditional_completion {
+        true => LargeConditions::AtCompletion(completion_headers),
+        false => LargeConditions::InOnePut {
+            max_bytes: (config.conditional_upload_mib as usize) << 20,
+        },
+    };
+    let temporary = credentials::are_temporary(config);
+    let after = Duration::from_secs(config.abandoned_after_seconds.into());
+    let native = S3Native {
+        requests,
+        prefix: config.prefix.clone(),
+        abandoned_after: Some(after).filter(|after| !after.is_zero()),
+    };
+    let largest = LARGEST.min(part_bytes as u64 * MOST_PARTS);
+    let retries = config.retries;
+    Store::of(Arc::clone(&s3) as _)
+        .pages(Arc::clone(&s3) as _)
+        .signer(s3)
+        .native(Arc::new(native))
+        .prefix(config.prefix.clone())
+        .describe(format!("s3://{}/{}", config.bucket, config.prefix))
+        .capabilities(CLAIMS.without(without))
+        .parts(part_bytes, config.parts_at_once as usize)
+        .large_conditions(large)
+        .always_etag()
+        .limits(|limits| {
+            limits.max_object_size = Some(largest);
+            limits.max_sign_seconds = Some(match temporary {
+                true => TEMPORARY_SIGN_SECONDS,
+                false => LONGEST_SIGN,
+            });
+            limits.retries = retries;
+        })
+}
+
+/// SigV4 covers headers that were there when it was made; these two may be added after it.
+fn completion_headers(condition: &Condition) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    match condition {
+        Condition::Absent => {
+            headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
+        }
+        Condition::Etag(etag) => {
+            // An etag that no header can carry is nobody's.
+            let etag = HeaderValue::from_str(etag).unwrap_or(HeaderValue::from_static("\"\""));
+            headers.insert(IF_MATCH, etag);
+        }
+    }
+    headers
+}
+
+struct S3Native {
+    requests: Requests,
+    prefix: String,
+    abandoned_after: Option<Duration>,
+}
+
+impl Native for S3Native {
+    fn delete<'a>(&'a self, path: &'a Path) -> Option<BoxFuture<'a, Result<Deleted>>> {
+        Some(Box::pin(delete::one(&self.requests, path)))
+    }
+
+    fn delete_many<'a>(
+        &'a self,
+        paths: &'a [Path],
+    ) -> Option<BoxFuture<'a, Result<Vec<Result<Deleted>>>>> {
+        Some(Box::pin(delete::many(&self.requests, paths)))
+    }
+
+    fn clock_skew(&self) -> Option<i64> {
+        self.requests.http().clock_skew()
+    }
+
+    fn sweep(&self) -> Option<BoxFuture<'static, ()>> {
+        let sweep = sweep::sweep(
+            self.requests.clone(),
+            self.prefix.clone(),
+            self.abandoned_after?,
+        );
+        Some(Box::pin(sweep))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use holdall_plugin_api::descriptor::Descriptor;
+
+    #[test]
+    fn the_descriptor_declares_exactly_the_most_that_is_claimed() {
+        let descriptor = Descriptor::parse(crate::PLUGIN.section).unwrap();
+        assert_eq!(descriptor.capabilities, CLAIMS);
+    }
+}
