@@ -1,0 +1,154 @@
+//! The `holdall` command on one backend, in a process of its own: to be measured, and to be killed.
+
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Stdio};
+use std::time::Duration;
+
+/// The command, with a configuration whose one backend is `b`.
+#[derive(Debug)]
+pub struct Command {
+    folder: tempfile::TempDir,
+    holdall: std::path::PathBuf,
+}
+
+/// Bytes of a stream that is made and checked on the fly.
+const BLOCK: usize = 1 << 20;
+
+impl Command {
+    /// The built command and this library.
+    ///
+    /// # Panics
+    ///
+    /// When the files cannot be put in place.
+    pub fn new(plugin: &str, config: &Value) -> Self {
+        let folder = match tempfile::tempdir() {
+            Ok(folder) => folder,
+            Err(cause) => panic!("no folder: {cause}"),
+        };
+        let plugins = folder.path().join("plugins");
+        let table = serde_json::json!({"backend": {"b": {"plugin": plugin, "config": config}}});
+        let placed = std::fs::create_dir(&plugins)
+            .and_then(|()| std::fs::copy(crate::plugin(plugin), plugins.join("plugin.so")))
+            .and_then(|_| {
+                let text = toml::to_string(&table).map_err(std::io::Error::other)?;
+                std::fs::write(folder.path().join("holdall.toml"), text)
+            });
+        if let Err(cause) = placed {
+            panic!("the command cannot be set up: {cause}");
+        }
+        Self {
+            folder,
+            holdall: crate::command(),
+        }
+    }
+
+    /// Starts it, with both ends piped.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        let path = self.folder.path();
+        let started = std::process::Command::new(&self.holdall)
+            .arg("--config")
+            .arg(path.join("holdall.toml"))
+            .arg("--plugin-dir")
+            .arg(path.join("plugins"))
+            .arg("-q")
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
+        match started {
+            Ok(child) => child,
+            Err(cause) => panic!("holdall does not start: {cause}"),
+        }
+    }
+
+    /// So many MiB through a pipe into the store and back, compared; the most resident memory of the
+    /// two processes, in MiB.
+    ///
+    /// # Panics
+    ///
+    /// When a byte differs or the command fails.
+    pub fn both_ways(&self, mib: u64) -> (u64, u64) {
+        let mut put = self.start(&["put", "-", "b:large"]);
+        let (Some(mut input), put_id) = (put.stdin.take(), put.id()) else {
+            panic!("no pipe");
+        };
+        let written = (0..mib).try_for_each(|index| input.write_all(&block(index)));
+        // Its last word: before the end of the process, after the last byte.
+        let peak_in = peak_mib(put_id);
+        drop(input);
+        let peak_in = watch_to_the_end(&mut put, peak_in);
+        if let Err(cause) = written {
+            panic!("put took no more: {cause}");
+        }
+
+        let mut get = self.start(&["get", "b:large", "-"]);
+        let (Some(mut output), get_id) = (get.stdout.take(), get.id()) else {
+            panic!("no pipe");
+        };
+        let mut found = vec![0; BLOCK];
+        for index in 0..mib {
+            if let Err(cause) = output.read_exact(&mut found) {
+                panic!("get ended in MiB {index}: {cause}");
+            }
+            assert!(found == block(index), "MiB {index} differs");
+        }
+        let peak_out = peak_mib(get_id);
+        let rest = output.read_to_end(&mut found);
+        assert!(matches!(rest, Ok(0)), "get has more than was put");
+        let peak_out = watch_to_the_end(&mut get, peak_out);
+        (peak_in, peak_out)
+    }
+}
+
+/// Writes so many MiB and keeps the pipe open: an upload in the middle.
+///
+/// # Panics
+///
+/// When the command takes them not.
+pub fn feed(input: &mut ChildStdin, mib: u64) {
+    for index in 0..mib {
+        if let Err(cause) = input.write_all(&block(index)) {
+            panic!("put took no more: {cause}");
+        }
+    }
+}
+
+/// Differs in every MiB, and does not compress.
+fn block(index: u64) -> Vec<u8> {
+    // xorshift64*, seeded by the place.
+    let mut state = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut bytes = Vec::with_capacity(BLOCK);
+    while bytes.len() < BLOCK {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        bytes.extend(state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
+    }
+    bytes
+}
+
+/// The most resident memory that a process has had so far, in MiB; 0 when it is gone.
+fn peak_mib(process: u32) -> u64 {
+    let status = Path::new("/proc").join(process.to_string()).join("status");
+    let text = std::fs::read_to_string(status).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.unwrap_or(0) / 1024
+}
+
+fn watch_to_the_end(child: &mut Child, mut peak: u64) -> u64 {
+    loop {
+        peak = peak.max(peak_mib(child.id()));
+        match child.try_wait() {
+            Ok(None) => std::thread::sleep(Duration::from_millis(20)),
+            Ok(Some(status)) if status.success() => return peak,
+            other => panic!("holdall ended badly: {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! A whole run of the kit, with its report.
+
+use holdall_conformance::{Report, Stage, Status, run};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Runs the kit on a stage and prints the report; `HOLDALL_KIT_REPORT=FOLDER` keeps it there as
+/// `NAME.json`. `HOLDALL_KIT_CASES=C-04,D` runs only these cases and groups, for the desk.
+///
+/// # Panics
+///
+/// When a case fails or the backend lies, and when so few cases apply that nothing is said.
+pub fn judged(stage: Arc<dyn Stage>, name: &str) -> Report {
+    let chosen = std::env::var("HOLDALL_KIT_CASES").ok();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime = runtime.unwrap_or_else(|cause| panic!("no runtime: {cause}"));
+    let report = runtime.block_on(run(stage, |case| match &chosen {
+        Some(chosen) => chosen.split(',').any(|one| case.id.starts_with(one)),
+        None => true,
+    }));
+    println!("{name}\n{report}");
+    if let Some(folder) = std::env::var_os("HOLDALL_KIT_REPORT") {
+        let file = Path::new(&folder).join(format!("{name}.json"));
+        let written = std::fs::create_dir_all(&folder)
+            .and_then(|()| std::fs::write(file, format!("{:#}", report.to_json())));
+        if let Err(cause) = written {
+            panic!("the report cannot be kept: {cause}");
+        }
+    }
+    assert!(report.is_ok(), "failed or lied: see the report above");
+    assert!(
+        chosen.is_some() || report.count(Status::Passed) > 80,
+        "most cases apply"
+    );
+    report
+}
