@@ -61,6 +61,7 @@ mod target;
 
 // Done.
 mod objects;
+mod openapi;
 mod signing;
 
 // Watched.
@@ -68,6 +69,7 @@ mod watch;
 
 pub use access::{Rule, Scope, Token};
 pub use cors::Cors;
+pub use openapi::openapi;
 pub use router::router;
 pub use serve::{Control, Server, Stopped};
 pub use settings::{Profile, Settings};

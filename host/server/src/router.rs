@@ -11,7 +11,7 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::settings::Settings;
 use crate::state::App;
-use crate::{call, cors, signing, watch};
+use crate::{call, cors, openapi, signing, watch};
 
 /// The routes under `/v1/`, for a program that has a server of its own. Mount it where you like:
 /// `Router::new().nest("/files", holdall_server::router(host))`.
@@ -36,6 +36,7 @@ pub(crate) fn whole(app: &App) -> Router {
         .route("/healthz", get(watch::alive))
         .route("/readyz", get(watch::ready))
         .route("/metrics", get(watch::metrics))
+        .route("/v1/openapi.json", get(openapi::document))
         .route("/v1/status", get(watch::status).post(post_to_backend))
         .fallback(async || Problem::no_route());
     around(routes, app)

@@ -9,6 +9,7 @@ use holdall::{Method, SignUrl};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderValue};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::access::Scope;
 use crate::body;
@@ -24,9 +25,10 @@ const MOST_BYTES: usize = 64 << 10;
 const LIFE: Duration = Duration::from_secs(900);
 
 /// What is asked of the URL; an empty body asks for a GET of 15 minutes.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Asked {
+#[schema(as = UrlToSign)]
+pub(crate) struct Asked {
     method: Verb,
     expires_in: Option<Life>,
     content_type: Option<String>,
@@ -37,8 +39,9 @@ struct Asked {
     must_exist: bool,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
+#[schema(as = SignedMethod)]
 enum Verb {
     #[default]
     Get,
@@ -48,15 +51,17 @@ enum Verb {
 }
 
 /// Seconds, or a text such as "15m".
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = Lifetime)]
 enum Life {
     Seconds(u64),
     Text(String),
 }
 
-#[derive(Serialize)]
-struct Answer {
+#[derive(Serialize, ToSchema)]
+#[schema(as = SignedUrl)]
+pub(crate) struct Answer {
     url: String,
     method: &'static str,
     /// What the request must carry.

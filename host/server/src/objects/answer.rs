@@ -8,6 +8,7 @@ use holdall::{Checksums, Copied, Entry, Page, Uploaded};
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::etag;
 use crate::problem::Problem;
@@ -39,7 +40,7 @@ pub(crate) fn read_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Pr
 }
 
 /// An object was stored or copied.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Stored {
     /// Its key.
     pub(crate) key: String,
@@ -87,7 +88,7 @@ impl Stored {
 }
 
 /// Digests in hexadecimal digits.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Digests {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,7 +142,7 @@ fn unhex<const N: usize>(text: &Option<String>, name: &str) -> Result<Option<[u8
 }
 
 /// A page of a listing.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Listing {
     entries: Vec<Listed>,
     common_prefixes: Vec<String>,
@@ -153,7 +154,7 @@ pub(crate) struct Listing {
 }
 
 /// One object of a listing.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Listed {
     key: String,
     size: u64,

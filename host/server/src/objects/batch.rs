@@ -6,6 +6,7 @@ use holdall::{DeleteMany, Key};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::answer::{json, read_json};
 use crate::access::Scope;
@@ -20,19 +21,23 @@ const MOST_KEYS: usize = 1000;
 /// So many keys of the largest size, each byte escaped.
 const MOST_BYTES: usize = 8 << 20;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+#[schema(as = KeysToDelete)]
+pub(crate) struct Asked {
+    #[schema(min_items = 1, max_items = 1000)]
     keys: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct Answer {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Deleted)]
+pub(crate) struct Answer {
     results: Vec<Outcome>,
 }
 
 /// What became of one key: 204, or its problem.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeletedKey)]
 struct Outcome {
     key: String,
     status: u16,
@@ -40,6 +45,7 @@ struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     existed: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<crate::openapi::ProblemDetails>)]
     problem: Option<Map<String, Value>>,
 }
 

@@ -17,6 +17,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::answer::{Stored, json};
 use crate::access::Scope;
@@ -31,8 +32,9 @@ const MOST_FILES: usize = 1000;
 /// Longest field that is no file: a key.
 const MOST_KEY: u64 = 4096;
 
-#[derive(Serialize)]
-struct Answer {
+#[derive(Serialize, ToSchema)]
+#[schema(as = StoredFiles)]
+pub(crate) struct Answer {
     stored: Vec<Stored>,
 }
 

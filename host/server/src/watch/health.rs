@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use holdall::{CallOptions, Host};
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::call::Call;
 use crate::objects::answer::json;
@@ -15,8 +16,8 @@ use crate::objects::answer::json;
 /// How long one backend may take to say that it is well.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-#[derive(Serialize)]
-struct Alive {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Alive {
     status: &'static str,
 }
 
@@ -26,14 +27,15 @@ pub(crate) async fn alive() -> Response {
 }
 
 /// Every backend by name.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Readiness {
     /// `ready` or `not_ready`.
     status: &'static str,
     backends: BTreeMap<String, Backend>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = BackendReadiness)]
 struct Backend {
     ready: bool,
     /// Stable code of the reason.

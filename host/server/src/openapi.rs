@@ -1,0 +1,386 @@
+//! The OpenAPI document, served at `/v1/openapi.json` and kept in `openapi.json` beside the manifest.
+//!
+//! The functions below are never called: they carry the description of a path. Several requests share
+//! one path and method where only the query tells them apart (a copy is a `PUT`, a batch and a form
+//! are both a `POST`); OpenAPI has one operation for those.
+
+#![allow(
+    dead_code,
+    reason = "functions of this module exist for what the macros read of them"
+)]
+
+use axum::response::Response;
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
+
+use crate::objects::{answer, batch, form};
+use crate::{signing, watch};
+
+const KEPT: &str = include_str!("../openapi.json");
+
+/// The document, as JSON: OpenAPI 3.1.
+pub fn openapi() -> &'static str {
+    KEPT
+}
+
+/// Served as it is kept; a test holds it against the code.
+pub(crate) async fn document() -> Response {
+    let mut response = Response::new(KEPT.into());
+    *response.status_mut() = StatusCode::OK;
+    let json = http::HeaderValue::from_static("application/json");
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, json);
+    response
+}
+
+/// Why a request is not done (RFC 9457). More members belong to single codes: `size`, `limit`, ...
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProblemDetails {
+    /// `urn:holdall:error:` and the code.
+    r#type: String,
+    title: String,
+    status: u16,
+    /// Stable: for programs.
+    code: String,
+    detail: Option<String>,
+    family: Option<String>,
+    /// Whether trying again makes sense.
+    retry: Option<String>,
+    key: Option<String>,
+    /// The name of the request, as in the header `X-Request-Id` and in logs. Not in a batch.
+    request_id: Option<String>,
+}
+
+/// What every request of an object may come to.
+#[derive(IntoResponses)]
+enum Problems {
+    #[response(
+        status = 400,
+        description = "A key, an option or a header that makes no sense",
+        content_type = "application/problem+json"
+    )]
+    Invalid(ProblemDetails),
+    #[response(
+        status = 401,
+        description = "This needs a token, or the token is refused",
+        content_type = "application/problem+json"
+    )]
+    Unauthorized(ProblemDetails),
+    #[response(
+        status = 403,
+        description = "The token or the signed URL does not allow this, or a quota is full",
+        content_type = "application/problem+json"
+    )]
+    Forbidden(ProblemDetails),
+    #[response(
+        status = 404,
+        description = "No such object or backend",
+        content_type = "application/problem+json"
+    )]
+    NotFound(ProblemDetails),
+    #[response(
+        status = 405,
+        description = "The header Allow names the methods",
+        content_type = "application/problem+json"
+    )]
+    MethodNotAllowed(ProblemDetails),
+    #[response(
+        status = 409,
+        description = "Somebody changes it now, or it stands in the way of another key",
+        content_type = "application/problem+json"
+    )]
+    Conflict(ProblemDetails),
+    #[response(
+        status = 412,
+        description = "The object is not the one that the request expects",
+        content_type = "application/problem+json"
+    )]
+    PreconditionFailed(ProblemDetails),
+    #[response(
+        status = 413,
+        description = "Larger than the server or the backend takes",
+        content_type = "application/problem+json"
+    )]
+    TooLarge(ProblemDetails),
+    #[response(
+        status = 416,
+        description = "The range starts past the end",
+        content_type = "application/problem+json"
+    )]
+    RangeNotSatisfiable(ProblemDetails),
+    #[response(
+        status = 499,
+        description = "The body did not come to its end",
+        content_type = "application/problem+json"
+    )]
+    Cancelled(ProblemDetails),
+    #[response(
+        status = 500,
+        description = "A fault of ours, of the backend or of its configuration",
+        content_type = "application/problem+json"
+    )]
+    Fault(ProblemDetails),
+    #[response(
+        status = 501,
+        description = "The backend cannot do this",
+        content_type = "application/problem+json"
+    )]
+    Unsupported(ProblemDetails),
+    #[response(
+        status = 503,
+        description = "The backend cannot be reached, or throttles; with the refined profile",
+        content_type = "application/problem+json"
+    )]
+    Unavailable(ProblemDetails),
+    #[response(
+        status = 504,
+        description = "The backend did not answer in time; with the refined profile",
+        content_type = "application/problem+json"
+    )]
+    Late(ProblemDetails),
+}
+
+/// What a request of an operator may come to.
+#[derive(IntoResponses)]
+enum Strangers {
+    #[response(
+        status = 400,
+        description = "A key, an option or a header that makes no sense",
+        content_type = "application/problem+json"
+    )]
+    Invalid(ProblemDetails),
+    #[response(
+        status = 401,
+        description = "This needs a token, or the token is refused",
+        content_type = "application/problem+json"
+    )]
+    Unauthorized(ProblemDetails),
+    #[response(
+        status = 403,
+        description = "The token or the signed URL does not allow this, or a quota is full",
+        content_type = "application/problem+json"
+    )]
+    Forbidden(ProblemDetails),
+    #[response(
+        status = 405,
+        description = "The header Allow names the methods",
+        content_type = "application/problem+json"
+    )]
+    MethodNotAllowed(ProblemDetails),
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Holdall",
+        description = "Objects in any storage backend. Keys are percent-decoded exactly once: \"%2F\" \
+            in a path is the \"/\" of a key."
+    ),
+    paths(read, facts, store, remove, sign, list, change, alive, ready, metrics, status, this),
+    components(schemas(ProblemDetails)),
+    security(("token" = []), ("signed_url" = []), ()),
+    modifiers(&Schemes)
+)]
+struct Document;
+
+struct Schemes;
+
+impl Modify for Schemes {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let token = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        components.add_security_scheme("token", token);
+        let in_query = utoipa::openapi::security::ApiKeyValue::with_description(
+            "hd-sig",
+            "A URL that the gateway has signed: all of its parameters, and no other.",
+        );
+        let signed = SecurityScheme::ApiKey(utoipa::openapi::security::ApiKey::Query(in_query));
+        components.add_security_scheme("signed_url", signed);
+    }
+}
+
+/// Reads an object, or a part of it.
+#[utoipa::path(get, path = "/v1/{backend}/{key}", tag = "objects", operation_id = "read",
+    params(
+        ("backend" = String, Path, description = "Name of the backend"),
+        ("key" = String, Path, description = "Key of the object"),
+        ("download" = Option<String>, Query, description = "File name that a browser saves as"),
+        ("Range" = Option<String>, Header, description = "One range of bytes"),
+        ("If-Match" = Option<String>, Header), ("If-None-Match" = Option<String>, Header),
+        ("If-Modified-Since" = Option<String>, Header),
+        ("If-Unmodified-Since" = Option<String>, Header), ("If-Range" = Option<String>, Header),
+    ),
+    responses(
+        (status = 200, description = "The object", content_type = "*/*", body = Vec<u8>),
+        (status = 206, description = "The part", content_type = "*/*", body = Vec<u8>),
+        (status = 304, description = "It is the one that the client has"),
+        Problems,
+    )
+)]
+fn read() {}
+
+/// Facts about an object: the headers of a read without the body.
+#[utoipa::path(head, path = "/v1/{backend}/{key}", tag = "objects", operation_id = "facts",
+    params(
+        ("backend" = String, Path, description = "Name of the backend"),
+        ("key" = String, Path, description = "Key of the object"),
+        ("download" = Option<String>, Query),
+        ("If-Match" = Option<String>, Header), ("If-None-Match" = Option<String>, Header),
+        ("If-Modified-Since" = Option<String>, Header),
+        ("If-Unmodified-Since" = Option<String>, Header),
+    ),
+    responses(
+        (status = 200, description = "It is there"),
+        (status = 304, description = "It is the one that the client has"),
+        Problems,
+    )
+)]
+fn facts() {}
+
+/// Stores an object, or with `copy_from` copies one inside the backend.
+#[utoipa::path(put, path = "/v1/{backend}/{key}", tag = "objects", operation_id = "store",
+    params(
+        ("backend" = String, Path, description = "Name of the backend"),
+        ("key" = String, Path, description = "Key of the object"),
+        ("copy_from" = Option<String>, Query, description = "Key of the source; no body then"),
+        ("If-Match" = Option<String>, Header),
+        ("If-None-Match" = Option<String>, Header, description = "\"*\": only when there is none yet"),
+        ("Content-MD5" = Option<String>, Header), ("Repr-Digest" = Option<String>, Header),
+    ),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses(
+        (status = 200, description = "Stored", body = answer::Stored),
+        (status = 201, description = "Stored, where there was none", body = answer::Stored),
+        Problems,
+    )
+)]
+fn store() {}
+
+/// Deletes an object. One that is not there is as gone as a deleted one.
+#[utoipa::path(delete, path = "/v1/{backend}/{key}", tag = "objects", operation_id = "remove",
+    params(
+        ("backend" = String, Path, description = "Name of the backend"),
+        ("key" = String, Path, description = "Key of the object"),
+        ("must_exist" = Option<bool>, Query, description = "404 when there is none"),
+        ("If-Match" = Option<String>, Header),
+    ),
+    responses(
+        (status = 204, description = "Gone"),
+        Problems,
+    )
+)]
+fn remove() {}
+
+/// Makes a URL that works without credentials, for one method and a bounded time.
+#[utoipa::path(post, path = "/v1/{backend}/{key}", tag = "objects", operation_id = "sign",
+    params(
+        ("backend" = String, Path, description = "Name of the backend"),
+        ("key" = String, Path, description = "Key of the object"),
+        ("sign" = bool, Query, description = "Always true"),
+    ),
+    request_body(content = Option<signing::Asked>, description = "Nothing: a GET of 15 minutes"),
+    responses(
+        (status = 200, description = "The URL", body = signing::Answer),
+        Problems,
+    )
+)]
+fn sign() {}
+
+/// A page of keys.
+#[utoipa::path(get, path = "/v1/{backend}", tag = "objects", operation_id = "list",
+    params(
+        ("backend" = String, Path, description = "Name of the backend"),
+        ("list" = bool, Query, description = "Always true"),
+        ("prefix" = Option<String>, Query, description = "Keys that begin so"),
+        ("delimiter" = Option<String>, Query, description = "Folds keys that go on behind it"),
+        ("limit" = Option<u16>, Query, description = "1 to 1000"),
+        ("page_token" = Option<String>, Query, description = "Of the page before"),
+        ("start_after" = Option<String>, Query, description = "Keys behind this one"),
+    ),
+    responses(
+        (status = 200, description = "The page", body = answer::Listing),
+        Problems,
+    )
+)]
+fn list() {}
+
+/// With `delete` deletes many objects; otherwise stores the files of a form.
+#[utoipa::path(post, path = "/v1/{backend}", tag = "objects", operation_id = "change",
+    params(
+        ("backend" = String, Path, description = "Name of the backend"),
+        ("delete" = Option<bool>, Query),
+    ),
+    request_body(content(
+        (batch::Asked = "application/json"),
+        (Vec<u8> = "multipart/form-data"),
+    )),
+    responses(
+        (status = 200, description = "One answer for each key, in their order", body = batch::Answer),
+        (status = 201, description = "The files that were stored", body = form::Answer),
+        Problems,
+    )
+)]
+fn change() {}
+
+/// Whether the process answers.
+#[utoipa::path(get, path = "/healthz", tag = "operations", operation_id = "alive",
+    responses((status = 200, description = "It does", body = watch::Alive), Strangers))]
+fn alive() {}
+
+/// Whether every backend does.
+#[utoipa::path(get, path = "/readyz", tag = "operations", operation_id = "ready",
+    responses(
+        (status = 200, description = "All of them", body = watch::Readiness),
+        (status = 503, description = "Some do not, or the server is stopping", body = watch::Readiness),
+        Strangers,
+    ))]
+fn ready() {}
+
+/// What the server counts, for Prometheus. Scope `admin`.
+#[utoipa::path(get, path = "/metrics", tag = "operations", operation_id = "metrics",
+    responses(
+        (status = 200, description = "OpenMetrics", content_type = "application/openmetrics-text", body = String),
+        Strangers,
+    ))]
+fn metrics() {}
+
+/// Every plugin file with its verdict, every backend with its counters. Scope `admin`.
+#[utoipa::path(get, path = "/v1/status", tag = "operations", operation_id = "status",
+    responses(
+        (status = 200, description = "The host", body = serde_json::Value),
+        Strangers,
+    ))]
+fn status() {}
+
+/// This document.
+#[utoipa::path(get, path = "/v1/openapi.json", tag = "operations", operation_id = "openapi",
+    responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value), Strangers))]
+fn this() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kept_document_is_current() {
+        let made = Document::openapi();
+        let made = serde_json::to_string_pretty(&made).unwrap() + "\n";
+        if made != KEPT {
+            if std::env::var_os("HOLDALL_BLESS").is_some() {
+                let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+                std::fs::write(file, made).unwrap();
+            }
+            panic!("openapi.json is not what the code says: run this test with HOLDALL_BLESS=1");
+        }
+    }
+
+    #[test]
+    fn it_is_of_version_3_1() {
+        let document: serde_json::Value = serde_json::from_str(KEPT).unwrap();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1."));
+        assert_eq!(document["paths"].as_object().unwrap().len(), 7);
+    }
+}
