@@ -23,6 +23,7 @@ use holdall_plugin_api::{
 };
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::spawn_blocking;
 
 /// A directory of the local file system as a store.
@@ -35,6 +36,10 @@ pub struct Local {
 
 /// Objects up to this size come in one piece, read at once where that waits for nothing.
 const IN_ONE_PIECE: u64 = 64 << 10;
+
+/// How often `shutdown` looks whether its jobs have ended; it does not wait for those that hang.
+const JOBS_LOOKS: u32 = 200;
+const JOBS_PAUSE: Duration = Duration::from_millis(5);
 
 impl Local {
     /// Runs one job of the blocking pool.
@@ -483,6 +488,14 @@ impl StorageBackend for Local {
 
     async fn shutdown(&self) -> Result<()> {
         self.store.close();
+        // An upload whose caller has gone leaves a job that still holds the store. A process that ends
+        // before that job leaves the claim on staging to the next sweep.
+        for _ in 0..JOBS_LOOKS {
+            if Arc::strong_count(&self.store) == 1 {
+                break;
+            }
+            tokio::time::sleep(JOBS_PAUSE).await;
+        }
         Ok(())
     }
 }

@@ -732,6 +732,20 @@ async fn after_shutdown_every_call_fails_cleanly() {
 }
 
 #[tokio::test]
+async fn shutdown_waits_for_what_a_dropped_upload_left_running() {
+    for _ in 0..10 {
+        let subject = subject().await;
+        let upload = (subject.local).upload(Upload::new("k", Body::source(Stalling(9))));
+        let dropped = tokio::time::timeout(Duration::from_millis(20), upload).await;
+        assert!(dropped.is_err());
+        subject.local.shutdown().await.unwrap();
+        drop(subject.local);
+        let staging = std::fs::read_dir(subject.dir.path().join("staging")).unwrap();
+        assert_eq!(staging.count(), 0, "a claim that nobody holds");
+    }
+}
+
+#[tokio::test]
 async fn links_and_configuration_mistakes_are_errors() {
     let subject = subject().await;
     std::os::unix::fs::symlink("/etc/hostname", subject.file("link")).unwrap();
