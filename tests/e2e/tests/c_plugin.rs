@@ -457,6 +457,66 @@ fn a_runtime_may_end_before_its_calls() {
     });
 }
 
+/// Threads of the pool that there are.
+fn pool_threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    // The kernel keeps fifteen characters.
+    names
+        .filter(|name| name.trim() == "holdall-blockin")
+        .count()
+}
+
+/// The pool has 256 threads and gives one plugin 192 of them at most: when a plugin has all that it
+/// may have, another is served by what is left, and its own callers wait no longer than they said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_fills_its_share_of_the_pool_keeps_no_other_waiting() {
+    const SHARE: usize = 192;
+    let stage = Stage::new();
+    let stuck = stage.backend("stuck", json!({})).await;
+    let folder = tempfile::tempdir().unwrap();
+    let other = Registration::new(holdall_c_plugin::build(folder.path()));
+    stage.host.register("other", other).unwrap();
+    let other = stage.host.backend("other").await.unwrap();
+
+    // Uploads that nobody feeds: each holds a thread until its caller goes on.
+    let uploads: Vec<_> = (0..SHARE + 40)
+        .map(|number| {
+            let (to, body) = gated();
+            let store = stuck.clone();
+            let key = format!("k-{number}");
+            let upload = async move { store.upload(Upload::new(&key, body)).await };
+            (to, tokio::spawn(upload))
+        })
+        .collect();
+    until("its share is taken", || async { pool_threads() >= SHARE }).await;
+    let calls = (0..1_000).map(|number| {
+        let other = other.clone();
+        async move {
+            let key = format!("k-{}", number % 50);
+            other.upload(Upload::new(&key, "abc")).await.unwrap();
+            assert!(other.exists(&key).await.unwrap());
+        }
+    });
+    let calls = futures_util::stream::iter(calls).buffer_unordered(100);
+    let all = tokio::time::timeout(Duration::from_secs(120), calls.count());
+    assert_eq!(all.await.expect("the others are served"), 1_000);
+    assert!(pool_threads() <= 256, "{}", pool_threads());
+
+    // The 193rd waits outside, and no longer than it wants to.
+    let hurried = stuck.with(CallOptions::new().timeout(Duration::from_millis(50)));
+    let error = hurried.exists("k").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(uploads.iter().all(|(_, upload)| !upload.is_finished()));
+
+    for (to, upload) in uploads {
+        drop(to);
+        assert_eq!(upload.await.unwrap().unwrap().size, 0);
+    }
+    assert!(stuck.exists("k-0").await.unwrap());
+}
+
 /// Not thread-safe, and says so: its operations, and the chunks and the ends of its bodies.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_library_that_is_not_thread_safe_is_entered_by_one_thread() {

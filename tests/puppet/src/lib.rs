@@ -4,7 +4,8 @@
 //! future is dropped, `panic-task` in a task of the plugin's runtime, `panic-stream` in the middle of
 //! a download, `hang` never answers, `slow-200` answers after so many milliseconds, `log` writes to
 //! the log, `log-levels` on every level, and `tell-...` tells its secret: in an error, in the log, in
-//! a panic, in a stream. Anything else works.
+//! a panic, in a stream. `thread-local`, `background` and `escaped-waker` leave something behind that
+//! outlives the call: a destructor of the caller's thread, a thread, a waker. Anything else works.
 #![forbid(unsafe_code)]
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use holdall_plugin_api::{
     Renamed, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded, Usage,
 };
 use serde::Deserialize;
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -57,6 +59,52 @@ impl fmt::Debug for Counted {
         FORMATTED.fetch_add(1, Ordering::SeqCst);
         f.write_str("counted")
     }
+}
+
+/// Destructors of threads that ran.
+static LOCALS: AtomicU64 = AtomicU64::new(0);
+/// Signs of life of the thread that stays.
+static TICKS: AtomicU64 = AtomicU64::new(0);
+/// Wakers that were used after their operation had been dropped.
+static WOKEN: AtomicU64 = AtomicU64::new(0);
+
+/// Something on the heap that ends with its thread, whoever's thread it is.
+struct Local(Vec<u8>);
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        LOCALS.fetch_add(
+            self.0.iter().map(|byte| u64::from(*byte)).sum(),
+            Ordering::SeqCst,
+        );
+    }
+}
+
+thread_local! {
+    static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) };
+}
+
+/// Never ready; its waker is used again when the operation has long been dropped.
+async fn escaped_waker() {
+    let (gone, wait) = std::sync::mpsc::channel::<()>();
+    let mut wait = Some(wait);
+    std::future::poll_fn(move |cx| {
+        let _held_until_dropped = &gone;
+        if let Some(wait) = wait.take() {
+            let waker = cx.waker().clone();
+            std::thread::spawn(move || {
+                // An error: the other end has been dropped, together with the operation.
+                let _ = wait.recv();
+                std::thread::sleep(Duration::from_millis(20));
+                waker.wake_by_ref();
+                drop(waker.clone());
+                waker.wake();
+                WOKEN.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+        std::task::Poll::<()>::Pending
+    })
+    .await;
 }
 
 /// The backend.
@@ -118,6 +166,14 @@ impl Puppet {
                 let _ = std::thread::spawn(|| panic!("puppet: in a thread")).join();
             }
             "hang" => std::future::pending::<()>().await,
+            "thread-local" => LOCAL.set(Some(Local(vec![1]))),
+            "background" => drop(std::thread::spawn(|| {
+                loop {
+                    TICKS.fetch_add(1, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            })),
+            "escaped-waker" => escaped_waker().await,
             "log" => {
                 tracing::error!(answer = 42, "an error of the puppet");
                 tracing::debug!("a detail of the puppet");
@@ -302,12 +358,16 @@ impl StorageBackend for Puppet {
     }
 
     /// `opens`: how often the plugin was opened in this process; `number`: which opening this is;
-    /// `formatted`: how often a value of `log-levels` was formatted; anything else is a string to pull.
+    /// `formatted`: how often a value of `log-levels` was formatted; `locals`, `ticks`, `woken`: what
+    /// became of what was left behind; anything else is a string to pull.
     async fn custom(&self, custom: Custom<'_>) -> Result<Bytes> {
         match custom.name {
             "opens" => Ok(OPENS.load(Ordering::SeqCst).to_string().into()),
             "formatted" => Ok(FORMATTED.load(Ordering::SeqCst).to_string().into()),
             "number" => Ok(self.number.to_string().into()),
+            "locals" => Ok(LOCALS.load(Ordering::SeqCst).to_string().into()),
+            "ticks" => Ok(TICKS.load(Ordering::SeqCst).to_string().into()),
+            "woken" => Ok(WOKEN.load(Ordering::SeqCst).to_string().into()),
             string => self.pull(string).await.map(|()| Bytes::new()),
         }
     }
