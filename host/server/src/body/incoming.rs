@@ -18,7 +18,7 @@ use tower_http::timeout::TimeoutError;
 const WHOLE: u64 = 64 << 10;
 
 /// The body of an upload; it knows its length when the request says it. `limit`: more bytes than
-/// that are `TooLarge`.
+/// that are `TooLarge`. `waits`: the client sends it when it is asked, which is when the backend pulls.
 ///
 /// # Errors
 ///
@@ -26,6 +26,7 @@ const WHOLE: u64 = 64 << 10;
 pub(crate) async fn incoming(
     body: Body,
     limit: Option<u64>,
+    waits: bool,
 ) -> Result<(holdall::Body, Option<u64>), Error> {
     let length = body.size_hint().exact();
     if let (Some(limit), Some(length)) = (limit, length)
@@ -33,7 +34,7 @@ pub(crate) async fn incoming(
     {
         return Err(too_large(limit).fact("requested", length));
     }
-    if length.is_some_and(|length| length <= WHOLE) {
+    if !waits && length.is_some_and(|length| length <= WHOLE) {
         let bytes = body.collect().await.map_err(of_client)?.to_bytes();
         return Ok((holdall::Body::once(bytes), length));
     }
@@ -53,7 +54,7 @@ pub(crate) async fn incoming(
 ///
 /// `TooLarge`, or as [`incoming`].
 pub(crate) async fn read_small(body: Body, limit: usize) -> Result<Bytes, Error> {
-    let (body, _) = incoming(body, Some(limit as u64)).await?;
+    let (body, _) = incoming(body, Some(limit as u64), false).await?;
     body.collect(limit).await
 }
 

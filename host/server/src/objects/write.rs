@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::response::Response;
 use holdall::{Checksums, Upload};
 use http::StatusCode;
-use http::header::{CONTENT_RANGE, ETAG, HeaderMap, HeaderValue};
+use http::header::{CONTENT_RANGE, ETAG, EXPECT, HeaderMap, HeaderValue};
 
 use super::answer::{Stored, json};
 use crate::access::Scope;
@@ -42,7 +42,7 @@ pub(crate) async fn handle(
     let bound = Conditions::of(&request)?
         .bind(&backend, &target.key)
         .await?;
-    let (body, length) = body::incoming(body, limit).await?;
+    let (body, length) = body::incoming(body, limit, request.contains_key(EXPECT)).await?;
     let mut upload = Upload::new(&*target.key, body);
     upload.length = length;
     if !facts.is_empty() {
