@@ -286,8 +286,13 @@ impl Store {
                 return Ok(());
             };
             match error::status(&cause) {
-                // The folder went away: others remove what is empty.
-                Some(StatusCode::NoSuchFile) => {}
+                // The folder went away (others remove what is empty), or the file itself.
+                Some(StatusCode::NoSuchFile) => {
+                    let found = session.sftp.lstat(from).await;
+                    if found.is_err_and(|cause| error::status(&cause) == Some(StatusCode::NoSuchFile)) {
+                        return Err(Error::not_found());
+                    }
+                }
                 // All that servers say when something is in the way.
                 Some(StatusCode::Failure) => {
                     let found = asked(session.sftp.lstat(to.as_str())).await;
