@@ -289,7 +289,9 @@ impl Store {
                 // The folder went away (others remove what is empty), or the file itself.
                 Some(StatusCode::NoSuchFile) => {
                     let found = session.sftp.lstat(from).await;
-                    if found.is_err_and(|cause| error::status(&cause) == Some(StatusCode::NoSuchFile)) {
+                    if found
+                        .is_err_and(|cause| error::status(&cause) == Some(StatusCode::NoSuchFile))
+                    {
                         return Err(Error::not_found());
                     }
                 }
