@@ -6,9 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod command;
+mod folder;
 mod judge;
 
 pub use command::{Command as Holdall, feed};
+pub use folder::Folder;
 pub use judge::judged;
 
 use serde_json::Value;

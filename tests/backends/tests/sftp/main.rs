@@ -1,0 +1,77 @@
+//! `plugins/sftp`, the loaded file, against OpenSSH.
+#![forbid(unsafe_code)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "tests; a panic is the report"
+)]
+
+mod account;
+mod ended;
+mod identity;
+mod links;
+
+use account::Account;
+use holdall_backends::{Holdall, judged, plugin, server};
+use holdall_e2e::kit::HostStage;
+use std::sync::Arc;
+
+mod sshd {
+    use super::*;
+
+    fn account() -> Account {
+        Account::new(server("sshd"))
+    }
+
+    #[test]
+    #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
+    fn kit() {
+        let stage = HostStage::loaded(&plugin("sftp"), account());
+        judged(Arc::new(stage), "sftp-sshd");
+    }
+
+    #[test]
+    #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
+    fn two_gib_in_bounded_memory() {
+        let config = account().below("large");
+        let (put, get) = Holdall::new("sftp", &config).both_ways(2048);
+        println!("2 GiB: put {put} MiB, get {get} MiB of resident memory");
+        assert!(put < 160 && get < 160, "put {put} MiB, get {get} MiB");
+    }
+
+    #[test]
+    #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
+    fn another_host_key_and_another_key_are_refused() {
+        identity::refused(&account());
+    }
+
+    #[test]
+    #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
+    fn every_way_to_log_in() {
+        identity::let_in(&account());
+    }
+
+    #[test]
+    #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
+    fn links_lead_nowhere() {
+        links::lead_nowhere(&account());
+    }
+
+    #[test]
+    #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
+    fn an_upload_of_a_killed_client_is_swept() {
+        ended::client_killed(&account());
+    }
+
+    #[test]
+    #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
+    fn a_killed_server_fails_the_upload_and_the_next_one_connects_again() {
+        ended::server_killed(&account(), "sshd");
+    }
+}
+
+/// Case A-10 starts it.
+#[test]
+fn child() {
+    holdall_e2e::kit::child();
+}

@@ -1,0 +1,80 @@
+//! `plugins/webdav`, the loaded file, against WebDAV servers.
+#![forbid(unsafe_code)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "tests; a panic is the report"
+)]
+
+mod ended;
+mod share;
+
+use holdall_backends::{Holdall, judged, plugin, server};
+use holdall_e2e::kit::HostStage;
+use share::Share;
+use std::sync::Arc;
+
+fn kit(name: &str) {
+    let share = Share::new(server(name));
+    let stage = HostStage::loaded(&plugin("webdav"), share);
+    judged(Arc::new(stage), &format!("webdav-{name}"));
+}
+
+fn two_gib(name: &str) {
+    let config = Share::new(server(name)).below("large");
+    let (put, get) = Holdall::new("webdav", &config).both_ways(2048);
+    println!("2 GiB: put {put} MiB, get {get} MiB of resident memory");
+    assert!(put < 160 && get < 160, "put {put} MiB, get {get} MiB");
+}
+
+/// Properties, locks, copies.
+mod wsgidav {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs wsgidav: scripts/test-backends webdav/wsgidav"]
+    fn kit() {
+        super::kit("wsgidav");
+    }
+
+    #[test]
+    #[ignore = "needs wsgidav: scripts/test-backends webdav/wsgidav"]
+    fn two_gib_in_bounded_memory() {
+        two_gib("wsgidav");
+    }
+
+    #[test]
+    #[ignore = "needs wsgidav: scripts/test-backends webdav/wsgidav"]
+    fn an_upload_of_a_killed_client_is_swept() {
+        ended::client_killed(&Share::new(server("wsgidav")));
+    }
+
+    #[test]
+    #[ignore = "needs wsgidav: scripts/test-backends webdav/wsgidav"]
+    fn an_upload_to_a_killed_server_fails_and_is_swept() {
+        ended::server_killed(&Share::new(server("wsgidav")), "wsgidav");
+    }
+}
+
+/// None of these, and ranges and dots in its own way.
+mod nginx_dav {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs nginx: scripts/test-backends webdav/nginx-dav"]
+    fn kit() {
+        super::kit("nginx-dav");
+    }
+
+    #[test]
+    #[ignore = "needs nginx: scripts/test-backends webdav/nginx-dav"]
+    fn two_gib_in_bounded_memory() {
+        two_gib("nginx-dav");
+    }
+}
+
+/// Case A-10 starts it.
+#[test]
+fn child() {
+    holdall_e2e::kit::child();
+}

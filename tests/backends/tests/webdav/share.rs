@@ -1,0 +1,110 @@
+//! A folder that a WebDAV server shares.
+
+use holdall_backends::Folder;
+use holdall_conformance::{Broken, Outside};
+use holdall_e2e::kit::Stores;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The store that O-07 uses through an endpoint that forwards to the real server.
+const MAIN_STORE: u32 = 0;
+
+#[derive(Clone)]
+pub(crate) struct Share {
+    pub(crate) server: Value,
+    /// Each run has a folder of its own; a store is a folder in it.
+    run: String,
+}
+
+impl Share {
+    pub(crate) fn new(server: Value) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Self {
+            server,
+            run: format!("run-{}", since.as_nanos()),
+        }
+    }
+
+    /// The configuration of the store in this folder.
+    pub(crate) fn below(&self, folder: &str) -> Value {
+        let at = |name: &str| format!("{}/{folder}/{name}", self.run);
+        json!({
+            "url": self.server["url"],
+            "username": self.server["user"],
+            "password": self.server["password"],
+            "objects": at("objects"),
+            "staging": at("staging"),
+            "locks": at("locks"),
+        })
+    }
+
+    /// The same, as the server's disk has it.
+    pub(crate) fn folder(&self, folder: &str) -> Folder {
+        let root = Path::new(self.server["root"].as_str().unwrap());
+        Folder {
+            root: root.join(&self.run).join(folder),
+            // Whether links are followed is the server's affair.
+            has_links: false,
+        }
+    }
+}
+
+impl Stores for Share {
+    fn config(&self, store: u32) -> Value {
+        self.below(&store.to_string())
+    }
+
+    fn at(&self, store: u32, url: &str) -> Option<Value> {
+        let mut config = self.config(store);
+        config["url"] = url.into();
+        config["timeout_seconds"] = 2.into();
+        config["connect_timeout_seconds"] = 2.into();
+        if store != MAIN_STORE {
+            // No WebDAV is behind it: nothing is asked of it beforehand.
+            for (field, value) in [("probe", false), ("create", false)] {
+                config[field] = value.into();
+            }
+            config["stale_after_seconds"] = 0.into();
+        }
+        Some(config)
+    }
+
+    fn server(&self) -> Option<SocketAddr> {
+        let url = self.server["url"].as_str()?;
+        url.strip_prefix("http://")?.parse().ok()
+    }
+
+    fn broken(&self, how: Broken) -> Option<Value> {
+        let mut config = self.below("broken");
+        match how {
+            Broken::Credentials => config["password"] = "not the password".into(),
+            Broken::Container => {
+                let url = self.server["url"].as_str()?;
+                config["url"] = format!("{url}/no/such/folder/").into();
+            }
+        }
+        Some(config)
+    }
+
+    fn scoped(&self, store: u32, prefix: &str) -> Option<Value> {
+        let mut config = self.config(store);
+        let objects = config["objects"].as_str()?;
+        config["objects"] = format!("{objects}/{}", prefix.trim_end_matches('/')).into();
+        Some(config)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
+        Some(Arc::new(self.folder(&store.to_string())))
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        vec![self.server["password"].as_str().unwrap().to_owned()]
+    }
+}
