@@ -230,7 +230,7 @@ impl<O: OpenStore> StorageBackend for Adapter<O> {
         if sign.must_exist {
             self.facts(&path, &ReadOptions::default()).await?;
         }
-        sign::url(signer.as_ref(), &path, &sign).await
+        sign::url(store, signer.as_ref(), &path, &sign).await
     }
 
     async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {

@@ -100,6 +100,8 @@ fn of_reply(reply: &Reply, theirs: &Theirs) -> Error {
             .fact("region", region);
     }
     let kind = match reply.code.as_deref().and_then(of_code) {
+        // Azure calls any condition that was not met by one name; the status tells which.
+        _ if reply.status == 304 => ErrorKind::NotModified,
         Some(kind) => kind,
         None => of_status(reply, theirs),
     };
@@ -233,7 +235,9 @@ pub fn of_code(code: &str) -> Option<ErrorKind> {
         | "PendingCopyOperation"
         | "SnapshotsPresent"
         | "NoSuchUpload"
-        | "InvalidPart" => ErrorKind::Conflict,
+        | "InvalidPart"
+        // Another upload of the same blob was committed, which drops all other blocks.
+        | "InvalidBlockList" => ErrorKind::Conflict,
         "InvalidRange" => ErrorKind::InvalidRange,
         "EntityTooLarge" | "RequestBodyTooLarge" | "MaxMessageLengthExceeded" => {
             ErrorKind::TooLarge

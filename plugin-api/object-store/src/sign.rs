@@ -2,19 +2,28 @@
 
 use crate::error::error_of;
 use crate::reply::Call;
+use crate::store::Store;
 use holdall_plugin_api::{Error, Method, Result, SignUrl, SignedUrl, Signing};
 use object_store::path::Path;
 use object_store::signer::{HeaderName, HeaderValue, SignedUrlOptions, Signer};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub(crate) async fn url(signer: &dyn Signer, path: &Path, sign: &SignUrl<'_>) -> Result<Signing> {
+pub(crate) async fn url(
+    store: &Store,
+    signer: &dyn Signer,
+    path: &Path,
+    sign: &SignUrl<'_>,
+) -> Result<Signing> {
     // What no store of ours can bind is signed by the gateway; the host asks for none of it.
     if sign.max_size.is_some() || !sign.checksums.is_empty() {
         return Ok(Signing::AtGateway);
     }
     let mut options = SignedUrlOptions::default();
     let mut headers = Vec::new();
+    if sign.method == Method::Put {
+        headers.extend(store.sign_put_headers.iter().cloned());
+    }
     if let Some(content_type) = sign.content_type {
         let value = HeaderValue::from_str(content_type)
             .map_err(|cause| Error::invalid("not a content type").because(cause))?;

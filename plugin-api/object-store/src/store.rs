@@ -25,6 +25,7 @@ pub struct Store {
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) pages: Option<Arc<dyn PaginatedListStore>>,
     pub(crate) signer: Option<Arc<dyn Signer>>,
+    pub(crate) sign_put_headers: Vec<(String, String)>,
     pub(crate) native: Arc<dyn Native>,
     pub(crate) prefix: String,
     pub(crate) capabilities: Option<Capabilities>,
@@ -126,6 +127,7 @@ impl Store {
             objects,
             pages: None,
             signer: None,
+            sign_put_headers: Vec::new(),
             native: Arc::new(Plain),
             prefix: String::new(),
             capabilities: None,
@@ -153,6 +155,14 @@ impl Store {
     #[must_use]
     pub fn signer(mut self, signer: Arc<dyn Signer>) -> Self {
         self.signer = Some(signer);
+        self
+    }
+
+    /// A header that a signed PUT must carry beside those that its signature binds, such as the kind
+    /// of blob that Azure wants to be told.
+    #[must_use]
+    pub fn sign_put_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.sign_put_headers.push((name.into(), value.into()));
         self
     }
 

@@ -150,18 +150,24 @@ async fn in_one(
     }
 }
 
-/// A condition on an object that is not there is a lost one.
+/// A condition on an object that is not there is a lost one, and so is one whose parts are gone
+/// because another upload was completed meanwhile.
 fn lost(error: Error, conditional: bool) -> Error {
     match error.kind() {
-        ErrorKind::FileNotFound if conditional => {
+        ErrorKind::FileNotFound | ErrorKind::Conflict if conditional && is_lost(&error) => {
             let provider = error.provider().clone();
             Error::new(ErrorKind::PreconditionFailed)
-                .message("there is no object")
+                .message("there is no object, or another one by now")
                 .with_provider(provider)
                 .with_cause(error.cause().cloned())
         }
         _ => error,
     }
+}
+
+fn is_lost(error: &Error) -> bool {
+    let code = error.provider().code.as_deref();
+    error.kind() == ErrorKind::FileNotFound || code == Some("InvalidBlockList")
 }
 
 async fn stored(store: &Store, path: &Path, size: u64, put: PutResult) -> Result<Uploaded> {
