@@ -1,0 +1,66 @@
+//! Who we are to the store.
+
+use crate::config::{Credentials, Identity, Settled};
+use holdall_plugin_api::{Error, ErrorKind, Result};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder, split_sas};
+
+pub(crate) fn give(
+    builder: MicrosoftAzureBuilder,
+    settled: &Settled,
+) -> Result<MicrosoftAzureBuilder> {
+    let config = &settled.config;
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let builder = match &settled.identity {
+        Identity::Key(key) => {
+            return Ok(builder
+                .with_access_key(key)
+                .with_credential_type("access_key"));
+        }
+        Identity::Sas(token) => {
+            let pairs = split_sas(token).map_err(|_| {
+                // Not kept as the cause: it quotes the token.
+                Error::new(ErrorKind::ConfigInvalid)
+                    .message("sas_token: not `name=value&...`")
+                    .fact("sas_token", "not `name=value&...`")
+            })?;
+            return Ok(builder
+                .with_sas_authorization(pairs)
+                .with_credential_type("sas_token"));
+        }
+        Identity::Nobody => return Ok(builder.with_skip_signature(true)),
+        Identity::Token => builder,
+    };
+    let builder = match &config.authority_host {
+        Some(host) => builder.with_authority_host(host),
+        None => builder,
+    };
+    Ok(match config.credentials {
+        Credentials::ClientSecret => builder
+            .with_client_secret_authorization(
+                text(&config.client_id),
+                text(&config.client_secret),
+                text(&config.tenant_id),
+            )
+            .with_credential_type("client_secret"),
+        Credentials::WorkloadIdentity => {
+            let file = config.federated_token_file.as_ref();
+            let file = file.map(|file| file.display().to_string());
+            builder
+                .with_client_id(text(&config.client_id))
+                .with_tenant_id(text(&config.tenant_id))
+                .with_federated_token_file(file.unwrap_or_default())
+                .with_credential_type("workload_identity")
+        }
+        _ => {
+            let builder = match &config.client_id {
+                Some(id) => builder.with_client_id(id),
+                None => builder,
+            };
+            let builder = match &config.identity_endpoint {
+                Some(endpoint) => builder.with_config(AzureConfigKey::MsiEndpoint, endpoint),
+                None => builder,
+            };
+            builder.with_credential_type("managed_identity")
+        }
+    })
+}

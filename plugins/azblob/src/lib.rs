@@ -1,0 +1,59 @@
+//! Holdall storage plugin `azblob`: Azure Blob Storage.
+//!
+//! What it needs, can and cannot, and what each call costs in requests: `README.md` beside this.
+//!
+//! - `config`: what `holdall.toml` may say, and everything that is wrong with it; `connection`: the
+//!   connection strings of the portal.
+//! - `credentials`: who we are to the store.
+//! - `open`: from a configuration to a store of the adapter.
+//! - `request`: requests of our own, and the signature of a conditional completion.
+//! - `lister`: pages of a listing.
+//! - `sas`: signed URLs.
+#![forbid(unsafe_code)]
+
+mod config;
+mod connection;
+mod credentials;
+mod lister;
+mod open;
+mod request;
+mod sas;
+
+pub use config::{AzblobConfig, Credentials, Proxy};
+pub use open::Azblob;
+
+holdall_plugin_api::export_plugin! {
+    backend: holdall_plugin_api_object_store::Adapter<Azblob>,
+    name: "azblob",
+    schemes: ["az", "azblob", "abfs"],
+    // Requests go on beside the host's polls.
+    runtime: tokio_spawn,
+    operations: [head, list, copy, delete_many, health, shutdown],
+    capabilities: [
+        atomic_put,
+        create_only,
+        if_match_put,
+        if_match_get,
+        if_none_match_get,
+        if_time,
+        unknown_length,
+        content_type,
+        user_metadata,
+        header_cache_control,
+        header_content_disposition,
+        header_content_encoding,
+        header_content_language,
+        server_copy,
+        copy_create_only,
+        any_delimiter,
+        key_and_prefix,
+        case_sensitive,
+        unicode_exact,
+        sign_get,
+        sign_put,
+        sign_head,
+        sign_delete,
+        sign_disposition,
+    ],
+    config_schema: "config.schema.json",
+}
