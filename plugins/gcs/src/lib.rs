@@ -1,0 +1,57 @@
+//! Holdall storage plugin `gcs`: Google Cloud Storage.
+//!
+//! What it needs, can and cannot, and what each call costs in requests: `README.md` beside this.
+//!
+//! - `config`: what `holdall.toml` may say, and everything that is wrong with it.
+//! - `open`: from a configuration to a store of the adapter.
+//! - `generation`: conditions on etags, in a service whose conditions are about generations.
+//! - `stored`: objects as they are stored, not as the service would unpack them.
+#![forbid(unsafe_code)]
+
+mod config;
+mod generation;
+mod open;
+mod stored;
+
+pub use config::{Credentials, GcsConfig, Proxy};
+pub use open::Gcs;
+
+holdall_plugin_api::export_plugin! {
+    backend: holdall_plugin_api_object_store::Adapter<Gcs>,
+    name: "gcs",
+    schemes: ["gs", "gcs"],
+    // Requests go on beside the host's polls, and an aborted upload has a place to clean up.
+    runtime: tokio_spawn,
+    operations: [head, list, copy, delete_many, health, shutdown],
+    capabilities: [
+        atomic_put,
+        create_only,
+        if_match_put,
+        if_match_get,
+        if_none_match_get,
+        if_time,
+        suffix,
+        unknown_length,
+        content_type,
+        user_metadata,
+        header_cache_control,
+        header_content_disposition,
+        header_content_encoding,
+        header_content_language,
+        server_copy,
+        copy_create_only,
+        ordered_list,
+        start_after,
+        any_delimiter,
+        key_and_prefix,
+        case_sensitive,
+        unicode_exact,
+        sign_get,
+        sign_put,
+        sign_head,
+        sign_delete,
+        sign_content_type,
+        sign_disposition,
+    ],
+    config_schema: "config.schema.json",
+}

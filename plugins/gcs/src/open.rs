@@ -1,0 +1,161 @@
+//! From a configuration to a store of the adapter.
+
+use crate::config::{self, Credentials, GcsConfig, Settled};
+use crate::generation::Generations;
+use crate::stored::AsStored;
+use holdall_plugin_api::{Capabilities, Error, ErrorKind, Host, Result};
+use holdall_plugin_api_object_store::{
+    GIVEN, Http, HttpOptions, LargeConditions, Native, OpenStore, Proxy, Store,
+};
+use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
+use object_store::{BackoffConfig, RetryConfig};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Parts of one object, and the largest object: <https://cloud.google.com/storage/quotas#objects>.
+const MOST_PARTS: u64 = 10_000;
+const LARGEST: u64 = 5 << 40;
+/// Longest life of a V4 signed URL, in seconds.
+const LONGEST_SIGN: u32 = 7 * 24 * 3600;
+
+const SIGNING: Capabilities = Capabilities::sign_get
+    .with(Capabilities::sign_put)
+    .with(Capabilities::sign_head)
+    .with(Capabilities::sign_delete)
+    .with(Capabilities::sign_content_type)
+    .with(Capabilities::sign_disposition);
+
+/// What the service keeps; configurations take from it.
+const CLAIMS: Capabilities = GIVEN
+    .with(Capabilities::if_match_put)
+    .with(Capabilities::if_time)
+    .with(Capabilities::content_type)
+    .with(Capabilities::user_metadata)
+    .with(Capabilities::header_cache_control)
+    .with(Capabilities::header_content_disposition)
+    .with(Capabilities::header_content_encoding)
+    .with(Capabilities::header_content_language)
+    .with(Capabilities::server_copy)
+    .with(Capabilities::copy_create_only)
+    .with(Capabilities::ordered_list)
+    .with(Capabilities::start_after)
+    .with(Capabilities::any_delimiter)
+    .with(Capabilities::key_and_prefix)
+    .with(Capabilities::case_sensitive)
+    .with(Capabilities::unicode_exact)
+    .with(SIGNING);
+
+/// Opens buckets.
+#[derive(Debug)]
+pub struct Gcs;
+
+impl OpenStore for Gcs {
+    type Config = GcsConfig;
+
+    async fn open(config: GcsConfig, _: &Host) -> Result<Store> {
+        let settled = config.settle()?;
+        let http = Http::new(http_options(&settled))?;
+        let store = build(&settled, http.clone())?;
+        Ok(adapted(settled, http, store))
+    }
+}
+
+fn http_options(settled: &Settled) -> HttpOptions {
+    let config = &settled.config;
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    let mut options = HttpOptions::default();
+    options.connect_timeout = seconds(config.connect_timeout_seconds);
+    options.answer_timeout = seconds(config.answer_timeout_seconds);
+    options.idle_timeout = seconds(config.idle_timeout_seconds);
+    options.ca_file.clone_from(&config.ca_file);
+    settled
+        .service
+        .authority()
+        .clone_into(&mut options.store_authority);
+    options.proxy = match &config.proxy {
+        config::Proxy::None => Proxy::None,
+        config::Proxy::Environment => Proxy::Environment,
+        config::Proxy::Url(url) => Proxy::Url(url.clone()),
+    };
+    options
+}
+
+fn build(settled: &Settled, http: Http) -> Result<GoogleCloudStorage> {
+    let config = &settled.config;
+    let builder = GoogleCloudStorageBuilder::new()
+        .with_bucket_name(&config.bucket)
+        .with_base_url(settled.service.as_str().trim_end_matches('/'))
+        .with_retry(RetryConfig {
+            backoff: BackoffConfig::default(),
+            max_retries: config.retries as usize,
+            retry_timeout: Duration::from_secs(180),
+        })
+        .with_http_connector(AsStored(http));
+    let (builder, field) = match (
+        &config.service_account_key,
+        &config.application_credentials_file,
+    ) {
+        (Some(key), _) => (builder.with_service_account_key(key), "service_account_key"),
+        (None, Some(file)) => (
+            builder.with_application_credentials(file.display().to_string()),
+            "application_credentials_file",
+        ),
+        (None, None) => (builder, "application_credentials_file"),
+    };
+    // The cause is not kept: it may quote a line of the key.
+    builder.build().map_err(|_| {
+        Error::new(ErrorKind::ConfigInvalid)
+            .message(format!("{field}: these are no credentials of Google"))
+            .fact(field, "these are no credentials of Google")
+    })
+}
+
+fn adapted(settled: Settled, http: Http, gcs: GoogleCloudStorage) -> Store {
+    let config = &settled.config;
+    let mut without = settled.without;
+    // Others would have every signature made by a service of Google's.
+    let elsewhere = config.endpoint.is_some() && !config.endpoint_verifies_google_urls;
+    if elsewhere || config.credentials != Credentials::ServiceAccount {
+        without = without.with(SIGNING);
+    }
+    let part_bytes = (config.part_size_mib as usize) << 20;
+    let retries = config.retries;
+    let signer = Arc::new(gcs.clone());
+    Store::new(Generations(gcs))
+        .pages(Arc::clone(&signer) as _)
+        .signer(signer)
+        .native(Arc::new(GcsNative(http)))
+        .prefix(config.prefix.clone())
+        .describe(format!("gs://{}/{}", config.bucket, config.prefix))
+        .capabilities(CLAIMS.without(without))
+        .parts(part_bytes, config.parts_at_once as usize)
+        .large_conditions(LargeConditions::InOnePut {
+            max_bytes: (config.conditional_upload_mib as usize) << 20,
+        })
+        .always_etag()
+        .limits(|limits| {
+            limits.max_object_size = Some(LARGEST.min(part_bytes as u64 * MOST_PARTS));
+            limits.max_sign_seconds = Some(LONGEST_SIGN);
+            limits.retries = retries;
+        })
+}
+
+struct GcsNative(Http);
+
+impl Native for GcsNative {
+    fn clock_skew(&self) -> Option<i64> {
+        self.0.clock_skew()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use holdall_plugin_api::descriptor::Descriptor;
+
+    #[test]
+    fn the_descriptor_declares_exactly_the_most_that_is_claimed() {
+        let descriptor = Descriptor::parse(crate::PLUGIN.section).unwrap();
+        assert_eq!(descriptor.capabilities, CLAIMS);
+    }
+}
