@@ -1,0 +1,75 @@
+//! Uploads that end before their end. Blocks cannot be taken back: the service drops them after a
+//! week, or when the same name is written. Until then nobody sees them.
+
+use crate::container::Container;
+use holdall_backends::{Holdall, feed, script};
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+/// Some blocks, and the pipe stays open.
+const MIB: u64 = 6;
+
+/// Waits for what another process is about to do.
+fn eventually(seconds: u64, what: &str, mut done: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(seconds);
+    while !done() {
+        assert!(Instant::now() < until, "{what}: not within {seconds} s");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn put(holdall: &Holdall, key: &str, bytes: &[u8]) {
+    let mut put = holdall.start(&["put", "-", key]);
+    put.stdin.take().unwrap().write_all(bytes).unwrap();
+    assert!(put.wait().unwrap().success());
+}
+
+fn get(holdall: &Holdall, key: &str) -> Option<Vec<u8>> {
+    let mut get = holdall.start(&["get", key, "-"]);
+    let mut bytes = Vec::new();
+    get.stdout.take().unwrap().read_to_end(&mut bytes).unwrap();
+    get.wait().unwrap().success().then_some(bytes)
+}
+
+/// SIGKILL leaves blocks: no object, nothing in any listing, gone with the next upload of the name.
+pub(crate) fn client_killed(container: &Container) {
+    let prefix = "killed-client/";
+    let holdall = Holdall::new("azblob", &container.below(prefix));
+    let mut victim = holdall.start(&["put", "-", "b:victim"]);
+    let mut input = victim.stdin.take().unwrap();
+    feed(&mut input, MIB);
+    eventually(60, "the upload is under way", || {
+        container.blobs(prefix, true).len() == 1
+    });
+    assert!(container.blobs(prefix, false).is_empty());
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    assert!(container.blobs(prefix, false).is_empty());
+    assert_eq!(get(&holdall, "b:victim"), None);
+    put(&holdall, "b:victim", b"whole");
+    assert_eq!(get(&holdall, "b:victim").as_deref(), Some(&b"whole"[..]));
+    assert!(holdall.start(&["rm", "b:victim"]).wait().unwrap().success());
+    assert!(
+        container.blobs(prefix, true).is_empty(),
+        "the blocks are gone"
+    );
+}
+
+/// The upload ends in an error that says that the store is down, and the old object stays.
+pub(crate) fn server_killed(container: &Container, server: &str, dir: &str) {
+    let prefix = "killed-server/";
+    let holdall = Holdall::new("azblob", &container.below(prefix));
+    put(&holdall, "b:victim", b"old");
+    let mut victim = holdall.start(&["put", "-", "b:victim"]);
+    let mut input = victim.stdin.take().unwrap();
+    feed(&mut input, MIB);
+    script(server, &["kill", dir]);
+    // It may find out while it is fed, or at the end.
+    let _ = input.write_all(&vec![0; 4 << 20]);
+    drop(input);
+    let code = victim.wait().unwrap().code();
+    assert_eq!(code, Some(7), "unavailable");
+    script(server, &["again", dir]);
+    assert_eq!(get(&holdall, "b:victim").as_deref(), Some(&b"old"[..]));
+    assert_eq!(container.blobs(prefix, false), ["killed-server/victim"]);
+}

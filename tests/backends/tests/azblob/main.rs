@@ -1,0 +1,100 @@
+//! `plugins/azblob`, the loaded file, against Azurite.
+#![forbid(unsafe_code)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "tests; a panic is the report"
+)]
+
+mod container;
+mod ended;
+mod urls;
+
+use container::Container;
+use holdall_backends::{Holdall, judged, plugin, server};
+use holdall_e2e::kit::HostStage;
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+mod azurite {
+    use super::*;
+
+    fn container() -> Container {
+        Container::new(server("azurite"))
+    }
+
+    #[test]
+    #[ignore = "needs azurite: scripts/test-backends azblob/azurite"]
+    fn kit() {
+        let stage = HostStage::loaded(&plugin("azblob"), container());
+        judged(Arc::new(stage), "azblob-azurite");
+    }
+
+    #[test]
+    #[ignore = "needs azurite: scripts/test-backends azblob/azurite"]
+    fn every_credential_that_azurite_knows() {
+        let container = container();
+        for (prefix, config) in [
+            ("key/", container.below("key/")),
+            ("sas/", container.below_with_sas("sas/")),
+            ("string/", container.below_with_connection_string("string/")),
+        ] {
+            let holdall = Holdall::new("azblob", &config);
+            let mut put = holdall.start(&["put", "-", "b:an object"]);
+            // More than one block, so that the block list is signed too.
+            let bytes = vec![7; 3 << 20];
+            put.stdin.take().unwrap().write_all(&bytes).unwrap();
+            assert!(put.wait().unwrap().success(), "{prefix}");
+            let mut get = holdall.start(&["get", "b:an object", "-"]);
+            let mut back = Vec::new();
+            get.stdout.take().unwrap().read_to_end(&mut back).unwrap();
+            assert!(get.wait().unwrap().success() && back == bytes, "{prefix}");
+            assert!(
+                holdall
+                    .start(&["rm", "b:an object"])
+                    .wait()
+                    .unwrap()
+                    .success()
+            );
+            assert!(container.blobs(prefix, true).is_empty(), "{prefix}");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs azurite: scripts/test-backends azblob/azurite"]
+    fn two_gib_in_bounded_memory() {
+        let mut config = container().below("large/");
+        // As an operator has it who says nothing.
+        for field in ["block_size_mib", "blocks_at_once"] {
+            config.as_object_mut().unwrap().remove(field);
+        }
+        let (put, get) = Holdall::new("azblob", &config).both_ways(2048);
+        println!("2 GiB: put {put} MiB, get {get} MiB of resident memory");
+        assert!(put < 160 && get < 160, "put {put} MiB, get {get} MiB");
+    }
+
+    #[test]
+    #[ignore = "needs azurite: scripts/test-backends azblob/azurite"]
+    fn blocks_of_an_upload_that_ended_are_nowhere_to_be_seen() {
+        ended::client_killed(&container());
+    }
+
+    #[test]
+    #[ignore = "needs azurite: scripts/test-backends azblob/azurite"]
+    fn an_upload_to_a_killed_server_leaves_the_old_object() {
+        let dir = server("azurite")["dir"].as_str().unwrap().to_owned();
+        ended::server_killed(&container(), "azurite", &dir);
+    }
+
+    #[test]
+    #[ignore = "needs azurite: scripts/test-backends azblob/azurite"]
+    fn curl_uses_signed_urls() {
+        urls::used_by_curl(&container());
+    }
+}
+
+/// Case A-10 starts it.
+#[test]
+fn child() {
+    holdall_e2e::kit::child();
+}

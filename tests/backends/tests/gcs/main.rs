@@ -1,0 +1,63 @@
+//! `plugins/gcs`, the loaded file, against the strict stub of `tests/backends/gcs`.
+#![forbid(unsafe_code)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "tests; a panic is the report"
+)]
+
+mod bucket;
+mod ended;
+mod urls;
+
+use bucket::Bucket;
+use holdall_backends::{Holdall, judged, plugin, server};
+use holdall_e2e::kit::HostStage;
+use std::sync::Arc;
+
+mod gcs_stub {
+    use super::*;
+
+    fn bucket() -> Bucket {
+        Bucket::new(server("gcs-stub"))
+    }
+
+    #[test]
+    #[ignore = "needs the stub: scripts/test-backends gcs/gcs-stub"]
+    fn kit() {
+        let stage = HostStage::loaded(&plugin("gcs"), bucket());
+        judged(Arc::new(stage), "gcs-stub");
+    }
+
+    #[test]
+    #[ignore = "needs the stub: scripts/test-backends gcs/gcs-stub"]
+    fn two_gib_in_bounded_memory() {
+        let mut config = bucket().below("large/");
+        // As an operator has it who says nothing.
+        for field in ["part_size_mib", "parts_at_once"] {
+            config.as_object_mut().unwrap().remove(field);
+        }
+        let (put, get) = Holdall::new("gcs", &config).both_ways(2048);
+        println!("2 GiB: put {put} MiB, get {get} MiB of resident memory");
+        assert!(put < 160 && get < 160, "put {put} MiB, get {get} MiB");
+    }
+
+    #[test]
+    #[ignore = "needs the stub: scripts/test-backends gcs/gcs-stub"]
+    fn an_upload_to_a_killed_server_leaves_the_old_object() {
+        let dir = server("gcs-stub")["dir"].as_str().unwrap().to_owned();
+        ended::server_killed(&bucket(), "gcs-stub", &dir);
+    }
+
+    #[test]
+    #[ignore = "needs the stub: scripts/test-backends gcs/gcs-stub"]
+    fn curl_uses_signed_urls() {
+        urls::used_by_curl(&bucket());
+    }
+}
+
+/// Case A-10 starts it.
+#[test]
+fn child() {
+    holdall_e2e::kit::child();
+}
