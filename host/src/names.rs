@@ -97,7 +97,9 @@ fn cells<T>(table: &Table<T>, hash: usize) -> impl Iterator<Item = &OnceLock<T>>
 mod tests {
     use super::*;
     use std::collections::HashSet;
+    use std::sync::Barrier;
     use std::thread;
+    use std::time::Duration;
 
     impl Named for String {
         fn name(&self) -> &str {
@@ -129,15 +131,23 @@ mod tests {
     #[test]
     fn threads_that_add_the_same_names_get_the_same_places() {
         let names = Names::new();
-        let add = |n| std::ptr::from_ref(names.get_or_insert(&name(n), || name(n))).addr();
+        let all_at_once = Barrier::new(8);
+        let add = |n| {
+            all_at_once.wait();
+            let slowly = || {
+                thread::sleep(Duration::from_millis(2));
+                name(n)
+            };
+            std::ptr::from_ref(names.get_or_insert(&name(n), slowly)).addr()
+        };
         let places = thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| (0..200).map(add).collect::<Vec<_>>()))
+                .map(|_| scope.spawn(|| (0..40).map(add).collect::<Vec<_>>()))
                 .collect();
             let ends = threads.into_iter().map(|thread| thread.join().unwrap());
             ends.collect::<Vec<_>>()
         });
         assert!(places.iter().all(|of_one| *of_one == places[0]));
-        assert_eq!(names.all().count(), 200);
+        assert_eq!(names.all().count(), 40);
     }
 }

@@ -1,7 +1,5 @@
 //! Who outlives whom, with loaded libraries: the host goes first and what it gave out goes on, and
 //! what a plugin leaves behind survives its removal. HOSTING rows 29 and 30.
-//!
-//! `scripts/sanitize address` runs these under AddressSanitizer, where they prove most.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
