@@ -40,6 +40,7 @@ pub use folder::Folder;
 pub use host::HostStage;
 pub use plain::Plain;
 
+use futures_util::future::BoxFuture;
 use holdall_conformance::wire::Dialect;
 use holdall_conformance::{Broken, Outside};
 use serde_json::Value;
@@ -91,6 +92,12 @@ pub trait Stores: Send + Sync + 'static {
     /// [`Stage::outside`].
     fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
         let _ = store;
+        None
+    }
+
+    /// [`Stage::supplies`], for the loaded plugin: what it takes is another process.
+    fn supplies(&self, case: &str) -> Option<BoxFuture<'_, Result<(), String>>> {
+        let _ = case;
         None
     }
 

@@ -8,6 +8,9 @@
     reason = "tests; a panic is the report"
 )]
 
+mod hardship;
+
+use futures_util::future::BoxFuture;
 use holdall::StaticPlugin;
 use holdall_conformance::{Broken, Harness, Outside, Report, Stage, Status, run};
 use holdall_e2e::artifacts;
@@ -107,6 +110,13 @@ impl Stores for Below {
     }
     fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
         Some(Arc::new(Folder(self.root(store))))
+    }
+    fn supplies(&self, case: &str) -> Option<BoxFuture<'_, Result<(), String>>> {
+        let suffering = hardship::suffer(case)?;
+        Some(Box::pin(async move {
+            let done = tokio::task::spawn_blocking(suffering).await;
+            done.unwrap_or_else(|panic| Err(panic.to_string()))
+        }))
     }
 }
 
