@@ -13,9 +13,9 @@ use hyper_util::rt::TokioIo;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
 /// A request as it arrived.
@@ -145,13 +145,16 @@ impl Drop for Endpoint {
 ///
 /// When no port is free.
 pub fn refused_url() -> String {
-    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let address = listener.and_then(|listener| listener.local_addr());
-    // Free again: nothing is given this port soon, as the system hands ports out in turn.
-    format!(
-        "http://{}",
-        address.unwrap_or_else(|why| panic!("no port: {why}"))
-    )
+    // Bound and not listening: connections are refused, and nobody else gets the port.
+    static BOUND: OnceLock<(TcpSocket, SocketAddr)> = OnceLock::new();
+    let bind = || {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let address = socket.local_addr()?;
+        io::Result::Ok((socket, address))
+    };
+    let (_, address) = BOUND.get_or_init(|| bind().unwrap_or_else(|why| panic!("no port: {why}")));
+    format!("http://{address}")
 }
 
 async fn accept(listener: TcpListener, state: Arc<State>) {
