@@ -1,13 +1,15 @@
 //! `holdall::Backend` as a subject of the kit.
 
 use super::file::File;
+use super::served::{self, Front};
 use super::{Stores, gateway};
 use futures_util::future::BoxFuture;
 use holdall::config::{Config, GatewayConfig};
 use holdall::{
-    Backend, Bytes, CallOptions, Copied, Copy, Custom, Delete, DeleteMany, Deleted, Download,
-    Downloaded, Head, Health, Host, Key, KeyPolicy, List, ObjectInfo, Operations, Page, PluginRef,
-    Registration, Rename, Renamed, Result, SignUrl, StaticPlugin, Upload, Uploaded, Usage,
+    Backend, Builder, Bytes, CallOptions, Copied, Copy, Custom, Delete, DeleteMany, Deleted,
+    Download, Downloaded, Head, Health, Host, Key, KeyPolicy, List, ObjectInfo, Operations, Page,
+    PluginRef, Registration, Rename, Renamed, Result, SignUrl, StaticPlugin, Upload, Uploaded,
+    Usage,
 };
 use holdall_conformance::wire::{self, Dialect};
 use holdall_conformance::{
@@ -33,6 +35,8 @@ pub struct HostStage {
     stores: Box<dyn Stores>,
     next: AtomicU32,
     file: Option<File>,
+    public_url: String,
+    front: Option<Front>,
     // Holds the copy of a loaded file.
     _folder: Option<tempfile::TempDir>,
 }
@@ -45,7 +49,7 @@ impl HostStage {
     /// When the host refuses it.
     pub fn linked(plugin: &'static StaticPlugin, stores: impl Stores) -> Self {
         let host = Host::builder().built_in(plugin);
-        let mut stage = Self::of(Level::Linked, host, stores);
+        let mut stage = Self::of(Level::Linked, host, gateway::PUBLIC_URL, stores);
         stage.schema = Claims::of(plugin).schema;
         stage
     }
@@ -56,10 +60,27 @@ impl HostStage {
     ///
     /// When the host refuses it.
     pub fn loaded(library: &Path, stores: impl Stores) -> Self {
+        Self::loaded_behind(library, gateway::PUBLIC_URL, stores)
+    }
+
+    /// As [`HostStage::loaded`], with the server in front: what the gateway signs is used over the
+    /// wire.
+    ///
+    /// # Panics
+    ///
+    /// When the host refuses it.
+    pub fn served(library: &Path, stores: impl Stores) -> Self {
+        let (listener, url) = served::port();
+        let mut stage = Self::loaded_behind(library, &url, stores);
+        stage.front = Some(Front::new(stage.host.clone(), listener));
+        stage
+    }
+
+    fn loaded_behind(library: &Path, public_url: &str, stores: impl Stores) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::copy(library, folder.path().join("plugin.so")).unwrap();
         let host = Host::builder().plugin_dir(folder.path());
-        let mut stage = Self::of(Level::Loaded, host, stores);
+        let mut stage = Self::of(Level::Loaded, host, public_url, stores);
         stage.file = Some(File {
             library: library.to_owned(),
             config: stage.stores.config(u32::MAX),
@@ -71,9 +92,9 @@ impl HostStage {
         stage
     }
 
-    fn of(level: Level, builder: holdall::Builder, stores: impl Stores) -> Self {
+    fn of(level: Level, builder: Builder, public_url: &str, stores: impl Stores) -> Self {
         let mut config = Config::default();
-        config.gateway = Some(GatewayConfig::new(gateway::PUBLIC_URL).key("kit", GATEWAY_SECRET));
+        config.gateway = Some(GatewayConfig::new(public_url).key("kit", GATEWAY_SECRET));
         let host = builder.config(config).build().unwrap();
         let mut plugins = host.plugins();
         assert_eq!(plugins.len(), 1, "{:#?}", host.scan_report());
@@ -85,6 +106,8 @@ impl HostStage {
             stores: Box::new(stores),
             next: AtomicU32::new(0),
             file: None,
+            public_url: public_url.to_owned(),
+            front: None,
             _folder: None,
         }
     }
@@ -155,9 +178,10 @@ impl Stage for HostStage {
     }
     fn follow(&self, request: Request<Bytes>) -> Option<Following<'_>> {
         Some(Box::pin(async move {
-            match request.uri().to_string().starts_with(gateway::PUBLIC_URL) {
+            let at_gateway = request.uri().to_string().starts_with(&self.public_url);
+            match at_gateway && self.front.is_none() {
                 true => Ok(gateway::answer(&self.host, request).await),
-                // The store signed it.
+                // The store signed it, or the server listens.
                 false => wire::send(request).await,
             }
         }))

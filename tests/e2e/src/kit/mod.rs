@@ -25,8 +25,8 @@
 //! A plugin that speaks HTTP says in [`Stores::at`] how it is pointed at another server, and gets
 //! the cases tagged `NEED:http`; with [`Stores::server`] also the one that loses answers.
 //!
-//! URLs that the host's gateway signs are used in process; what a store signs itself is used by an
-//! HTTP client.
+//! URLs that the host's gateway signs are used in process, or over the wire with the server in front
+//! ([`HostStage::served`]); what a store signs itself is used by an HTTP client.
 
 mod child;
 mod file;
@@ -34,6 +34,7 @@ mod folder;
 mod gateway;
 mod host;
 mod plain;
+mod served;
 
 pub use child::child;
 pub use folder::Folder;

@@ -12,7 +12,7 @@ mod hardship;
 
 use futures_util::future::BoxFuture;
 use holdall::StaticPlugin;
-use holdall_conformance::{Broken, Harness, Outside, Report, Stage, Status, run};
+use holdall_conformance::{Broken, Case, Harness, Outside, Report, Stage, Status, run};
 use holdall_e2e::artifacts;
 use holdall_e2e::kit::{Folder, HostStage, Plain, Stores};
 use holdall_plugin_api::StorageBackend;
@@ -23,19 +23,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A-06 and F-05 count threads, memory and descriptors of the process.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-fn report(stage: Arc<dyn Stage>) -> Report {
+fn report(stage: Arc<dyn Stage>, wanted: impl Fn(&Case) -> bool) -> Report {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(run(stage, |_| true))
+    runtime.block_on(run(stage, wanted))
 }
 
 /// Runs the whole kit on a stage, and keeps the report.
 fn judged(stage: Arc<dyn Stage>, library: &Path) -> Report {
-    let report = report(stage);
+    let report = report(stage, |_| true);
     println!("{report}");
     if let Some(folder) = std::env::var_os("HOLDALL_KIT_REPORT") {
         let name = format!(
@@ -127,6 +127,30 @@ fn local_at_every_level() {
         artifacts().plugin("local"),
         || Below(tempfile::tempdir().unwrap()),
     );
+}
+
+/// Group L once more, over the wire: the server in front of the host.
+#[test]
+fn signed_urls_behind_the_server() {
+    for (library, stage) in [
+        (
+            "local",
+            HostStage::served(
+                artifacts().plugin("local"),
+                Below(tempfile::tempdir().unwrap()),
+            ),
+        ),
+        (
+            "memory",
+            HostStage::served(artifacts().plugin("memory"), Bare),
+        ),
+    ] {
+        let report = report(Arc::new(stage), |case| case.group() == 'L');
+        println!("{library} behind the server: {report}");
+        assert!(report.is_ok(), "{report}");
+        // All but the one about clocks, which no server of these tells.
+        assert_eq!(report.count(Status::Passed), 17, "{report}");
+    }
 }
 
 /// The tables are plain C: what gcc made from the header keeps the contract too.
