@@ -4,6 +4,7 @@ use serde_json::Value;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The command, with a configuration whose one backend is `b`.
@@ -119,10 +120,21 @@ pub fn feed(input: &mut ChildStdin, mib: u64) {
     }
 }
 
-/// Differs in every MiB, and does not compress.
+/// Does not compress, and differs in every MiB and every page of it. Cheap, because the tests are
+/// not optimised: random bytes once, and the place stamped over them.
 fn block(index: u64) -> Vec<u8> {
-    // xorshift64*, seeded by the place.
-    let mut state = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    static RANDOM: OnceLock<Vec<u8>> = OnceLock::new();
+    let mut bytes = RANDOM.get_or_init(random).clone();
+    for (page, bytes) in bytes.chunks_exact_mut(4096).enumerate() {
+        bytes[..8].copy_from_slice(&index.to_le_bytes());
+        bytes[8..16].copy_from_slice(&page.to_le_bytes());
+    }
+    bytes
+}
+
+/// xorshift64*.
+fn random() -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut bytes = Vec::with_capacity(BLOCK);
     while bytes.len() < BLOCK {
         state ^= state >> 12;

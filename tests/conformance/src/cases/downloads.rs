@@ -81,7 +81,8 @@ pub(super) const CASES: &[Case] = &[
         Tag::Core,
         "size and etag belong to the bytes, also while the object is overwritten",
         one_version
-    ),
+    )
+    .within(120),
     case!(
         "H-12",
         Tag::Core,

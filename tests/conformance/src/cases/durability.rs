@@ -93,7 +93,8 @@ pub(super) const CASES: &[Case] = &[
         Tag::Cap(Capability::UserMetadata),
         "metadata and data become visible together",
         together
-    ),
+    )
+    .within(120),
 ];
 
 /// A body of `first` and `rest` with a gate between them, and its upload.
