@@ -54,6 +54,8 @@ mod content_type;
 mod frame;
 #[cfg(feature = "object-store")]
 pub mod object_store;
+#[cfg(feature = "opendal")]
+mod opendal;
 mod operations;
 mod options;
 mod page_token;

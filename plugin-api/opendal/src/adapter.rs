@@ -12,6 +12,7 @@ use holdall_plugin_api::{
 use opendal_core::{ErrorKind as Kind, Operator};
 use serde::de::DeserializeOwned;
 use std::fmt;
+use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,13 +22,13 @@ pub trait Adapted: Send + Sync + 'static {
     /// What `holdall.toml` says under `[backend.NAME.config]`.
     type Config: DeserializeOwned + Send + 'static;
 
-    /// Makes the operator. No request is sent.
+    /// Makes the operator; an `async fn`. No request is sent.
     ///
     /// # Errors
     ///
     /// `ConfigInvalid`, with every bad field; [`from_config`](crate::from_config) makes one of an
     /// operator's error.
-    fn open(config: Self::Config, host: &Host) -> Result<Store>;
+    fn open(config: Self::Config, host: &Host) -> impl Future<Output = Result<Store>> + Send;
 }
 
 /// The backend that an [`Adapted`] describes.
@@ -37,6 +38,8 @@ pub struct Adapter<A> {
     pub(crate) host: Host,
     pub(crate) writers: Writers,
     shut_down: AtomicBool,
+    /// The container has been seen, so that a missing object is one.
+    seen: AtomicBool,
     _author: PhantomData<fn() -> A>,
 }
 
@@ -52,6 +55,39 @@ impl<A> Adapter<A> {
             );
         }
         Ok(self.store.operation())
+    }
+
+    /// The container answered.
+    pub(crate) fn container_seen(&self) {
+        self.seen.store(true, Ordering::Relaxed);
+    }
+
+    /// What a look at an object failed with. The answer to a `HEAD` has no body that could tell a
+    /// missing object from a missing bucket; until the container has been seen once, it is looked
+    /// for.
+    pub(crate) async fn missing(
+        &self,
+        operator: &Operator,
+        heard: &Recorder,
+        error: opendal_core::Error,
+        intent: Intent,
+    ) -> Error {
+        let error = fault(error, heard, intent);
+        let untold = error.provider().status == Some(404) && error.provider().code.is_none();
+        if error.kind() != ErrorKind::FileNotFound
+            || !untold
+            || !self.store.capability.list
+            || self.seen.load(Ordering::Relaxed)
+        {
+            return error;
+        }
+        match list::container(operator, heard).await {
+            Ok(()) => {
+                self.container_seen();
+                error
+            }
+            Err(of_container) => of_container,
+        }
     }
 
     pub(crate) fn claims(&self, capability: Capability) -> bool {
@@ -71,13 +107,14 @@ impl<A: Adapted> StorageBackend for Adapter<A> {
     type Config = A::Config;
 
     async fn open(config: A::Config, host: Host) -> Result<Self> {
-        let store = A::open(config, &host)?;
+        let store = A::open(config, &host).await?;
         Ok(Self {
             claims: store.capabilities(),
             store,
             host,
             writers: Writers::default(),
             shut_down: AtomicBool::new(false),
+            seen: AtomicBool::new(false),
             _author: PhantomData,
         })
     }
@@ -103,7 +140,7 @@ impl<A: Adapted> StorageBackend for Adapter<A> {
         match operator.stat(key.text()).await {
             // A folder of this name is no object.
             Ok(metadata) => Ok(metadata.is_file()),
-            Err(error) => match fault(error, &heard, Intent::Read) {
+            Err(error) => match self.missing(&operator, &heard, error, Intent::Read).await {
                 missing if missing.kind() == ErrorKind::FileNotFound => Ok(false),
                 error => Err(error),
             },
@@ -133,21 +170,20 @@ impl<A: Adapted> StorageBackend for Adapter<A> {
     async fn health(&self) -> Result<Health> {
         let (operator, heard) = self.begin()?;
         let answer = if self.store.capability.list {
-            operator.check().await
+            list::container(&operator, &heard).await
         } else {
             // Any answer about a name will do; the name need not exist.
             match operator.stat("holdall-health").await {
                 Err(error) if error.kind() == Kind::NotFound => Ok(()),
-                answer => answer.map(drop),
+                answer => answer
+                    .map(drop)
+                    .map_err(|error| fault(error, &heard, Intent::Read)),
             }
         };
-        match answer {
-            Ok(()) => Ok(Health::up()),
-            Err(error) => {
-                let error = fault(error, &heard, Intent::Read);
-                Ok(Health::down(error.to_string()))
-            }
-        }
+        Ok(match answer {
+            Ok(()) => Health::up(),
+            Err(error) => Health::down(error.to_string()),
+        })
     }
 
     async fn shutdown(&self) -> Result<()> {

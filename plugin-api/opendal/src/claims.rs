@@ -16,8 +16,9 @@ pub(crate) enum Namespace {
 const MAX_PARTS: u64 = 10_000;
 
 impl Store {
-    /// What this store claims.
-    pub(crate) fn capabilities(&self) -> Capabilities {
+    /// What this store claims: what follows from the operator, what it offers and the author vows,
+    /// and nothing that was taken away.
+    pub fn capabilities(&self) -> Capabilities {
         use Capabilities as C;
         let offers = &self.capability;
         let when = |yes: bool, what: Capabilities| if yes { what } else { C::EMPTY };
@@ -89,7 +90,7 @@ impl Store {
 
     /// Whether an object can be written piece by piece.
     pub(crate) fn takes_parts(&self) -> bool {
-        self.capability.write_can_multi
+        self.capability.write_can_multi && !self.in_one_piece
     }
 
     /// The size of a part, within what the service takes.

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use holdall_plugin_api::{ObjectInfo, Result, UploadOptions};
+use holdall_plugin_api::{Error, ObjectInfo, ReadOptions, Result, UploadOptions};
 use opendal_core::Metadata;
 use opendal_core::options::WriteOptions;
 use opendal_core::raw::Timestamp;
@@ -11,7 +11,7 @@ use std::time::SystemTime;
 pub(crate) fn info(metadata: &Metadata) -> ObjectInfo {
     let owned = |text: Option<&str>| text.map(str::to_owned);
     let mut info = ObjectInfo::new(metadata.content_length());
-    info.etag = metadata.etag().map(etag);
+    info.etag = owned(metadata.etag());
     info.version = owned(metadata.version());
     info.last_modified = metadata.last_modified().map(SystemTime::from);
     info.content_type = owned(metadata.content_type());
@@ -30,30 +30,64 @@ pub(crate) fn info(metadata: &Metadata) -> ObjectInfo {
     info
 }
 
-/// An etag as it stands in a header. Some services leave the quotes out in listings, and an etag
-/// has to be equal wherever it is met.
-pub(crate) fn etag(etag: &str) -> String {
-    if etag.ends_with('"') {
+/// An etag of a listing as it stands in a header: some services leave the quotes out there, and an
+/// etag has to be equal wherever it is met.
+pub(crate) fn listed_etag(etag: &str, quotes: bool) -> String {
+    if !quotes || etag.ends_with('"') {
         etag.to_owned()
     } else {
         format!("\"{etag}\"")
     }
 }
 
+/// Longest texts of a request together. OpenDAL panics beyond 64 KiB, and no service takes as much.
+const MAX_TEXTS: usize = 32 << 10;
+
+/// Refuses what is longer than any service takes.
+pub(crate) fn bounded<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> Result<()> {
+    let size: usize = texts.into_iter().flatten().map(str::len).sum();
+    if size <= MAX_TEXTS {
+        return Ok(());
+    }
+    let error = Error::invalid("conditions, headers and metadata are too long");
+    Err(error.fact("limit", MAX_TEXTS).fact("requested", size))
+}
+
+/// What the conditions of a read say, to be [`bounded`].
+pub(crate) fn read_texts<'a>(options: &ReadOptions<'a>) -> [Option<&'a str>; 3] {
+    [options.if_match, options.if_none_match, options.version]
+}
+
 pub(crate) fn timestamp(time: SystemTime) -> Result<Timestamp> {
-    Timestamp::try_from(time).map_err(|error| {
-        holdall_plugin_api::Error::invalid("a time that no HTTP date can say").because(error)
-    })
+    Timestamp::try_from(time)
+        .map_err(|error| Error::invalid("a time that no HTTP date can say").because(error))
 }
 
 /// What an upload asks to be kept, and under which condition.
-pub(crate) fn write_options(options: &UploadOptions<'_>) -> WriteOptions {
+///
+/// # Errors
+///
+/// `InvalidArgument`: more text than any service takes.
+pub(crate) fn write_options(options: &UploadOptions<'_>) -> Result<WriteOptions> {
+    let headers = &options.headers;
+    let pairs = options.metadata.iter();
+    bounded(
+        [
+            options.content_type,
+            headers.cache_control,
+            headers.content_disposition,
+            headers.content_encoding,
+            options.if_match,
+        ]
+        .into_iter()
+        .chain(pairs.flat_map(|(name, value)| [Some(*name), Some(*value)])),
+    )?;
     let owned = |text: Option<&str>| text.map(str::to_owned);
-    WriteOptions {
+    Ok(WriteOptions {
         content_type: owned(options.content_type),
-        cache_control: owned(options.headers.cache_control),
-        content_disposition: owned(options.headers.content_disposition),
-        content_encoding: owned(options.headers.content_encoding),
+        cache_control: owned(headers.cache_control),
+        content_disposition: owned(headers.content_disposition),
+        content_encoding: owned(headers.content_encoding),
         user_metadata: (!options.metadata.is_empty()).then(|| {
             options
                 .metadata
@@ -64,7 +98,7 @@ pub(crate) fn write_options(options: &UploadOptions<'_>) -> WriteOptions {
         if_match: owned(options.if_match),
         if_not_exists: options.create_only,
         ..WriteOptions::default()
-    }
+    })
 }
 
 const OPEN: &str = "=?UTF-8?B?";
@@ -124,9 +158,16 @@ mod tests {
     }
 
     #[test]
-    fn an_etag_has_quotes() {
-        assert_eq!(etag("0x8D"), "\"0x8D\"");
-        assert_eq!(etag("\"a\""), "\"a\"");
-        assert_eq!(etag("W/\"a\""), "W/\"a\"");
+    fn an_etag_of_a_listing_has_quotes_where_they_were_left_out() {
+        assert_eq!(listed_etag("0x8D", true), "\"0x8D\"");
+        assert_eq!(listed_etag("\"a\"", true), "\"a\"");
+        assert_eq!(listed_etag("17", false), "17");
+    }
+
+    #[test]
+    fn texts_are_bounded_together() {
+        let half = "x".repeat(MAX_TEXTS / 2);
+        assert!(bounded([Some(half.as_str()), None, Some(&half)]).is_ok());
+        assert!(bounded([Some(half.as_str()), Some(&half), Some("x")]).is_err());
     }
 }

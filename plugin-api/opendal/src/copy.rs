@@ -2,7 +2,7 @@
 
 use crate::adapter::{Adapted, Adapter};
 use crate::fault::{Intent, fault};
-use crate::{convert, delete, download, upload};
+use crate::{delete, download, upload};
 use holdall_plugin_api::{
     Capability, Copied, Copy, Delete, Download, Error, ErrorKind, Head, ObjectInfo, Rename,
     Renamed, Result, Upload,
@@ -25,6 +25,11 @@ pub(crate) async fn copy<A: Adapted>(this: &Adapter<A>, copy: Copy<'_>) -> Resul
     if !this.claims(Capability::ServerCopy) {
         return by_bytes(this, copy).await;
     }
+    if let Some(limit) = this.store.copy_limit
+        && download::head(this, Head::new(copy.from)).await?.size > limit
+    {
+        return by_bytes(this, copy).await;
+    }
     let (operator, heard) = this.begin()?;
     let options = CopyOptions {
         if_not_exists: copy.create_only,
@@ -37,7 +42,7 @@ pub(crate) async fn copy<A: Adapted>(this: &Adapter<A>, copy: Copy<'_>) -> Resul
         .map_err(|error| fault(error, &heard, Intent::Write))?;
     let mut copied = Copied::default();
     copied.size = metadata.is_file().then(|| metadata.content_length());
-    copied.etag = metadata.etag().map(convert::etag);
+    copied.etag = metadata.etag().map(str::to_owned);
     copied.last_modified = metadata.last_modified().map(SystemTime::from);
     Ok(copied)
 }

@@ -2,6 +2,7 @@
 
 use crate::adapter::{Adapted, Adapter};
 use crate::claims::Namespace;
+use crate::convert;
 use crate::fault::{Intent, fault};
 use holdall_plugin_api::{Delete, Deleted, Error, ErrorKind, Result};
 use opendal_core::ErrorKind as Kind;
@@ -10,6 +11,7 @@ use opendal_core::options::DeleteOptions;
 pub(crate) async fn delete<A: Adapted>(this: &Adapter<A>, delete: Delete<'_>) -> Result<Deleted> {
     let (operator, heard) = this.begin()?;
     let key = delete.key.text();
+    convert::bounded([delete.if_match, delete.version])?;
     let mut existed = None;
     // A service with folders may take the name of a folder for all that is in it, so that is
     // looked at first. Somebody may make a folder in between; nobody can do better from here.
@@ -17,7 +19,7 @@ pub(crate) async fn delete<A: Adapted>(this: &Adapter<A>, delete: Delete<'_>) ->
         existed = match operator.stat(key).await {
             Ok(metadata) => Some(metadata.is_file()),
             Err(error) if error.kind() == Kind::NotADirectory => Some(false),
-            Err(error) => match fault(error, &heard, Intent::Read) {
+            Err(error) => match this.missing(&operator, &heard, error, Intent::Read).await {
                 missing if missing.kind() == ErrorKind::FileNotFound => Some(false),
                 error => return Err(error),
             },

@@ -17,41 +17,40 @@ use holdall_plugin_api::{
 use opendal_core::options::{ReaderOptions, StatOptions};
 use opendal_core::{Buffer, BufferStream, BytesRange, Metadata, Operator};
 use std::ops::Range;
+use std::time::SystemTime;
 
 /// Times that a changing object is looked at before it counts as a conflict.
-const LOOKS: usize = 5;
+const LOOKS: usize = 20;
 
 pub(crate) async fn head<A: Adapted>(this: &Adapter<A>, head: Head<'_>) -> Result<ObjectInfo> {
     let (operator, heard) = this.begin()?;
-    let metadata = look(&operator, &heard, head.key.text(), head.options()).await?;
+    let metadata = look(this, &operator, &heard, head.key.text(), head.options()).await?;
     Ok(convert::info(&metadata))
 }
 
 /// The facts under the conditions of a read.
-async fn look(
+async fn look<A: Adapted>(
+    this: &Adapter<A>,
     operator: &Operator,
     heard: &Recorder,
     key: &str,
     options: &ReadOptions<'_>,
 ) -> Result<Metadata> {
+    convert::bounded(convert::read_texts(options))?;
+    let time = |time: Option<SystemTime>| time.map(convert::timestamp).transpose();
     let conditions = StatOptions {
         version: options.version.map(str::to_owned),
         if_match: concrete(options.if_match),
         if_none_match: concrete(options.if_none_match),
-        if_modified_since: options
-            .if_modified_since
-            .map(convert::timestamp)
-            .transpose()?,
-        if_unmodified_since: options
-            .if_unmodified_since
-            .map(convert::timestamp)
-            .transpose()?,
+        if_modified_since: time(options.if_modified_since)?,
+        if_unmodified_since: time(options.if_unmodified_since)?,
         ..StatOptions::default()
     };
-    let metadata = operator
-        .stat_options(key, conditions)
-        .await
-        .map_err(|error| fault(error, heard, intent(options)))?;
+    let metadata = match operator.stat_options(key, conditions).await {
+        Ok(metadata) => metadata,
+        Err(error) => return Err(this.missing(operator, heard, error, intent(options)).await),
+    };
+    this.container_seen();
     // A folder is no object.
     if !metadata.is_file() {
         return Err(Error::not_found());
@@ -92,13 +91,14 @@ pub(crate) async fn download<A: Adapted>(
 ) -> Result<Downloaded> {
     let (operator, heard) = this.begin()?;
     let (key, options) = (download.key.text(), download.options());
+    convert::bounded(convert::read_texts(options))?;
     let opened = Reading {
+        this,
         operator: &operator,
         heard: &heard,
         key,
         options,
         range: download.range.as_ref(),
-        whole_facts: this.store.whole_facts,
     };
     let (metadata, range, chunks) = opened.open().await?;
     let body = if range.is_empty() {
@@ -110,20 +110,20 @@ pub(crate) async fn download<A: Adapted>(
     Ok(Downloaded::new(convert::info(&metadata), range, body))
 }
 
-struct Reading<'a> {
+struct Reading<'a, A> {
+    this: &'a Adapter<A>,
     operator: &'a Operator,
     heard: &'a Recorder,
     key: &'a str,
     options: &'a ReadOptions<'a>,
     range: Option<&'a ByteRange>,
-    whole_facts: bool,
 }
 
 type Chunks = stream::BoxStream<'static, opendal_core::Result<Buffer>>;
 
-impl Reading<'_> {
+impl<A: Adapted> Reading<'_, A> {
     async fn open(&self) -> Result<(Metadata, Range<u64>, Chunks)> {
-        if self.whole_facts {
+        if self.this.store.whole_facts {
             self.in_one().await
         } else {
             self.by_looks().await
@@ -134,7 +134,12 @@ impl Reading<'_> {
     async fn in_one(&self) -> Result<(Metadata, Range<u64>, Chunks)> {
         let mut stream = self.stream(self.asked()).await?;
         match stream.metadata().await {
+            // A sign-in page of the network, say, is no object.
+            Ok(metadata) if metadata.etag().is_none() => Err(Error::new(ErrorKind::Unavailable)
+                .message("the answer is not this service's: it has no etag")
+                .with_retry(Retry::Safe)),
             Ok(metadata) => {
+                self.this.container_seen();
                 any_etag(self.options)?;
                 let range = self.within(metadata.content_length())?;
                 Ok((metadata, range, stream.boxed()))
@@ -174,24 +179,17 @@ impl Reading<'_> {
     }
 
     async fn look(&self) -> Result<Metadata> {
-        look(self.operator, self.heard, self.key, self.options).await
+        look(self.this, self.operator, self.heard, self.key, self.options).await
     }
 
     async fn stream(&self, range: BytesRange) -> Result<BufferStream> {
+        let time = |time: Option<SystemTime>| time.map(convert::timestamp).transpose();
         let conditions = ReaderOptions {
             version: self.options.version.map(str::to_owned),
             if_match: concrete(self.options.if_match),
             if_none_match: concrete(self.options.if_none_match),
-            if_modified_since: self
-                .options
-                .if_modified_since
-                .map(convert::timestamp)
-                .transpose()?,
-            if_unmodified_since: self
-                .options
-                .if_unmodified_since
-                .map(convert::timestamp)
-                .transpose()?,
+            if_modified_since: time(self.options.if_modified_since)?,
+            if_unmodified_since: time(self.options.if_unmodified_since)?,
             ..ReaderOptions::default()
         };
         let reader = self.operator.reader_options(self.key, conditions).await;

@@ -80,6 +80,15 @@ const CREDENTIALS: [&str; 12] = [
 ];
 /// Codes of clocks that differ too much.
 const CLOCKS: [&str; 2] = ["RequestTimeTooSkewed", "RequestExpired"];
+/// Codes of a service that is asked too much, where the status alone says 503.
+const THROTTLES: [&str; 6] = [
+    "SlowDown",
+    "ServerBusy",
+    "TooManyRequests",
+    "RequestLimitExceeded",
+    "QpsLimitExceeded",
+    "DownloadTrafficRateLimitExceeded",
+];
 const FULL: [&str; 3] = [
     "QuotaExceeded",
     "QuotaExceededException",
@@ -107,6 +116,7 @@ fn of(error: opendal_core::Error, heard: &Heard, intent: Intent) -> Error {
             "the service refuses the configured credentials",
         ),
         _ if one_of(&FULL) => (ErrorKind::QuotaExceeded, "the service's storage is full"),
+        _ if one_of(&THROTTLES) => (ErrorKind::RateLimited, ""),
         Kind::NotFound => (ErrorKind::FileNotFound, ""),
         Kind::PermissionDenied => permission(heard),
         Kind::IsADirectory | Kind::NotADirectory if intent.reads() => (ErrorKind::FileNotFound, ""),
@@ -119,6 +129,8 @@ fn of(error: opendal_core::Error, heard: &Heard, intent: Intent) -> Error {
         Kind::ConditionNotMatch => (ErrorKind::PreconditionFailed, ""),
         Kind::RangeNotSatisfied => (ErrorKind::InvalidRange, ""),
         Kind::RateLimited => (ErrorKind::RateLimited, ""),
+        // So OpenDAL calls a condition that the service says was lost and nobody has set.
+        Kind::Conflict if heard.reply.status == Some(412) => (ErrorKind::PreconditionFailed, ""),
         Kind::Conflict => (ErrorKind::Conflict, ""),
         Kind::Unsupported => (ErrorKind::Unsupported, "the service does not support this"),
         Kind::ConfigInvalid => (

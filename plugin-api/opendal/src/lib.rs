@@ -15,7 +15,7 @@
 //!
 //! impl Adapted for Example {
 //!     type Config = Config;
-//!     fn open(_: Config, _: &Host) -> Result<Store> {
+//!     async fn open(_: Config, _: &Host) -> Result<Store> {
 //!         let operator = Operator::new(Memory::default()).map_err(from_config)?;
 //!         let vows = Capabilities::atomic_put.with(Capabilities::key_and_prefix);
 //!         Ok(Store::new(operator, "example").vows(vows))

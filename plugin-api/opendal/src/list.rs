@@ -14,7 +14,7 @@ use crate::recorder::Recorder;
 use crate::store::Store;
 use crate::{convert, walk};
 use futures_util::StreamExt;
-use holdall_plugin_api::{Entry, Error, List, Page, Result};
+use holdall_plugin_api::{Entry, Error, ErrorKind, List, Page, Result};
 use opendal_core::options::ListOptions;
 use opendal_core::{EntryMode, Lister, Metadata, Operator};
 use std::collections::BTreeMap;
@@ -109,6 +109,7 @@ pub(crate) async fn page<A: Adapted>(this: &Adapter<A>, list: &List<'_>) -> Resu
         Namespace::Flat => listing.flat(&wanted).await?,
         Namespace::Folders => walk::names(&listing, &wanted).await?,
     };
+    this.container_seen();
     let mut page = Page::default();
     if found.len() == wanted.most {
         found.pop_last();
@@ -116,11 +117,31 @@ pub(crate) async fn page<A: Adapted>(this: &Adapter<A>, list: &List<'_>) -> Resu
     }
     for (name, item) in found {
         match item {
-            Item::Object(metadata) => page.entries.push(entry(name, &metadata)),
+            Item::Object(metadata) => {
+                page.entries
+                    .push(entry(name, &metadata, this.store.quoted_etags))
+            }
             Item::Group => page.common_prefixes.push(name),
         }
     }
     Ok(page)
+}
+
+/// Looks whether the container answers: at one name, of whatever is there.
+pub(crate) async fn container(operator: &Operator, heard: &Recorder) -> Result<()> {
+    let options = ListOptions {
+        limit: Some(1),
+        ..ListOptions::default()
+    };
+    let first = match operator.lister_options("/", options).await {
+        Ok(mut lister) => lister.next().await.transpose().map(drop),
+        Err(error) => Err(error),
+    };
+    match first.map_err(|error| fault(error, heard, Intent::Read)) {
+        // A folder that is not there yet is an empty one.
+        Err(error) if error.kind() == ErrorKind::FileNotFound => Ok(()),
+        answer => answer,
+    }
 }
 
 const TOKEN: &str = "after:";
@@ -136,9 +157,11 @@ fn cursor(token: &str, list: &List<'_>) -> Result<String> {
     }
 }
 
-fn entry(key: String, metadata: &Metadata) -> Entry {
+fn entry(key: String, metadata: &Metadata, quotes: bool) -> Entry {
     let mut entry = Entry::new(key, metadata.content_length());
-    entry.etag = metadata.etag().map(convert::etag);
+    entry.etag = metadata
+        .etag()
+        .map(|etag| convert::listed_etag(etag, quotes));
     entry.last_modified = metadata.last_modified().map(SystemTime::from);
     entry
 }

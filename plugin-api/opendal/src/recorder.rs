@@ -7,6 +7,7 @@
 
 use holdall_plugin_api::ProviderReply;
 use http::{HeaderMap, Request, Response, StatusCode, header};
+use opendal_core::raw::Operation;
 use opendal_core::raw::oio::ReadStream;
 use opendal_core::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, HttpTransporter, Result};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,6 +69,7 @@ impl Recorder {
 impl HttpTransport for Recorder {
     async fn fetch(&self, request: Request<Buffer>) -> Result<Response<HttpBody>> {
         let asked = Asked::of(&request);
+        let operation = request.extensions().get::<Operation>().copied();
         // A request without an answer must not be explained by the answer before it.
         *self.lock() = Heard::default();
         let response = self.inner.fetch(request).await?;
@@ -88,7 +90,10 @@ impl HttpTransport for Recorder {
             let checked = asked.check(&response);
             *self.lock() = heard;
             checked?;
-            return Ok(response);
+            return match operation {
+                Some(Operation::List | Operation::Copy) => self.document(response).await,
+                _ => Ok(response),
+            };
         }
         heard.reply.code = text(response.headers(), "x-ms-error-code");
         *self.lock() = heard;
@@ -104,6 +109,46 @@ impl HttpTransport for Recorder {
         let size = Some(start.len() as u64);
         let body = HttpBody::new(futures_util::stream::iter([Ok(start)]), size);
         Ok(Response::from_parts(parts, body))
+    }
+}
+
+impl Recorder {
+    /// An answer that is a document. Services send the head of it before they know how it ends, so
+    /// an error may stand in a 200; OpenDAL reads what it does not know as an empty answer.
+    async fn document(&self, response: Response<HttpBody>) -> Result<Response<HttpBody>> {
+        let (parts, mut body) = response.into_parts();
+        let whole = body.read_all().await?;
+        let bytes = whole.to_bytes();
+        let wrong = if root_name(&bytes).as_deref() == Some("Error") {
+            self.lock().reply.code = provider_code(&bytes);
+            Some("an error in a good answer")
+        } else if bytes.is_empty() && parts.status == StatusCode::OK {
+            Some("an answer without its document")
+        } else {
+            None
+        };
+        if let Some(what) = wrong {
+            return Err(Error::new(ErrorKind::Unexpected, what).set_temporary());
+        }
+        let size = Some(whole.len() as u64);
+        let body = HttpBody::new(futures_util::stream::iter([Ok(whole)]), size);
+        Ok(Response::from_parts(parts, body))
+    }
+}
+
+/// The name of the outermost element of an XML document.
+fn root_name(body: &[u8]) -> Option<String> {
+    use quick_xml::events::Event;
+    let mut reader = quick_xml::Reader::from_reader(body);
+    let mut buffer = Vec::new();
+    loop {
+        match reader.read_event_into(&mut buffer) {
+            Ok(Event::Start(start) | Event::Empty(start)) => {
+                return Some(start.local_name().as_ref().to_owned());
+            }
+            Ok(Event::Eof) | Err(_) => return None,
+            Ok(_) => buffer.clear(),
+        }
     }
 }
 
@@ -225,5 +270,65 @@ fn provider_code(body: &[u8]) -> Option<String> {
             Ok(_) => inside = false,
         }
         buffer.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_provider_s_code_is_found_in_its_document() {
+        for (body, code) in [
+            (
+                "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>",
+                Some("NoSuchKey"),
+            ),
+            ("{\"error\":{\"code\":404,\"message\":\"no\"}}", Some("404")),
+            (
+                "{\"code\":\"bad_auth_token\",\"status\":401}",
+                Some("bad_auth_token"),
+            ),
+            ("<!DOCTYPE html><html><body>no</body></html>", None),
+            ("", None),
+        ] {
+            assert_eq!(provider_code(body.as_bytes()).as_deref(), code, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_error_document_is_known_by_its_root() {
+        let root = |body: &str| root_name(body.as_bytes());
+        let error = "<?xml version=\"1.0\"?><Error><Code>a</Code></Error>";
+        assert_eq!(root(error).as_deref(), Some("Error"));
+        assert_eq!(
+            root("<ListBucketResult/>").as_deref(),
+            Some("ListBucketResult")
+        );
+        assert_eq!(root("{\"files\":[]}"), None);
+    }
+
+    fn answered(range: &str, status: u16, content_range: Option<&str>) -> bool {
+        let request = Request::get("http://h/k")
+            .header("range", range)
+            .body(Buffer::new());
+        let mut response = Response::builder().status(status);
+        if let Some(value) = content_range {
+            response = response.header("content-range", value);
+        }
+        let body = HttpBody::new(futures_util::stream::iter([]), Some(0));
+        Asked::of(&request.unwrap())
+            .check(&response.body(body).unwrap())
+            .is_ok()
+    }
+
+    #[test]
+    fn another_part_than_was_asked_is_refused() {
+        assert!(answered("bytes=10-19", 206, Some("bytes 10-19/1000")));
+        assert!(answered("bytes=-5", 206, Some("bytes 995-999/1000")));
+        assert!(answered("bytes=0-", 200, None));
+        assert!(!answered("bytes=10-19", 200, None));
+        assert!(!answered("bytes=10-19", 206, Some("bytes 0-9/1000")));
+        assert!(!answered("bytes=10-19", 206, None));
     }
 }

@@ -1,6 +1,7 @@
 //! `signed_url`: the service's own signature, and when it really ends.
 
 use crate::adapter::{Adapted, Adapter};
+use crate::convert;
 use crate::disposition::attachment;
 use crate::fault::{Intent, fault};
 use holdall_plugin_api::{Capability, Method, Result, SignUrl, SignedUrl, Signing};
@@ -11,6 +12,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(crate) async fn sign<A: Adapted>(this: &Adapter<A>, sign: SignUrl<'_>) -> Result<Signing> {
     let (operator, heard) = this.begin()?;
+    convert::bounded([
+        sign.content_type,
+        sign.download_name,
+        sign.response_content_type,
+    ])?;
     let needed = match sign.method {
         Method::Get => Capability::SignGet,
         Method::Put => Capability::SignPut,

@@ -22,6 +22,9 @@ pub struct Store {
     pub(crate) without: Capabilities,
     pub(crate) in_byte_order: bool,
     pub(crate) whole_facts: bool,
+    pub(crate) in_one_piece: bool,
+    pub(crate) quoted_etags: bool,
+    pub(crate) copy_limit: Option<u64>,
     pub(crate) part_bytes: usize,
     pub(crate) whole_bytes: usize,
     pub(crate) retries: u32,
@@ -44,6 +47,9 @@ impl Store {
             without: Capabilities::EMPTY,
             in_byte_order: false,
             whole_facts: false,
+            in_one_piece: false,
+            quoted_etags: false,
+            copy_limit: None,
             part_bytes: PART_BYTES,
             whole_bytes: WHOLE_BYTES,
             retries: 0,
@@ -95,6 +101,29 @@ impl Store {
     #[must_use]
     pub fn part_bytes(mut self, bytes: usize) -> Self {
         self.part_bytes = bytes.max(1);
+        self
+    }
+
+    /// Etags have quotes, as in HTTP, but for listings, which leave them out.
+    #[must_use]
+    pub fn quoted_etags(mut self) -> Self {
+        self.quoted_etags = true;
+        self
+    }
+
+    /// Writes no object in parts, for services whose parts lose what belongs to the object, or
+    /// outlive it.
+    #[must_use]
+    pub fn in_one_piece(mut self) -> Self {
+        self.in_one_piece = true;
+        self
+    }
+
+    /// The largest object that the service copies in one step; larger ones are copied by their
+    /// bytes. With a limit, a copy looks at its source first.
+    #[must_use]
+    pub fn copy_limit(mut self, bytes: u64) -> Self {
+        self.copy_limit = Some(bytes);
         self
     }
 

@@ -12,11 +12,18 @@ use crate::fault::{Intent, fault};
 use holdall_plugin_api::{Bytes, Error, ErrorKind, Result, Upload, Uploaded};
 use opendal_core::options::WriteOptions;
 use opendal_core::{Buffer, Metadata, Operator, Writer};
-use std::time::SystemTime;
-use tokio::sync::mpsc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// Times that a service is asked to take an upload back, with pauses that double: four minutes.
+const TAKE_BACKS: u32 = 9;
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// How long a failed upload waits for what it wrote to be taken back, so that usually nothing is
+/// left when its caller learns of it.
+const TIDYING: Duration = Duration::from_secs(2);
 
 /// The writing tasks of an instance.
 #[derive(Debug, Default)]
@@ -42,7 +49,7 @@ enum Step {
 pub(crate) async fn upload<A: Adapted>(this: &Adapter<A>, upload: Upload<'_>) -> Result<Uploaded> {
     let (operator, heard) = this.begin()?;
     let (key, mut body, length, options) = upload.into_parts();
-    let mut written = convert::write_options(&options.map(|options| *options).unwrap_or_default());
+    let mut written = convert::write_options(&options.map(|options| *options).unwrap_or_default())?;
     let parts = this.store.takes_parts();
     written.chunk = parts.then(|| this.store.part_for(length));
 
@@ -85,8 +92,9 @@ pub(crate) async fn upload<A: Adapted>(this: &Adapter<A>, upload: Upload<'_>) ->
         .end()
         .await?
         .map_err(|error| fault(error, &heard, Intent::Write))?;
+    this.container_seen();
     let mut uploaded = Uploaded::new(size);
-    uploaded.etag = metadata.etag().map(convert::etag);
+    uploaded.etag = metadata.etag().map(str::to_owned);
     uploaded.version = metadata.version().map(str::to_owned);
     uploaded.last_modified = metadata.last_modified().map(SystemTime::from);
     Ok(uploaded)
@@ -101,7 +109,8 @@ fn too_large(limit: usize, requested: u64) -> Error {
 
 struct Task {
     steps: mpsc::Sender<Step>,
-    outcome: JoinHandle<opendal_core::Result<Metadata>>,
+    outcome: oneshot::Receiver<opendal_core::Result<Metadata>>,
+    task: JoinHandle<()>,
 }
 
 impl Task {
@@ -111,18 +120,26 @@ impl Task {
     }
 
     async fn end(self) -> Result<opendal_core::Result<Metadata>> {
-        match self.outcome.await {
-            Ok(outcome) => Ok(outcome),
-            Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
-            Err(_) => Err(Error::new(ErrorKind::Cancelled)),
+        let Self {
+            outcome, mut task, ..
+        } = self;
+        match outcome.await {
+            Ok(Err(error)) => {
+                let _ = tokio::time::timeout(TIDYING, &mut task).await;
+                Ok(Err(error))
+            }
+            Ok(stored) => Ok(stored),
+            Err(_) => match task.await {
+                Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+                _ => Err(Error::new(ErrorKind::Cancelled)),
+            },
         }
     }
 
-    /// Returns when what was written has been taken back.
+    /// What was written is taken back.
     async fn give_up(self) {
-        let Self { steps, outcome } = self;
-        drop(steps);
-        let _ = outcome.await;
+        drop(self.steps);
+        let _ = tokio::time::timeout(TIDYING, self.task).await;
     }
 }
 
@@ -130,61 +147,74 @@ impl<A> Adapter<A> {
     fn writer(&self, operator: Operator, key: &str, options: WriteOptions) -> Task {
         let (steps, queue) = mpsc::channel(1);
         let (key, ending) = (key.to_owned(), self.writers.ending.clone());
-        let outcome = self
-            .writers
-            .tasks
-            .spawn(async move { write(operator, key, options, queue, ending).await });
-        Task { steps, outcome }
+        let (tell, outcome) = oneshot::channel();
+        let task = self.writers.tasks.spawn(async move {
+            let mut writer = match operator.writer_options(&key, options).await {
+                Ok(writer) => writer,
+                Err(error) => return drop(tell.send(Err(error))),
+            };
+            let mut begun = false;
+            let stored = write(&mut writer, &mut begun, queue, &ending).await;
+            let failed = stored.is_err();
+            // The caller learns of it at once, however long it takes to tidy up.
+            let _ = tell.send(stored);
+            if failed && begun {
+                take_back(&mut writer, &ending).await;
+            }
+        });
+        Task {
+            steps,
+            outcome,
+            task,
+        }
     }
 }
 
+/// Writes until it is told to commit. `begun` once there may be something to take back.
 async fn write(
-    operator: Operator,
-    key: String,
-    options: WriteOptions,
+    writer: &mut Writer,
+    begun: &mut bool,
     mut queue: mpsc::Receiver<Step>,
-    ending: CancellationToken,
+    ending: &CancellationToken,
 ) -> opendal_core::Result<Metadata> {
-    let mut writer = operator.writer_options(&key, options).await?;
-    let mut begun = false;
     loop {
         let step = tokio::select! {
             biased;
             () = ending.cancelled() => None,
             step = queue.recv() => step,
         };
-        let done = match step {
+        match step {
             Some(Step::Write(buffer)) => {
-                begun = true;
-                writer.write(buffer).await
+                *begun = true;
+                writer.write(buffer).await?;
             }
-            Some(Step::Commit) => match writer.close().await {
-                Ok(metadata) => return Ok(metadata),
-                Err(error) => {
-                    begun = true;
-                    Err(error)
-                }
-            },
-            None => Err(opendal_core::Error::new(
-                opendal_core::ErrorKind::Unexpected,
-                "the upload was given up",
-            )),
-        };
-        if let Err(error) = done {
-            if begun {
-                take_back(&mut writer).await;
+            Some(Step::Commit) => {
+                *begun = true;
+                return writer.close().await;
             }
-            return Err(error);
+            None => {
+                return Err(opendal_core::Error::new(
+                    opendal_core::ErrorKind::Unexpected,
+                    "the upload was given up",
+                ));
+            }
         }
     }
 }
 
-/// Whatever this fails with, the upload's own error says more; what stays behind then is what the
-/// service itself cannot remove now.
-async fn take_back(writer: &mut Writer) {
-    if let Err(error) = writer.abort().await
-        && error.kind() != opendal_core::ErrorKind::Unsupported
-    {
-        tracing::warn!(%error, "an unfinished upload could not be taken back");
+/// Takes back what was written. A service that does not answer now may do so later, so it is asked
+/// again for some minutes; what stays behind then is for the service's own rules to remove.
+async fn take_back(writer: &mut Writer, ending: &CancellationToken) {
+    let mut pause = FIRST_PAUSE;
+    for _ in 0..TAKE_BACKS {
+        match writer.abort().await {
+            Ok(()) => return,
+            Err(error) if error.kind() == opendal_core::ErrorKind::Unsupported => return,
+            Err(error) => tracing::warn!(%error, "an unfinished upload could not be taken back"),
+        }
+        tokio::select! {
+            () = ending.cancelled() => return,
+            () = tokio::time::sleep(pause) => pause *= 2,
+        }
     }
 }

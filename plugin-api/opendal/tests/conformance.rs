@@ -1,5 +1,10 @@
 //! Every case of the kit, on the adapter over OpenDAL's own store in memory: once as the flat store
 //! that it is, once treated as a store with folders.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "tests; a panic is the report"
+)]
 
 use holdall_conformance::{Claims, Harness};
 use holdall_plugin_api::{Capabilities, Host, Operations, Result};
@@ -17,7 +22,7 @@ struct InMemory;
 impl Adapted for InMemory {
     type Config = Config;
 
-    fn open(config: Config, _: &Host) -> Result<Store> {
+    async fn open(config: Config, _: &Host) -> Result<Store> {
         let operator = Operator::new(Memory::default()).map_err(from_config)?;
         let vows = Capabilities::atomic_put
             .with(Capabilities::create_only)
