@@ -1,0 +1,91 @@
+//! Holdall storage plugin `opendal`: one plugin for what OpenDAL serves.
+//!
+//! ```toml
+//! [backend.media]
+//! plugin = "opendal"
+//! [backend.media.config.service.oss]     # one service, with its own options
+//! bucket = "media"
+//! endpoint = "https://oss-cn-hangzhou.aliyuncs.com"
+//! access_key_id = "LTAI5t.."
+//! access_key_secret = "env:OSS_SECRET"
+//! ```
+//!
+//! The adapter (`holdall-plugin-api-opendal`) does the work of the contract; here is what differs
+//! from service to service, and the page of the plugin (`README.md`) says what it needs and costs.
+//!
+//! - `config`: what `holdall.toml` may say, and everything that is wrong with it.
+//! - `options`: the options of a service, read off its own configuration type.
+//! - `schema`: the schema of all that; which options are secret.
+//! - `services`: the services, and what each vows.
+//! - `client`: HTTP with time limits that end in a typed error.
+//!
+//! For S3, Azure and Google Cloud the plugins of those names know more; they are here for stores
+//! that only OpenDAL reaches in their way, and for comparison.
+#![forbid(unsafe_code)]
+
+mod client;
+mod config;
+mod options;
+#[cfg(test)]
+mod schema;
+mod services;
+
+use holdall_plugin_api::{Host, Result};
+use holdall_plugin_api_opendal::{Adapted, Adapter, Store};
+
+pub use config::OpendalConfig;
+
+/// How a configuration becomes a store.
+#[derive(Debug)]
+pub struct Service;
+
+impl Adapted for Service {
+    type Config = OpendalConfig;
+
+    async fn open(config: OpendalConfig, _: &Host) -> Result<Store> {
+        config.open()
+    }
+}
+
+/// The backend.
+pub type Opendal = Adapter<Service>;
+
+holdall_plugin_api::export_plugin! {
+    backend: Opendal,
+    name: "opendal",
+    schemes: ["oss", "obs", "cos", "tos", "b2", "swift", "webhdfs", "ipfs"],
+    runtime: tokio_spawn,
+    operations: [head, list, copy, rename, health, shutdown],
+    // Of all services together; an instance claims what its service offers and vows.
+    capabilities: [
+        atomic_put,
+        create_only,
+        if_match_put,
+        if_match_delete,
+        if_match_get,
+        if_none_match_get,
+        if_time,
+        suffix,
+        unknown_length,
+        content_type,
+        user_metadata,
+        header_cache_control,
+        header_content_disposition,
+        header_content_encoding,
+        server_copy,
+        copy_create_only,
+        atomic_move,
+        ordered_list,
+        start_after,
+        key_and_prefix,
+        case_sensitive,
+        unicode_exact,
+        sign_get,
+        sign_put,
+        sign_head,
+        sign_delete,
+        sign_content_type,
+        sign_disposition,
+    ],
+    config_schema: "config.schema.json",
+}
