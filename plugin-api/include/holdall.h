@@ -1002,6 +1002,8 @@ typedef struct HoldallPluginTable {
 #define HOLDALL_FLAG_RUNTIME_TOKIO 8u
 #define HOLDALL_FLAG_RUNTIME_TOKIO_SPAWN 16u
 #define HOLDALL_FLAG_RUST 32u
+// The flags that come with this version of the ABI: in every descriptor.
+#define HOLDALL_ABI_FLAGS HOLDALL_FLAG_DRAFT
 
 typedef struct HoldallHeader {
   uint8_t magic[8]; // "HOLDALL\0"

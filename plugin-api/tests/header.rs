@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use holdall_plugin_api::abi::list::{FINGERPRINTS, TABLES, VERSION};
+use holdall_plugin_api::abi::list::{DRAFT, FINGERPRINTS, TABLES, VERSION};
 use holdall_plugin_api::{Capability, ErrorKind, Operation, descriptor};
 use std::fmt::Write;
 use std::path::Path;
@@ -82,6 +82,13 @@ fn trailer() -> String {
         let name = descriptor::Flags(1 << bit).names()[0].to_uppercase();
         writeln!(out, "#define HOLDALL_FLAG_{name} {}u", 1 << bit).unwrap();
     }
+    let of_abi = if DRAFT { "HOLDALL_FLAG_DRAFT" } else { "0u" };
+    writeln!(
+        out,
+        "// The flags that come with this version of the ABI: in every descriptor."
+    )
+    .unwrap();
+    writeln!(out, "#define HOLDALL_ABI_FLAGS {of_abi}").unwrap();
     out.push_str(
         "\ntypedef struct HoldallHeader {\n  uint8_t magic[8]; // \"HOLDALL\\0\"\n  uint16_t descriptor_version;\n  \
          uint16_t abi_major;\n  uint16_t abi_minor;\n  uint16_t min_host_minor;\n  uint32_t flags;\n  \
@@ -146,17 +153,18 @@ fn the_header_is_current() {
     );
 }
 
-/// Every size that Rust sees, C sees too.
+/// Every size that Rust sees, C and C++ see too.
 #[test]
-fn c_and_rust_agree_on_sizes() {
+fn c_and_cpp_and_rust_agree_on_sizes() {
     let folder = std::env::temp_dir().join(format!("holdall-header-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let mut program = String::from("#include \"holdall.h\"\n#include <stddef.h>\n");
+    let mut program =
+        String::from("#include \"holdall.h\"\n#include <assert.h>\n#include <stddef.h>\n");
     for table in TABLES {
         let name = format!("Holdall{}", table.name);
         writeln!(
             program,
-            "_Static_assert(sizeof({name}) == {}, \"{name}\");",
+            "static_assert(sizeof({name}) == {}, \"{name}\");",
             table.size
         )
         .unwrap();
@@ -164,36 +172,41 @@ fn c_and_rust_agree_on_sizes() {
             let (field, offset) = (field.name, field.offset);
             writeln!(
                 program,
-                "_Static_assert(offsetof({name}, {field}) == {offset}, \"{name}.{field}\");"
+                "static_assert(offsetof({name}, {field}) == {offset}, \"{name}.{field}\");"
             )
             .unwrap();
         }
     }
     writeln!(
         program,
-        "_Static_assert(sizeof(HoldallHeader) == {}, \"header\");",
+        "static_assert(sizeof(HoldallHeader) == {}, \"header\");",
         descriptor::HEADER_BYTES
     )
     .unwrap();
-    let source = folder.join("sizes.c");
-    std::fs::write(&source, program).unwrap();
-    let compiled = Command::new("gcc")
-        .args([
-            "-std=c11",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-fsyntax-only",
-            "-I",
-        ])
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("include"))
-        .arg(&source)
-        .output()
-        .unwrap();
+    for (compiler, standard, source) in [
+        ("gcc", "-std=c11", "sizes.c"),
+        ("g++", "-std=c++17", "sizes.cpp"),
+    ] {
+        let source = folder.join(source);
+        std::fs::write(&source, &program).unwrap();
+        let compiled = Command::new(compiler)
+            .args([
+                standard,
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                "-fsyntax-only",
+                "-I",
+            ])
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("include"))
+            .arg(&source)
+            .output()
+            .unwrap();
+        assert!(
+            compiled.status.success(),
+            "{compiler}: {}",
+            String::from_utf8_lossy(&compiled.stderr)
+        );
+    }
     std::fs::remove_dir_all(&folder).unwrap();
-    assert!(
-        compiled.status.success(),
-        "{}",
-        String::from_utf8_lossy(&compiled.stderr)
-    );
 }

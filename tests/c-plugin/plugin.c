@@ -838,7 +838,7 @@ static const struct {
                .abi_major = HOLDALL_ABI_MAJOR,
                .abi_minor = HOLDALL_ABI_MINOR,
                .min_host_minor = 0,
-               .flags = HOLDALL_FLAG_DRAFT | HOLDALL_FLAG_BLOCKING,
+               .flags = HOLDALL_ABI_FLAGS | HOLDALL_FLAG_BLOCKING,
                .fingerprint_count = HOLDALL_FINGERPRINT_COUNT,
                .operations = HOLDALL_OP_UPLOAD | HOLDALL_OP_DOWNLOAD | HOLDALL_OP_DELETE |
                              HOLDALL_OP_EXISTS | HOLDALL_OP_SIGNED_URL | HOLDALL_OP_HEAD |
