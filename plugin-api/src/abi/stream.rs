@@ -11,6 +11,7 @@ use super::waker::{lend, with_context};
 use crate::{Checksums, Error, Result};
 use bytes::Bytes;
 use futures_core::Stream;
+use std::cell::UnsafeCell;
 use std::ffi::c_void;
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -50,7 +51,9 @@ pub trait Source: Send {
 /// assert_eq!(body.known_length(), Some(9));
 /// ```
 pub struct Body {
-    raw: FfiStream,
+    // A cell, because `as_once` gives out a `Bytes` that lies here: its clones write into it.
+    words: UnsafeCell<Words>,
+    table: *const StreamTable,
     seen: u64,
     state: State,
     crc32c: Option<u32>,
@@ -267,7 +270,8 @@ impl Body {
 
     fn of(raw: FfiStream) -> Self {
         Self {
-            raw,
+            words: UnsafeCell::new(raw.words),
+            table: raw.table,
             seen: 0,
             state: State::Open,
             crc32c: None,
@@ -288,11 +292,14 @@ impl Body {
     pub fn into_ffi(self) -> FfiStream {
         let mut this = ManuallyDrop::new(self);
         this.digests = None;
-        this.raw
+        FfiStream {
+            words: *this.words.get_mut(),
+            table: this.table,
+        }
     }
 
     fn is_once(&self) -> bool {
-        std::ptr::eq(self.raw.table, &ONCE)
+        std::ptr::eq(self.table, &ONCE)
     }
 
     /// The bytes of a body that was made from bytes and not yet read.
@@ -301,7 +308,7 @@ impl Body {
             return None;
         }
         // SAFETY: a table of this crate's copy: the words hold an `Option<Bytes>`.
-        unsafe { &*(&raw const self.raw.words).cast::<Option<Bytes>>() }.as_ref()
+        unsafe { &*self.words.get().cast::<Option<Bytes>>() }.as_ref()
     }
 
     /// States the CRC-32C of a body that was made from bytes and not yet read. Any other body
@@ -309,7 +316,7 @@ impl Body {
     #[must_use]
     pub fn with_crc32c(mut self, crc32c: u32) -> Self {
         if self.is_once() && self.seen == 0 {
-            self.raw.words[4] = std::ptr::without_provenance_mut(crc32c as usize | CRC_KNOWN);
+            self.words.get_mut()[4] = std::ptr::without_provenance_mut(crc32c as usize | CRC_KNOWN);
         }
         self
     }
@@ -346,12 +353,12 @@ impl Body {
         let mut end = grow::empty::<FfiTrailers>();
         let mut err = grow::empty::<FfiError>();
         // SAFETY: R11: the table outlives its streams.
-        let next = unsafe { self.raw.table.as_ref() }.and_then(|table| table.poll_next);
+        let next = unsafe { self.table.as_ref() }.and_then(|table| table.poll_next);
         let Some(next) = next else {
             self.state = State::Failed;
             return Poll::Ready(Some(Err(breach("a stream without poll_next"))));
         };
-        let words = &raw mut self.raw.words;
+        let words = self.words.get();
         let status = lend(cx, call, |cx| {
             // SAFETY: R11; everything is writable through the call.
             unsafe { next(words, cx, &raw mut out, &raw mut end, &raw mut err) }
@@ -437,9 +444,9 @@ impl Body {
 impl Drop for Body {
     fn drop(&mut self) {
         // SAFETY: R11: the table outlives its streams.
-        if let Some(end) = unsafe { self.raw.table.as_ref() }.and_then(|table| table.drop) {
+        if let Some(end) = unsafe { self.table.as_ref() }.and_then(|table| table.drop) {
             // SAFETY: R11: ended once.
-            unsafe { end(&raw mut self.raw.words) }
+            unsafe { end(self.words.get()) }
         }
     }
 }
