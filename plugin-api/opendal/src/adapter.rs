@@ -38,8 +38,6 @@ pub struct Adapter<A> {
     pub(crate) host: Host,
     pub(crate) writers: Writers,
     shut_down: AtomicBool,
-    /// The container has been seen, so that a missing object is one.
-    seen: AtomicBool,
     _author: PhantomData<fn() -> A>,
 }
 
@@ -57,14 +55,8 @@ impl<A> Adapter<A> {
         Ok(self.store.operation())
     }
 
-    /// The container answered.
-    pub(crate) fn container_seen(&self) {
-        self.seen.store(true, Ordering::Relaxed);
-    }
-
     /// What a look at an object failed with. The answer to a `HEAD` has no body that could tell a
-    /// missing object from a missing bucket; until the container has been seen once, it is looked
-    /// for.
+    /// missing object from a missing bucket, so that one is looked for.
     pub(crate) async fn missing(
         &self,
         operator: &Operator,
@@ -74,18 +66,11 @@ impl<A> Adapter<A> {
     ) -> Error {
         let error = fault(error, heard, intent);
         let untold = error.provider().status == Some(404) && error.provider().code.is_none();
-        if error.kind() != ErrorKind::FileNotFound
-            || !untold
-            || !self.store.capability.list
-            || self.seen.load(Ordering::Relaxed)
-        {
+        if error.kind() != ErrorKind::FileNotFound || !untold || !self.store.capability.list {
             return error;
         }
         match list::container(operator, heard).await {
-            Ok(()) => {
-                self.container_seen();
-                error
-            }
+            Ok(()) => error,
             Err(of_container) => of_container,
         }
     }
@@ -114,7 +99,6 @@ impl<A: Adapted> StorageBackend for Adapter<A> {
             host,
             writers: Writers::default(),
             shut_down: AtomicBool::new(false),
-            seen: AtomicBool::new(false),
             _author: PhantomData,
         })
     }

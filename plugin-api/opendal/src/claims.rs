@@ -129,6 +129,7 @@ impl Store {
         }
         // Values are encoded where a header cannot carry them, which makes them a third longer.
         limits.max_metadata_bytes = 1024;
+        limits.max_key_bytes = self.max_key_bytes;
         limits.max_sign_seconds = self.max_sign_seconds;
         limits.retries = self.retries;
         instance.limits = limits;

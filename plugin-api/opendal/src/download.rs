@@ -50,7 +50,6 @@ async fn look<A: Adapted>(
         Ok(metadata) => metadata,
         Err(error) => return Err(this.missing(operator, heard, error, intent(options)).await),
     };
-    this.container_seen();
     // A folder is no object.
     if !metadata.is_file() {
         return Err(Error::not_found());
@@ -139,7 +138,6 @@ impl<A: Adapted> Reading<'_, A> {
                 .message("the answer is not this service's: it has no etag")
                 .with_retry(Retry::Safe)),
             Ok(metadata) => {
-                self.this.container_seen();
                 any_etag(self.options)?;
                 let range = self.within(metadata.content_length())?;
                 Ok((metadata, range, stream.boxed()))

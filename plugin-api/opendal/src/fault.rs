@@ -124,7 +124,11 @@ fn of(error: opendal_core::Error, heard: &Heard, intent: Intent) -> Error {
             ErrorKind::Conflict,
             "a folder and an object cannot have one name in this service",
         ),
-        Kind::AlreadyExists => (ErrorKind::PreconditionFailed, "the object exists"),
+        // A lost condition has a kind of its own: here something else is in the way.
+        Kind::AlreadyExists => (
+            ErrorKind::Conflict,
+            "a folder and an object cannot have one name in this service",
+        ),
         Kind::ConditionNotMatch if intent == Intent::ReadIfChanged => (ErrorKind::NotModified, ""),
         Kind::ConditionNotMatch => (ErrorKind::PreconditionFailed, ""),
         Kind::RangeNotSatisfied => (ErrorKind::InvalidRange, ""),
@@ -137,7 +141,7 @@ fn of(error: opendal_core::Error, heard: &Heard, intent: Intent) -> Error {
             ErrorKind::ConfigInvalid,
             "the service refuses its configuration",
         ),
-        _ => by_status(&error, heard),
+        _ => by_status(&error, heard, intent),
     };
     let retry = match kind {
         ErrorKind::RateLimited => Retry::After(heard.retry_after.unwrap_or(Duration::from_secs(1))),
@@ -176,7 +180,11 @@ fn permission(heard: &Heard) -> (ErrorKind, &'static str) {
     }
 }
 
-fn by_status(error: &opendal_core::Error, heard: &Heard) -> (ErrorKind, &'static str) {
+fn by_status(
+    error: &opendal_core::Error,
+    heard: &Heard,
+    intent: Intent,
+) -> (ErrorKind, &'static str) {
     match heard.reply.status {
         Some(400) => (ErrorKind::Other, "the service refuses the request"),
         Some(401) => permission(heard),
@@ -197,16 +205,19 @@ fn by_status(error: &opendal_core::Error, heard: &Heard) -> (ErrorKind, &'static
             ErrorKind::Unavailable,
             "the service reports a fault of its own",
         ),
-        Some(200..300) => (
-            ErrorKind::Unavailable,
-            "the service's answer is cut short or not what was asked",
-        ),
-        _ => by_type(error),
+        Some(200..300) => match by_type(error, intent) {
+            late @ (ErrorKind::Timeout, _) => late,
+            _ => (
+                ErrorKind::Unavailable,
+                "the service's answer is cut short or not what was asked",
+            ),
+        },
+        _ => by_type(error, intent),
     }
 }
 
 /// No answer at all: what lies under the error tells why.
-fn by_type(error: &opendal_core::Error) -> (ErrorKind, &'static str) {
+fn by_type(error: &opendal_core::Error, intent: Intent) -> (ErrorKind, &'static str) {
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
         if cause.is::<TimedOut>() {
@@ -224,6 +235,8 @@ fn by_type(error: &opendal_core::Error) -> (ErrorKind, &'static str) {
                     "the process lacks the right to do this",
                 ),
                 Io::NotFound => (ErrorKind::FileNotFound, ""),
+                // Nothing lies below an object.
+                Io::NotADirectory if intent.reads() => (ErrorKind::FileNotFound, ""),
                 Io::NotADirectory | Io::IsADirectory | Io::DirectoryNotEmpty => (
                     ErrorKind::Conflict,
                     "a folder and an object cannot have one name in this service",

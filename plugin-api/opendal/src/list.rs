@@ -109,7 +109,6 @@ pub(crate) async fn page<A: Adapted>(this: &Adapter<A>, list: &List<'_>) -> Resu
         Namespace::Flat => listing.flat(&wanted).await?,
         Namespace::Folders => walk::names(&listing, &wanted).await?,
     };
-    this.container_seen();
     let mut page = Page::default();
     if found.len() == wanted.most {
         found.pop_last();

@@ -122,6 +122,8 @@ impl Recorder {
         let wrong = if root_name(&bytes).as_deref() == Some("Error") {
             self.lock().reply.code = provider_code(&bytes);
             Some("an error in a good answer")
+        } else if root_name(&bytes).is_some_and(|name| name.eq_ignore_ascii_case("html")) {
+            Some("a page of HTML, which is no answer of a service")
         } else if bytes.is_empty() && parts.status == StatusCode::OK {
             Some("an answer without its document")
         } else {

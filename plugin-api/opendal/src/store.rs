@@ -30,6 +30,7 @@ pub struct Store {
     pub(crate) retries: u32,
     pub(crate) max_sign_seconds: Option<u32>,
     pub(crate) max_object_size: Option<u64>,
+    pub(crate) max_key_bytes: Option<u32>,
 }
 
 impl Store {
@@ -55,6 +56,7 @@ impl Store {
             retries: 0,
             max_sign_seconds: None,
             max_object_size: None,
+            max_key_bytes: None,
         }
     }
 
@@ -146,6 +148,13 @@ impl Store {
     #[must_use]
     pub fn max_sign_seconds(mut self, seconds: u32) -> Self {
         self.max_sign_seconds = Some(seconds);
+        self
+    }
+
+    /// Longest key, in bytes, where the service takes less than 1024.
+    #[must_use]
+    pub fn max_key_bytes(mut self, bytes: u32) -> Self {
+        self.max_key_bytes = Some(bytes);
         self
     }
 

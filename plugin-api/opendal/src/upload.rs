@@ -92,7 +92,6 @@ pub(crate) async fn upload<A: Adapted>(this: &Adapter<A>, upload: Upload<'_>) ->
         .end()
         .await?
         .map_err(|error| fault(error, &heard, Intent::Write))?;
-    this.container_seen();
     let mut uploaded = Uploaded::new(size);
     uploaded.etag = metadata.etag().map(str::to_owned);
     uploaded.version = metadata.version().map(str::to_owned);

@@ -5,6 +5,7 @@ use holdall_plugin_api_opendal::TimedOut;
 use opendal::{Buffer, HttpBody, HttpTransport, HttpTransporter};
 use opendal_http_transport_reqwest::ReqwestTransport;
 use std::time::Duration;
+use tokio_stream::StreamExt;
 
 /// The limits of one request.
 #[derive(Clone, Copy, Debug)]
@@ -20,31 +21,48 @@ pub(crate) fn transporter(limits: TimeLimits) -> Result<HttpTransporter> {
     let client = reqwest::Client::builder()
         .user_agent(concat!("holdall/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(limits.connect)
-        .read_timeout(limits.idle)
         .build()
         .map_err(|cause| {
             Error::new(ErrorKind::Other)
                 .message("no HTTP client can be made")
                 .because(cause)
         })?;
-    Ok(HttpTransporter::new(Client(ReqwestTransport::new(client))))
+    Ok(HttpTransporter::new(Client {
+        inner: ReqwestTransport::new(client),
+        idle: limits.idle,
+    }))
 }
 
-struct Client(ReqwestTransport);
+struct Client {
+    inner: ReqwestTransport,
+    idle: Duration,
+}
 
 impl HttpTransport for Client {
     async fn fetch(
         &self,
         request: http::Request<Buffer>,
     ) -> opendal::Result<http::Response<HttpBody>> {
-        let response = self.0.fetch(request).await.map_err(typed)?;
-        Ok(response.map(|body| {
+        let answer = tokio::time::timeout(self.idle, self.inner.fetch(request));
+        let response = answer.await.unwrap_or_else(|late| Err(timed_out(late)));
+        let idle = self.idle;
+        Ok(response.map_err(typed)?.map(|body| {
             body.map_inner(|chunks| {
-                use futures_util::TryStreamExt;
-                Box::new(chunks.map_err(typed))
+                // Looks for a chunk before the clock: a reader that takes its time is not late.
+                let chunks = chunks.timeout(idle).map(|chunk| match chunk {
+                    Ok(chunk) => chunk.map_err(typed),
+                    Err(late) => Err(timed_out(late)),
+                });
+                Box::new(Box::pin(chunks))
             })
         }))
     }
+}
+
+fn timed_out(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> opendal::Error {
+    opendal::Error::new(opendal::ErrorKind::Unexpected, "a time limit has passed")
+        .set_temporary()
+        .set_source(TimedOut(cause.into()))
 }
 
 /// Says by type that a time limit has passed: the adapter searches no texts.
@@ -55,9 +73,7 @@ fn typed(error: opendal::Error) -> opendal::Error {
             .downcast_ref::<reqwest::Error>()
             .is_some_and(reqwest::Error::is_timeout)
         {
-            return opendal::Error::new(opendal::ErrorKind::Unexpected, "a time limit has passed")
-                .set_temporary()
-                .set_source(TimedOut(Box::new(error)));
+            return timed_out(error);
         }
         next = cause.source();
     }
