@@ -9,7 +9,7 @@
 //! use holdall_server::{Server, Settings};
 //!
 //! let host = Host::builder().plugin_dir("plugins").config_file("holdall.toml").build()?;
-//! let settings = Settings::of(host.config())?;
+//! let settings = Settings::of(&host.config())?;
 //! let listener = tokio::net::TcpListener::bind(settings.listen).await?;
 //! Server::new(host, settings).run(listener, std::future::pending()).await;
 //! # Ok(())
