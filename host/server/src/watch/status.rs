@@ -1,6 +1,5 @@
 //! `GET /v1/status`: every plugin file with its verdict, every backend with its counters.
 
-use axum::extract::Request;
 use axum::response::Response;
 use http::StatusCode;
 
@@ -12,11 +11,7 @@ use crate::query::Query;
 use crate::target::Target;
 
 /// A backend may be called `status`: its listing says `?list`, and this says nothing.
-pub(crate) async fn status(
-    call: Call,
-    query: Query,
-    request: Request,
-) -> Result<Response, Problem> {
+pub(crate) async fn status(call: Call, query: Query) -> Result<Response, Problem> {
     if query.has("list") {
         let target = Target {
             backend: "status".to_owned(),
@@ -24,7 +19,6 @@ pub(crate) async fn status(
         };
         return list::handle(call, target, query).await;
     }
-    drop(request);
     query.finish()?;
     call.access.check_admin()?;
     Ok(json(StatusCode::OK, &call.app.host().status()))

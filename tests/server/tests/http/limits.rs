@@ -1,6 +1,6 @@
 //! What one client may take of the server.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use holdall_server_tests::{Served, open};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -89,18 +89,9 @@ async fn a_reader_that_stands_still_is_let_go() {
     let mut dead = TcpStream::connect(server.address).await.unwrap();
     let head = "GET /v1/memory/large HTTP/1.1\r\nhost: x\r\n\r\n";
     dead.write_all(head.as_bytes()).await.unwrap();
-    // Nothing is read until the server has given up.
-    let started = Instant::now();
-    loop {
-        let metrics = server.get("/v1/status").await.json();
-        let memory = &metrics["backends"].as_array().unwrap()[2];
-        assert_eq!(memory["name"], "memory");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        // By then the connection is gone; what was in the kernel's buffers is all there is.
-        if started.elapsed() > Duration::from_secs(3) {
-            break;
-        }
-    }
+    // Nothing is read until the server has long given up; what the kernel holds by then is all
+    // there is.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     let got = rest(&mut dead).await;
     assert!(got.len() < 32 << 20, "the whole answer came: {}", got.len());
 }
