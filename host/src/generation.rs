@@ -234,7 +234,7 @@ impl Generation {
         let facts = instance.facts();
         let terms = Terms {
             policy: config.key_policy,
-            capabilities: facts.capabilities.unwrap_or_default(),
+            capabilities: instance.capabilities(),
             limits: facts.limits,
         };
         self.accept(&terms)?;

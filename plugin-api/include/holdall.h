@@ -76,9 +76,9 @@ typedef struct HoldallFfiError {
   const void *extension;
   // Number of the kind; unknown ones count as "other".
   uint32_t kind;
-  // 0 never, 1 safe, 2 if idempotent, 3 after `retry_after_ms`.
+  // 0 never, 1 safe, 2 if idempotent, 3 after `retry_after_ms`: nothing has happened.
   uint32_t retry;
-  // Milliseconds.
+  // Milliseconds; 0 unless `retry` is 3.
   uint64_t retry_after_ms;
   // Stable code; absent: the kind's own.
   struct HoldallFfiSlice code;
@@ -88,11 +88,13 @@ typedef struct HoldallFfiError {
   uint32_t provider_status;
   // Length of `causes`.
   uint32_t cause_count;
+  // Bytes of a cause.
+  uint32_t cause_size;
   // The provider's own code.
   struct HoldallFfiSlice provider_code;
   // The provider's id of the request.
   struct HoldallFfiSlice request_id;
-  // From the nearest cause to the root.
+  // From the nearest cause to the root, each `cause_size` bytes after the one before.
   const struct HoldallFfiCause *causes;
   // Names and values, such as `size`.
   struct HoldallFfiPairs facts;
@@ -282,10 +284,14 @@ typedef struct HoldallOpenOut {
   const void *extension;
   // First argument of every operation.
   const void *backend;
+  // The operations that this instance serves: the required ones and a subset of the descriptor's.
+  uint64_t operations;
   // What this instance can do: a subset of the descriptor's.
   uint64_t capabilities;
   // Bytes; `u64::MAX` for none.
   uint64_t max_object_size;
+  // Bytes of an upload under a condition (`create_only`, `if_match`); `u64::MAX` for none.
+  uint64_t max_conditional_size;
   // Bytes; 0 for none.
   uint32_t max_key_bytes;
   // Bytes.
@@ -1079,6 +1085,7 @@ typedef struct HoldallHeader {
 #define HOLDALL_CAP_CUSTOM (UINT64_C(1) << 39)
 #define HOLDALL_CAP_EXACT_DELETE (UINT64_C(1) << 40)
 #define HOLDALL_CAP_EVENTUAL (UINT64_C(1) << 41)
+#define HOLDALL_CAP_DURABILITY (UINT64_C(1) << 42)
 
 // Kinds of errors.
 #define HOLDALL_KIND_FILE_NOT_FOUND 1u
@@ -1114,7 +1121,7 @@ typedef struct HoldallHeader {
   { UINT64_C(0xb4c4fc7b1cc2e3cc), UINT64_C(0xda0b524b56bb7612) }, \
   { UINT64_C(0x40f855622a5b9c4d), UINT64_C(0x5682ba13b33cdfa9) }, \
   { UINT64_C(0xef1415a227632ba6), UINT64_C(0xa4eaaa3def6d7363) }, \
-  { UINT64_C(0xef383922c3af6838), UINT64_C(0x14fdc3ec5860827d) }, \
+  { UINT64_C(0xf12a8b48d5270d32), UINT64_C(0x90673ca3eb7dfd36) }, \
   { UINT64_C(0x31a7bea10a0721ec), UINT64_C(0x646f6934c3ce7901) }, \
   { UINT64_C(0xa7ff61aa95d83228), UINT64_C(0x67c3b2c14d4bbcbe) }, \
   { UINT64_C(0x7a964926b5ece4a2), UINT64_C(0x1172a18a7825268f) }, \
@@ -1127,7 +1134,7 @@ typedef struct HoldallHeader {
   { UINT64_C(0x7fa32cbeac118a83), UINT64_C(0xdf28a3d73216cbce) }, \
   { UINT64_C(0xae7e104519f79e00), UINT64_C(0xf40ca2ebebb73fe8) }, \
   { UINT64_C(0x6a53c93cf73ae14a), UINT64_C(0xfe3c1f59d11778e0) }, \
-  { UINT64_C(0x5b4567b77c78bdc6), UINT64_C(0x5558ba23e62ad832) }, \
+  { UINT64_C(0x2a6849631413405a), UINT64_C(0x485e1bbc9f002915) }, \
   { UINT64_C(0x239b77ed815e1362), UINT64_C(0xcaca4ed744d627f3) }, \
   { UINT64_C(0x979bd9b5557310e7), UINT64_C(0x79ef7e3100cd3cdd) }, \
   { UINT64_C(0x15a2e1f219e3517f), UINT64_C(0xa350ea67c975b256) }, \

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::SystemTime;
 
-use crate::{Body, Capabilities, Limits};
+use crate::{Body, Capabilities, Limits, Operations};
 
 /// Digests of an object's bytes, as far as they are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -295,7 +295,10 @@ pub struct Usage {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Instance {
-    /// `None`: all that the plugin declares.
+    /// What it serves beside the required ones, as far as the plugin declares it:
+    /// `Operations::ALL.without(Operations::copy)` for a store that cannot copy. `None`: all of it.
+    pub operations: Option<Operations>,
+    /// What it promises about them. `None`: all that the plugin declares.
     pub capabilities: Option<Capabilities>,
     /// Its numbers.
     pub limits: Limits,
@@ -307,6 +310,7 @@ impl Instance {
     /// All that the plugin declares, with the default limits.
     pub fn new(description: impl Into<String>) -> Self {
         Self {
+            operations: None,
             capabilities: None,
             limits: Limits::default(),
             description: description.into(),

@@ -45,6 +45,9 @@ macro_rules! bitset {
         impl $set {
             $(#[doc = concat!("Only `", stringify!($name), "`.")] pub const $name: $set = $set(1 << $bit);)+
 
+            /// Every member that this version knows.
+            pub const ALL: $set = $set($(1 << $bit)|+);
+
             /// Nothing.
             pub const EMPTY: $set = $set(0);
 
@@ -234,6 +237,8 @@ bitset! {
         ExactDelete = 40 exact_delete,
         /// A change may become visible late (by [`Limits::eventual_ms`] at most).
         Eventual = 41 eventual,
+        /// Uploads may ask how durable they are when they answer.
+        Durability = 42 durability,
     }
 }
 
@@ -243,6 +248,9 @@ bitset! {
 pub struct Limits {
     /// Largest object, in bytes.
     pub max_object_size: Option<u64>,
+    /// Largest upload under a condition (`create_only`, `if_match`), in bytes: less than
+    /// `max_object_size` where a store holds conditions over single requests only.
+    pub max_conditional_size: Option<u64>,
     /// Longest key, in bytes; the portable policy allows 1024.
     pub max_key_bytes: Option<u32>,
     /// Most user metadata, names and values together, in bytes; default 2048.
@@ -263,6 +271,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_object_size: None,
+            max_conditional_size: None,
             max_key_bytes: None,
             max_metadata_bytes: 2048,
             max_page: 1000,
@@ -286,6 +295,8 @@ mod tests {
         for (index, item) in Capability::ALL.iter().enumerate() {
             assert_eq!(*item as usize, index, "{item}");
         }
+        assert!(Operations::ALL.iter().eq(Operation::ALL.iter().copied()));
+        assert!(Capabilities::ALL.iter().eq(Capability::ALL.iter().copied()));
     }
 
     #[test]

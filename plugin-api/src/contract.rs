@@ -104,13 +104,29 @@ impl Terms {
             headers.content_language.is_some(),
             Capability::HeaderContentLanguage,
         )?;
-        match (upload.length, self.limits.max_object_size) {
-            (Some(length), Some(max)) if length > max => Err(Error::new(ErrorKind::TooLarge)
-                .message("the backend takes no object of this size")
-                .fact("limit", max)
-                .fact("requested", length)),
-            _ => Ok(()),
+        self.needs(options.durability.is_some(), Capability::Durability)?;
+        let conditional = options.create_only || options.if_match.is_some();
+        let limits = [
+            (
+                self.limits.max_object_size,
+                "the backend takes no object of this size",
+            ),
+            (
+                self.limits.max_conditional_size.filter(|_| conditional),
+                "the backend takes no upload of this size under a condition",
+            ),
+        ];
+        for (max, why) in limits {
+            if let (Some(length), Some(max)) = (upload.length, max)
+                && length > max
+            {
+                return Err(Error::new(ErrorKind::TooLarge)
+                    .message(why)
+                    .fact("limit", max)
+                    .fact("requested", length));
+            }
         }
+        Ok(())
     }
 
     fn metadata(&self, pairs: &[(&str, &str)]) -> Result<()> {
@@ -360,6 +376,7 @@ mod tests {
         capabilities: Capabilities::from_bits(u64::MAX),
         limits: Limits {
             max_object_size: Some(10),
+            max_conditional_size: Some(7),
             max_key_bytes: Some(8),
             max_metadata_bytes: 8,
             max_page: 100,
@@ -386,6 +403,14 @@ mod tests {
             (Upload::new("a/", "x"), ErrorKind::InvalidKey),
             (Upload::new("123456789", "x"), ErrorKind::InvalidKey),
             (Upload::new("k", "12345678901"), ErrorKind::TooLarge),
+            (
+                Upload::new("k", "12345678").create_only(),
+                ErrorKind::TooLarge,
+            ),
+            (
+                Upload::new("k", "12345678").if_match("e"),
+                ErrorKind::TooLarge,
+            ),
             (up().create_only().if_match("e"), ErrorKind::InvalidArgument),
             (up().if_match(""), ErrorKind::InvalidArgument),
             (up().content_type("text"), ErrorKind::InvalidArgument),
@@ -410,6 +435,7 @@ mod tests {
             up().content_type("text/plain"),
             up().metadata("a", "b"),
             up().option(|o| o.headers.content_language = Some("en")),
+            up().option(|o| o.durability = Some(crate::Durability::Full)),
         ] {
             assert_eq!(kind(ALL.upload(&upload)), None, "{upload:?}");
             assert_eq!(

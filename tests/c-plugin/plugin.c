@@ -39,6 +39,12 @@
 
 #define NAME "cmemory"
 
+/* What is served: the slots that are filled below. */
+#define SERVED                                                                                     \
+  (HOLDALL_OP_UPLOAD | HOLDALL_OP_DOWNLOAD | HOLDALL_OP_DELETE | HOLDALL_OP_EXISTS |               \
+   HOLDALL_OP_SIGNED_URL | HOLDALL_OP_HEAD | HOLDALL_OP_LIST | HOLDALL_OP_HEALTH |                 \
+   HOLDALL_OP_SHUTDOWN)
+
 /* What is promised: exactly what the code below does. The rest is refused by the host. */
 #define CAPABILITIES                                                                               \
   (HOLDALL_CAP_ATOMIC_PUT | HOLDALL_CAP_CREATE_ONLY | HOLDALL_CAP_SUFFIX |                         \
@@ -310,8 +316,10 @@ static HoldallStatus open_store(const void *backend, const HoldallOpenArgs *args
   HoldallOpenOut opened = {
       .size = sizeof opened,
       .backend = store,
+      .operations = SERVED,
       .capabilities = CAPABILITIES,
       .max_object_size = UINT64_MAX,
+      .max_conditional_size = UINT64_MAX,
       .max_metadata_bytes = 2048,
       .max_page = 1000,
       .buffer_bytes = UINT64_C(8) << 20,
@@ -840,9 +848,7 @@ static const struct {
                .min_host_minor = 0,
                .flags = HOLDALL_ABI_FLAGS | HOLDALL_FLAG_BLOCKING,
                .fingerprint_count = HOLDALL_FINGERPRINT_COUNT,
-               .operations = HOLDALL_OP_UPLOAD | HOLDALL_OP_DOWNLOAD | HOLDALL_OP_DELETE |
-                             HOLDALL_OP_EXISTS | HOLDALL_OP_SIGNED_URL | HOLDALL_OP_HEAD |
-                             HOLDALL_OP_LIST | HOLDALL_OP_HEALTH | HOLDALL_OP_SHUTDOWN,
+               .operations = SERVED,
                .capabilities = CAPABILITIES,
                .json_len = sizeof JSON - 1,
                .max_in_flight = MAX_IN_FLIGHT},

@@ -12,6 +12,7 @@ use holdall_plugin_api::abi::grow::Grows;
 use holdall_plugin_api::abi::request::{self, Args, Owned};
 use holdall_plugin_api::abi::tables::*;
 use holdall_plugin_api::abi::text::breach;
+use holdall_plugin_api::rules;
 use holdall_plugin_api::{
     Body, Bytes, Capabilities, Checksums, Copied, Copy, Custom, Delete, DeleteMany, Deleted,
     Download, Downloaded, Error, ErrorKind, Head, Health, Instance as Facts, Key, List, ObjectInfo,
@@ -134,22 +135,56 @@ pub(super) async fn open(
 /// Makes an instance of what `open` answered; from here on its drop ends the backend.
 fn finished(opening: &Instance, (Opened(backend), facts): (Opened, Facts)) -> Result<Instance> {
     let plugin = opening.plugin.clone();
-    let declared = plugin.descriptor.capabilities;
-    let mut instance = Instance::new(plugin, Handle(backend), facts, opening.max_wait);
+    let instance = Instance::new(plugin, Handle(backend), facts, opening.max_wait);
     if !backend.is_null() {
         PluginCounters::count(&instance.plugin.counters().instances);
     } else {
         return Err(breach("`open` succeeded without a backend"));
     }
-    let claimed = instance.facts.capabilities.unwrap_or(Capabilities::EMPTY);
-    if !declared.contains(claimed) {
-        let beyond = claimed.without(declared).names().join(", ");
-        return Err(breach(format_args!(
-            "the instance claims what the descriptor does not: {beyond}"
-        )));
+    let lies = overclaims(
+        (
+            instance.plugin.checked.operations,
+            instance.plugin.descriptor.capabilities,
+        ),
+        (instance.operations(), instance.capabilities()),
+    );
+    if !lies.is_empty() {
+        return Err(breach(lies.join("; ")));
     }
-    instance.facts.capabilities = Some(claimed);
     Ok(instance)
+}
+
+/// Everything that is wrong with what an instance says of itself: it serves the required operations,
+/// claims at most what its plugin declares, and keeps the rules between the two.
+fn overclaims(
+    (declared, may): (Operations, Capabilities),
+    (operations, capabilities): (Operations, Capabilities),
+) -> Vec<String> {
+    let sets = [
+        (
+            "lacks required operations",
+            Operations::REQUIRED.without(operations).names(),
+        ),
+        (
+            "serves operations that the descriptor does not declare",
+            operations.without(declared).names(),
+        ),
+        (
+            "claims capabilities that the descriptor does not declare",
+            capabilities.without(may).names(),
+        ),
+    ];
+    let sets = sets
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("the instance {what}: {}", names.join(", ")));
+    let rules = rules::broken(operations, capabilities)
+        .into_iter()
+        .map(|rule| {
+            let (id, claimed, needed) = (rule.id, rule.claimed, rule.needs.name());
+            format!("the instance claims `{claimed}` without `{needed}` ({id})")
+        });
+    sets.chain(rules).collect()
 }
 
 struct Opened(*const c_void);
@@ -203,9 +238,14 @@ impl Instance {
         &self.facts
     }
 
-    /// Slots that the plugin fills and claims.
+    /// Slots that the plugin fills and claims, and that this instance serves.
     pub(crate) fn operations(&self) -> Operations {
-        self.plugin.checked.operations
+        self.facts.operations.unwrap_or(Operations::EMPTY)
+    }
+
+    /// What it promises about them.
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        self.facts.capabilities.unwrap_or(Capabilities::EMPTY)
     }
 
     /// Its plugin.
@@ -341,4 +381,48 @@ unsafe extern "C" fn absent<A: Owned, O>(
     // SAFETY: R6: our own slot, with room for a whole error.
     unsafe { err.write(holdall_plugin_api::abi::flatten(error)) };
     FAILED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DECLARED: (Operations, Capabilities) = (
+        Operations::REQUIRED
+            .with(Operations::head)
+            .with(Operations::list),
+        Capabilities::ordered_list.with(Capabilities::start_after),
+    );
+
+    #[test]
+    fn an_instance_may_be_less_than_its_plugin() {
+        assert!(overclaims(DECLARED, DECLARED).is_empty());
+        let less = (Operations::REQUIRED, Capabilities::EMPTY);
+        assert!(overclaims(DECLARED, less).is_empty());
+        // Bits of a newer minor mean nothing here.
+        let newer = (
+            Operations::from_bits(DECLARED.0.bits() | 1 << 63),
+            DECLARED.1,
+        );
+        assert!(overclaims(DECLARED, newer).is_empty());
+    }
+
+    #[test]
+    fn everything_that_an_instance_overclaims_is_named() {
+        let operations = DECLARED
+            .0
+            .without(Operations::delete.with(Operations::list))
+            .with(Operations::copy);
+        let capabilities = DECLARED.1.with(Capabilities::versions);
+        assert_eq!(
+            overclaims(DECLARED, (operations, capabilities)),
+            [
+                "the instance lacks required operations: delete",
+                "the instance serves operations that the descriptor does not declare: copy",
+                "the instance claims capabilities that the descriptor does not declare: versions",
+                "the instance claims `ordered_list` without `list` (REQ-04)",
+                "the instance claims `start_after` without `list` (REQ-05)",
+            ]
+        );
+    }
 }

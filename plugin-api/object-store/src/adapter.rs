@@ -154,6 +154,7 @@ impl<O: OpenStore> StorageBackend for Adapter<O> {
         instance.capabilities = store.capabilities;
         instance.limits = store.limits;
         instance.limits.buffer_bytes = store.buffer_bytes();
+        instance.limits.max_conditional_size = store.max_conditional_size();
         let most = store.limits.max_key_bytes.unwrap_or(1024);
         let prefix = u32::try_from(store.prefix.len()).unwrap_or(u32::MAX);
         instance.limits.max_key_bytes = Some(most.saturating_sub(prefix));

@@ -187,7 +187,7 @@ impl Store {
         self
     }
 
-    /// The numbers of this instance. `buffer_bytes` and the part of `max_key_bytes` that the prefix
+    /// The numbers of this instance. `buffer_bytes`, `max_conditional_size` and the part of `max_key_bytes` that the prefix
     /// takes are computed.
     #[must_use]
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
@@ -262,6 +262,14 @@ impl Store {
             LargeConditions::AtCompletion(_) => 0,
         };
         parts.max(whole) as u64
+    }
+
+    /// Largest upload under a condition, in bytes.
+    pub(crate) fn max_conditional_size(&self) -> Option<u64> {
+        match self.large_conditions {
+            LargeConditions::InOnePut { max_bytes } => Some(max_bytes as u64),
+            LargeConditions::AtCompletion(_) => None,
+        }
     }
 
     /// What a condition on an etag is called in the store.

@@ -1,7 +1,7 @@
 //! From what an operator offers and its author vows to what an instance claims.
 
 use crate::store::Store;
-use holdall_plugin_api::{Capabilities, Instance, Limits};
+use holdall_plugin_api::{Capabilities, Instance, Limits, Operations};
 
 /// How a service keeps names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +133,9 @@ impl Store {
         limits.max_sign_seconds = self.max_sign_seconds;
         limits.retries = self.retries;
         instance.limits = limits;
+        if !self.capability.list {
+            instance.operations = Some(Operations::ALL.without(Operations::list));
+        }
         instance
     }
 }

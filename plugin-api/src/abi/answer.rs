@@ -5,7 +5,7 @@
 
 use super::bytes::Chunk;
 use super::error::{flatten, read as read_error};
-use super::grow::{self, Item, copy_in, copy_item};
+use super::grow::{self, copy_in, strided};
 use super::guard::{self, FaultKind};
 use super::tables::*;
 use super::text::{
@@ -14,7 +14,7 @@ use super::text::{
 };
 use crate::{
     Body, Bytes, Capabilities, Copied, Deleted, Downloaded, Entry, Health, Instance, Limits,
-    ObjectInfo, Page, Renamed, Result, SignedUrl, Signing, Uploaded, Usage,
+    ObjectInfo, Operations, Page, Renamed, Result, SignedUrl, Signing, Uploaded, Usage,
 };
 use std::ffi::c_void;
 
@@ -386,35 +386,6 @@ pub fn write_page(page: Page) -> ListOut {
     }
 }
 
-/// The values of an array whose items may be longer or shorter than we know.
-///
-/// # Safety
-///
-/// `count` items of `stride` bytes, each the start of a valid `T` or longer, are readable.
-unsafe fn strided<T: Item>(first: *const T, count: usize, stride: usize) -> Result<Vec<T>> {
-    if count == 0 {
-        return Ok(Vec::new());
-    }
-    if first.is_null()
-        || !first.is_aligned()
-        || count > super::text::MAX_ITEMS
-        || stride < T::FIRST
-        || !stride.is_multiple_of(align_of::<T>())
-        || stride > 4096
-    {
-        return Err(breach(format_args!(
-            "an array of {count} items of {stride} bytes"
-        )));
-    }
-    let item = |index: usize| {
-        // SAFETY: inside the array by the contract.
-        let item = unsafe { first.byte_add(index * stride) };
-        // SAFETY: readable by the contract, as long as the first version by the checks.
-        unsafe { copy_item(item, stride) }
-    };
-    Ok((0..count).map(item).collect())
-}
-
 /// Reads a page.
 ///
 /// # Errors
@@ -668,13 +639,24 @@ pub unsafe fn read_custom(out: &CustomOut) -> Bytes {
     Bytes::from(unsafe { Chunk::from_ffi(out.payload) })
 }
 
-/// Writes an opened backend.
-pub fn write_opened(backend: *const c_void, declared: Capabilities, instance: Instance) -> OpenOut {
+/// Writes an opened backend. It serves at most the operations that the plugin declares, and what it
+/// says nothing of is as declared.
+pub fn write_opened(
+    backend: *const c_void,
+    operations: Operations,
+    capabilities: Capabilities,
+    instance: Instance,
+) -> OpenOut {
     let limits = instance.limits;
     let mut out = OpenOut {
         backend,
-        capabilities: instance.capabilities.unwrap_or(declared).bits(),
+        operations: match instance.operations {
+            Some(served) => served.with(Operations::REQUIRED).both(operations).bits(),
+            None => operations.bits(),
+        },
+        capabilities: instance.capabilities.unwrap_or(capabilities).bits(),
         max_object_size: number_out(limits.max_object_size),
+        max_conditional_size: number_out(limits.max_conditional_size),
         max_key_bytes: limits.max_key_bytes.unwrap_or(0),
         max_metadata_bytes: limits.max_metadata_bytes,
         max_page: limits.max_page,
@@ -705,9 +687,11 @@ pub unsafe fn read_opened(out: &OpenOut) -> Result<Instance> {
     let _release = Release(out.owner, out.release);
     let nonzero = |number: u32| (number != 0).then_some(number);
     Ok(Instance {
+        operations: Some(Operations::from_bits(out.operations)),
         capabilities: Some(Capabilities::from_bits(out.capabilities)),
         limits: Limits {
             max_object_size: number_in(out.max_object_size),
+            max_conditional_size: number_in(out.max_conditional_size),
             max_key_bytes: nonzero(out.max_key_bytes),
             max_metadata_bytes: out.max_metadata_bytes,
             max_page: out.max_page,

@@ -1,9 +1,9 @@
 //! Errors across the boundary, flattened and copied: rule R6.
 
-use super::grow::{self, Grows};
+use super::grow::{self, Grows, strided};
 use super::guard::{self, FaultKind, Panic};
 use super::tables::{FfiCause, FfiError, FfiPair, FfiSlice};
-use super::text::{array, breach, copied, copied_pairs, pair_views, pairs_of};
+use super::text::{breach, copied, copied_pairs, pair_views, pairs_of};
 use crate::{Cause, Error, ErrorKind, ProviderReply, Retry};
 use std::ffi::c_void;
 use std::time::Duration;
@@ -60,6 +60,7 @@ pub fn flatten(error: Error) -> FfiError {
         message: FfiSlice::of(error.text().as_bytes()),
         provider_status: error.provider().status.map_or(0, u32::from),
         cause_count: u32::try_from(causes.len()).unwrap_or(0),
+        cause_size: const { size_of::<FfiCause>() as u32 },
         provider_code: FfiSlice::owned(&error.provider().code),
         request_id: FfiSlice::owned(&error.provider().request_id),
         causes: causes.as_ptr(),
@@ -148,8 +149,9 @@ unsafe fn try_read(raw: &FfiError) -> Result<Error, Error> {
     let request_id = unsafe { copied(raw.request_id) }?;
     // SAFETY: R6.
     let facts = unsafe { copied_pairs(raw.facts) }?;
+    let (count, stride) = (raw.cause_count as usize, raw.cause_size as usize);
     // SAFETY: R6.
-    let causes = unsafe { array(raw.causes, raw.cause_count as usize) }?;
+    let causes = unsafe { strided(raw.causes, count, stride) }?;
 
     let mut cause = None;
     for link in causes.iter().rev() {

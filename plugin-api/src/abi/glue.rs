@@ -231,7 +231,12 @@ impl<P: Exported> Glue<P> {
             let backend = P::Backend::open(config, host).await?;
             let instance = backend.instance();
             let backend = Arc::into_raw(Arc::new(backend)).cast::<c_void>();
-            Ok(answer::write_opened(backend, P::CAPABILITIES, instance))
+            Ok(answer::write_opened(
+                backend,
+                P::OPERATIONS,
+                P::CAPABILITIES,
+                instance,
+            ))
         };
         // A raw pointer inside a future is not `Send` by itself.
         struct Moved<F>(F);

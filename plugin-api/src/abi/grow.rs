@@ -1,6 +1,8 @@
 //! Tables, and items of arrays, that grow at their end: rule R1.
 
 use super::tables::*;
+use super::text::{MAX_ITEMS, breach};
+use crate::Error;
 use core::mem::{MaybeUninit, offset_of};
 
 /// A table whose first field is `size: usize`.
@@ -121,6 +123,7 @@ grows! {
 }
 
 items! {
+    FfiCause / FfiCause_Prefix . text;
     FfiEntry / FfiEntry_Prefix . last_modified_ns;
     FfiDeleteResult / FfiDeleteResult_Prefix . error;
 }
@@ -209,6 +212,43 @@ pub unsafe fn copy_item<T: Item>(source: *const T, stride: usize) -> T {
     };
     // SAFETY: zeroes are valid (`Item`), and the fields over them came from a valid item.
     unsafe { copy.assume_init() }
+}
+
+/// The values of an array whose items may be longer or shorter than we know.
+///
+/// # Errors
+///
+/// An impossible count, address or stride.
+///
+/// # Safety
+///
+/// `count` items of `stride` bytes, each the start of a valid `T` or longer, are readable.
+pub(super) unsafe fn strided<T: Item>(
+    first: *const T,
+    count: usize,
+    stride: usize,
+) -> Result<Vec<T>, Error> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if first.is_null()
+        || !first.is_aligned()
+        || count > MAX_ITEMS
+        || stride < T::FIRST
+        || !stride.is_multiple_of(align_of::<T>())
+        || stride > 4096
+    {
+        return Err(breach(format_args!(
+            "an array of {count} items of {stride} bytes"
+        )));
+    }
+    let item = |index: usize| {
+        // SAFETY: inside the array by the contract.
+        let item = unsafe { first.byte_add(index * stride) };
+        // SAFETY: readable by the contract, as long as the first version by the checks.
+        unsafe { copy_item(item, stride) }
+    };
+    Ok((0..count).map(item).collect())
 }
 
 /// Writes the part of `value` that the caller has room for.

@@ -94,7 +94,7 @@ list! {
     FfiPairs { 0: ptr len; }
     FfiBytes { 0: ptr len owner release; }
     FfiCause { 0: code text; }
-    FfiError { 0: size extension kind retry retry_after_ms code message provider_status cause_count provider_code request_id causes facts owner release; }
+    FfiError { 0: size extension kind retry retry_after_ms code message provider_status cause_count cause_size provider_code request_id causes facts owner release; }
     FfiWakerTable { 0: clone wake_by_ref drop; }
     FfiWaker { 0: data table; }
     FfiCall { 0: size extension deadline_ns cancelled trace_id span_id request_id; }
@@ -107,7 +107,7 @@ list! {
     FfiLogRecord { 0: size extension level line target message file fields call; }
     HostServices { 0: size extension host flags log_level log fault monotonic_ns unix_ns random; }
     OpenArgs { 0: size extension config backend_name services effective_minor; }
-    OpenOut { 0: size extension backend capabilities max_object_size max_key_bytes max_metadata_bytes max_page max_sign_seconds buffer_bytes retries eventual_ms description owner release; }
+    OpenOut { 0: size extension backend operations capabilities max_object_size max_conditional_size max_key_bytes max_metadata_bytes max_page max_sign_seconds buffer_bytes retries eventual_ms description owner release; }
     UploadOptionArgs { 0: size extension content_type cache_control content_disposition content_encoding content_language metadata if_match create_only durability checksums_known crc32c md5 sha256; }
     UploadArgs { 0: size extension key length body options; }
     UploadOut { 0: size extension bytes etag version url last_modified_ns checksums_known crc32c md5 sha256 owner release; }

@@ -5,14 +5,14 @@
 //!
 //! | rule | | held by |
 //! | --- | --- | --- |
-//! | R1 | Tables grow at their end only, `size` first. A reader copies `min(size, its own)` bytes into zeroes and uses its copy; fields beyond `size` are absent. Items of an array that states their size (`FfiEntry`, `FfiDeleteResult`) grow the same way; every other struct without `size` never changes, and none that grows lies inside another. | `golden`, `grow::tests`, `tests/abi` |
+//! | R1 | Tables grow at their end only, `size` first. A reader copies `min(size, its own)` bytes into zeroes and uses its copy; fields beyond `size` are absent. Items of an array that states their size (`FfiEntry`, `FfiDeleteResult`, `FfiCause`) grow the same way; every other struct without `size` never changes, and none that grows lies inside another. | `golden`, `grow::tests`, `tests/abi` |
 //! | R2 | Fields of a result past its first version own nothing, or are owned by `owner`: an older host never frees them. | review at the freeze, `golden` |
 //! | R3 | Who allocates frees: every owned thing carries its release function, called exactly once. | `tests/boundary.rs` |
 //! | R4 | No `String`, `Vec`, `Box`, `Result`, `dyn` crosses. Texts are (pointer, length) in UTF-8; null is absent. Erased words are pointers, never integers. | `golden` |
 //! | R5 | Arguments, and all that they point to, live until the operation is ready or dropped; `OpenArgs::config` only until `start` returns. | `tests/boundary.rs` |
 //! | R6 | Answers and errors are copied by the receiver at once, then released. | `tests/boundary.rs` |
 //! | R7 | An operation is started in storage of 512 bytes that does not move, and polled once at once. Null `boxed` means "in the storage". It is dropped once, through its `drop`, unless `start` was final. | `tests/boundary.rs` |
-//! | R8 | The body of an upload is moved at `start`, whatever `start` returns. | `tests/boundary.rs` |
+//! | R8 | The body of an upload and the payload of a vendor's call are moved at `start`, whatever `start` returns; only an argument table that cannot be read (R1) moves nothing. | `tests/boundary.rs` |
 //! | R9 | A borrowed waker is valid for one call; a clone is owned and may be used from any thread. | `tests/boundary.rs` |
 //! | R10 | Every exported function runs inside the panic guard: call, poll, drop, release. No unwinding crosses. | `tests/boundary.rs` |
 //! | R11 | A stream may move between calls and is used by one thread at a time. | by type: `Body` is `Send`, takes `&mut` |

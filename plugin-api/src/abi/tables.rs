@@ -88,10 +88,15 @@ pub struct FfiBytes {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = FfiCause_Ref, prefix_fields = FfiCause_Prefix)), missing_field(option))
+)]
 pub struct FfiCause {
     /// Short and stable, may be empty.
     pub code: FfiSlice,
     /// What was said.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
     pub text: FfiSlice,
 }
 
@@ -110,9 +115,9 @@ pub struct FfiError {
     pub extension: *const c_void,
     /// Number of the kind; unknown ones count as "other".
     pub kind: u32,
-    /// 0 never, 1 safe, 2 if idempotent, 3 after `retry_after_ms`.
+    /// 0 never, 1 safe, 2 if idempotent, 3 after `retry_after_ms`: nothing has happened.
     pub retry: u32,
-    /// Milliseconds.
+    /// Milliseconds; 0 unless `retry` is 3.
     pub retry_after_ms: u64,
     /// Stable code; absent: the kind's own.
     pub code: FfiSlice,
@@ -122,11 +127,13 @@ pub struct FfiError {
     pub provider_status: u32,
     /// Length of `causes`.
     pub cause_count: u32,
+    /// Bytes of a cause.
+    pub cause_size: u32,
     /// The provider's own code.
     pub provider_code: FfiSlice,
     /// The provider's id of the request.
     pub request_id: FfiSlice,
-    /// From the nearest cause to the root.
+    /// From the nearest cause to the root, each `cause_size` bytes after the one before.
     pub causes: *const FfiCause,
     /// Names and values, such as `size`.
     pub facts: FfiPairs,
@@ -395,10 +402,14 @@ pub struct OpenOut {
     pub extension: *const c_void,
     /// First argument of every operation.
     pub backend: *const c_void,
+    /// The operations that this instance serves: the required ones and a subset of the descriptor's.
+    pub operations: u64,
     /// What this instance can do: a subset of the descriptor's.
     pub capabilities: u64,
     /// Bytes; `u64::MAX` for none.
     pub max_object_size: u64,
+    /// Bytes of an upload under a condition (`create_only`, `if_match`); `u64::MAX` for none.
+    pub max_conditional_size: u64,
     /// Bytes; 0 for none.
     pub max_key_bytes: u32,
     /// Bytes.

@@ -23,7 +23,8 @@ const EVERYTHING: Capabilities = Capabilities::atomic_put
     .with(Capabilities::case_sensitive)
     .with(Capabilities::unicode_exact)
     .with(Capabilities::usage)
-    .with(Capabilities::exact_delete);
+    .with(Capabilities::exact_delete)
+    .with(Capabilities::durability);
 
 /// What needs room beside the bytes.
 const METADATA: Capabilities = Capabilities::content_type

@@ -61,6 +61,7 @@ holdall_plugin_api::export_plugin! {
         unicode_exact,
         usage,
         exact_delete,
+        durability,
     ],
     config_schema: "config.schema.json",
 }

@@ -1,6 +1,6 @@
 //! The contract, operation by operation.
 
-use crate::config::{Durability, Settings, SftpConfig, syncs};
+use crate::config::{Durability, Settings, SftpConfig};
 use crate::error::{self, About};
 use crate::lister::Listing;
 use crate::pool::Pool;
@@ -71,8 +71,7 @@ impl StorageBackend for Sftp {
         }
         let mut staged = Staged::begin(&self.store).await?;
         let size = staged.write(&mut body).await?;
-        let sync = syncs(options.durability, self.durability);
-        let object = staged.finish(size, sync).await?;
+        let object = staged.finish(size, self.durability.syncs()).await?;
         let session = Arc::clone(staged.session()?);
         self.store
             .publish(&session, &staged.path, key, options.create_only)
@@ -200,7 +199,7 @@ impl StorageBackend for Sftp {
                 let mut body = reader::body(lease, file, 0..size, COPIED as usize);
                 staged.write(&mut body).await?;
             }
-            object = staged.finish(size, syncs(None, self.durability)).await?;
+            object = staged.finish(size, self.durability.syncs()).await?;
             self.store
                 .publish(&session, &staged.path, to, copy.create_only)
                 .await?;
@@ -236,9 +235,6 @@ impl StorageBackend for Sftp {
 
     async fn usage(&self) -> Result<Usage> {
         let lease = self.store.lease().await?;
-        if !lease.session.extensions.statvfs {
-            return Err(Error::unsupported("the server tells no space"));
-        }
         let space = asked(lease.session.sftp.statvfs(self.store.objects.as_str())).await?;
         let bytes = |blocks: u64| Some(blocks.saturating_mul(space.fragment_size));
         let mut usage = Usage::default();
@@ -385,6 +381,9 @@ fn instance_of(
         ..
     } = settings;
     let mut instance = Instance::new(format!("sftp://{username}@{host}:{port}/{root}"));
+    if !extensions.statvfs {
+        instance.operations = Some(Operations::ALL.without(Operations::usage));
+    }
     instance.capabilities = Some(capabilities);
     instance.limits = limits;
     instance

@@ -1,7 +1,7 @@
 //! What `[backend.NAME.config]` may say.
 
 use crate::identity::HostKey;
-use holdall_plugin_api::{Durability as Asked, Error, ErrorKind, KeyPolicy, Result};
+use holdall_plugin_api::{Error, ErrorKind, KeyPolicy, Result};
 use russh::keys::PrivateKey;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -98,6 +98,13 @@ pub enum Durability {
     /// The data is on the server's medium; a power cut may lose the name. SFTP can do no more.
     #[default]
     Data,
+}
+
+impl Durability {
+    /// Whether the bytes of an upload are brought to the medium.
+    pub(crate) fn syncs(self) -> bool {
+        self == Self::Data
+    }
 }
 
 fn ssh_port() -> u16 {
@@ -260,14 +267,6 @@ impl SftpConfig {
                 "expected exactly one of `key_file`, `private_key` and `agent_socket`".to_owned(),
             )),
         }
-    }
-}
-
-/// Whether the bytes of this upload are brought to the medium.
-pub(crate) fn syncs(asked: Option<Asked>, configured: Durability) -> bool {
-    match asked {
-        None => configured == Durability::Data,
-        Some(asked) => asked != Asked::None,
     }
 }
 

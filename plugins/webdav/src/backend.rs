@@ -240,9 +240,6 @@ impl StorageBackend for Webdav {
     async fn usage(&self) -> Result<Usage> {
         let store = &self.store;
         store.check_open()?;
-        if !store.features.space {
-            return Err(Error::unsupported("the server tells no space"));
-        }
         let (root, _) = store
             .dav
             .facts(About::Root, &store.settings.objects, Ask::Space)

@@ -10,7 +10,7 @@ use crate::lock;
 use crate::names;
 use crate::record::{self, Record};
 use holdall_plugin_api::{
-    Capabilities, Error, ErrorKind, Host, Instance, Limits, Result, UploadOptions,
+    Capabilities, Error, ErrorKind, Host, Instance, Limits, Operations, Result, UploadOptions,
 };
 use reqwest::{Body, Url};
 
@@ -75,6 +75,9 @@ impl Features {
         // What one stream holds: a chunk on its way, and the HTTP client's buffers.
         limits.buffer_bytes = 4 << 20;
         let mut instance = Instance::new(root.as_str());
+        if !self.space {
+            instance.operations = Some(Operations::ALL.without(Operations::usage));
+        }
         instance.capabilities = Some(capabilities);
         instance.limits = limits;
         instance

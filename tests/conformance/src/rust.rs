@@ -145,6 +145,10 @@ impl<H: Harness> RustStage<H> {
         let claims = self.0.claims();
         let backend = H::Backend::open(config, Host::detached(BACKEND)).await?;
         let instance = backend.instance();
+        let native = match instance.operations {
+            Some(served) => served.with(Operations::REQUIRED).both(claims.operations),
+            None => claims.operations,
+        };
         let emulated = Operations::head
             .with(Operations::copy)
             .with(Operations::rename)
@@ -152,14 +156,14 @@ impl<H: Harness> RustStage<H> {
         let facts = Facts {
             plugin: claims.plugin,
             level: Level::Rust,
-            operations: claims.operations.with(emulated),
+            operations: native.with(emulated),
             capabilities: instance.capabilities.unwrap_or(claims.capabilities),
             limits: instance.limits,
             policy: KeyPolicy::Portable,
         };
         Ok(Arc::new(RustSubject {
             backend,
-            native: claims.operations,
+            native,
             facts,
         }))
     }

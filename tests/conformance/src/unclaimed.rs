@@ -5,8 +5,8 @@ use crate::body;
 use crate::case::{Outcome, Stop};
 use crate::trial::{Trial, not_applicable};
 use holdall_plugin_api::{
-    ByteRange, Capability, Copy, Custom, Delete, Download, Error, ErrorKind, List, Operation,
-    ReadOptions, Result, Upload, UploadOptions,
+    ByteRange, Capability, Copy, Custom, Delete, Download, Durability, Error, ErrorKind, List,
+    Operation, ReadOptions, Result, Upload, UploadOptions,
 };
 use std::time::{Duration, Instant, SystemTime};
 
@@ -79,6 +79,7 @@ async fn attempt(t: &Trial, capability: Capability) -> Outcome<Result<(), Error>
         C::HeaderContentLanguage => {
             upload(t, |options| options.headers.content_language = Some("en")).await
         }
+        C::Durability => upload(t, |options| options.durability = Some(Durability::Full)).await,
         C::IfMatchDelete => {
             let key = object(t).await?;
             let answer = t.delete(Delete::new(&key).if_match("kit")).await;

@@ -263,6 +263,36 @@ async fn limits(t: &Trial) -> Outcome {
         );
         asked += 1;
     }
+    if let Some(max) = limits.max_conditional_size {
+        let key = t.key("conditional");
+        if max <= LARGEST && t.claims(Capability::CreateOnly) {
+            let bytes = data::bytes(max as usize, 1);
+            t.upload(Upload::new(&key, bytes.clone()).create_only())
+                .await?;
+            t.holds(&key, &bytes).await?;
+        }
+        for capability in [Capability::CreateOnly, Capability::IfMatchPut] {
+            if !t.claims(capability) {
+                continue;
+            }
+            let (body, pulls) = body::counted("x");
+            let upload = Upload::new(&key, body).length(max.saturating_add(1));
+            let upload = match capability {
+                Capability::CreateOnly => upload.create_only(),
+                _ => upload.if_match("kit"),
+            };
+            refused(
+                t.upload(upload).await,
+                ErrorKind::TooLarge,
+                "an upload under a condition of one byte too many",
+            )?;
+            ensure!(
+                pulls.count() == 0,
+                "a body that is too large for its condition was read"
+            );
+            asked += 1;
+        }
+    }
     if let Some(max) = limits.max_sign_seconds {
         let life = Duration::from_secs(max.into());
         for method in [Method::Get, Method::Put] {

@@ -455,6 +455,7 @@ async fn unclaimed_options(t: &Trial) -> Outcome {
         Capability::IfMatchPut,
         Capability::ContentType,
         Capability::UserMetadata,
+        Capability::Durability,
     ];
     let unclaimed: Vec<_> = options
         .into_iter()
