@@ -40,9 +40,11 @@ pub fn flatten(error: Error) -> FfiError {
             .cause()
             .into_iter()
             .flat_map(Cause::chain)
-            .map(|cause| FfiCause {
-                code: FfiSlice::of(cause.code.as_bytes()),
-                text: FfiSlice::of(cause.text.as_bytes()),
+            .map(|cause| {
+                let mut item: FfiCause = grow::nothing();
+                item.code = FfiSlice::of(cause.code.as_bytes());
+                item.text = FfiSlice::of(cause.text.as_bytes());
+                item
             }),
     );
     facts.extend(pair_views(&error.facts().collect::<Vec<_>>()));
