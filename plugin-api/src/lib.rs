@@ -14,6 +14,7 @@ mod bridge;
 mod capability;
 pub mod contract;
 pub mod descriptor;
+mod disposition;
 mod error;
 mod host;
 mod key;
@@ -36,6 +37,7 @@ pub use answer::{
 pub use backend::StorageBackend;
 pub use bytes::Bytes;
 pub use capability::{Capabilities, Capability, Limits, Operation, Operations};
+pub use disposition::attachment;
 pub use error::{Cause, Error, ErrorKind, Family, Place, ProviderReply, Result, Retry};
 pub use host::{CallContext, Host, Level};
 pub use key::{Key, KeyFault, KeyPolicy, MAX_KEY_BYTES, MAX_SEGMENT_BYTES};

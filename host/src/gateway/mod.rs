@@ -67,7 +67,6 @@
 //! [`Refused`] without a reason, so that nothing can be probed. The reason goes to the log, at
 //! level debug.
 
-mod disposition;
 mod sign;
 mod terms;
 #[cfg(test)]
@@ -88,7 +87,7 @@ use crate::config::{
     check_public_url, resolve_secret,
 };
 
-pub use disposition::attachment;
+pub use holdall_plugin_api::attachment;
 pub use verify::{Grant, Refused};
 
 /// Everything but the unreserved characters of RFC 3986, 2.3.

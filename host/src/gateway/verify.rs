@@ -8,8 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::Mac;
 use holdall_plugin_api::{Checksums, Method};
 
+use super::Gateway;
 use super::terms::{Terms, decode};
-use super::{Gateway, disposition};
 use crate::config::is_backend_name;
 
 /// What a verified request may do, and on which conditions.
@@ -45,7 +45,9 @@ impl Grant {
     /// The `Content-Disposition` of the answer, when a name is bound: printable ASCII whatever the
     /// name holds.
     pub fn content_disposition(&self) -> Option<String> {
-        self.download_name.as_deref().map(disposition::attachment)
+        self.download_name
+            .as_deref()
+            .map(holdall_plugin_api::attachment)
     }
 }
 

@@ -175,6 +175,7 @@ impl Call {
 
 /// How far the provider's clock is ahead of ours, in whole seconds; `None` within a minute, which
 /// is what a `Date` header and a slow network can be off by.
+#[cfg(feature = "http")]
 pub(crate) fn skew(theirs: SystemTime, ours: SystemTime) -> Option<i64> {
     let seconds = match theirs.duration_since(ours) {
         Ok(ahead) => ahead.as_secs() as i64,

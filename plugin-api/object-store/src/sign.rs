@@ -3,10 +3,9 @@
 use crate::error::error_of;
 use crate::reply::Call;
 use crate::store::Store;
-use holdall_plugin_api::{Error, Method, Result, SignUrl, SignedUrl, Signing};
+use holdall_plugin_api::{Error, Method, Result, SignUrl, SignedUrl, Signing, attachment};
 use object_store::path::Path;
 use object_store::signer::{HeaderName, HeaderValue, SignedUrlOptions, Signer};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) async fn url(
@@ -58,54 +57,4 @@ pub(crate) async fn url(
     let mut signed = SignedUrl::new(url, end);
     signed.headers = headers;
     Ok(Signing::Url(signed))
-}
-
-/// Everything but `attr-char` of [RFC 8187, 3.2.1].
-///
-/// [RFC 8187, 3.2.1]: https://www.rfc-editor.org/rfc/rfc8187#section-3.2.1
-const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'!')
-    .remove(b'#')
-    .remove(b'$')
-    .remove(b'&')
-    .remove(b'+')
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'^')
-    .remove(b'_')
-    .remove(b'`')
-    .remove(b'|')
-    .remove(b'~');
-
-/// The header that the gateway of the host would answer with: a plain name where that is enough,
-/// else the exact one beside it.
-fn attachment(name: &str) -> String {
-    // Replaced and not escaped: clients disagree on what an escape means.
-    let plain: String = name
-        .chars()
-        .map(|c| match c {
-            '"' | '\\' | '%' | '/' => '_',
-            ' '..='~' => c,
-            _ => '_',
-        })
-        .collect();
-    if plain == name {
-        return format!("attachment; filename=\"{plain}\"");
-    }
-    let exact = utf8_percent_encode(name, EXTENDED);
-    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_cannot_leave_its_quotes() {
-        assert_eq!(
-            attachment("a \"b\"; \u{e9}"),
-            "attachment; filename=\"a _b_; _\"; filename*=UTF-8''a%20%22b%22%3B%20%C3%A9"
-        );
-        assert_eq!(attachment("x.txt"), "attachment; filename=\"x.txt\"");
-    }
 }

@@ -47,7 +47,6 @@ mod claims;
 mod convert;
 mod copy;
 mod delete;
-mod disposition;
 mod download;
 mod fault;
 mod list;

@@ -2,9 +2,8 @@
 
 use crate::adapter::{Adapted, Adapter};
 use crate::convert;
-use crate::disposition::attachment;
 use crate::fault::{Intent, fault};
-use holdall_plugin_api::{Capability, Method, Result, SignUrl, SignedUrl, Signing};
+use holdall_plugin_api::{Capability, Method, Result, SignUrl, SignedUrl, Signing, attachment};
 use opendal_core::options::{DeleteOptions, ReadOptions, StatOptions, WriteOptions};
 use opendal_core::raw::Timestamp;
 use percent_encoding::percent_decode_str;

@@ -1,24 +1,13 @@
-//! `Content-Disposition`, safe for any file name (RFC 6266, RFC 8187).
+//! `Content-Disposition`, safe for any file name ([RFC 6266], [RFC 8187]): one spelling for the gateway
+//! and for every backend that signs on its own.
+//!
+//! [RFC 6266]: https://www.rfc-editor.org/rfc/rfc6266
+//! [RFC 8187]: https://www.rfc-editor.org/rfc/rfc8187
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::fmt::Write;
 
-/// Everything but `attr-char` of RFC 8187, 3.2.1.
-const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'!')
-    .remove(b'#')
-    .remove(b'$')
-    .remove(b'&')
-    .remove(b'+')
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'^')
-    .remove(b'_')
-    .remove(b'`')
-    .remove(b'|')
-    .remove(b'~');
-
-/// A `Content-Disposition` of `attachment` with this name, in printable ASCII: as it is where every client understands it, else with a plain
-/// fallback beside it.
+/// A `Content-Disposition` of `attachment` with this name, in printable ASCII: as it is where every
+/// client understands it, else with a plain fallback beside it.
 pub fn attachment(name: &str) -> String {
     // Not escaped with backslashes but replaced: clients disagree on what an escape means, and
     // some decode "%41" inside the quotes.
@@ -30,11 +19,23 @@ pub fn attachment(name: &str) -> String {
             _ => '_',
         })
         .collect();
-    if plain == name {
-        return format!("attachment; filename=\"{plain}\"");
+    let mut header = format!("attachment; filename=\"{plain}\"");
+    if plain != name {
+        header += "; filename*=UTF-8''";
+        for byte in name.bytes() {
+            if is_attr_char(byte) {
+                header.push(char::from(byte));
+            } else {
+                let _ = write!(header, "%{byte:02X}");
+            }
+        }
     }
-    let extended = utf8_percent_encode(name, EXTENDED);
-    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{extended}")
+    header
+}
+
+/// `attr-char` of RFC 8187, 3.2.1.
+fn is_attr_char(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]
