@@ -5,16 +5,17 @@
 //! begin there, and where it does not all names are looked at and the smallest kept, which costs a
 //! whole listing for each page but only a page of memory.
 //!
-//! Services with folders are walked (`walk`), because their folders are seen one at a time anyway.
+//! Services with folders are walked, folder by folder (`holdall-plugin-api-folders`, `walk`).
 
 use crate::adapter::{Adapted, Adapter};
 use crate::claims::Namespace;
+use crate::convert;
 use crate::fault::{Intent, fault};
 use crate::recorder::Recorder;
 use crate::store::Store;
-use crate::{convert, walk};
 use futures_util::StreamExt;
 use holdall_plugin_api::{Entry, Error, ErrorKind, List, Page, Result};
+use holdall_plugin_api_folders as folders;
 use opendal_core::options::ListOptions;
 use opendal_core::{EntryMode, Lister, Metadata, Operator};
 use std::collections::BTreeMap;
@@ -25,21 +26,21 @@ const NATIVE_PAGE: usize = 1000;
 
 /// A key with its facts, or a group of keys.
 #[derive(Clone, Debug)]
-pub(crate) enum Item {
+enum Item {
     Object(Metadata),
     Group,
 }
 
 /// The smallest names beyond a point, at most so many.
 #[derive(Debug)]
-pub(crate) struct Smallest {
+struct Smallest {
     after: Option<String>,
     most: usize,
     found: BTreeMap<String, Item>,
 }
 
 impl Smallest {
-    pub(crate) fn new(after: Option<String>, most: usize) -> Self {
+    fn new(after: Option<String>, most: usize) -> Self {
         Self {
             after,
             most,
@@ -47,7 +48,7 @@ impl Smallest {
         }
     }
 
-    pub(crate) fn offer(&mut self, name: &str, item: impl FnOnce() -> Item) {
+    fn offer(&mut self, name: &str, item: impl FnOnce() -> Item) {
         if self.after.as_deref().is_some_and(|after| name <= after) {
             return;
         }
@@ -63,25 +64,25 @@ impl Smallest {
         }
     }
 
-    pub(crate) fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.found.len() >= self.most
     }
 
-    pub(crate) fn into_found(self) -> BTreeMap<String, Item> {
+    fn into_found(self) -> BTreeMap<String, Item> {
         self.found
     }
 }
 
 /// What is asked of a listing, without its token.
 #[derive(Clone, Debug)]
-pub(crate) struct Wanted<'a> {
-    pub(crate) prefix: &'a str,
-    pub(crate) grouped: bool,
+struct Wanted<'a> {
+    prefix: &'a str,
+    grouped: bool,
     /// Names up to this one have been named.
-    pub(crate) after: Option<String>,
+    after: Option<String>,
     /// Keys up to this one are of no interest; a group with later keys is.
-    pub(crate) start_after: Option<&'a str>,
-    pub(crate) most: usize,
+    start_after: Option<&'a str>,
+    most: usize,
 }
 
 pub(crate) async fn page<A: Adapted>(this: &Adapter<A>, list: &List<'_>) -> Result<Page> {
@@ -89,41 +90,15 @@ pub(crate) async fn page<A: Adapted>(this: &Adapter<A>, list: &List<'_>) -> Resu
     if !this.store.capability.list {
         return Err(Error::unsupported("the service cannot list"));
     }
-    let wanted = Wanted {
-        prefix: list.prefix,
-        grouped: list.delimiter.is_some(),
-        after: list
-            .page_token
-            .map(|token| cursor(token, list))
-            .transpose()?,
-        start_after: list.start_after,
-        // One more, to know whether there is a next page.
-        most: list.limit as usize + 1,
-    };
     let listing = Listing {
         operator: &operator,
         heard: &heard,
         store: &this.store,
     };
-    let mut found = match this.store.namespace() {
-        Namespace::Flat => listing.flat(&wanted).await?,
-        Namespace::Folders => walk::names(&listing, &wanted).await?,
-    };
-    let mut page = Page::default();
-    if found.len() == wanted.most {
-        found.pop_last();
-        page.next = found.last_key_value().map(|(last, _)| token(last));
+    match this.store.namespace() {
+        Namespace::Flat => listing.page(list).await,
+        Namespace::Folders => folders::page(&listing, list).await,
     }
-    for (name, item) in found {
-        match item {
-            Item::Object(metadata) => {
-                page.entries
-                    .push(entry(name, &metadata, this.store.quoted_etags))
-            }
-            Item::Group => page.common_prefixes.push(name),
-        }
-    }
-    Ok(page)
 }
 
 /// Looks whether the container answers: at one name, of whatever is there.
@@ -156,15 +131,6 @@ fn cursor(token: &str, list: &List<'_>) -> Result<String> {
     }
 }
 
-fn entry(key: String, metadata: &Metadata, quotes: bool) -> Entry {
-    let mut entry = Entry::new(key, metadata.content_length());
-    entry.etag = metadata
-        .etag()
-        .map(|etag| convert::listed_etag(etag, quotes));
-    entry.last_modified = metadata.last_modified().map(SystemTime::from);
-    entry
-}
-
 pub(crate) struct Listing<'a> {
     pub(crate) operator: &'a Operator,
     heard: &'a Recorder,
@@ -174,6 +140,42 @@ pub(crate) struct Listing<'a> {
 impl Listing<'_> {
     pub(crate) fn failed(&self, error: opendal_core::Error) -> Error {
         fault(error, self.heard, Intent::Read)
+    }
+
+    pub(crate) fn entry(&self, key: String, metadata: &Metadata) -> Entry {
+        let mut entry = Entry::new(key, metadata.content_length());
+        let quotes = self.store.quoted_etags;
+        entry.etag = metadata
+            .etag()
+            .map(|etag| convert::listed_etag(etag, quotes));
+        entry.last_modified = metadata.last_modified().map(SystemTime::from);
+        entry
+    }
+
+    /// A page of a service without folders.
+    async fn page(&self, list: &List<'_>) -> Result<Page> {
+        let after = list.page_token.map(|token| cursor(token, list));
+        let wanted = Wanted {
+            prefix: list.prefix,
+            grouped: list.delimiter.is_some(),
+            after: after.transpose()?,
+            start_after: list.start_after,
+            // One more, to know whether there is a next page.
+            most: list.limit as usize + 1,
+        };
+        let mut found = self.flat(&wanted).await?;
+        let mut page = Page::default();
+        if found.len() == wanted.most {
+            found.pop_last();
+            page.next = found.last_key_value().map(|(last, _)| token(last));
+        }
+        for (name, item) in found {
+            match item {
+                Item::Object(metadata) => page.entries.push(self.entry(name, &metadata)),
+                Item::Group => page.common_prefixes.push(name),
+            }
+        }
+        Ok(page)
     }
 
     async fn flat(&self, wanted: &Wanted<'_>) -> Result<BTreeMap<String, Item>> {

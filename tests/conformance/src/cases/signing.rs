@@ -757,28 +757,10 @@ async fn requests(t: &Trial) -> Outcome {
         "a range past the end: {}",
         past.status
     );
-    let etag = used
-        .clone()
-        .send(t)
-        .await?
-        .status_is(200)?
-        .header("etag")
-        .to_owned();
-    ensure!(
-        etag.len() > 2 && etag.ends_with('"'),
-        "the etag is {etag:?}"
-    );
-    let known = used
-        .clone()
-        .header("if-none-match", &etag)?
-        .send(t)
-        .await?
-        .status_is(304)?;
-    ensure!(known.body.is_empty(), "304 with a body");
-    used.header("if-none-match", "\"another\"")?
-        .send(t)
-        .await?
-        .status_is(200)?;
+    // Without etags (a plain file has none) there is nothing to ask with.
+    if t.read(&key).await?.0.etag.is_some() {
+        unless_known(t, used).await?;
+    }
 
     for (method, capability) in [
         (Method::Head, Capability::SignHead),
@@ -804,6 +786,21 @@ async fn requests(t: &Trial) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// A GET URL under `If-None-Match`.
+async fn unless_known(t: &Trial, used: Use) -> Outcome {
+    let whole = used.clone().send(t).await?.status_is(200)?;
+    let etag = whole.header("etag");
+    ensure!(
+        etag.len() > 2 && etag.ends_with('"'),
+        "the etag is {etag:?}"
+    );
+    let known = used.clone().header("if-none-match", etag)?.send(t).await?;
+    let known = known.status_is(304)?;
+    ensure!(known.body.is_empty(), "304 with a body");
+    let another = used.header("if-none-match", "\"another\"")?;
+    another.send(t).await?.status_is(200).map(drop)
 }
 
 async fn secrecy(t: &Trial) -> Outcome {
