@@ -54,6 +54,13 @@ mod content_type;
 mod frame;
 #[cfg(feature = "object-store")]
 pub mod object_store;
+#[cfg(feature = "object-store-0_13")]
+#[path = "object_store/v0_13.rs"]
+#[allow(
+    clippy::duplicate_mod,
+    reason = "the files of `object_store`, for another version of the trait"
+)]
+pub mod object_store_0_13;
 #[cfg(feature = "opendal")]
 mod opendal;
 mod operations;

@@ -1,11 +1,11 @@
 //! `copy_opts` and `rename_opts`.
 
 use super::attributes::Kept;
+use super::bridge::opened;
 use super::error::{During, outward};
-use super::opened;
+use super::upstream::path::Path;
+use super::upstream::{CopyMode, RenameTargetMode, Result as StoreResult};
 use crate::backend::Backend;
-use ::object_store::path::Path;
-use ::object_store::{CopyMode, RenameTargetMode, Result as StoreResult};
 use holdall_plugin_api::{Capability, Copy, Delete, Download, Key, Rename, Result, Upload};
 
 pub(super) async fn copy(

@@ -1,6 +1,6 @@
 //! Errors, both ways. Nothing is lost: ours travels inside theirs.
 
-use ::object_store::Error as StoreError;
+use super::upstream::Error as StoreError;
 use holdall_plugin_api::{Error, ErrorKind};
 
 const STORE: &str = "Holdall";

@@ -1,14 +1,13 @@
 //! Listings and the removal of many objects.
 
+use super::bridge::{BackendStore, opened};
 use super::error::{During, outward};
+use super::no_objects;
 use super::read::time;
-use super::{BackendStore, opened};
+use super::upstream::list::{PaginatedListOptions, PaginatedListResult, PaginatedListStore};
+use super::upstream::path::Path;
+use super::upstream::{Error as StoreError, ListResult, ObjectMeta, Result as StoreResult};
 use crate::backend::Backend;
-use ::object_store::list::{PaginatedListOptions, PaginatedListResult, PaginatedListStore};
-use ::object_store::path::Path;
-use ::object_store::{
-    Error as StoreError, Extensions, ListResult, ObjectMeta, Result as StoreResult,
-};
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
@@ -99,11 +98,7 @@ pub(super) fn all(
 pub(super) async fn folder(backend: &Backend, prefix: Option<&Path>) -> StoreResult<ListResult> {
     let mut asked = Asked::folder(prefix);
     asked.delimiter = Some("/".to_owned());
-    let mut all = ListResult {
-        common_prefixes: Vec::new(),
-        objects: Vec::new(),
-        extensions: Extensions::new(),
-    };
+    let mut all = no_objects();
     let mut token: Option<String> = None;
     loop {
         let page = asked.page(backend, token.as_deref()).await;
@@ -191,12 +186,11 @@ impl PaginatedListStore for BackendStore {
         let page = asked.page(&backend, options.page_token.as_deref()).await;
         let page = page.map_err(outward(During::Other))?;
         let groups = page.common_prefixes.iter();
+        let mut result = no_objects();
+        result.common_prefixes = groups.filter_map(|group| path(group)).collect();
+        result.objects = page.entries.into_iter().filter_map(object).collect();
         Ok(PaginatedListResult {
-            result: ListResult {
-                common_prefixes: groups.filter_map(|group| path(group)).collect(),
-                objects: page.entries.into_iter().filter_map(object).collect(),
-                extensions: Extensions::new(),
-            },
+            result,
             page_token: page.next,
         })
     }

@@ -48,6 +48,7 @@
 //! [`PutResult`] the [`Uploaded`](crate::Uploaded), with checksums.
 
 mod attributes;
+mod bridge;
 mod copy;
 mod error;
 mod list;
@@ -57,129 +58,65 @@ mod read;
 mod sign;
 mod write;
 
+pub use bridge::BackendStore;
 pub use error::{cause, into_error};
 
 use crate::backend::Backend;
-use crate::generation::Opened;
-use crate::options::CallOptions;
-use ::object_store::path::Path;
-use ::object_store::{
-    CopyOptions, Extensions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
-    Result as StoreResult,
-};
-use async_trait::async_trait;
-use bytes::Bytes;
-use futures_util::stream::BoxStream;
+// The files below are compiled once for each version of the trait that is asked for: this one, and
+// `v0_13`. They name it as `super::upstream`.
+use ::object_store as upstream;
 #[cfg(doc)]
 use holdall_plugin_api::Error;
-use holdall_plugin_api::Result;
-use std::fmt;
+use holdall_plugin_api::{ObjectInfo, Uploaded};
 use std::ops::Range;
 use std::sync::Arc;
+#[cfg(doc)]
+use upstream::path::Path;
+use upstream::{
+    Attributes, Extensions, GetResult, GetResultPayload, ListResult, ObjectMeta, ObjectStore,
+    PutResult,
+};
 
 impl Backend {
-    /// This backend for programs that take an [`ObjectStore`]; see [the module](self).
+    /// This backend for programs that take an [`ObjectStore`]; see [the module](crate::object_store).
     pub fn into_object_store(self) -> Arc<dyn ObjectStore> {
         Arc::new(BackendStore::new(self))
     }
 }
 
-/// A [`Backend`] as an [`ObjectStore`], a `PaginatedListStore`, and, with the feature
-/// `object-store-signer`, a `Signer`. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct BackendStore {
-    backend: Backend,
-}
-
-impl BackendStore {
-    /// The same store under another interface.
-    pub fn new(backend: Backend) -> Self {
-        Self { backend }
-    }
-
-    /// The handle.
-    pub fn backend(&self) -> &Backend {
-        &self.backend
-    }
-
-    /// The handle, under the options that the caller put into the extensions.
-    fn called(&self, extensions: &Extensions) -> Backend {
-        match extensions.get::<CallOptions>() {
-            Some(options) => self.backend.with(options.clone()),
-            None => self.backend.clone(),
-        }
+fn get_result(
+    payload: GetResultPayload,
+    meta: ObjectMeta,
+    range: Range<u64>,
+    attributes: Attributes,
+    info: ObjectInfo,
+) -> GetResult {
+    let mut extensions = Extensions::new();
+    extensions.insert(info);
+    GetResult {
+        payload,
+        meta,
+        range,
+        attributes,
+        extensions,
     }
 }
 
-/// The instance that the next operation would use.
-async fn opened(backend: &Backend) -> Result<Arc<Opened>> {
-    backend.slot.open(&backend.generation()?).await
-}
-
-impl fmt::Display for BackendStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Holdall({})", self.backend.name())
+fn put_result(uploaded: Uploaded) -> PutResult {
+    let mut extensions = Extensions::new();
+    let (e_tag, version) = (uploaded.etag.clone(), uploaded.version.clone());
+    extensions.insert(uploaded);
+    PutResult {
+        e_tag,
+        version,
+        extensions,
     }
 }
 
-#[async_trait]
-impl ObjectStore for BackendStore {
-    async fn put_opts(
-        &self,
-        location: &Path,
-        payload: PutPayload,
-        opts: PutOptions,
-    ) -> StoreResult<PutResult> {
-        write::put(&self.called(&opts.extensions), location, payload, &opts).await
-    }
-
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        opts: PutMultipartOptions,
-    ) -> StoreResult<Box<dyn MultipartUpload>> {
-        multipart::begin(self.called(&opts.extensions), location, opts).await
-    }
-
-    async fn get_opts(&self, location: &Path, options: GetOptions) -> StoreResult<GetResult> {
-        read::get(&self.called(&options.extensions), location, options).await
-    }
-
-    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> StoreResult<Vec<Bytes>> {
-        read::ranges(&self.backend, location, ranges).await
-    }
-
-    fn delete_stream(
-        &self,
-        locations: BoxStream<'static, StoreResult<Path>>,
-    ) -> BoxStream<'static, StoreResult<Path>> {
-        list::delete(self.backend.clone(), locations)
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, StoreResult<ObjectMeta>> {
-        list::all(self.backend.clone(), prefix, None)
-    }
-
-    fn list_with_offset(
-        &self,
-        prefix: Option<&Path>,
-        offset: &Path,
-    ) -> BoxStream<'static, StoreResult<ObjectMeta>> {
-        list::all(self.backend.clone(), prefix, Some(offset))
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> StoreResult<ListResult> {
-        list::folder(&self.backend, prefix).await
-    }
-
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> StoreResult<()> {
-        let backend = self.called(&options.extensions);
-        copy::copy(&backend, from, to, options.mode).await
-    }
-
-    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> StoreResult<()> {
-        let backend = self.called(&options.extensions);
-        copy::rename(&backend, from, to, options.target_mode).await
+fn no_objects() -> ListResult {
+    ListResult {
+        common_prefixes: Vec::new(),
+        objects: Vec::new(),
+        extensions: Extensions::new(),
     }
 }

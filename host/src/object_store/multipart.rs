@@ -6,15 +6,15 @@
 //! to send at `complete` only.
 
 use super::attributes::Kept;
+use super::bridge::opened;
 use super::error::{During, outward};
-use super::opened;
-use super::write::result;
-use crate::backend::Backend;
-use ::object_store::path::Path;
-use ::object_store::{
+use super::put_result;
+use super::upstream::path::Path;
+use super::upstream::{
     Error as StoreError, MultipartUpload, PutMultipartOptions, PutPayload, PutPayloadIntoIter,
     PutResult, Result as StoreResult, UploadPart,
 };
+use crate::backend::Backend;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -121,7 +121,7 @@ impl MultipartUpload for Multipart {
             let _ = queue.send(Message::End);
         }
         let outcome = self.outcome.clone().await;
-        outcome.map(result).map_err(outward(During::Put))
+        outcome.map(put_result).map_err(outward(During::Put))
     }
 
     async fn abort(&mut self) -> StoreResult<()> {

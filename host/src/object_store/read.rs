@@ -1,15 +1,16 @@
 //! `get_opts` and `get_ranges`.
 
 use super::attributes;
+use super::bridge::opened;
 use super::error::{During, outward};
-use super::opened;
+use super::get_result;
+use super::upstream::path::Path;
+use super::upstream::{
+    GetOptions, GetRange, GetResult, GetResultPayload, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta,
+    Result as StoreResult, coalesce_ranges,
+};
 use crate::backend::Backend;
 use crate::generation::Opened;
-use ::object_store::path::Path;
-use ::object_store::{
-    Extensions, GetOptions, GetRange, GetResult, GetResultPayload, OBJECT_STORE_COALESCE_DEFAULT,
-    ObjectMeta, Result as StoreResult, coalesce_ranges,
-};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt};
@@ -57,15 +58,8 @@ pub(super) async fn get(
     };
     check(&options, &meta)?;
     let attributes = attributes::of(&info);
-    let mut extensions = Extensions::new();
-    extensions.insert(info);
-    Ok(GetResult {
-        payload: GetResultPayload::Stream(body.map_err(outward).boxed()),
-        meta,
-        range,
-        attributes,
-        extensions,
-    })
+    let payload = GetResultPayload::Stream(body.map_err(outward).boxed());
+    Ok(get_result(payload, meta, range, attributes, info))
 }
 
 pub(super) async fn ranges(

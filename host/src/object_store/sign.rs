@@ -2,9 +2,9 @@
 
 use super::BackendStore;
 use super::error::{During, outward};
-use ::object_store::Result as StoreResult;
-use ::object_store::path::Path;
-use ::object_store::signer::{Method as HttpMethod, Signer, Url};
+use super::upstream::Result as StoreResult;
+use super::upstream::path::Path;
+use super::upstream::signer::{Method as HttpMethod, Signer, Url};
 use async_trait::async_trait;
 use holdall_plugin_api::{Error, Method, Result, SignUrl};
 use std::time::Duration;

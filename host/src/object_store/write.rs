@@ -2,14 +2,13 @@
 
 use super::attributes::Kept;
 use super::error::{During, outward};
+use super::put_result;
+use super::upstream::path::Path;
+use super::upstream::{PutMode, PutOptions, PutPayload, PutResult, Result as StoreResult};
 use crate::backend::Backend;
-use ::object_store::path::Path;
-use ::object_store::{
-    Extensions, PutMode, PutOptions, PutPayload, PutResult, Result as StoreResult,
-};
 use bytes::Bytes;
 use holdall_plugin_api::abi::stream::Source;
-use holdall_plugin_api::{Body, Error, Result, Upload, Uploaded};
+use holdall_plugin_api::{Body, Error, Result, Upload};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -39,18 +38,11 @@ pub(super) async fn put(
             }
         },
     };
-    backend.upload(upload).await.map(result).map_err(outward)
-}
-
-pub(super) fn result(uploaded: Uploaded) -> PutResult {
-    let mut extensions = Extensions::new();
-    let (e_tag, version) = (uploaded.etag.clone(), uploaded.version.clone());
-    extensions.insert(uploaded);
-    PutResult {
-        e_tag,
-        version,
-        extensions,
-    }
+    backend
+        .upload(upload)
+        .await
+        .map(put_result)
+        .map_err(outward)
 }
 
 /// The chunks as they are: no byte is copied.
