@@ -31,7 +31,8 @@ impl Folder {
         }
     }
 
-    fn object(&self, key: &str) -> PathBuf {
+    /// Where an object is.
+    pub fn object(&self, key: &str) -> PathBuf {
         self.root.join("objects").join(key)
     }
 }

@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod command;
+pub mod ended;
 mod folder;
 mod judge;
+pub mod urls;
 
 pub use command::{Command as Holdall, feed};
 pub use folder::Folder;

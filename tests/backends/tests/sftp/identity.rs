@@ -1,32 +1,16 @@
 //! Who the server is, and who logs in.
 
-use crate::account::Account;
-use holdall::{Error, ErrorKind, Host, PluginRef, Registration, Upload};
-use holdall_backends::plugin;
+use crate::account::{Account, Desk};
+use holdall::{Error, ErrorKind, Upload};
 use serde_json::Value;
 
 /// Opens a store and uses it once.
 fn used(config: Value) -> Result<(), Error> {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::copy(plugin("sftp"), folder.path().join("plugin.so")).unwrap();
-    let host = Host::builder()
-        .config(holdall::config::Config::default())
-        .plugin_dir(folder.path())
-        .build()
-        .unwrap();
-    host.register(
-        "b",
-        Registration::new(PluginRef::from("sftp")).config(config),
-    )?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let backend = host.backend("b").await?;
-        backend.upload(Upload::new("object", "bytes")).await?;
-        Ok(())
+    Desk::new().with(config, async |backend| {
+        backend
+            .upload(Upload::new("object", "bytes"))
+            .await
+            .map(drop)
     })
 }
 

@@ -1,32 +1,12 @@
 //! Symbolic links below the root lead nowhere. That one is swapped in at the right instant cannot be
 //! kept out over SFTP, which the plugin's page says; so the kit's case C-12 is not asked.
 
-use crate::account::Account;
-use holdall::{Delete, Download, ErrorKind, Host, Key, List, PluginRef, Registration, Upload};
-use holdall_backends::plugin;
+use crate::account::{Account, Desk};
+use holdall::{Delete, Download, ErrorKind, Key, List, Upload};
 use std::os::unix::fs::symlink;
 
 pub(crate) fn lead_nowhere(account: &Account) {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::copy(plugin("sftp"), folder.path().join("plugin.so")).unwrap();
-    let host = Host::builder()
-        .config(holdall::config::Config::default())
-        .plugin_dir(folder.path())
-        .build()
-        .unwrap();
-    let config = account.below("links");
-    host.register(
-        "b",
-        Registration::new(PluginRef::from("sftp")).config(config),
-    )
-    .unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let backend = host.backend("b").await.unwrap();
+    let used = Desk::new().with(account.below("links"), async |backend| {
         backend
             .upload(Upload::new("dir/inside", "inside"))
             .await
@@ -56,5 +36,7 @@ pub(crate) fn lead_nowhere(account: &Account) {
             std::fs::read(secret.path().join("file")).unwrap(),
             b"secret"
         );
+        Ok(())
     });
+    used.unwrap();
 }

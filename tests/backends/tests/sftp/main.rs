@@ -7,12 +7,12 @@
 )]
 
 mod account;
-mod ended;
+mod hardship;
 mod identity;
 mod links;
 
 use account::Account;
-use holdall_backends::{Holdall, judged, plugin, server};
+use holdall_backends::{Holdall, ended, judged, plugin, server, urls};
 use holdall_e2e::kit::HostStage;
 use std::sync::Arc;
 
@@ -60,13 +60,35 @@ mod sshd {
     #[test]
     #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
     fn an_upload_of_a_killed_client_is_swept() {
-        ended::client_killed(&account());
+        let (config, folder) = account().store("killed-client");
+        ended::client_killed("sftp", config, &folder);
     }
 
     #[test]
     #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
     fn a_killed_server_fails_the_upload_and_the_next_one_connects_again() {
-        ended::server_killed(&account(), "sshd");
+        let account = account();
+        let (config, folder) = account.store("killed-server");
+        let dir = account.server["dir"].as_str().unwrap();
+        ended::server_killed("sftp", config, &folder, "sshd", dir);
+    }
+
+    #[test]
+    #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
+    fn signed_urls_are_used_by_curl() {
+        urls::used_by_curl(&Holdall::new("sftp", &account().below("signed")));
+    }
+
+    #[test]
+    #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
+    fn nobody_there_is_told_in_time() {
+        hardship::nobody_there(&account());
+    }
+
+    #[test]
+    #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
+    fn a_server_that_falls_asleep_is_late_and_not_broken() {
+        hardship::falls_asleep(&account());
     }
 }
 

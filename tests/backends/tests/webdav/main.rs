@@ -6,10 +6,9 @@
     reason = "tests; a panic is the report"
 )]
 
-mod ended;
 mod share;
 
-use holdall_backends::{Holdall, judged, plugin, server};
+use holdall_backends::{Holdall, ended, judged, plugin, server, urls};
 use holdall_e2e::kit::HostStage;
 use share::Share;
 use std::sync::Arc;
@@ -46,13 +45,24 @@ mod wsgidav {
     #[test]
     #[ignore = "needs wsgidav: scripts/test-backends webdav/wsgidav"]
     fn an_upload_of_a_killed_client_is_swept() {
-        ended::client_killed(&Share::new(server("wsgidav")));
+        let (config, folder) = Share::new(server("wsgidav")).store("killed-client");
+        ended::client_killed("webdav", config, &folder);
     }
 
     #[test]
     #[ignore = "needs wsgidav: scripts/test-backends webdav/wsgidav"]
     fn an_upload_to_a_killed_server_fails_and_is_swept() {
-        ended::server_killed(&Share::new(server("wsgidav")), "wsgidav");
+        let share = Share::new(server("wsgidav"));
+        let (config, folder) = share.store("killed-server");
+        let dir = share.server["dir"].as_str().unwrap();
+        ended::server_killed("webdav", config, &folder, "wsgidav", dir);
+    }
+
+    #[test]
+    #[ignore = "needs wsgidav: scripts/test-backends webdav/wsgidav"]
+    fn signed_urls_are_used_by_curl() {
+        let config = Share::new(server("wsgidav")).below("signed");
+        urls::used_by_curl(&Holdall::new("webdav", &config));
     }
 }
 

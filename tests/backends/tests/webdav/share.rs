@@ -41,6 +41,11 @@ impl Share {
         })
     }
 
+    /// A store as it is configured, and as the server's disk has it.
+    pub(crate) fn store(&self, folder: &str) -> (Value, Folder) {
+        (self.below(folder), self.folder(folder))
+    }
+
     /// The same, as the server's disk has it.
     pub(crate) fn folder(&self, folder: &str) -> Folder {
         let root = Path::new(self.server["root"].as_str().unwrap());

@@ -1,0 +1,83 @@
+//! Uploads to a folder that end before their end: what is left is looked for from outside.
+
+use crate::{Folder, Holdall, feed, script};
+use holdall_conformance::Outside;
+use serde_json::Value;
+use std::process::Child;
+use std::time::Duration;
+
+/// More than any buffer on the way.
+const MIB: u64 = 24;
+
+/// SIGKILL leaves the staged file; the next opening, of any process, removes it once it is stale, and
+/// leaves alone what somebody else is writing.
+///
+/// # Panics
+///
+/// When that is not so.
+pub fn client_killed(plugin: &str, mut config: Value, folder: &Folder) {
+    config["stale_after_seconds"] = 8.into();
+    let holdall = Holdall::new(plugin, &config);
+    let (mut victim, _) = half_put(&holdall, "b:victim", folder);
+    ended(victim.kill());
+    ended(victim.wait());
+    let left = folder.leftovers();
+    assert_eq!(left.len(), 1, "SIGKILL leaves no time to clean up");
+
+    std::thread::sleep(Duration::from_secs(10));
+    let (mut next, input) = half_put(&holdall, "b:next", folder);
+    // The old one went, and the living one is there.
+    assert_ne!(folder.leftovers(), left);
+    drop(input);
+    assert!(ended(next.wait()).success(), "the living upload lives");
+    assert_eq!(folder.leftovers(), Vec::<String>::new());
+    assert!(folder.object("next").exists());
+    assert!(!folder.object("victim").exists());
+}
+
+/// The upload fails, the old object stays, and what the server kept of it is swept. `server` and
+/// `dir`: its script and folder.
+///
+/// # Panics
+///
+/// When that is not so.
+pub fn server_killed(plugin: &str, mut config: Value, folder: &Folder, server: &str, dir: &str) {
+    config["stale_after_seconds"] = 1.into();
+    let holdall = Holdall::new(plugin, &config);
+    let put = |text: &[u8]| {
+        let mut put = holdall.start(&["put", "-", "b:object"]);
+        let taken = put
+            .stdin
+            .take()
+            .map(|mut input| std::io::Write::write_all(&mut input, text));
+        matches!(taken, Some(Ok(()))) && ended(put.wait()).success()
+    };
+    let object = || ended(std::fs::read(folder.object("object")));
+    assert!(put(b"old"));
+    let (mut victim, input) = half_put(&holdall, "b:object", folder);
+    script(server, &["kill", dir]);
+    drop(input);
+    let end = ended(victim.wait());
+    script(server, &["again", dir]);
+    assert_eq!(end.code(), Some(7), "unavailable, of the command");
+    assert_eq!(object(), b"old");
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(put(b"new"));
+    folder.wait_for_staged(0);
+    assert_eq!(object(), b"new");
+}
+
+/// An upload in the middle, seen in the store. It goes on while its input is kept.
+fn half_put(holdall: &Holdall, address: &str, folder: &Folder) -> (Child, impl Sized) {
+    let mut put = holdall.start(&["put", "-", address]);
+    let Some(mut input) = put.stdin.take() else {
+        panic!("no pipe");
+    };
+    feed(&mut input, MIB);
+    folder.wait_for_staged(1);
+    (put, input)
+}
+
+fn ended<T>(result: std::io::Result<T>) -> T {
+    result.unwrap_or_else(|cause| panic!("{cause}"))
+}
