@@ -52,7 +52,14 @@ impl Command {
     /// When it does not start.
     pub fn start(&self, arguments: &[&str]) -> Child {
         let path = self.folder.path();
-        let started = std::process::Command::new(&self.holdall)
+        let mut command = std::process::Command::new(&self.holdall);
+        // What the tests are told of their servers would be settings of the command.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("HOLDALL_") {
+                command.env_remove(name);
+            }
+        }
+        let started = command
             .arg("--config")
             .arg(path.join("holdall.toml"))
             .arg("--plugin-dir")
