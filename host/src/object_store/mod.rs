@@ -42,10 +42,10 @@
 //! **Errors** keep all that the host knows: the [`Error`] is the source of what is returned, and
 //! [`cause`] finds it again, through any wrapping. [`into_error`] goes all the way back.
 //!
-//! **One call's options**: a [`CallOptions`] in the `extensions` of an option struct bounds and
+//! **One call's options**: a [`CallOptions`](crate::CallOptions) in the `extensions` of an option struct bounds and
 //! names that call. The other way round, the extensions of a
-//! [`GetResult`] hold the [`ObjectInfo`](crate::ObjectInfo), those of a
-//! [`PutResult`] the [`Uploaded`](crate::Uploaded), with checksums.
+//! [`GetResult`] hold the [`ObjectInfo`], those of a
+//! [`PutResult`] the [`Uploaded`], with checksums.
 
 mod attributes;
 mod bridge;
