@@ -11,8 +11,8 @@ use crate::sweep;
 use crate::writer::Staged;
 use holdall_plugin_api::{
     Body, Capabilities, Copied, Copy, Delete, Deleted, Download, Downloaded, Error, ErrorKind,
-    Head, Health, Host, Instance, Key, Limits, List, ObjectInfo, Page, ReadOptions, Rename,
-    Renamed, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded, Usage,
+    Head, Health, Host, Instance, Key, Limits, List, ObjectInfo, Operations, Page, ReadOptions,
+    Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded, Usage,
 };
 use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
 use std::sync::Arc;
