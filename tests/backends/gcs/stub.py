@@ -146,9 +146,9 @@ class Handler(BaseHTTPRequestHandler):
         self.length = length
         if self.raw_path.startswith("/_stub/"):
             return self.admin()
+        self.authorize(raw_query)
         if self.command in ("PUT", "POST") and self.headers.get("content-length") is None:
             raise Refused(411, "MissingContentLength")
-        self.authorize(raw_query)
         pieces = self.raw_path.lstrip("/").split("/", 1)
         if urllib.parse.unquote(pieces[0]) != self.server.bucket:
             raise Refused(404, "NoSuchBucket")

@@ -75,6 +75,50 @@ impl Command {
         }
     }
 
+    /// Stores an object.
+    ///
+    /// # Panics
+    ///
+    /// When the command fails.
+    pub fn put(&self, address: &str, bytes: &[u8]) {
+        let mut put = self.start(&["put", "-", address]);
+        let written = put.stdin.take().map(|mut input| input.write_all(bytes));
+        let ended = put.wait();
+        let good = ended.is_ok_and(|status| status.success());
+        assert!(good, "put {address}: {written:?}");
+    }
+
+    /// An object; `None` when the command fails.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be run.
+    pub fn get(&self, address: &str) -> Option<Vec<u8>> {
+        self.output(&["get", address, "-"])
+    }
+
+    /// A signed URL of an object, made with these arguments. What a request must carry beside it is
+    /// on further lines, which are not told here.
+    ///
+    /// # Panics
+    ///
+    /// When the command fails.
+    pub fn sign(&self, address: &str, arguments: &[&str]) -> String {
+        let Some(text) = self.output(&[&["sign", address], arguments].concat()) else {
+            panic!("sign {address} {arguments:?} fails");
+        };
+        let text = String::from_utf8_lossy(&text).into_owned();
+        text.lines().next().unwrap_or_default().to_owned()
+    }
+
+    /// What a command that succeeds prints.
+    fn output(&self, arguments: &[&str]) -> Option<Vec<u8>> {
+        match self.start(arguments).wait_with_output() {
+            Ok(output) => output.status.success().then_some(output.stdout),
+            Err(cause) => panic!("{arguments:?}: {cause}"),
+        }
+    }
+
     /// So many MiB through a pipe into the store and back, compared; the most resident memory of the
     /// two processes, in MiB.
     ///

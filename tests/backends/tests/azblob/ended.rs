@@ -2,34 +2,11 @@
 //! week, or when the same name is written. Until then nobody sees them.
 
 use crate::container::Container;
-use holdall_backends::{Holdall, feed, script};
-use std::io::{Read, Write};
-use std::time::{Duration, Instant};
+use holdall_backends::{Holdall, eventually, feed, script};
+use std::io::Write;
 
 /// Some blocks, and the pipe stays open.
 const MIB: u64 = 6;
-
-/// Waits for what another process is about to do.
-fn eventually(seconds: u64, what: &str, mut done: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(seconds);
-    while !done() {
-        assert!(Instant::now() < until, "{what}: not within {seconds} s");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
-fn put(holdall: &Holdall, key: &str, bytes: &[u8]) {
-    let mut put = holdall.start(&["put", "-", key]);
-    put.stdin.take().unwrap().write_all(bytes).unwrap();
-    assert!(put.wait().unwrap().success());
-}
-
-fn get(holdall: &Holdall, key: &str) -> Option<Vec<u8>> {
-    let mut get = holdall.start(&["get", key, "-"]);
-    let mut bytes = Vec::new();
-    get.stdout.take().unwrap().read_to_end(&mut bytes).unwrap();
-    get.wait().unwrap().success().then_some(bytes)
-}
 
 /// SIGKILL leaves blocks: no object, nothing in any listing, gone with the next upload of the name.
 pub(crate) fn client_killed(container: &Container) {
@@ -45,9 +22,9 @@ pub(crate) fn client_killed(container: &Container) {
     victim.kill().unwrap();
     victim.wait().unwrap();
     assert!(container.blobs(prefix, false).is_empty());
-    assert_eq!(get(&holdall, "b:victim"), None);
-    put(&holdall, "b:victim", b"whole");
-    assert_eq!(get(&holdall, "b:victim").as_deref(), Some(&b"whole"[..]));
+    assert_eq!(holdall.get("b:victim"), None);
+    holdall.put("b:victim", b"whole");
+    assert_eq!(holdall.get("b:victim").as_deref(), Some(&b"whole"[..]));
     assert!(holdall.start(&["rm", "b:victim"]).wait().unwrap().success());
     assert!(
         container.blobs(prefix, true).is_empty(),
@@ -59,7 +36,7 @@ pub(crate) fn client_killed(container: &Container) {
 pub(crate) fn server_killed(container: &Container, server: &str, dir: &str) {
     let prefix = "killed-server/";
     let holdall = Holdall::new("azblob", &container.below(prefix));
-    put(&holdall, "b:victim", b"old");
+    holdall.put("b:victim", b"old");
     let mut victim = holdall.start(&["put", "-", "b:victim"]);
     let mut input = victim.stdin.take().unwrap();
     feed(&mut input, MIB);
@@ -70,6 +47,6 @@ pub(crate) fn server_killed(container: &Container, server: &str, dir: &str) {
     let code = victim.wait().unwrap().code();
     assert_eq!(code, Some(7), "unavailable");
     script(server, &["again", dir]);
-    assert_eq!(get(&holdall, "b:victim").as_deref(), Some(&b"old"[..]));
+    assert_eq!(holdall.get("b:victim").as_deref(), Some(&b"old"[..]));
     assert_eq!(container.blobs(prefix, false), ["killed-server/victim"]);
 }

@@ -3,8 +3,8 @@
 use crate::bucket::Bucket;
 use futures_util::stream;
 use holdall::{Body, ErrorKind, Host, PluginRef, Registration, Upload};
-use holdall_backends::{plugin, script};
-use std::time::{Duration, Instant};
+use holdall_backends::{eventually, plugin, script};
+use std::time::Duration;
 
 /// The upload ends in an error; the parts are taken back when the server is there again, and the old
 /// object is what it was.
@@ -56,13 +56,4 @@ pub(crate) fn server_killed(bucket: &Bucket, server: &str, dir: &str) {
         downloaded.body.collect(1 << 20).await.unwrap()
     });
     assert_eq!(read, "old");
-}
-
-/// Waits for what another process is about to do.
-fn eventually(seconds: u64, what: &str, mut done: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(seconds);
-    while !done() {
-        assert!(Instant::now() < until, "{what}: not within {seconds} s");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }

@@ -3,20 +3,11 @@
 use crate::bucket::Bucket;
 use futures_util::stream;
 use holdall::{Body, ErrorKind, Host, PluginRef, Registration, Upload};
-use holdall_backends::{Holdall, feed, plugin, script};
-use std::time::{Duration, Instant};
+use holdall_backends::{Holdall, eventually, feed, plugin, script};
+use std::time::Duration;
 
 /// Three parts of the least size, and the pipe stays open.
 const MIB: u64 = 18;
-
-/// Waits for what another process is about to do.
-fn eventually(seconds: u64, what: &str, mut done: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(seconds);
-    while !done() {
-        assert!(Instant::now() < until, "{what}: not within {seconds} s");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
 
 /// SIGKILL leaves the parts in the store; the next upload in parts, of any process, removes them.
 pub(crate) fn client_killed(bucket: &Bucket) {
