@@ -97,10 +97,26 @@ impl<O> Adapter<O> {
         }
     }
 
-    async fn remove(&self, path: &Path) -> Result<Deleted> {
+    async fn remove(&self, path: &Path, if_match: Option<&str>) -> Result<Deleted> {
         let store = self.store()?;
-        if let Some(native) = store.native.delete(path) {
-            return native.await;
+        if if_match.is_some_and(|etag| !download::is_possible(etag)) {
+            return Err(lost_delete());
+        }
+        if let Some(native) = store.native.delete(path, if_match) {
+            return match native.await {
+                // There is no object, so it has not this etag.
+                Ok(deleted) if if_match.is_some() && deleted.existed == Some(false) => {
+                    Err(lost_delete())
+                }
+                Err(error) if if_match.is_some() && error.kind() == ErrorKind::FileNotFound => {
+                    Err(lost_delete().with_provider(error.provider().clone()))
+                }
+                answer => answer,
+            };
+        }
+        if if_match.is_some() {
+            return Err(Error::new(ErrorKind::Unsupported)
+                .message("the store has no delete under a condition"));
         }
         let call = Call::document();
         match call.run(store.objects.delete(path)).await {
@@ -125,6 +141,10 @@ fn is_bare_404(error: &Error) -> bool {
     error.kind() == ErrorKind::FileNotFound
         && provider.status == Some(404)
         && provider.code.is_none()
+}
+
+fn lost_delete() -> Error {
+    Error::new(ErrorKind::PreconditionFailed).message("no object has this etag")
 }
 
 /// A missing object is as good as a removed one.
@@ -206,7 +226,7 @@ impl<O: OpenStore> StorageBackend for Adapter<O> {
         if delete.must_exist {
             self.facts(&path, &ReadOptions::default()).await?;
         }
-        self.remove(&path).await
+        self.remove(&path, delete.if_match).await
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {

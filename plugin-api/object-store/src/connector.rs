@@ -22,6 +22,7 @@ use object_store::client::{
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use serde::Deserialize;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -49,7 +50,9 @@ pub struct HttpOptions {
 }
 
 /// How to get out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Proxy {
     /// Directly, whatever the environment says.
     #[default]

@@ -252,6 +252,8 @@ pub fn of_code(code: &str) -> Option<ErrorKind> {
         | "XAmzContentChecksumMismatch"
         | "Crc64Mismatch" => ErrorKind::ChecksumMismatch,
         "SlowDown"
+        // Azure's word for more than an account or a blob may be asked for.
+        | "ServerBusy"
         | "SlowDownRead"
         | "SlowDownWrite"
         | "TooManyRequests"
@@ -267,7 +269,7 @@ pub fn of_code(code: &str) -> Option<ErrorKind> {
         | "StorageQuotaExceeded"
         | "XMinioStorageFull"
         | "AccountLimitExceeded" => ErrorKind::QuotaExceeded,
-        "InternalError" | "ServiceUnavailable" | "ServerBusy" | "Busy" | "backendError"
+        "InternalError" | "ServiceUnavailable" | "Busy" | "backendError"
         | "OperationTimedOut" => ErrorKind::Unavailable,
         "RequestTimeout" => ErrorKind::Timeout,
         "NotImplemented" | "UnsupportedHeader" | "UnsupportedHttpVerb" => ErrorKind::Unsupported,

@@ -39,10 +39,11 @@
 //!
 //! **Stores over HTTP** (feature `http`): give the builder of the store our connector, `Http`,
 //! so that status, code, request id and `Retry-After` reach the error, listings survive foreign
-//! keys, and conditions can be held by the completion of parts.
+//! keys, and conditions can be held by the completion of parts. `Settings` are the fields that the
+//! configuration of every such store has.
 //!
 //! Reading order: [`store`](Store) (what is told), `adapter` (the contract), `upload`, `download`,
-//! `list`, `sign`, then `error`, `reply` and `connector`.
+//! `list`, `sign`, then `error`, `reply` and `connector`; `settings` and `problems` for configurations.
 #![forbid(unsafe_code)]
 
 mod adapter;
@@ -54,7 +55,11 @@ mod download;
 mod error;
 mod list;
 mod metadata;
+#[cfg(feature = "http")]
+mod problems;
 mod reply;
+#[cfg(feature = "http")]
+mod settings;
 #[cfg(feature = "http")]
 mod sieve;
 mod sign;
@@ -66,7 +71,11 @@ pub use adapter::{Adapter, OpenStore};
 pub use connector::{Http, HttpOptions, Proxy};
 pub use error::{error_of, of_code};
 pub use object_store;
+#[cfg(feature = "http")]
+pub use problems::Problems;
 pub use reply::{Call, Failure, Reply, Seen};
+#[cfg(feature = "http")]
+pub use settings::{Secret, Settings};
 pub use store::{Condition, LargeConditions, MetadataNames, Native, Store};
 
 use holdall_plugin_api::Capabilities;

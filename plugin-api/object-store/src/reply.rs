@@ -82,7 +82,7 @@ pub struct Call {
 
 impl Call {
     /// A plain one.
-    pub(crate) fn new() -> Arc<Self> {
+    pub fn new() -> Arc<Self> {
         Arc::default()
     }
 
@@ -94,8 +94,8 @@ impl Call {
         })
     }
 
-    /// As [`Call::document`], with more headers on the request.
-    pub(crate) fn document_with(headers: HeaderMap) -> Arc<Self> {
+    /// As [`Call::document`], with more headers on the request, added after its signature.
+    pub fn document_with(headers: HeaderMap) -> Arc<Self> {
         Arc::new(Self {
             document: true,
             headers,

@@ -2,7 +2,8 @@
 
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Health, Limits, Result};
-use http::HeaderMap;
+use http::header::{IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue};
 use object_store::list::PaginatedListStore;
 use object_store::path::Path;
 use object_store::signer::Signer;
@@ -49,10 +50,10 @@ pub enum LargeConditions {
         /// Largest body, in bytes. Counts in [`Limits::buffer_bytes`].
         max_bytes: usize,
     },
-    /// The request that completes the parts takes these headers. Needs the connector
-    /// [`Http`](crate::Http), which adds them after the signature: right where the signature does
-    /// not cover them (`If-Match` and `If-None-Match` in SigV4, anything beside a bearer token).
-    AtCompletion(fn(&Condition) -> HeaderMap),
+    /// The request that completes the parts takes the condition as `If-Match` or `If-None-Match`.
+    /// Needs the connector [`Http`](crate::Http), which adds them after the signature: right where
+    /// the signature does not cover them (in SigV4, and beside a bearer token).
+    AtCompletion,
 }
 
 /// What an upload is bound to.
@@ -62,6 +63,19 @@ pub enum Condition {
     Absent,
     /// The object has this etag.
     Etag(String),
+}
+
+impl Condition {
+    /// The header that says it.
+    pub fn headers(&self) -> HeaderMap {
+        let (name, value) = match self {
+            Condition::Absent => (IF_NONE_MATCH, Ok(HeaderValue::from_static("*"))),
+            Condition::Etag(etag) => (IF_MATCH, HeaderValue::from_str(etag)),
+        };
+        // An etag that no header can carry is nobody's.
+        let value = value.unwrap_or(HeaderValue::from_static("\"\""));
+        HeaderMap::from_iter([(name, value)])
+    }
 }
 
 /// Which names of user metadata a store takes.
@@ -76,9 +90,14 @@ pub enum MetadataNames {
 /// What a store does better than, or besides, the `ObjectStore` trait. Each method answers `None`
 /// where the trait is good enough.
 pub trait Native: Send + Sync + 'static {
-    /// Removes one object.
-    fn delete<'a>(&'a self, path: &'a Path) -> Option<BoxFuture<'a, Result<Deleted>>> {
-        let _ = path;
+    /// Removes one object; `if_match`: only the one with this etag, else `PreconditionFailed`. The
+    /// trait has no such condition: claim `if_match_delete` only with this.
+    fn delete<'a>(
+        &'a self,
+        path: &'a Path,
+        if_match: Option<&'a str>,
+    ) -> Option<BoxFuture<'a, Result<Deleted>>> {
+        let _ = (path, if_match);
         None
     }
 
@@ -187,8 +206,8 @@ impl Store {
         self
     }
 
-    /// The numbers of this instance. `buffer_bytes`, `max_conditional_size` and the part of `max_key_bytes` that the prefix
-    /// takes are computed.
+    /// The numbers of this instance. `buffer_bytes`, `max_conditional_size` and the part of
+    /// `max_key_bytes` that the prefix takes are computed.
     #[must_use]
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.limits);
@@ -259,7 +278,7 @@ impl Store {
         let parts = self.part_bytes * (self.parts_at_once + 1);
         let whole = match self.large_conditions {
             LargeConditions::InOnePut { max_bytes } => max_bytes,
-            LargeConditions::AtCompletion(_) => 0,
+            LargeConditions::AtCompletion => 0,
         };
         parts.max(whole) as u64
     }
@@ -268,7 +287,7 @@ impl Store {
     pub(crate) fn max_conditional_size(&self) -> Option<u64> {
         match self.large_conditions {
             LargeConditions::InOnePut { max_bytes } => Some(max_bytes as u64),
-            LargeConditions::AtCompletion(_) => None,
+            LargeConditions::AtCompletion => None,
         }
     }
 

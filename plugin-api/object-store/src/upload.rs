@@ -57,12 +57,12 @@ pub(crate) async fn store(
     // A condition that only one request can hold: the whole body is that request.
     let headers = match (&condition, store.large_conditions) {
         (None, _) => HeaderMap::new(),
-        (Some(condition), LargeConditions::AtCompletion(headers)) => headers(condition),
+        (Some(condition), LargeConditions::AtCompletion) => condition.headers(),
         (Some(_), LargeConditions::InOnePut { max_bytes }) => {
             if let Some(length) = length.filter(|length| *length > max_bytes as u64) {
                 return Err(too_large(max_bytes).fact("requested", length));
             }
-            gathering.most = max_bytes.max(store.part_bytes);
+            gathering.most = max_bytes;
             let whole = gathering.next().await?;
             if !gathering.ended {
                 return Err(too_large(max_bytes));

@@ -1,7 +1,8 @@
 //! What `[backend.NAME.config]` may say.
 
 use crate::connection;
-use holdall_plugin_api::{Capabilities, Capability, Error, ErrorKind, KeyPolicy, Result};
+use holdall_plugin_api::{Capabilities, Error, ErrorKind, Result};
+use holdall_plugin_api_object_store::{Problems, Secret, Settings};
 use serde::Deserialize;
 use std::path::PathBuf;
 use url::Url;
@@ -23,30 +24,18 @@ pub struct AzblobConfig {
     /// cloud, a private endpoint, or Azurite, whose address ends in `/ACCOUNT`.
     pub endpoint: Option<String>,
 
-    /// Allows an `endpoint` with `http://` that is not on this machine: everything but the key
-    /// travels readable.
-    #[serde(default)]
-    pub allow_http: bool,
-
-    /// Keeps all objects below this prefix, such as `team/a/`. Ends in `/`.
-    #[serde(default)]
-    pub prefix: String,
-
     /// Who we are to the store.
     #[serde(default)]
     pub credentials: Credentials,
 
     /// `account_key`: a key of the account, in base64.
-    #[cfg_attr(test, schemars(extend("x-secret" = true)))]
-    pub account_key: Option<String>,
+    pub account_key: Option<Secret>,
 
     /// `sas`: a shared access signature for the container or the account, as the portal shows it.
-    #[cfg_attr(test, schemars(extend("x-secret" = true)))]
-    pub sas_token: Option<String>,
+    pub sas_token: Option<Secret>,
 
     /// `connection_string`: as the portal shows it, with a key or a signature in it.
-    #[cfg_attr(test, schemars(extend("x-secret" = true)))]
-    pub connection_string: Option<String>,
+    pub connection_string: Option<Secret>,
 
     /// `client_secret`, `workload_identity`: the tenant.
     pub tenant_id: Option<String>,
@@ -56,8 +45,7 @@ pub struct AzblobConfig {
     pub client_id: Option<String>,
 
     /// `client_secret`: the secret of the application.
-    #[cfg_attr(test, schemars(extend("x-secret" = true)))]
-    pub client_secret: Option<String>,
+    pub client_secret: Option<Secret>,
 
     /// `client_secret`, `workload_identity`: who hands out tokens,
     /// `https://login.microsoftonline.com` when left out.
@@ -85,37 +73,9 @@ pub struct AzblobConfig {
     #[cfg_attr(test, schemars(range(min = 1, max = 4000)))]
     pub conditional_upload_mib: Option<u32>,
 
-    /// How often a request that failed for a passing reason is made again.
-    #[serde(default = "default_retries")]
-    #[cfg_attr(test, schemars(range(max = 10)))]
-    pub retries: u32,
-
-    /// Longest time to a connection, in seconds.
-    #[serde(default = "default_connect")]
-    #[cfg_attr(test, schemars(range(min = 1, max = 600)))]
-    pub connect_timeout_seconds: u32,
-
-    /// Longest time from a request to the beginning of its answer, the sending of a block included,
-    /// in seconds.
-    #[serde(default = "default_answer")]
-    #[cfg_attr(test, schemars(range(min = 1, max = 3600)))]
-    pub answer_timeout_seconds: u32,
-
-    /// Longest silence while an object is read, in seconds. Not counted while the caller waits.
-    #[serde(default = "default_idle")]
-    #[cfg_attr(test, schemars(range(min = 1, max = 3600)))]
-    pub idle_timeout_seconds: u32,
-
-    /// A file of certificates (PEM) to trust beside those of the system.
-    pub ca_file: Option<PathBuf>,
-
-    /// How to get out.
-    #[serde(default)]
-    pub proxy: Proxy,
-
-    /// What this store is not to be asked for, by the names of capabilities: `["server_copy"]`.
-    #[serde(default)]
-    pub without: Vec<String>,
+    /// How the service is reached.
+    #[serde(flatten)]
+    pub settings: Settings,
 }
 
 /// Who we are to the store.
@@ -140,37 +100,11 @@ pub enum Credentials {
     Anonymous,
 }
 
-/// How to get out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub enum Proxy {
-    /// Directly, whatever the environment says.
-    #[default]
-    None,
-    /// As `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.
-    Environment,
-    /// Through this one.
-    Url(String),
-}
-
 fn default_block_size() -> u32 {
     8
 }
 fn default_blocks() -> u32 {
     4
-}
-fn default_retries() -> u32 {
-    2
-}
-fn default_connect() -> u32 {
-    5
-}
-fn default_answer() -> u32 {
-    60
-}
-fn default_idle() -> u32 {
-    30
 }
 
 /// A configuration in which nothing is wrong, with what it leaves open decided.
@@ -214,28 +148,19 @@ impl AzblobConfig {
     /// `ConfigInvalid`: everything that is wrong, each as a fact named after its field.
     pub(crate) fn settle(self) -> Result<Settled> {
         let mut problems = Problems::default();
+        let without = self.settings.check(&mut problems);
         let (identity, account, endpoint) = self.identity(&mut problems);
+        problems.needs(&self.needed());
         if account.is_none() {
             problems.add("account", "which storage account?");
         }
         let account = account.unwrap_or_default();
-        if !self.prefix.is_empty() {
-            let inner = self.prefix.strip_suffix('/');
-            if inner.is_none_or(|inner| KeyPolicy::Portable.check(inner).is_err()) {
-                problems.add(
-                    "prefix",
-                    "a prefix is `a/b/`: segments as in a key, and a slash at its end",
-                );
-            }
-        }
-        let mut without = Capabilities::EMPTY;
-        for name in &self.without {
-            match Capability::from_name(name) {
-                Some(capability) => without = without.with(capability.into()),
-                None => problems.add("without", format!("no capability is called {name:?}")),
-            }
-        }
-        let service = self.service(&account, endpoint, &mut problems);
+        let endpoint =
+            endpoint.unwrap_or_else(|| format!("https://{account}.blob.core.windows.net"));
+        let example = "https://ACCOUNT.blob.core.windows.net";
+        let service = self
+            .settings
+            .address("endpoint", &endpoint, example, &mut problems);
         problems.none()?;
         let Some(service) = service else {
             return Err(Error::new(ErrorKind::ConfigInvalid).message("endpoint"));
@@ -249,111 +174,62 @@ impl AzblobConfig {
         })
     }
 
-    fn identity(&self, problems: &mut Problems) -> (Identity, Option<String>, Option<String>) {
-        let mut needed = |value: &Option<String>, field: &'static str| {
-            if value.is_none() {
-                problems.add(field, "needed for these credentials");
-            }
-            value.clone().unwrap_or_default()
-        };
-        let own = |identity| (identity, self.account.clone(), self.endpoint.clone());
+    /// What these credentials are made of, and whether it is there.
+    fn needed(&self) -> Vec<(&'static str, bool)> {
+        let tenant = ("tenant_id", self.tenant_id.is_some());
+        let client = ("client_id", self.client_id.is_some());
         match self.credentials {
-            Credentials::AccountKey => own(Identity::Key(needed(&self.account_key, "account_key"))),
-            Credentials::Sas => own(Identity::Sas(needed(&self.sas_token, "sas_token"))),
-            Credentials::ClientSecret => {
-                needed(&self.tenant_id, "tenant_id");
-                needed(&self.client_id, "client_id");
-                needed(&self.client_secret, "client_secret");
-                own(Identity::Token)
-            }
-            Credentials::WorkloadIdentity => {
-                needed(&self.tenant_id, "tenant_id");
-                needed(&self.client_id, "client_id");
-                let file = &self.federated_token_file;
-                let file = file.as_ref().map(|file| file.display().to_string());
-                needed(&file, "federated_token_file");
-                own(Identity::Token)
-            }
-            Credentials::ManagedIdentity => own(Identity::Token),
-            Credentials::Anonymous => own(Identity::Nobody),
+            Credentials::AccountKey => vec![("account_key", self.account_key.is_some())],
+            Credentials::Sas => vec![("sas_token", self.sas_token.is_some())],
             Credentials::ConnectionString => {
-                let text = needed(&self.connection_string, "connection_string");
-                match connection::parse(&text) {
-                    Ok(found) => (
-                        found.identity,
-                        self.account.clone().or(found.account),
-                        self.endpoint.clone().or(found.endpoint),
-                    ),
-                    Err(problem) => {
-                        problems.add("connection_string", problem);
-                        own(Identity::Nobody)
-                    }
-                }
+                vec![("connection_string", self.connection_string.is_some())]
             }
+            Credentials::ClientSecret => vec![
+                tenant,
+                client,
+                ("client_secret", self.client_secret.is_some()),
+            ],
+            Credentials::WorkloadIdentity => {
+                let file = self.federated_token_file.is_some();
+                vec![tenant, client, ("federated_token_file", file)]
+            }
+            Credentials::ManagedIdentity | Credentials::Anonymous => Vec::new(),
         }
     }
 
-    fn service(
-        &self,
-        account: &str,
-        endpoint: Option<String>,
-        problems: &mut Problems,
-    ) -> Option<Url> {
-        let endpoint =
-            endpoint.unwrap_or_else(|| format!("https://{account}.blob.core.windows.net"));
-        let url = match Url::parse(endpoint.trim_end_matches('/')) {
-            Ok(url) if url.has_host() => url,
-            _ => {
-                problems.add(
-                    "endpoint",
-                    "not a URL such as `https://ACCOUNT.blob.core.windows.net`",
-                );
-                return None;
+    /// Who we are, the account, and the address.
+    fn identity(&self, problems: &mut Problems) -> (Identity, Option<String>, Option<String>) {
+        let text = |secret: &Option<Secret>| secret.as_ref().map(Secret::reveal).map(str::to_owned);
+        let identity = match self.credentials {
+            Credentials::AccountKey => text(&self.account_key).map(Identity::Key),
+            Credentials::Sas => text(&self.sas_token).map(Identity::Sas),
+            Credentials::ClientSecret
+            | Credentials::WorkloadIdentity
+            | Credentials::ManagedIdentity => Some(Identity::Token),
+            Credentials::Anonymous => None,
+            Credentials::ConnectionString => {
+                let text = text(&self.connection_string).unwrap_or_default();
+                match connection::parse(&text) {
+                    Ok(found) => {
+                        return (
+                            found.identity,
+                            self.account.clone().or(found.account),
+                            self.endpoint.clone().or(found.endpoint),
+                        );
+                    }
+                    Err(problem) if self.connection_string.is_some() => {
+                        problems.add("connection_string", problem);
+                    }
+                    Err(_) => {}
+                }
+                None
             }
         };
-        if url.query().is_some() || !url.username().is_empty() {
-            problems.add("endpoint", "more than scheme, host, port and account");
-        }
-        let here = url.host_str().is_some_and(is_loopback);
-        match url.scheme() {
-            "https" => {}
-            "http" if here || self.allow_http => {}
-            "http" => problems.add(
-                "endpoint",
-                "`http://` is readable on the way: use `https://`, or say `allow_http = true`",
-            ),
-            _ => problems.add("endpoint", "neither `https://` nor `http://`"),
-        }
-        Some(url)
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
-/// Everything that is wrong, at once.
-#[derive(Debug, Default)]
-struct Problems(Vec<(&'static str, String)>);
-
-impl Problems {
-    fn add(&mut self, field: &'static str, problem: impl Into<String>) {
-        self.0.push((field, problem.into()));
-    }
-
-    fn none(&self) -> Result<()> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        let fields: Vec<_> = self.0.iter().map(|(field, _)| *field).collect();
-        let error = Error::new(ErrorKind::ConfigInvalid)
-            .message(format!("wrong in the configuration: {}", fields.join(", ")));
-        let facts = self.0.iter();
-        Err(facts.fold(error, |error, (field, problem)| error.fact(*field, problem)))
+        (
+            identity.unwrap_or(Identity::Nobody),
+            self.account.clone(),
+            self.endpoint.clone(),
+        )
     }
 }
 
@@ -405,12 +281,19 @@ mod tests {
         let fields: Vec<_> = error.facts().map(|(field, _)| field).collect();
         assert_eq!(
             fields,
-            ["account_key", "account", "prefix", "without", "endpoint"]
+            ["prefix", "without", "account_key", "account", "endpoint"]
         );
         assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
         let error = settled(json!({"credentials": "client_secret"})).unwrap_err();
         let fields: Vec<_> = error.facts().map(|(field, _)| field).collect();
         assert_eq!(fields, ["tenant_id", "client_id", "client_secret"]);
+    }
+
+    #[test]
+    fn an_unknown_field_is_none() {
+        let json = json!({"container": "photos", "retreis": 1, "retries": 1});
+        let error = serde_json::from_value::<AzblobConfig>(json).unwrap_err();
+        assert!(error.to_string().contains("retreis"), "{error}");
     }
 
     #[test]

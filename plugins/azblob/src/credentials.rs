@@ -2,6 +2,7 @@
 
 use crate::config::{Credentials, Identity, Settled};
 use holdall_plugin_api::{Error, ErrorKind, Result};
+use holdall_plugin_api_object_store::Secret;
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder, split_sas};
 
 pub(crate) fn give(
@@ -10,6 +11,7 @@ pub(crate) fn give(
 ) -> Result<MicrosoftAzureBuilder> {
     let config = &settled.config;
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let secret = config.client_secret.as_ref().map(Secret::reveal);
     let builder = match &settled.identity {
         Identity::Key(key) => {
             return Ok(builder
@@ -38,7 +40,7 @@ pub(crate) fn give(
         Credentials::ClientSecret => builder
             .with_client_secret_authorization(
                 text(&config.client_id),
-                text(&config.client_secret),
+                secret.unwrap_or_default(),
                 text(&config.tenant_id),
             )
             .with_credential_type("client_secret"),

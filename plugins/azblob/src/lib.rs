@@ -19,7 +19,7 @@ mod open;
 mod request;
 mod sas;
 
-pub use config::{AzblobConfig, Credentials, Proxy};
+pub use config::{AzblobConfig, Credentials};
 pub use open::Azblob;
 
 holdall_plugin_api::export_plugin! {
@@ -33,6 +33,7 @@ holdall_plugin_api::export_plugin! {
         atomic_put,
         create_only,
         if_match_put,
+        if_match_delete,
         if_match_get,
         if_none_match_get,
         if_time,

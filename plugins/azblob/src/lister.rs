@@ -79,7 +79,8 @@ impl PaginatedListStore for Requests {
                 url.query_pairs_mut().append_pair(name, value);
             }
         }
-        let document = self.send(http::Method::GET, url).await.map_err(generic)?;
+        let asked = self.send(http::Method::GET, url, http::HeaderMap::new());
+        let document = asked.await.map_err(generic)?;
         parse(&document)
     }
 }

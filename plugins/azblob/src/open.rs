@@ -1,6 +1,6 @@
 //! From a configuration to a store of the adapter.
 
-use crate::config::{self, AzblobConfig, Identity, Settled};
+use crate::config::{AzblobConfig, Identity, Settled};
 use crate::credentials;
 use crate::request::{Conditional, Requests, SigningKey};
 use crate::sas::Sas;
@@ -9,16 +9,11 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
 use holdall_plugin_api_object_store::{
-    Condition, GIVEN, Http, HttpOptions, LargeConditions, MetadataNames, Native, OpenStore, Proxy,
-    Store,
+    GIVEN, Http, LargeConditions, MetadataNames, Native, OpenStore, Store,
 };
-use http::header::{IF_MATCH, IF_NONE_MATCH};
-use http::{HeaderMap, HeaderValue};
 use object_store::azure::{AzureAccessKey, AzureCredential, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::path::Path;
-use object_store::{BackoffConfig, RetryConfig};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Blocks of one blob: <https://learn.microsoft.com/rest/api/storageservices/understanding-block-blobs--append-blobs--and-page-blobs>.
 const MOST_BLOCKS: u64 = 50_000;
@@ -36,6 +31,7 @@ const SIGNING: Capabilities = Capabilities::sign_get
 const CLAIMS: Capabilities = GIVEN
     .without(Capabilities::suffix)
     .with(Capabilities::if_match_put)
+    .with(Capabilities::if_match_delete)
     .with(Capabilities::if_time)
     .with(Capabilities::content_type)
     .with(Capabilities::user_metadata)
@@ -60,31 +56,12 @@ impl OpenStore for Azblob {
 
     async fn open(config: AzblobConfig, _: &Host) -> Result<Store> {
         let settled = config.settle()?;
-        let http = Http::new(http_options(&settled))?;
+        let settings = &settled.config.settings;
+        let http = Http::new(settings.http(settled.service.authority()))?;
         let key = key(&settled)?;
         let store = Arc::new(build(&settled, http.clone(), key.as_deref())?);
         Ok(adapted(settled, http, store, key))
     }
-}
-
-fn http_options(settled: &Settled) -> HttpOptions {
-    let config = &settled.config;
-    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
-    let mut options = HttpOptions::default();
-    options.connect_timeout = seconds(config.connect_timeout_seconds);
-    options.answer_timeout = seconds(config.answer_timeout_seconds);
-    options.idle_timeout = seconds(config.idle_timeout_seconds);
-    options.ca_file.clone_from(&config.ca_file);
-    settled
-        .service
-        .authority()
-        .clone_into(&mut options.store_authority);
-    options.proxy = match &config.proxy {
-        config::Proxy::None => Proxy::None,
-        config::Proxy::Environment => Proxy::Environment,
-        config::Proxy::Url(url) => Proxy::Url(url.clone()),
-    };
-    options
 }
 
 /// The bytes of the account key, where there is one.
@@ -125,11 +102,7 @@ fn build(settled: &Settled, http: Http, key: Option<&[u8]>) -> Result<MicrosoftA
         .with_endpoint(settled.service.as_str().trim_end_matches('/').to_owned())
         .with_allow_http(true)
         .with_disable_tagging(true)
-        .with_retry(RetryConfig {
-            backoff: BackoffConfig::default(),
-            max_retries: config.retries as usize,
-            retry_timeout: Duration::from_secs(180),
-        })
+        .with_retry(config.settings.retry())
         .with_http_connector(Conditional { http, key });
     credentials::give(builder, settled)?
         .build()
@@ -160,19 +133,19 @@ fn adapted(
     }
     let block_bytes = (config.block_size_mib as usize) << 20;
     let large = match config.conditional_upload_mib {
-        None => LargeConditions::AtCompletion(completion_headers),
+        None => LargeConditions::AtCompletion,
         Some(mib) => LargeConditions::InOnePut {
             max_bytes: (mib as usize) << 20,
         },
     };
-    let retries = config.retries;
+    let retries = config.settings.retries;
     let store = Store::of(azure as _)
         .pages(Arc::new(requests.clone()))
         .native(Arc::new(AzureNative(requests.clone())))
-        .prefix(config.prefix.clone())
+        .prefix(config.settings.prefix.clone())
         .describe(format!(
             "az://{}/{}/{}",
-            settled.account, config.container, config.prefix
+            settled.account, config.container, config.settings.prefix
         ))
         .capabilities(CLAIMS.without(without))
         .parts(block_bytes, config.blocks_at_once as usize)
@@ -196,26 +169,15 @@ fn adapted(
     }
 }
 
-fn completion_headers(condition: &Condition) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    match condition {
-        Condition::Absent => {
-            headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
-        }
-        Condition::Etag(etag) => {
-            // An etag that no header can carry is nobody's.
-            let etag = HeaderValue::from_str(etag).unwrap_or(HeaderValue::from_static("\"\""));
-            headers.insert(IF_MATCH, etag);
-        }
-    }
-    headers
-}
-
 struct AzureNative(Requests);
 
 impl Native for AzureNative {
-    fn delete<'a>(&'a self, path: &'a Path) -> Option<BoxFuture<'a, Result<Deleted>>> {
-        Some(Box::pin(self.0.delete(path)))
+    fn delete<'a>(
+        &'a self,
+        path: &'a Path,
+        if_match: Option<&'a str>,
+    ) -> Option<BoxFuture<'a, Result<Deleted>>> {
+        Some(Box::pin(self.0.delete(path, if_match)))
     }
 
     fn clock_skew(&self) -> Option<i64> {

@@ -4,9 +4,9 @@
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Deleted, Error, ErrorKind, Result};
-use holdall_plugin_api_object_store::{Call, Http, error_of};
+use holdall_plugin_api_object_store::{Call, Condition, Http, error_of};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::BodyExt;
 use object_store::ClientOptions;
 use object_store::azure::{AzureAuthorizer, AzureCredential, AzureCredentialProvider};
@@ -36,9 +36,12 @@ impl Requests {
 
     /// Removes one object in one plain request, which needs fewer rights than the batch that the
     /// store's client makes of it, and says whether there was one.
-    pub(crate) async fn delete(&self, path: &Path) -> Result<Deleted> {
+    pub(crate) async fn delete(&self, path: &Path, if_match: Option<&str>) -> Result<Deleted> {
         let call = Call::document();
-        let asked = call.run(self.send(Method::DELETE, self.url(path)));
+        let headers = if_match
+            .map(|etag| Condition::Etag(etag.to_owned()).headers())
+            .unwrap_or_default();
+        let asked = call.run(self.send(Method::DELETE, self.url(path), headers));
         match asked.await.map_err(|cause| wrapped(cause, &call)) {
             Ok(_) => Ok(Deleted::new(Some(true))),
             Err(error) if error.kind() == ErrorKind::FileNotFound => Ok(Deleted::new(Some(false))),
@@ -55,12 +58,14 @@ impl Requests {
         &self,
         method: Method,
         url: Url,
+        headers: HeaderMap,
     ) -> std::result::Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
         let mut request = http::Request::builder()
             .method(method)
             .uri(url.as_str())
             .header(CONTENT_LENGTH, HeaderValue::from_static("0"))
             .body(HttpRequestBody::empty())?;
+        request.headers_mut().extend(headers);
         if let Some(credentials) = &self.credentials {
             let credential = credentials.get_credential().await?;
             AzureAuthorizer::new(&credential, &self.account).try_authorize(&mut request)?;

@@ -1,6 +1,7 @@
 //! What `[backend.NAME.config]` may say.
 
-use holdall_plugin_api::{Capabilities, Capability, Error, ErrorKind, KeyPolicy, Result};
+use holdall_plugin_api::{Capabilities, Error, ErrorKind, Result};
+use holdall_plugin_api_object_store::{Problems, Secret, Settings};
 use serde::Deserialize;
 use std::path::PathBuf;
 use url::Url;
@@ -26,22 +27,12 @@ pub struct GcsConfig {
     #[serde(default)]
     pub endpoint_verifies_google_urls: bool,
 
-    /// Allows an `endpoint` with `http://` that is not on this machine: everything, tokens included,
-    /// travels readable.
-    #[serde(default)]
-    pub allow_http: bool,
-
-    /// Keeps all objects below this prefix, such as `team/a/`. Ends in `/`.
-    #[serde(default)]
-    pub prefix: String,
-
     /// Who we are to the store.
     #[serde(default)]
     pub credentials: Credentials,
 
     /// `service_account`: the key as JSON, the whole file that Google hands out.
-    #[cfg_attr(test, schemars(extend("x-secret" = true)))]
-    pub service_account_key: Option<String>,
+    pub service_account_key: Option<Secret>,
 
     /// `service_account`: the file that holds the key.
     pub service_account_file: Option<PathBuf>,
@@ -66,37 +57,9 @@ pub struct GcsConfig {
     #[cfg_attr(test, schemars(range(min = 1, max = 5120)))]
     pub conditional_upload_mib: u32,
 
-    /// How often a request that failed for a passing reason is made again.
-    #[serde(default = "default_retries")]
-    #[cfg_attr(test, schemars(range(max = 10)))]
-    pub retries: u32,
-
-    /// Longest time to a connection, in seconds.
-    #[serde(default = "default_connect")]
-    #[cfg_attr(test, schemars(range(min = 1, max = 600)))]
-    pub connect_timeout_seconds: u32,
-
-    /// Longest time from a request to the beginning of its answer, the sending of a part included,
-    /// in seconds.
-    #[serde(default = "default_answer")]
-    #[cfg_attr(test, schemars(range(min = 1, max = 3600)))]
-    pub answer_timeout_seconds: u32,
-
-    /// Longest silence while an object is read, in seconds. Not counted while the caller waits.
-    #[serde(default = "default_idle")]
-    #[cfg_attr(test, schemars(range(min = 1, max = 3600)))]
-    pub idle_timeout_seconds: u32,
-
-    /// A file of certificates (PEM) to trust beside those of the system.
-    pub ca_file: Option<PathBuf>,
-
-    /// How to get out.
-    #[serde(default)]
-    pub proxy: Proxy,
-
-    /// What this store is not to be asked for, by the names of capabilities: `["sign_put"]`.
-    #[serde(default)]
-    pub without: Vec<String>,
+    /// How the service is reached.
+    #[serde(flatten)]
+    pub settings: Settings,
 }
 
 /// Who we are to the store.
@@ -111,20 +74,6 @@ pub enum Credentials {
     ApplicationDefault,
 }
 
-/// How to get out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub enum Proxy {
-    /// Directly, whatever the environment says.
-    #[default]
-    None,
-    /// As `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.
-    Environment,
-    /// Through this one.
-    Url(String),
-}
-
 fn default_part_size() -> u32 {
     8
 }
@@ -133,18 +82,6 @@ fn default_parts() -> u32 {
 }
 fn default_conditional() -> u32 {
     64
-}
-fn default_retries() -> u32 {
-    2
-}
-fn default_connect() -> u32 {
-    5
-}
-fn default_answer() -> u32 {
-    60
-}
-fn default_idle() -> u32 {
-    30
 }
 
 /// A configuration in which nothing is wrong, with what it leaves open decided.
@@ -163,24 +100,15 @@ impl GcsConfig {
     /// `ConfigInvalid`: everything that is wrong, each as a fact named after its field.
     pub(crate) fn settle(mut self) -> Result<Settled> {
         let mut problems = Problems::default();
+        let without = self.settings.check(&mut problems);
         self.find_key(&mut problems);
-        if !self.prefix.is_empty() {
-            let inner = self.prefix.strip_suffix('/');
-            if inner.is_none_or(|inner| KeyPolicy::Portable.check(inner).is_err()) {
-                problems.add(
-                    "prefix",
-                    "a prefix is `a/b/`: segments as in a key, and a slash at its end",
-                );
-            }
+        let endpoint = self.endpoint.as_deref().unwrap_or(SERVICE);
+        let service = self
+            .settings
+            .address("endpoint", endpoint, SERVICE, &mut problems);
+        if service.as_ref().is_some_and(|url| url.path() != "/") {
+            problems.add("endpoint", "more than scheme, host and port");
         }
-        let mut without = Capabilities::EMPTY;
-        for name in &self.without {
-            match Capability::from_name(name) {
-                Some(capability) => without = without.with(capability.into()),
-                None => problems.add("without", format!("no capability is called {name:?}")),
-            }
-        }
-        let service = self.service(&mut problems);
         problems.none()?;
         let Some(service) = service else {
             return Err(Error::new(ErrorKind::ConfigInvalid).message("endpoint"));
@@ -218,7 +146,7 @@ impl GcsConfig {
                 );
                 return;
             }
-            (Some(key), None) => ("service_account_key", key.clone()),
+            (Some(key), None) => ("service_account_key", key.reveal().to_owned()),
             (None, Some(file)) => match std::fs::read_to_string(file) {
                 Ok(text) => ("service_account_file", text),
                 Err(cause) => {
@@ -245,64 +173,7 @@ impl GcsConfig {
                 }
             }
         }
-        self.service_account_key = Some(text);
-    }
-
-    fn service(&self, problems: &mut Problems) -> Option<Url> {
-        let endpoint = self.endpoint.as_deref().unwrap_or(SERVICE);
-        let url = match Url::parse(endpoint) {
-            Ok(url) if url.has_host() => url,
-            _ => {
-                problems.add(
-                    "endpoint",
-                    "not a URL such as `https://storage.googleapis.com`",
-                );
-                return None;
-            }
-        };
-        if url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
-            problems.add("endpoint", "more than scheme, host and port");
-        }
-        let here = url.host_str().is_some_and(is_loopback);
-        match url.scheme() {
-            "https" => {}
-            "http" if here || self.allow_http => {}
-            "http" => problems.add(
-                "endpoint",
-                "`http://` is readable on the way: use `https://`, or say `allow_http = true`",
-            ),
-            _ => problems.add("endpoint", "neither `https://` nor `http://`"),
-        }
-        Some(url)
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
-/// Everything that is wrong, at once.
-#[derive(Debug, Default)]
-struct Problems(Vec<(&'static str, String)>);
-
-impl Problems {
-    fn add(&mut self, field: &'static str, problem: impl Into<String>) {
-        self.0.push((field, problem.into()));
-    }
-
-    fn none(&self) -> Result<()> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        let fields: Vec<_> = self.0.iter().map(|(field, _)| *field).collect();
-        let error = Error::new(ErrorKind::ConfigInvalid)
-            .message(format!("wrong in the configuration: {}", fields.join(", ")));
-        let facts = self.0.iter();
-        Err(facts.fold(error, |error, (field, problem)| error.fact(*field, problem)))
+        self.service_account_key = Some(text.into());
     }
 }
 
@@ -335,8 +206,13 @@ mod tests {
         let of_file = settled(json!({"service_account_key": null, "service_account_file": &file}));
         std::fs::remove_file(&file).unwrap();
         assert_eq!(
-            of_file.unwrap().config.service_account_key.as_deref(),
-            Some(KEY)
+            of_file
+                .unwrap()
+                .config
+                .service_account_key
+                .unwrap()
+                .reveal(),
+            KEY
         );
         let gone = settled(json!({"service_account_key": null, "service_account_file": &file}));
         assert!(
@@ -357,9 +233,9 @@ mod tests {
         .unwrap_err();
         let fields: Vec<_> = error.facts().map(|(field, _)| field).collect();
         let wanted = [
-            "service_account_key",
             "prefix",
             "without",
+            "service_account_key",
             "endpoint",
             "endpoint",
         ];
@@ -379,6 +255,13 @@ mod tests {
                 "{field}"
             );
         }
+    }
+
+    #[test]
+    fn an_unknown_field_is_none() {
+        let json = json!({"bucket": "photos", "retreis": 1, "retries": 1});
+        let error = serde_json::from_value::<GcsConfig>(json).unwrap_err();
+        assert!(error.to_string().contains("retreis"), "{error}");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! "Replace only the object with this etag", where conditions on writes are about generations.
+//! "Replace (or remove) only the object with this etag", where conditions on writes are about
+//! generations.
 //!
 //! A generation names one write of one name and is never used again. So the etag is looked up first,
 //! and the write is bound to the generation that had it: who comes between the two changes the
@@ -6,16 +7,21 @@
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
+use holdall_plugin_api_object_store::{Call, error_of};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-    UpdateVersion,
+    ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    Result, UpdateVersion,
 };
 use std::fmt;
 
-/// A store whose updates name an etag.
-#[derive(Debug)]
+/// <https://cloud.google.com/storage/docs/xml-api/reference-headers#xgoogifgenerationmatch>
+const GENERATION: HeaderName = HeaderName::from_static("x-goog-if-generation-match");
+
+/// A store whose updates and deletes name an etag.
+#[derive(Clone, Debug)]
 pub(crate) struct Generations<S>(pub(crate) S);
 
 impl<S: fmt::Display> fmt::Display for Generations<S> {
@@ -32,6 +38,31 @@ impl<S: ObjectStore> Generations<S> {
             store: "GCS",
             source: "an answer without a generation".into(),
         })
+    }
+
+    /// Removes the object with this etag, and no other.
+    ///
+    /// # Errors
+    ///
+    /// `FileNotFound` and `PreconditionFailed`: there is none.
+    pub(crate) async fn delete_if_match(
+        &self,
+        path: &Path,
+        etag: &str,
+    ) -> holdall_plugin_api::Result<()> {
+        let call = Call::new();
+        let found = call.run(self.of(path, etag)).await;
+        let generation = found.map_err(|error| error_of(error, &call))?;
+        let generation = HeaderValue::from_str(&generation).map_err(|cause| {
+            holdall_plugin_api::Error::new(holdall_plugin_api::ErrorKind::Unavailable)
+                .message("the answer has no generation")
+                .because(cause)
+        })?;
+        // A bearer token signs nothing: a header may be added to what the client makes.
+        let headers = HeaderMap::from_iter([(GENERATION, generation)]);
+        let call = Call::document_with(headers);
+        let removed = call.run(self.0.delete(path)).await;
+        removed.map_err(|error| error_of(error, &call))
     }
 }
 

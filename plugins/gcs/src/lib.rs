@@ -5,15 +5,17 @@
 //! - `config`: what `holdall.toml` may say, and everything that is wrong with it.
 //! - `open`: from a configuration to a store of the adapter.
 //! - `generation`: conditions on etags, in a service whose conditions are about generations.
+//! - `sign`: signed URLs of names with any character.
 //! - `stored`: objects as they are stored, not as the service would unpack them.
 #![forbid(unsafe_code)]
 
 mod config;
 mod generation;
 mod open;
+mod sign;
 mod stored;
 
-pub use config::{Credentials, GcsConfig, Proxy};
+pub use config::{Credentials, GcsConfig};
 pub use open::Gcs;
 
 holdall_plugin_api::export_plugin! {
@@ -27,6 +29,7 @@ holdall_plugin_api::export_plugin! {
         atomic_put,
         create_only,
         if_match_put,
+        if_match_delete,
         if_match_get,
         if_none_match_get,
         if_time,

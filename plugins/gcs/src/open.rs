@@ -1,16 +1,15 @@
 //! From a configuration to a store of the adapter.
 
-use crate::config::{self, Credentials, GcsConfig, Settled};
+use crate::config::{Credentials, GcsConfig, Settled};
 use crate::generation::Generations;
+use crate::sign::Escaping;
 use crate::stored::AsStored;
-use holdall_plugin_api::{Capabilities, Error, ErrorKind, Host, Result};
-use holdall_plugin_api_object_store::{
-    GIVEN, Http, HttpOptions, LargeConditions, Native, OpenStore, Proxy, Store,
-};
+use futures_util::future::BoxFuture;
+use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
+use holdall_plugin_api_object_store::{GIVEN, Http, LargeConditions, Native, OpenStore, Store};
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
-use object_store::{BackoffConfig, RetryConfig};
+use object_store::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Parts of one object, and the largest object: <https://cloud.google.com/storage/quotas#objects>.
 const MOST_PARTS: u64 = 10_000;
@@ -28,6 +27,7 @@ const SIGNING: Capabilities = Capabilities::sign_get
 /// What the service keeps; configurations take from it.
 const CLAIMS: Capabilities = GIVEN
     .with(Capabilities::if_match_put)
+    .with(Capabilities::if_match_delete)
     .with(Capabilities::if_time)
     .with(Capabilities::content_type)
     .with(Capabilities::user_metadata)
@@ -54,30 +54,11 @@ impl OpenStore for Gcs {
 
     async fn open(config: GcsConfig, _: &Host) -> Result<Store> {
         let settled = config.settle()?;
-        let http = Http::new(http_options(&settled))?;
+        let settings = &settled.config.settings;
+        let http = Http::new(settings.http(settled.service.authority()))?;
         let store = build(&settled, http.clone())?;
         Ok(adapted(settled, http, store))
     }
-}
-
-fn http_options(settled: &Settled) -> HttpOptions {
-    let config = &settled.config;
-    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
-    let mut options = HttpOptions::default();
-    options.connect_timeout = seconds(config.connect_timeout_seconds);
-    options.answer_timeout = seconds(config.answer_timeout_seconds);
-    options.idle_timeout = seconds(config.idle_timeout_seconds);
-    options.ca_file.clone_from(&config.ca_file);
-    settled
-        .service
-        .authority()
-        .clone_into(&mut options.store_authority);
-    options.proxy = match &config.proxy {
-        config::Proxy::None => Proxy::None,
-        config::Proxy::Environment => Proxy::Environment,
-        config::Proxy::Url(url) => Proxy::Url(url.clone()),
-    };
-    options
 }
 
 fn build(settled: &Settled, http: Http) -> Result<GoogleCloudStorage> {
@@ -85,17 +66,16 @@ fn build(settled: &Settled, http: Http) -> Result<GoogleCloudStorage> {
     let builder = GoogleCloudStorageBuilder::new()
         .with_bucket_name(&config.bucket)
         .with_base_url(settled.service.as_str().trim_end_matches('/'))
-        .with_retry(RetryConfig {
-            backoff: BackoffConfig::default(),
-            max_retries: config.retries as usize,
-            retry_timeout: Duration::from_secs(180),
-        })
+        .with_retry(config.settings.retry())
         .with_http_connector(AsStored(http));
     let (builder, field) = match (
         &config.service_account_key,
         &config.application_credentials_file,
     ) {
-        (Some(key), _) => (builder.with_service_account_key(key), "service_account_key"),
+        (Some(key), _) => (
+            builder.with_service_account_key(key.reveal()),
+            "service_account_key",
+        ),
         (None, Some(file)) => (
             builder.with_application_credentials(file.display().to_string()),
             "application_credentials_file",
@@ -119,14 +99,14 @@ fn adapted(settled: Settled, http: Http, gcs: GoogleCloudStorage) -> Store {
         without = without.with(SIGNING);
     }
     let part_bytes = (config.part_size_mib as usize) << 20;
-    let retries = config.retries;
-    let signer = Arc::new(gcs.clone());
-    Store::new(Generations(gcs))
-        .pages(Arc::clone(&signer) as _)
-        .signer(signer)
-        .native(Arc::new(GcsNative(http)))
-        .prefix(config.prefix.clone())
-        .describe(format!("gs://{}/{}", config.bucket, config.prefix))
+    let retries = config.settings.retries;
+    let generations = Generations(gcs.clone());
+    Store::new(generations.clone())
+        .pages(Arc::new(gcs.clone()))
+        .signer(Arc::new(Escaping(gcs)))
+        .native(Arc::new(GcsNative { http, generations }))
+        .prefix(config.settings.prefix.clone())
+        .describe(format!("gs://{}/{}", config.bucket, config.settings.prefix))
         .capabilities(CLAIMS.without(without))
         .parts(part_bytes, config.parts_at_once as usize)
         .large_conditions(LargeConditions::InOnePut {
@@ -140,11 +120,26 @@ fn adapted(settled: Settled, http: Http, gcs: GoogleCloudStorage) -> Store {
         })
 }
 
-struct GcsNative(Http);
+struct GcsNative {
+    http: Http,
+    generations: Generations<GoogleCloudStorage>,
+}
 
 impl Native for GcsNative {
+    fn delete<'a>(
+        &'a self,
+        path: &'a Path,
+        if_match: Option<&'a str>,
+    ) -> Option<BoxFuture<'a, Result<Deleted>>> {
+        let etag = if_match?;
+        Some(Box::pin(async move {
+            self.generations.delete_if_match(path, etag).await?;
+            Ok(Deleted::new(Some(true)))
+        }))
+    }
+
     fn clock_skew(&self) -> Option<i64> {
-        self.0.clock_skew()
+        self.http.clock_skew()
     }
 }
 

@@ -3,10 +3,10 @@
 use crate::preset::Preset;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use holdall_plugin_api::{Capabilities, Capability, Error, ErrorKind, Result};
+use holdall_plugin_api::{Capabilities, Result};
+use holdall_plugin_api_object_store::{Problems, Secret, Settings};
 use serde::Deserialize;
 use std::path::PathBuf;
-use url::Url;
 
 /// A bucket.
 #[derive(Clone, Debug, Deserialize)]
@@ -33,15 +33,6 @@ pub struct S3Config {
     /// The bucket is the first segment of the path (`true`) or a host of its own (`false`).
     pub path_style: Option<bool>,
 
-    /// Allows an `endpoint` with `http://` that is not on this machine: everything but the secret
-    /// key travels readable.
-    #[serde(default)]
-    pub allow_http: bool,
-
-    /// Keeps all objects below this prefix, such as `team/a/`. Ends in `/`.
-    #[serde(default)]
-    pub prefix: String,
-
     /// Where the keys come from.
     #[serde(default)]
     pub credentials: Credentials,
@@ -50,12 +41,10 @@ pub struct S3Config {
     pub access_key_id: Option<String>,
 
     /// `static`: the secret of the access key.
-    #[cfg_attr(test, schemars(extend("x-secret" = true)))]
-    pub secret_access_key: Option<String>,
+    pub secret_access_key: Option<Secret>,
 
     /// `static`: the token of temporary keys.
-    #[cfg_attr(test, schemars(extend("x-secret" = true)))]
-    pub session_token: Option<String>,
+    pub session_token: Option<Secret>,
 
     /// `profile`: its name.
     #[serde(default = "default_profile")]
@@ -113,42 +102,14 @@ pub struct S3Config {
     #[cfg_attr(test, schemars(range(min = 5, max = 5120)))]
     pub conditional_upload_mib: u32,
 
-    /// How often a request that failed for a passing reason is made again.
-    #[serde(default = "default_retries")]
-    #[cfg_attr(test, schemars(range(max = 10)))]
-    pub retries: u32,
-
-    /// Longest time to a connection, in seconds.
-    #[serde(default = "default_connect")]
-    #[cfg_attr(test, schemars(range(min = 1, max = 600)))]
-    pub connect_timeout_seconds: u32,
-
-    /// Longest time from a request to the beginning of its answer, the sending of a part included,
-    /// in seconds.
-    #[serde(default = "default_answer")]
-    #[cfg_attr(test, schemars(range(min = 1, max = 3600)))]
-    pub answer_timeout_seconds: u32,
-
-    /// Longest silence while an object is read, in seconds. Not counted while the caller waits.
-    #[serde(default = "default_idle")]
-    #[cfg_attr(test, schemars(range(min = 1, max = 3600)))]
-    pub idle_timeout_seconds: u32,
-
-    /// A file of certificates (PEM) to trust beside those of the system.
-    pub ca_file: Option<PathBuf>,
-
-    /// How to get out.
-    #[serde(default)]
-    pub proxy: Proxy,
-
-    /// What this store is not to be asked for, by the names of capabilities: `["create_only"]`.
-    #[serde(default)]
-    pub without: Vec<String>,
-
     /// Unfinished uploads below `prefix` to which no part was added for so many seconds are removed
     /// when an upload in parts begins: those of a process that was killed. 0 leaves them.
     #[serde(default = "default_abandoned")]
     pub abandoned_after_seconds: u32,
+
+    /// How the store is reached.
+    #[serde(flatten)]
+    pub settings: Settings,
 }
 
 /// Where the keys come from.
@@ -192,8 +153,7 @@ pub enum Encryption {
     /// With a key that is sent along and that the store forgets. Signed URLs are not possible.
     Customer {
         /// 32 bytes in base64.
-        #[cfg_attr(test, schemars(extend("x-secret" = true)))]
-        key: String,
+        key: Secret,
     },
 }
 
@@ -206,20 +166,6 @@ pub enum Checksum {
     Sha256,
     /// CRC-64/NVME.
     Crc64nvme,
-}
-
-/// How to get out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub enum Proxy {
-    /// Directly, whatever the environment says.
-    #[default]
-    None,
-    /// As `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.
-    Environment,
-    /// Through this one.
-    Url(String),
 }
 
 fn default_profile() -> String {
@@ -236,18 +182,6 @@ fn default_parts() -> u32 {
 }
 fn default_conditional() -> u32 {
     64
-}
-fn default_retries() -> u32 {
-    2
-}
-fn default_connect() -> u32 {
-    5
-}
-fn default_answer() -> u32 {
-    60
-}
-fn default_idle() -> u32 {
-    30
 }
 fn default_abandoned() -> u32 {
     24 * 3600
@@ -279,28 +213,14 @@ impl S3Config {
             problems.add("region", "this preset has no usual region: name one");
         }
         let region = region.unwrap_or_default();
+        let without = self.settings.check(&mut problems);
         self.check_credentials(&mut problems);
-        if !self.prefix.is_empty() {
-            let inner = self.prefix.strip_suffix('/');
-            let good = |prefix: &str| {
-                holdall_plugin_api::KeyPolicy::Portable
-                    .check(prefix)
-                    .is_ok()
-            };
-            if !inner.is_some_and(good) {
-                problems.add(
-                    "prefix",
-                    "a prefix is `a/b/`: segments as in a key, and a slash at its end",
-                );
-            }
-        }
         if let Some(Encryption::Customer { key }) = &self.encryption {
-            let bytes = STANDARD.decode(key).map(|bytes| bytes.len());
+            let bytes = STANDARD.decode(key.reveal()).map(|bytes| bytes.len());
             if bytes.ok() != Some(32) {
                 problems.add("encryption.key", "a key is 32 bytes in base64");
             }
         }
-        let without = self.narrowing(&mut problems);
         let bucket_url = self.bucket_url(&region, &mut problems);
         problems.none()?;
         let authority = bucket_url
@@ -316,27 +236,25 @@ impl S3Config {
     }
 
     fn check_credentials(&self, problems: &mut Problems) {
-        let mut needs = |there: bool, field: &'static str| {
-            if !there {
-                problems.add(field, "needed for these credentials");
-            }
-        };
         match self.credentials {
-            Credentials::Static => {
-                needs(self.access_key_id.is_some(), "access_key_id");
-                needs(self.secret_access_key.is_some(), "secret_access_key");
-            }
-            Credentials::WebIdentity => {
-                needs(self.role_arn.is_some(), "role_arn");
-                let file = &self.web_identity_token_file;
-                needs(file.is_some(), "web_identity_token_file");
-            }
-            Credentials::Container => {
-                let uri = &self.container_credentials_uri;
-                needs(uri.is_some(), "container_credentials_uri");
-                let file = &self.container_token_file;
-                needs(file.is_some(), "container_token_file");
-            }
+            Credentials::Static => problems.needs(&[
+                ("access_key_id", self.access_key_id.is_some()),
+                ("secret_access_key", self.secret_access_key.is_some()),
+            ]),
+            Credentials::WebIdentity => problems.needs(&[
+                ("role_arn", self.role_arn.is_some()),
+                (
+                    "web_identity_token_file",
+                    self.web_identity_token_file.is_some(),
+                ),
+            ]),
+            Credentials::Container => problems.needs(&[
+                (
+                    "container_credentials_uri",
+                    self.container_credentials_uri.is_some(),
+                ),
+                ("container_token_file", self.container_token_file.is_some()),
+            ]),
             Credentials::Profile | Credentials::Instance | Credentials::Anonymous => {}
         }
         if self.credentials != Credentials::Static
@@ -347,22 +265,12 @@ impl S3Config {
                 "keys are given, but `credentials` says that they come from elsewhere",
             );
         }
-        if let Some(endpoint) = &self.sts_endpoint
-            && !endpoint.starts_with("https://")
-        {
-            problems.add("sts_endpoint", "a token goes over `https://` only");
+        // A token goes over it.
+        if let Some(address) = &self.sts_endpoint {
+            let example = "https://sts.eu-west-3.amazonaws.com";
+            self.settings
+                .address("sts_endpoint", address, example, problems);
         }
-    }
-
-    fn narrowing(&self, problems: &mut Problems) -> Capabilities {
-        let mut set = Capabilities::EMPTY;
-        for name in &self.without {
-            match Capability::from_name(name) {
-                Some(capability) => set = set.with(capability.into()),
-                None => problems.add("without", format!("no capability is called {name:?}")),
-            }
-        }
-        set
     }
 
     fn bucket_url(&self, region: &str, problems: &mut Problems) -> String {
@@ -383,25 +291,15 @@ impl S3Config {
             }
             None => format!("https://s3.{region}.amazonaws.com"),
         };
-        let mut url = match Url::parse(&endpoint) {
-            Ok(url) if url.has_host() => url,
-            _ => {
-                problems.add("endpoint", "not a URL such as `https://s3.example:9000`");
-                return String::new();
-            }
+        let example = "https://s3.example:9000";
+        let Some(mut url) = self
+            .settings
+            .address("endpoint", &endpoint, example, problems)
+        else {
+            return String::new();
         };
-        if url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
+        if url.path() != "/" {
             problems.add("endpoint", "more than scheme, host and port");
-        }
-        let here = url.host_str().is_some_and(is_loopback);
-        match url.scheme() {
-            "https" => {}
-            "http" if here || self.allow_http => {}
-            "http" => problems.add(
-                "endpoint",
-                "`http://` is readable on the way: use `https://`, or say `allow_http = true`",
-            ),
-            _ => problems.add("endpoint", "neither `https://` nor `http://`"),
         }
         if !path_style {
             let host = format!("{bucket}.{}", url.host_str().unwrap_or_default());
@@ -414,38 +312,10 @@ impl S3Config {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
-/// Everything that is wrong, at once.
-#[derive(Debug, Default)]
-struct Problems(Vec<(&'static str, String)>);
-
-impl Problems {
-    fn add(&mut self, field: &'static str, problem: impl Into<String>) {
-        self.0.push((field, problem.into()));
-    }
-
-    fn none(self) -> Result<()> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        let fields: Vec<_> = self.0.iter().map(|(field, _)| *field).collect();
-        let error = Error::new(ErrorKind::ConfigInvalid)
-            .message(format!("wrong in the configuration: {}", fields.join(", ")));
-        let facts = self.0.into_iter();
-        Err(facts.fold(error, |error, (field, problem)| error.fact(field, problem)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use holdall_plugin_api::{Capability, ErrorKind};
     use serde_json::json;
 
     fn settled(value: serde_json::Value) -> Result<Settled> {
@@ -512,11 +382,11 @@ mod tests {
             fields,
             [
                 "region",
+                "prefix",
+                "without",
                 "secret_access_key",
                 "sts_endpoint",
-                "prefix",
                 "encryption.key",
-                "without",
                 "endpoint"
             ]
         );
@@ -529,6 +399,13 @@ mod tests {
             let error = settled(json!({"preset": preset})).unwrap_err();
             assert!(error.fact_value("endpoint").is_some(), "{preset}");
         }
+    }
+
+    #[test]
+    fn an_unknown_field_is_none() {
+        let json = json!({"bucket": "photos", "retreis": 1, "retries": 1});
+        let error = serde_json::from_value::<S3Config>(json).unwrap_err();
+        assert!(error.to_string().contains("retreis"), "{error}");
     }
 
     #[test]

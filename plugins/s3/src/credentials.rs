@@ -2,6 +2,7 @@
 
 use crate::config::{Credentials, S3Config};
 use crate::profile::Profile;
+use holdall_plugin_api_object_store::Secret;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use std::sync::Arc;
 
@@ -27,11 +28,12 @@ pub(crate) fn give(mut builder: AmazonS3Builder, config: &S3Config) -> AmazonS3B
     };
     match config.credentials {
         Credentials::Static => {
+            let secret = config.secret_access_key.as_ref().map(Secret::reveal);
             builder = builder
                 .with_access_key_id(config.access_key_id.clone().unwrap_or_default())
-                .with_secret_access_key(config.secret_access_key.clone().unwrap_or_default());
+                .with_secret_access_key(secret.unwrap_or_default());
             match &config.session_token {
-                Some(token) => builder.with_token(token),
+                Some(token) => builder.with_token(token.reveal()),
                 None => builder,
             }
         }

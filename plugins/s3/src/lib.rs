@@ -19,7 +19,7 @@ mod profile;
 mod request;
 mod sweep;
 
-pub use config::{Checksum, Credentials, Encryption, Proxy, S3Config};
+pub use config::{Checksum, Credentials, Encryption, S3Config};
 pub use open::S3;
 pub use preset::Preset;
 
@@ -34,6 +34,7 @@ holdall_plugin_api::export_plugin! {
         atomic_put,
         create_only,
         if_match_put,
+        if_match_delete,
         if_match_get,
         if_none_match_get,
         if_time,

@@ -1,19 +1,14 @@
 //! From a configuration to a store of the adapter.
 
-use crate::config::{self, Checksum, Encryption, S3Config, Settled};
+use crate::config::{Checksum, Credentials, Encryption, S3Config, Settled};
 use crate::credentials::{self, TEMPORARY_SIGN_SECONDS};
 use crate::request::Requests;
 use crate::{delete, sweep};
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
-use holdall_plugin_api_object_store::{
-    Condition, GIVEN, Http, HttpOptions, LargeConditions, Native, OpenStore, Proxy, Store,
-};
-use http::header::{IF_MATCH, IF_NONE_MATCH};
-use http::{HeaderMap, HeaderValue};
+use holdall_plugin_api_object_store::{GIVEN, Http, LargeConditions, Native, OpenStore, Store};
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path;
-use object_store::{BackoffConfig, RetryConfig};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +29,7 @@ const SIGNING: Capabilities = Capabilities::sign_get
 /// What Amazon's S3 keeps; presets and configurations take from it.
 const CLAIMS: Capabilities = GIVEN
     .with(Capabilities::if_match_put)
+    .with(Capabilities::if_match_delete)
     .with(Capabilities::if_time)
     .with(Capabilities::content_type)
     .with(Capabilities::user_metadata)
@@ -59,27 +55,10 @@ impl OpenStore for S3 {
 
     async fn open(config: S3Config, _: &Host) -> Result<Store> {
         let settled = config.settle()?;
-        let http = Http::new(http_options(&settled))?;
+        let http = Http::new(settled.config.settings.http(&settled.authority))?;
         let store = Arc::new(build(&settled, http.clone())?);
         Ok(adapted(settled, http, store))
     }
-}
-
-fn http_options(settled: &Settled) -> HttpOptions {
-    let config = &settled.config;
-    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
-    let mut options = HttpOptions::default();
-    options.connect_timeout = seconds(config.connect_timeout_seconds);
-    options.answer_timeout = seconds(config.answer_timeout_seconds);
-    options.idle_timeout = seconds(config.idle_timeout_seconds);
-    options.ca_file.clone_from(&config.ca_file);
-    options.store_authority.clone_from(&settled.authority);
-    options.proxy = match &config.proxy {
-        config::Proxy::None => Proxy::None,
-        config::Proxy::Environment => Proxy::Environment,
-        config::Proxy::Url(url) => Proxy::Url(url.clone()),
-    };
-    options
 }
 
 fn build(settled: &Settled, http: Http) -> Result<AmazonS3> {
@@ -94,11 +73,7 @@ fn build(settled: &Settled, http: Http) -> Result<AmazonS3> {
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_request_payer(config.requester_pays)
         .with_disable_tagging(true)
-        .with_retry(RetryConfig {
-            backoff: BackoffConfig::default(),
-            max_retries: config.retries as usize,
-            retry_timeout: Duration::from_secs(180),
-        })
+        .with_retry(config.settings.retry())
         .with_http_connector(http);
     builder = match &config.encryption {
         None => builder,
@@ -106,7 +81,7 @@ fn build(settled: &Settled, http: Http) -> Result<AmazonS3> {
             .with_sse_kms_encryption(key_id)
             .with_bucket_key(*bucket_key),
         Some(Encryption::KmsDsse { key_id }) => builder.with_dsse_kms_encryption(key_id),
-        Some(Encryption::Customer { key }) => builder.with_ssec_encryption(key),
+        Some(Encryption::Customer { key }) => builder.with_ssec_encryption(key.reveal()),
     };
     if let Some(checksum) = config.checksum {
         builder = builder.with_checksum_algorithm(match checksum {
@@ -121,7 +96,7 @@ fn build(settled: &Settled, http: Http) -> Result<AmazonS3> {
 
 fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> Store {
     let config = &settled.config;
-    let anonymous = config.credentials == config::Credentials::Anonymous;
+    let anonymous = config.credentials == Credentials::Anonymous;
     let requests = Requests::new(
         http,
         (!anonymous).then(|| Arc::clone(s3.credentials())),
@@ -136,7 +111,7 @@ fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> Store {
     }
     let part_bytes = (config.part_size_mib as usize) << 20;
     let large = match config.preset.traits().conditional_completion {
-        true => LargeConditions::AtCompletion(completion_headers),
+        true => LargeConditions::AtCompletion,
         false => LargeConditions::InOnePut {
             max_bytes: (config.conditional_upload_mib as usize) << 20,
         },
@@ -145,17 +120,17 @@ fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> Store {
     let after = Duration::from_secs(config.abandoned_after_seconds.into());
     let native = S3Native {
         requests,
-        prefix: config.prefix.clone(),
+        prefix: config.settings.prefix.clone(),
         abandoned_after: Some(after).filter(|after| !after.is_zero()),
     };
     let largest = LARGEST.min(part_bytes as u64 * MOST_PARTS);
-    let retries = config.retries;
+    let retries = config.settings.retries;
     Store::of(Arc::clone(&s3) as _)
         .pages(Arc::clone(&s3) as _)
         .signer(s3)
         .native(Arc::new(native))
-        .prefix(config.prefix.clone())
-        .describe(format!("s3://{}/{}", config.bucket, config.prefix))
+        .prefix(config.settings.prefix.clone())
+        .describe(format!("s3://{}/{}", config.bucket, config.settings.prefix))
         .capabilities(CLAIMS.without(without))
         .parts(part_bytes, config.parts_at_once as usize)
         .large_conditions(large)
@@ -170,22 +145,6 @@ fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> Store {
         })
 }
 
-/// SigV4 covers headers that were there when it was made; these two may be added after it.
-fn completion_headers(condition: &Condition) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    match condition {
-        Condition::Absent => {
-            headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
-        }
-        Condition::Etag(etag) => {
-            // An etag that no header can carry is nobody's.
-            let etag = HeaderValue::from_str(etag).unwrap_or(HeaderValue::from_static("\"\""));
-            headers.insert(IF_MATCH, etag);
-        }
-    }
-    headers
-}
-
 struct S3Native {
     requests: Requests,
     prefix: String,
@@ -193,8 +152,12 @@ struct S3Native {
 }
 
 impl Native for S3Native {
-    fn delete<'a>(&'a self, path: &'a Path) -> Option<BoxFuture<'a, Result<Deleted>>> {
-        Some(Box::pin(delete::one(&self.requests, path)))
+    fn delete<'a>(
+        &'a self,
+        path: &'a Path,
+        if_match: Option<&'a str>,
+    ) -> Option<BoxFuture<'a, Result<Deleted>>> {
+        Some(Box::pin(delete::one(&self.requests, path, if_match)))
     }
 
     fn delete_many<'a>(

@@ -46,14 +46,17 @@ pub(crate) struct Traits {
     pub(crate) conditional_completion: bool,
 }
 
-const NO_CONDITIONS: Capabilities = Capabilities::create_only.with(Capabilities::if_match_put);
+const NO_CONDITIONS: Capabilities = Capabilities::create_only
+    .with(Capabilities::if_match_put)
+    .with(Capabilities::if_match_delete);
 
-/// A store that has an address of its own, in the path style.
+/// A store that has an address of its own, in the path style. None of them is documented to look at
+/// `If-Match` of a delete.
 const COMPATIBLE: Traits = Traits {
     endpoint: None,
     region: Some("us-east-1"),
     path_style: true,
-    without: Capabilities::EMPTY,
+    without: Capabilities::if_match_delete,
     conditional_completion: false,
 };
 
@@ -62,13 +65,14 @@ impl Preset {
         match self {
             Preset::Aws => Traits {
                 path_style: false,
+                without: Capabilities::EMPTY,
                 conditional_completion: true,
                 ..COMPATIBLE
             },
             Preset::Minio => COMPATIBLE,
             // Answers 412 to a right `If-Match`, and does not look at conditions of a completion.
             Preset::Ceph => Traits {
-                without: Capabilities::if_match_put,
+                without: Capabilities::if_match_put.with(Capabilities::if_match_delete),
                 ..COMPATIBLE
             },
             Preset::R2 => Traits {
