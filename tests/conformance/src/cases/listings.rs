@@ -591,9 +591,11 @@ async fn literal_prefixes(t: &Trial) -> Outcome {
 
 async fn foreign(t: &Trial) -> Outcome {
     let outside = t.outside(MAIN_STORE)?;
-    let (good, bad) = (t.key("good"), t.key("bad\\name"));
+    let good = t.key("good");
     t.put(&good, "good").await?;
-    if !outside.put_foreign(&bad, b"foreign") {
+    // To Azure a backslash is a slash.
+    let mut names = ["bad\\name", "bad//name"].into_iter();
+    if !names.any(|bad| outside.put_foreign(&t.key(bad), b"foreign")) {
         return not_applicable("no way to put a foreign object there");
     }
     // A file system takes names that are no text at all.
