@@ -97,6 +97,18 @@ impl Command {
         self.output(&["get", address, "-"])
     }
 
+    /// Removes an object; the code that the command ends with.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be run.
+    pub fn remove(&self, address: &str) -> Option<i32> {
+        match self.start(&["rm", address]).wait() {
+            Ok(status) => status.code(),
+            Err(cause) => panic!("rm {address}: {cause}"),
+        }
+    }
+
     /// A signed URL of an object, made with these arguments. What a request must carry beside it is
     /// on further lines, which are not told here.
     ///

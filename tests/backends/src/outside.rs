@@ -27,12 +27,10 @@ pub fn curl(arguments: &[&str], url: &str) -> (String, String) {
         .args(arguments)
         .arg(url)
         .output();
-    let text = match done {
-        Ok(done) => String::from_utf8_lossy(&done.stdout).into_owned(),
-        Err(cause) => panic!("curl: {cause}"),
-    };
+    let done = done.unwrap_or_else(|cause| panic!("curl: {cause}"));
+    let text = String::from_utf8_lossy(&done.stdout);
     match text.rsplit_once('\n') {
         Some((body, status)) => (status.to_owned(), body.to_owned()),
-        None => panic!("curl has no answer"),
+        None => panic!("curl: {}", String::from_utf8_lossy(&done.stderr)),
     }
 }

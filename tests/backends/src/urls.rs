@@ -1,9 +1,9 @@
 //! URLs of the host's gateway, in the hands of `curl`: `holdall serve` in front of the backend.
 
-use crate::Holdall;
+use crate::{Holdall, curl};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::Duration;
 
 /// A server that is ended when dropped.
@@ -49,21 +49,6 @@ impl Serving {
             Value::String(url) => url.clone(),
             _ => panic!("no URL: {answer}"),
         }
-    }
-}
-
-/// The status, and what came back.
-fn curl(arguments: &[&str], url: &str) -> (String, String) {
-    let done = Command::new("curl")
-        .args(["-s", "-w", "\n%{http_code}"])
-        .args(arguments)
-        .arg(url)
-        .output();
-    let done = done.unwrap_or_else(|cause| panic!("curl: {cause}"));
-    let text = String::from_utf8_lossy(&done.stdout);
-    match text.rsplit_once('\n') {
-        Some((body, status)) => (status.to_owned(), body.to_owned()),
-        None => panic!("curl {url}: {}", String::from_utf8_lossy(&done.stderr)),
     }
 }
 

@@ -1,7 +1,4 @@
-//! `into_object_store` over loaded plugins passes what the `object_store` crate asks of its own
-//! stores: every function of its `integration` module but four. Three of those want a
-//! `MultipartStore`, whose upload ids outlive the process that made them, which one stream to a
-//! plugin does not; the fourth wants the extensions of an HTTP response.
+//! `into_object_store` over the loaded plugins that need no server; `s3` is in `tests/backends`.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -10,95 +7,18 @@
 
 mod store;
 
-use holdall::object_store::cause;
-use object_store::integration as theirs;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use store::Store;
 
-macro_rules! integration {
-    ($($plugin:ident)+) => { $(mod $plugin {
-        use super::*;
-
-        async fn open() -> Store {
-            Store::open(stringify!($plugin)).await
-        }
-
-        #[tokio::test]
-        async fn put_get_delete_list() {
-            theirs::put_get_delete_list(&open().await.store).await;
-        }
-        #[tokio::test]
-        async fn put_get_attributes() {
-            let opened = open().await;
-            theirs::put_get_attributes(&opened.store).await;
-            // It forgives who keeps no attributes; both of these do.
-            let got = opened.store.get(&Path::from("attributes")).await.unwrap();
-            assert_eq!(got.attributes.len(), 7);
-        }
-        #[tokio::test]
-        async fn get_opts() {
-            theirs::get_opts(&open().await.store).await;
-        }
-        #[tokio::test]
-        async fn put_opts() {
-            theirs::put_opts(&open().await.store, true).await;
-        }
-        #[tokio::test]
-        async fn stream_get() {
-            theirs::stream_get(&open().await.store).await;
-        }
-        #[tokio::test]
-        async fn list_uses_directories_correctly() {
-            theirs::list_uses_directories_correctly(&open().await.store).await;
-        }
-        #[tokio::test]
-        async fn list_with_delimiter() {
-            theirs::list_with_delimiter(&open().await.store).await;
-        }
-        #[tokio::test]
-        async fn list_with_offset_exclusivity() {
-            theirs::list_with_offset_exclusivity(&open().await.store).await;
-        }
-        #[tokio::test]
-        async fn list_paginated() {
-            let opened = open().await;
-            theirs::list_paginated(&opened.store, &opened.store).await;
-        }
-        #[tokio::test]
-        async fn get_nonexistent_object() {
-            let missing = theirs::get_nonexistent_object(&open().await.store, None).await;
-            let missing = missing.unwrap_err();
-            assert!(matches!(missing, object_store::Error::NotFound { .. }));
-            let ours = cause(&missing).unwrap();
-            assert_eq!(ours.kind(), holdall::ErrorKind::FileNotFound);
-            assert_eq!(ours.place().plugin.as_deref(), Some(stringify!($plugin)));
-        }
-        #[tokio::test]
-        async fn rename_and_copy() {
-            theirs::rename_and_copy(&open().await.store).await;
-        }
-        #[tokio::test]
-        async fn copy_if_not_exists() {
-            theirs::copy_if_not_exists(&open().await.store).await;
-        }
-        #[tokio::test]
-        async fn copy_rename_nonexistent_object() {
-            theirs::copy_rename_nonexistent_object(&open().await.store).await;
-        }
-        #[tokio::test]
-        async fn multipart_race_condition() {
-            theirs::multipart_race_condition(&open().await.store, true).await;
-        }
-        #[tokio::test]
-        async fn multipart_out_of_order() {
-            theirs::multipart_out_of_order(&open().await.store).await;
-        }
-    })+ };
+holdall_object_store_tests::integration! {
+    mod memory { plugin: "memory", updates: true, open: Store::open("memory").await }
 }
-integration!(memory local);
+holdall_object_store_tests::integration! {
+    mod local { plugin: "local", updates: true, open: Store::open("local").await }
+}
 
 /// Whatever way an upload ends, nothing of it stays on the disk but a finished object.
 #[tokio::test]

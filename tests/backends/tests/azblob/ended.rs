@@ -25,7 +25,7 @@ pub(crate) fn client_killed(container: &Container) {
     assert_eq!(holdall.get("b:victim"), None);
     holdall.put("b:victim", b"whole");
     assert_eq!(holdall.get("b:victim").as_deref(), Some(&b"whole"[..]));
-    assert!(holdall.start(&["rm", "b:victim"]).wait().unwrap().success());
+    assert_eq!(holdall.remove("b:victim"), Some(0));
     assert!(
         container.blobs(prefix, true).is_empty(),
         "the blocks are gone"

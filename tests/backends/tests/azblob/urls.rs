@@ -14,8 +14,11 @@ pub(crate) fn used_by_curl(container: &Container) {
     assert_eq!(curl(&["-r", "1-2"], &get), ("206".into(), "to".into()));
     let blob = ["-H", "x-ms-blob-type: BlockBlob"];
     assert_eq!(curl(&["-X", "DELETE"], &get).0, "403", "wrong method");
-    let null = [&blob[..], &["-T", "/dev/null"]].concat();
-    assert_eq!(curl(&null, &get).0, "403", "wrong method");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "replaced").unwrap();
+    let path = file.path().display().to_string();
+    let with_file = [&blob[..], &["-T", &path]].concat();
+    assert_eq!(curl(&with_file, &get).0, "403", "wrong method");
     let altered = |from: &str, to: &str| {
         let url = get.replace(from, to);
         assert_ne!(url, get);
@@ -43,10 +46,6 @@ pub(crate) fn used_by_curl(container: &Container) {
     );
 
     let put = signed(&["--method", "PUT", "--expires", "10m"]);
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "replaced").unwrap();
-    let path = file.path().display().to_string();
-    let with_file = [&blob[..], &["-T", &path]].concat();
     assert_eq!(curl(&with_file, &put).0, "201");
     assert_eq!(curl(&[], &get), ("200".into(), "replaced".into()));
     assert_eq!(curl(&[], &put).0, "403", "wrong method");

@@ -35,6 +35,16 @@ impl Bucket {
         }
     }
 
+    /// Temporary keys that the server has made: `key`, `secret`, `token`.
+    pub(crate) fn session(&self) -> &Value {
+        &self.server["session"]
+    }
+
+    /// Somebody else, who may use the bucket `paid` and pays for it: `key`, `secret`, `bucket`.
+    pub(crate) fn guest(&self) -> &Value {
+        &self.server["guest"]
+    }
+
     fn text(&self, field: &str) -> String {
         self.server[field].as_str().unwrap().to_owned()
     }
@@ -75,7 +85,11 @@ impl Bucket {
             self.text("bucket")
         );
         let mut curl = Command::new("curl");
-        curl.args(["-s", "--fail", "--path-as-is", "-X", method])
+        match method {
+            "HEAD" => curl.arg("--head"),
+            _ => curl.args(["-X", method]),
+        };
+        curl.args(["-s", "--fail", "--path-as-is"])
             .args(["--aws-sigv4", "aws:amz:us-east-1:s3"])
             .args([
                 "-u",
@@ -99,6 +113,16 @@ impl Bucket {
         done.status
             .success()
             .then(|| String::from_utf8_lossy(&done.stdout).into_owned())
+    }
+
+    /// The head of an object, one header a line.
+    pub(crate) fn head(&self, path: &str) -> Option<String> {
+        self.curl("HEAD", path, None, None)
+    }
+
+    /// An object.
+    pub(crate) fn get(&self, path: &str) -> Option<String> {
+        self.curl("GET", path, None, None)
     }
 
     /// Stores an object, with one more header.

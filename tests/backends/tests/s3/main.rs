@@ -6,8 +6,11 @@
     reason = "tests; a panic is the report"
 )]
 
+mod as_object_store;
 mod bucket;
+mod encryption;
 mod ended;
+mod identity;
 mod urls;
 
 use bucket::Bucket;
@@ -62,6 +65,40 @@ mod radosgw {
     #[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
     fn curl_uses_signed_urls() {
         urls::used_by_curl(&bucket());
+    }
+
+    #[test]
+    #[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
+    fn every_source_of_keys_leads_to_requests_that_the_store_accepts() {
+        let bucket = bucket();
+        identity::of_a_session(&bucket);
+        identity::of_a_profile(&bucket);
+        identity::of_a_machine(&bucket);
+        identity::of_a_container(&bucket);
+        identity::of_the_web(&bucket);
+        identity::of_nobody(&bucket);
+    }
+
+    #[test]
+    #[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
+    fn encryption_is_asked_for_in_every_request() {
+        encryption::with_a_key_of_the_customer(&bucket());
+        encryption::with_a_managed_key(&bucket());
+    }
+
+    #[test]
+    #[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
+    fn who_asks_pays() {
+        encryption::paid_by_who_asks(&bucket());
+    }
+
+    holdall_object_store_tests::integration! {
+        #[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
+        mod integration {
+            plugin: "s3",
+            updates: false,
+            open: as_object_store::Opened::in_an_empty_prefix(&bucket()).await,
+        }
     }
 }
 

@@ -1,0 +1,75 @@
+//! How the store is told to encrypt, and who pays: seen from outside.
+
+use crate::bucket::Bucket;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use holdall_backends::Holdall;
+use serde_json::{Value, json};
+
+/// More than one part, so that the requests of each kind say it.
+static BYTES: [u8; 6 << 20] = [7; 6 << 20];
+
+fn stored(bucket: &Bucket, prefix: &str, encryption: Value) -> Holdall {
+    let mut config = bucket.below(prefix);
+    config["encryption"] = encryption;
+    let holdall = Holdall::new("s3", &config);
+    holdall.put("b:small", b"small");
+    holdall.put("b:large", &BYTES);
+    assert_eq!(holdall.get("b:small").as_deref(), Some(&b"small"[..]));
+    assert!(holdall.get("b:large").as_deref() == Some(&BYTES[..]));
+    holdall
+}
+
+/// The key of the customer goes with each request, and nobody reads without it.
+pub(crate) fn with_a_key_of_the_customer(bucket: &Bucket) {
+    let key = STANDARD.encode([7; 32]);
+    let encryption = json!({"type": "customer", "key": key});
+    stored(bucket, "customer/", encryption);
+    for name in ["/customer/small", "/customer/large"] {
+        assert_eq!(bucket.get(name), None, "without the key");
+    }
+    let mut config = bucket.below("customer/");
+    let other = STANDARD.encode([8; 32]);
+    config["encryption"] = json!({"type": "customer", "key": other});
+    let other = Holdall::new("s3", &config);
+    assert_eq!(other.get("b:small"), None, "with another key");
+}
+
+/// The store says itself that it has encrypted, and with which key.
+pub(crate) fn with_a_managed_key(bucket: &Bucket) {
+    let encryption = json!({"type": "kms", "key_id": "key-1"});
+    stored(bucket, "managed/", encryption);
+    for name in ["/managed/small", "/managed/large"] {
+        let head = bucket.head(name).unwrap().to_lowercase();
+        assert!(
+            head.contains("x-amz-server-side-encryption: aws:kms"),
+            "{head}"
+        );
+        assert!(head.contains("aws-kms-key-id: key-1"), "{head}");
+    }
+    bucket.puts("/managed/plain", b"plain", None).unwrap();
+    let plain = bucket.head("/managed/plain").unwrap();
+    assert!(!plain.contains("encryption"), "{plain}");
+}
+
+/// Somebody else's bucket, whose owner lets the others pay.
+pub(crate) fn paid_by_who_asks(bucket: &Bucket) {
+    let guest = bucket.guest();
+    let mut config = bucket.below("paid/");
+    config["bucket"] = guest["bucket"].clone();
+    config["access_key_id"] = guest["key"].clone();
+    config["secret_access_key"] = guest["secret"].clone();
+    let stingy = Holdall::new("s3", &config);
+    config["requester_pays"] = true.into();
+    let paying = Holdall::new("s3", &config);
+    paying.put("b:small", b"small");
+    let refused = stingy.start(&["get", "b:small", "-"]).wait().unwrap();
+    assert_eq!(refused.code(), Some(8), "who does not pay gets nothing");
+    paying.put("b:large", &BYTES);
+    assert_eq!(paying.get("b:small").as_deref(), Some(&b"small"[..]));
+    // Requests of our own, and URLs, say it too.
+    let url = paying.sign("b:small", &["--method", "GET", "--expires", "2m"]);
+    assert_eq!(holdall_backends::curl(&[], &url).0, "200");
+    assert_eq!(paying.remove("b:small"), Some(0));
+    assert_eq!(paying.remove("b:large"), Some(0));
+}
