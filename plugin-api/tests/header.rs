@@ -186,7 +186,16 @@ fn c_and_cpp_and_rust_agree_on_sizes() {
     for (compiler, standard, source) in [
         ("gcc", "-std=c11", "sizes.c"),
         ("g++", "-std=c++17", "sizes.cpp"),
+        ("clang", "-std=c11", "sizes.c"),
+        ("clang++", "-std=c++17", "sizes.cpp"),
     ] {
+        // Those of GCC are what the tests need; the others are asked where they are.
+        if compiler.starts_with("clang")
+            && Command::new(compiler).arg("--version").output().is_err()
+        {
+            println!("SKIPPED: there is no {compiler}");
+            continue;
+        }
         let source = folder.join(source);
         std::fs::write(&source, &program).unwrap();
         let compiled = Command::new(compiler)
@@ -194,6 +203,7 @@ fn c_and_cpp_and_rust_agree_on_sizes() {
                 standard,
                 "-Wall",
                 "-Wextra",
+                "-pedantic",
                 "-Werror",
                 "-fsyntax-only",
                 "-I",

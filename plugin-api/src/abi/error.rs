@@ -22,6 +22,10 @@ unsafe extern "C" fn release(owner: *mut c_void) {
     });
 }
 
+/// The address by which this side knows its own errors. In one place, because a function that is
+/// named twice may have two addresses.
+static RELEASE: unsafe extern "C" fn(*mut c_void) = release;
+
 /// Views an error; it lives until its release.
 pub fn flatten(error: Error) -> FfiError {
     let kept = Box::into_raw(Box::new(Kept {
@@ -68,7 +72,7 @@ pub fn flatten(error: Error) -> FfiError {
         causes: causes.as_ptr(),
         facts: pairs_of(facts),
         owner: kept.cast(),
-        release: Some(release),
+        release: Some(RELEASE),
         ..grow::empty()
     }
 }
@@ -97,7 +101,7 @@ pub(crate) fn of_panic(panic: Panic) -> Error {
 pub unsafe fn unflatten(raw: &FfiError) -> Error {
     if raw.size >= FfiError::FIRST
         && let Some(theirs) = raw.release
-        && std::ptr::fn_addr_eq(theirs, release as unsafe extern "C" fn(*mut c_void))
+        && std::ptr::fn_addr_eq(theirs, RELEASE)
     {
         // It was flattened on this side, by a body of the host's own for instance, so it is taken
         // back whole: with its place, which does not cross the boundary.

@@ -133,8 +133,11 @@ pub(crate) fn guarded<R>(
 #[cold]
 fn caught(payload: Box<dyn std::any::Any + Send>) -> Panic {
     let said = message_of(&*payload);
-    // The payload's own `Drop` may panic too.
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+    // The payload's own `Drop` may panic too. What that one carries is dropped if it is a text;
+    // anything else might go on like this for ever.
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
+        && !(second.is::<&str>() || second.is::<String>())
+    {
         std::mem::forget(second);
     }
     let hooked = CAUGHT

@@ -10,8 +10,9 @@ use std::cell::RefCell;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::pin::pin;
-use std::sync::Arc;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 
 /// The slot of an operation.
@@ -46,13 +47,22 @@ unsafe extern "C" fn monotonic(_: *const c_void) -> u64 {
     5
 }
 
+struct Services(HostServices);
+
+// SAFETY: never written, and its functions may be called from any thread.
+unsafe impl Send for Services {}
+// SAFETY: as above.
+unsafe impl Sync for Services {}
+
 fn services() -> &'static HostServices {
-    Box::leak(Box::new(HostServices {
+    static SERVICES: OnceLock<Services> = OnceLock::new();
+    let new = || HostServices {
         flags: 1,
         fault: Some(fault),
         monotonic_ns: Some(monotonic),
         ..grow::empty()
-    }))
+    };
+    &SERVICES.get_or_init(|| Services(new())).0
 }
 
 struct Count(AtomicUsize);
@@ -73,7 +83,7 @@ pub struct Caller {
 /// What a call came to.
 pub enum Outcome<O: Grows> {
     Ready(O),
-    Pending(Box<Pending<O>>),
+    Pending(Pending<O>),
     Failed(Error),
     Panicked(Error),
 }
@@ -92,128 +102,142 @@ impl<O: Grows> Outcome<O> {
 #[repr(C, align(16))]
 struct Storage(MaybeUninit<[u8; STORAGE_BYTES]>);
 
-/// A pending operation; its storage does not move.
-pub struct Pending<O: Grows> {
+/// A pending operation. The plugin keeps pointers into it, so it lies behind a pointer of ours: a
+/// `Box` would claim it anew with every move.
+pub struct Pending<O: Grows>(NonNull<Lent<O>>);
+
+/// What the plugin reads and writes.
+struct Lent<O> {
     storage: Storage,
     out: O,
     err: FfiError,
     fut: MaybeUninit<FfiFuture>,
-    cancelled: Box<AtomicU8>,
-    call: Box<FfiCall>,
+    cancelled: AtomicU8,
+    call: FfiCall,
     count: Arc<Count>,
     live: bool,
 }
 
 impl<O: Grows> Pending<O> {
-    fn new() -> Box<Self> {
-        let cancelled = Box::new(AtomicU8::new(0));
-        let call = Box::new(FfiCall {
-            deadline_ns: 1_000_000_005,
-            cancelled: (&raw const *cancelled).cast(),
-            request_id: FfiSlice::text(Some("request-7")),
-            ..grow::empty()
-        });
-        Box::new(Pending {
+    fn new() -> Self {
+        let at = Box::into_raw(Box::new(Lent {
             storage: Storage(MaybeUninit::uninit()),
             out: grow::empty(),
             err: grow::empty(),
             fut: MaybeUninit::uninit(),
-            cancelled,
-            call,
+            cancelled: AtomicU8::new(0),
+            call: FfiCall {
+                deadline_ns: 1_000_000_005,
+                request_id: FfiSlice::text(Some("request-7")),
+                ..grow::empty()
+            },
             count: Arc::new(Count(AtomicUsize::new(0))),
             live: false,
-        })
+        }));
+        // SAFETY: just made.
+        unsafe { (*at).call.cancelled = (&raw const (*at).cancelled).cast() };
+        Pending(NonNull::new(at).unwrap())
     }
 
-    fn under<R>(&mut self, f: impl FnOnce(&mut Self, *const FfiContext) -> R) -> R {
-        let waker = Waker::from(self.count.clone());
-        let call = &raw const *self.call;
-        lend(&Context::from_waker(&waker), call, |cx| f(self, cx))
-    }
-
-    fn outcome(mut self: Box<Self>, status: Status) -> Outcome<O> {
-        self.live = status == PENDING;
+    /// One call of the plugin, and what it came to.
+    fn step(self, call: impl FnOnce(*mut Lent<O>, *const FfiContext) -> Status) -> Outcome<O> {
+        let at = self.0.as_ptr();
+        // SAFETY: ours as long as `self` lives, and nobody writes it.
+        let count = unsafe { &(*at).count };
+        let waker = Waker::from(count.clone());
+        // SAFETY: as above.
+        let under = unsafe { &raw const (*at).call };
+        let status = lend(&Context::from_waker(&waker), under, |cx| call(at, cx));
+        // SAFETY: as above.
+        unsafe { (*at).live = status == PENDING };
         match status {
             PENDING => Outcome::Pending(self),
-            READY => Outcome::Ready(self.out),
             // SAFETY: R6: filled by the plugin, read once.
-            FAILED => Outcome::Failed(unsafe { unflatten(&self.err) }),
+            READY => Outcome::Ready(unsafe { (&raw const (*at).out).read() }),
             // SAFETY: as above.
-            PANICKED => Outcome::Panicked(unsafe { unflatten(&self.err) }),
+            FAILED => Outcome::Failed(unsafe { unflatten(&(*at).err) }),
+            // SAFETY: as above.
+            PANICKED => Outcome::Panicked(unsafe { unflatten(&(*at).err) }),
             other => panic!("status {other}"),
         }
     }
 
-    fn state(&mut self) -> (FfiFuture, *mut c_void) {
-        assert!(self.live);
+    /// Its functions, and its state.
+    fn state(&self) -> (FfiFuture, *mut c_void) {
+        let at = self.0.as_ptr();
+        // SAFETY: ours.
+        assert!(unsafe { (*at).live });
         // SAFETY: filled when the operation became pending.
-        let fut = unsafe { self.fut.assume_init_read() };
-        (
-            fut,
-            if fut.boxed.is_null() {
-                (&raw mut self.storage).cast()
-            } else {
-                fut.boxed
-            },
-        )
+        let fut = unsafe { (&raw const (*at).fut).read().assume_init() };
+        // SAFETY: ours.
+        let storage = unsafe { &raw mut (*at).storage };
+        match fut.boxed.is_null() {
+            true => (fut, storage.cast()),
+            false => (fut, fut.boxed),
+        }
     }
 
     pub fn is_boxed(&self) -> bool {
-        // SAFETY: filled when the operation became pending.
-        !unsafe { self.fut.assume_init_read() }.boxed.is_null()
+        !self.state().0.boxed.is_null()
     }
 
     pub fn wakes(&self) -> usize {
-        self.count.0.load(Ordering::SeqCst)
+        // SAFETY: ours, and nobody writes it.
+        let count = unsafe { &(*self.0.as_ptr()).count };
+        count.0.load(Ordering::SeqCst)
     }
 
-    pub fn cancel(&mut self) {
-        self.cancelled.store(1, Ordering::SeqCst);
+    pub fn cancel(&self) {
+        // SAFETY: ours; the plugin reads it as an atomic too.
+        let cancelled = unsafe { &(*self.0.as_ptr()).cancelled };
+        cancelled.store(1, Ordering::SeqCst);
     }
 
-    pub fn poll(mut self: Box<Self>) -> Outcome<O> {
+    pub fn poll(self) -> Outcome<O> {
         let (fut, state) = self.state();
-        let status = self.under(|this, cx| {
+        self.step(|at, cx| {
             // SAFETY: R7.
-            unsafe { (fut.poll.unwrap())(state, cx, (&raw mut this.out).cast(), &raw mut this.err) }
-        });
-        if status != PENDING {
-            self.live = false;
-            // SAFETY: R7: once.
-            unsafe { (fut.drop.unwrap())(state) }
-        }
-        self.outcome(status)
+            let status = unsafe {
+                (fut.poll.unwrap())(state, cx, (&raw mut (*at).out).cast(), &raw mut (*at).err)
+            };
+            if status != PENDING {
+                // SAFETY: R7: once.
+                unsafe { (fut.drop.unwrap())(state) }
+            }
+            status
+        })
     }
 }
 
 impl<O: Grows> Drop for Pending<O> {
     fn drop(&mut self) {
-        if self.live {
+        let at = self.0.as_ptr();
+        // SAFETY: ours.
+        if unsafe { (*at).live } {
             let (fut, state) = self.state();
             // SAFETY: R7: once.
             unsafe { (fut.drop.unwrap())(state) }
         }
+        // SAFETY: made by `new`; the plugin is done with it.
+        drop(unsafe { Box::from_raw(at) });
     }
 }
 
 fn begin<A, O: Grows>(start: Start<A, O>, backend: *const c_void, args: &A) -> Outcome<O> {
-    let mut pending = Pending::<O>::new();
-    let status = pending.under(|this, cx| {
-        let storage = (&raw mut this.storage).cast();
+    Pending::<O>::new().step(|at, cx| {
         // SAFETY: R5 to R9.
         unsafe {
             start(
                 backend,
                 args,
-                storage,
+                (&raw mut (*at).storage).cast(),
                 cx,
-                &raw mut this.out,
-                &raw mut this.err,
-                this.fut.as_mut_ptr(),
+                &raw mut (*at).out,
+                &raw mut (*at).err,
+                (&raw mut (*at).fut).cast(),
             )
         }
-    });
-    pending.outcome(status)
+    })
 }
 
 impl Caller {

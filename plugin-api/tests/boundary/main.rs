@@ -212,7 +212,7 @@ fn panics_in_drops_are_reported() {
 fn calls_tell_what_they_run_under() {
     let caller = opened();
     let mut args = request::write_exists(Key::new("call"));
-    let Outcome::Pending(mut pending) = caller.call(caller.ops.start_exists, args.raw()) else {
+    let Outcome::Pending(pending) = caller.call(caller.ops.start_exists, args.raw()) else {
         panic!("pending")
     };
     assert_eq!(

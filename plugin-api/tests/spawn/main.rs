@@ -27,11 +27,20 @@ use std::time::{Duration, Instant};
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 pub struct Config {}
 
+static BEGUN: AtomicU64 = AtomicU64::new(0);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-struct CountDrop;
+/// Lives as long as an operation that hangs; only one test has such.
+struct Hanging;
 
-impl Drop for CountDrop {
+impl Hanging {
+    fn new() -> Self {
+        BEGUN.fetch_add(1, Ordering::SeqCst);
+        Hanging
+    }
+}
+
+impl Drop for Hanging {
     fn drop(&mut self) {
         DROPPED.fetch_add(1, Ordering::SeqCst);
     }
@@ -58,7 +67,7 @@ impl StorageBackend for Spawning {
         Ok(Deleted::new(None))
     }
     async fn exists(&self, key: &Key) -> Result<bool> {
-        let _guard = CountDrop;
+        let _hanging = (key.text() == "hang").then(Hanging::new);
         let thread = std::thread::current();
         assert_eq!(
             thread.name(),
@@ -94,14 +103,14 @@ fn wait<T>(mut condition: impl FnMut() -> Option<T>) -> T {
             return value;
         }
         assert!(
-            started.elapsed() < Duration::from_secs(30),
+            started.elapsed() < Duration::from_secs(300),
             "nothing happens"
         );
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-fn end<O: Grows>(mut pending: Box<Pending<O>>) -> Outcome<O> {
+fn end<O: Grows>(mut pending: Pending<O>) -> Outcome<O> {
     let mut seen = 0;
     loop {
         wait(|| (pending.wakes() > seen).then_some(()));
@@ -150,10 +159,10 @@ fn dropping_an_operation_ends_its_task() {
     let Outcome::Pending(pending) = caller.call(caller.ops.start_exists, args.raw()) else {
         panic!("pending")
     };
-    std::thread::sleep(Duration::from_millis(20));
-    let before = DROPPED.load(Ordering::SeqCst);
+    wait(|| (BEGUN.load(Ordering::SeqCst) == 1).then_some(()));
+    assert_eq!(DROPPED.load(Ordering::SeqCst), 0);
     drop(pending);
-    wait(|| (DROPPED.load(Ordering::SeqCst) > before).then_some(()));
+    wait(|| (DROPPED.load(Ordering::SeqCst) == 1).then_some(()));
 }
 
 #[test]
