@@ -217,8 +217,7 @@ impl Generation {
 
     async fn open_with(&self, plugin: &Arc<Plugin>, context: &Context) -> Result<Opened> {
         let (config, started) = (&self.config, Instant::now());
-        let schema = &plugin.descriptor().about.config_schema;
-        let resolved = config.resolve(schema, &context.environment, &context.secrets)?;
+        let resolved = config.resolve(plugin.schema(), &context.environment, &context.secrets)?;
         // Before it knows them.
         plugin.hide(&context.secrets);
         let json = resolved.json.expose().to_owned();

@@ -1,6 +1,6 @@
 //! A new configuration for a host that runs.
 
-use crate::config::{BackendConfig, Config};
+use crate::config::{BackendConfig, Config, Schema};
 use crate::gateway::Gateway;
 use crate::host::Host;
 use crate::slot::Slot;
@@ -77,7 +77,7 @@ impl Host {
             return true;
         };
         let context = self.context();
-        let schema = &live.instance.plugin().descriptor().about.config_schema;
+        let schema = live.instance.plugin().schema();
         let resolved = after.resolve(schema, &context.environment, &context.secrets);
         resolved.is_ok_and(|resolved| resolved.fingerprint == live.fingerprint)
     }
@@ -87,8 +87,9 @@ impl Host {
         let mut schemas = BTreeMap::new();
         for plugin in self.context().catalog.candidates() {
             let about = &plugin.descriptor.about;
+            let schema = Schema::from(about.config_schema.clone());
             for name in about.schemes.iter().chain([&about.name]) {
-                schemas.insert(name.clone(), about.config_schema.clone());
+                schemas.insert(name.clone(), schema.clone());
             }
         }
         crate::config::check(config, &schemas, &self.context().secrets)

@@ -169,8 +169,8 @@ impl Settings {
     /// Every problem, with its place.
     pub fn of(config: &Config) -> Result<Self, Problems> {
         let section = &config.server;
-        let schema = serde_json::from_str(SCHEMA).expect("the schema is JSON");
-        let resolved = section.resolve(&schema, config.environment(), &Secrets::new())?;
+        let schema: serde_json::Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+        let resolved = section.resolve(&schema.into(), config.environment(), &Secrets::new())?;
         let written: Written = serde_json::from_str(resolved.json.expose())
             .expect("the schema admits nothing that does not fit the type");
         let mut reader = Reader {

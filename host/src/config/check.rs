@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::document::join;
 use super::problem::names;
-use super::{Code, Config, Place, Problem, Problems, Secrets};
+use super::{Code, Config, Place, Problem, Problems, Schema, Secrets};
 use crate::gateway::Gateway;
 
 /// What `holdall config check` says.
@@ -44,7 +43,7 @@ pub struct BackendReport {
 /// `schemas` holds the configuration schema of every plugin that is there, by each name and
 /// scheme that a backend may call it by. References to secrets are followed, as an open would, so
 /// that a missing one is found now.
-pub fn check(config: &Config, schemas: &BTreeMap<String, Value>, secrets: &Secrets) -> Report {
+pub fn check(config: &Config, schemas: &BTreeMap<String, Schema>, secrets: &Secrets) -> Report {
     let mut problems = Vec::new();
     let mut backends = Vec::new();
     let known = || schemas.keys().map(String::as_str);

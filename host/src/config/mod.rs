@@ -52,6 +52,7 @@
 
 mod canonical;
 mod check;
+mod compiled;
 mod document;
 mod duration;
 mod environment;
@@ -76,6 +77,7 @@ use std::time::Duration;
 use holdall_plugin_api::KeyPolicy;
 
 pub use check::{BackendReport, Report, check};
+pub use compiled::Schema;
 pub use duration::parse_duration;
 pub use environment::Environment;
 pub(crate) use file::{check_key_id, check_public_url};

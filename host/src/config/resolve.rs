@@ -13,8 +13,8 @@ use super::schema::{Node, in_words};
 use super::settings::{Settings, Variable};
 use super::validate::{Subject, quoted};
 use super::{
-    BackendConfig, Code, Environment, Place, Problem, Problems, Secrets, Section, canonical,
-    overlay, secret,
+    BackendConfig, Code, Environment, Place, Problem, Problems, Schema, Secrets, Section,
+    canonical, overlay, secret,
 };
 
 /// The configuration of one plugin or section, ready to be handed over.
@@ -96,7 +96,7 @@ impl Section {
     /// Every problem of this section.
     pub fn resolve(
         &self,
-        schema: &Value,
+        schema: &Schema,
         environment: &Environment,
         secrets: &Secrets,
     ) -> Result<Resolved, Problems> {
@@ -124,7 +124,7 @@ impl BackendConfig {
     /// Every problem of this backend's configuration.
     pub fn resolve(
         &self,
-        schema: &Value,
+        schema: &Schema,
         environment: &Environment,
         secrets: &Secrets,
     ) -> Result<Resolved, Problems> {
@@ -145,7 +145,7 @@ fn resolve(
     settings: &Settings,
     path: &str,
     variables: &str,
-    schema: &Value,
+    schema: &Schema,
     environment: &Environment,
     secrets: &Secrets,
 ) -> Result<Resolved, Problems> {
@@ -157,7 +157,7 @@ fn resolve(
         settings: settings.clone(),
         problems: Vec::new(),
     };
-    let root = Node::root(schema);
+    let root = Node::root(schema.value());
     let mut value = Wiped(Value::Object(settings.values.clone()));
     for variable in &settings.variables {
         resolver.lay_over(&mut value.0, &root, variable, variables);

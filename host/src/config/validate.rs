@@ -5,15 +5,15 @@
 
 use std::collections::BTreeSet;
 
+use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
-use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 use super::document::{child, join};
 use super::problem::{names, nearest};
 use super::schema::{Node, in_words, type_name};
 use super::settings::Settings;
-use super::{Code, Problem};
+use super::{Code, Problem, Schema};
 
 /// Longest text that a problem quotes, in characters.
 const SHOWN: usize = 64;
@@ -22,7 +22,7 @@ const SHOWN: usize = 64;
 pub(super) struct Subject<'a> {
     /// Dotted path of the whole, such as `backend.avatars.config`.
     pub(super) path: &'a str,
-    pub(super) schema: &'a Value,
+    pub(super) schema: &'a Schema,
     pub(super) value: &'a Value,
     /// Knows where each value was written.
     pub(super) settings: &'a Settings,
@@ -33,7 +33,7 @@ pub(super) struct Subject<'a> {
 impl Subject<'_> {
     /// Every problem, unsorted.
     pub(super) fn judge(&self) -> Vec<Problem> {
-        let validator = match validator(self.schema) {
+        let validator = match self.schema.validator() {
             Ok(validator) => validator,
             Err(why) => {
                 return vec![
@@ -50,7 +50,7 @@ impl Subject<'_> {
         let mut problems = Vec::new();
         let mut unknown = BTreeSet::new();
         self.unknown(
-            &Node::root(self.schema),
+            &Node::root(self.schema.value()),
             self.value,
             "",
             &mut unknown,
@@ -130,7 +130,7 @@ impl Subject<'_> {
     /// What a value looks like to somebody who may not know a secret.
     fn shown(&self, pointer: &str) -> String {
         let mut secret = false;
-        let mut node = Node::root(self.schema);
+        let mut node = Node::root(self.schema.value());
         let mut value = self.value;
         for token in tokens(pointer) {
             (node, value) = match value {
@@ -374,7 +374,7 @@ impl Subject<'_> {
     }
 
     fn node(&self, pointer: &str) -> Node<'_> {
-        let mut node = Node::root(self.schema);
+        let mut node = Node::root(self.schema.value());
         let mut at = String::new();
         for token in tokens(pointer) {
             node = match self.value.pointer(&at) {
@@ -411,16 +411,6 @@ fn meant<'c>(
     });
     let one = fitting.next()?;
     fitting.next().is_none().then_some(one.as_slice())
-}
-
-fn validator(schema: &Value) -> Result<Validator, String> {
-    jsonschema::options()
-        // A plugin's schema reaches nothing outside itself: neither a file nor the network.
-        .offline()
-        .should_validate_formats(true)
-        .build(schema)
-        // Schemas hold no secrets: this text may be shown.
-        .map_err(|error| error.to_string())
 }
 
 /// The parts of a JSON Pointer, unescaped.

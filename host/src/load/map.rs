@@ -80,14 +80,15 @@ impl Mapping {
         // without running them.
         let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_LOCAL) }
             .map_err(|cause| refused("the system's loader", &cause))?;
+        let (library, file) = (ManuallyDrop::new(library), ManuallyDrop::new(backing));
         // The loader has resolved every name by now; what it mapped of this file can be read back.
         let code =
             executable_ranges(&marker).map_err(|cause| refused("/proc/self/maps", &cause))?;
         Ok(Mapping {
             sha256,
             code,
-            library: ManuallyDrop::new(library),
-            _file: ManuallyDrop::new(backing),
+            library,
+            _file: file,
         })
     }
 

@@ -21,7 +21,7 @@ pub(crate) use call::Call;
 pub(crate) use instance::Instance;
 pub(crate) use services::PluginCounters;
 
-use crate::config::Secrets;
+use crate::config::{Schema, Secrets};
 use crate::fault::{Code, Fault};
 use crate::inspect::{self, Spoken};
 use gate::Gate;
@@ -46,6 +46,8 @@ pub(crate) struct Plugin {
     /// The host's own copy of its tables, which nobody can write.
     checked: &'static Checked,
     descriptor: Descriptor,
+    /// Of its configurations.
+    schema: Schema,
     services: &'static Services,
     /// Its part of the pool, when it blocks.
     share: Option<Share>,
@@ -55,15 +57,17 @@ pub(crate) struct Plugin {
     mapping: Option<Mapping>,
 }
 
-/// What is mapped, by the hash of its bytes. The same bytes are not mapped twice: their statics, and
-/// so their runtime, would be there twice.
-static MAPPED: Mutex<Option<HashMap<[u8; 32], Arc<Plugin>>>> = Mutex::new(None);
+/// A plugin that may be used, or all that speaks against it.
+type Outcome = std::result::Result<Arc<Plugin>, Vec<Fault>>;
+
+/// What came of all that is mapped, by the hash of its bytes. The same bytes are not mapped twice:
+/// their statics, and so their runtime, would be there twice. What was refused stays mapped too, so
+/// a host that tries again gets the same answer and no second mapping.
+static MAPPED: Mutex<Option<HashMap<[u8; 32], Outcome>>> = Mutex::new(None);
 
 impl Plugin {
     /// Checks a plugin that is linked into the program, exactly as a file.
-    pub(crate) fn linked(
-        plugin: &'static StaticPlugin,
-    ) -> std::result::Result<Arc<Plugin>, Vec<Fault>> {
+    pub(crate) fn linked(plugin: &'static StaticPlugin) -> Outcome {
         let descriptor = inspect::judge_section(plugin.section)?;
         let table = (plugin.entry)();
         let checked = handshake::check(table, &descriptor, &handshake::Anywhere)?;
@@ -73,6 +77,7 @@ impl Plugin {
             checked,
             share: share(&descriptor),
             gate: Gate::of_linked(plugin.entry as usize, descriptor.max_in_flight),
+            schema: descriptor.about.config_schema.clone().into(),
             descriptor,
             services,
             mapping: None,
@@ -80,18 +85,25 @@ impl Plugin {
     }
 
     /// Copies, inspects, maps and checks a file. Reads it whole; takes milliseconds.
-    pub(crate) fn load(path: &Path) -> std::result::Result<Arc<Plugin>, Vec<Fault>> {
+    pub(crate) fn load(path: &Path) -> Outcome {
         let bytes = inspect::read_whole(path)?;
         // These very bytes are judged again: the file may have changed since the scan.
         let descriptor = inspect::judge_bytes(&bytes, path)?;
         let hash = map::sha256(&bytes);
         let mut mapped = MAPPED.lock().unwrap_or_else(PoisonError::into_inner);
         let mapped = mapped.get_or_insert_default();
-        if let Some(plugin) = mapped.get(&hash) {
-            return Ok(plugin.clone());
+        if let Some(outcome) = mapped.get(&hash) {
+            return outcome.clone();
         }
         let mapping =
             Mapping::new(&bytes, hash, &descriptor.about.name).map_err(|fault| vec![*fault])?;
+        let outcome = Self::mapped(mapping, descriptor);
+        mapped.insert(hash, outcome.clone());
+        outcome
+    }
+
+    /// Checks what the constructors have left.
+    fn mapped(mapping: Mapping, descriptor: Descriptor) -> Outcome {
         let entry = mapping
             .entry(&descriptor.about.entry)
             .map_err(|fault| vec![*fault])?;
@@ -99,21 +111,25 @@ impl Plugin {
         let checked = handshake::check(table, &descriptor, &mapping)?;
         let checked = page::frozen(checked).map_err(|fault| vec![*fault])?;
         let services = Services::leak(&descriptor.about.name, false);
-        let plugin = Arc::new(Plugin {
+        Ok(Arc::new(Plugin {
             checked,
             share: share(&descriptor),
             gate: Gate::new(descriptor.max_in_flight),
+            schema: descriptor.about.config_schema.clone().into(),
             descriptor,
             services,
             mapping: Some(mapping),
-        });
-        mapped.insert(hash, plugin.clone());
-        Ok(plugin)
+        }))
     }
 
     /// What the plugin says of itself; the loaded facts equal the file's.
     pub(crate) fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    /// What its configurations are judged by.
+    pub(crate) fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     /// Hash of the mapped bytes; `None` for a plugin that is linked in.

@@ -13,6 +13,20 @@ fn codes(error: &Error) -> Vec<Code> {
     error.facts().filter_map(|(name, _)| named(name)).collect()
 }
 
+/// Everything that is refused, with its codes.
+fn refusals(host: &Host) -> BTreeMap<String, Vec<Code>> {
+    let loaded = host.load_plugins().into_iter();
+    let refused = loaded.filter_map(|(status, outcome)| Some((status.name, outcome.err()?)));
+    refused.map(|(name, error)| (name, codes(&error))).collect()
+}
+
+/// The memory files of plugins that are mapped, segment by segment.
+fn mapped() -> Vec<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let of_plugins = maps.lines().filter(|line| line.contains("memfd:holdall:"));
+    of_plugins.map(str::to_owned).collect()
+}
+
 #[test]
 fn each_library_gets_exactly_its_codes_and_the_good_one_serves() {
     let folder = tempfile::tempdir().unwrap();
@@ -51,4 +65,15 @@ fn each_library_gets_exactly_its_codes_and_the_good_one_serves() {
         assert_eq!(ran, fixture.codes != [Code::MapFailed], "{}", fixture.name);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+
+    // What is refused after it was mapped stays mapped. Whoever tries again, this host or another,
+    // gets the same answer from that one mapping.
+    let (once, refused) = (mapped(), refusals(&host));
+    assert!(once.len() > refused.len() && !refused.is_empty());
+    for _ in 0..3 {
+        assert_eq!(refusals(&host), refused);
+        let other = Host::builder().plugin_dir(&plugins).build().unwrap();
+        assert_eq!(refusals(&other), refused);
+    }
+    assert_eq!(mapped(), once);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
-use holdall::config::{self, Problem, Secrets};
+use holdall::config::{self, Problem, Schema, Secrets};
 use holdall::inspect::Verdict;
 use holdall::scan;
 use holdall_server::Settings;
@@ -45,10 +45,11 @@ fn check(app: &App) -> Result<()> {
         };
         let about = descriptor.about;
         // The first has the name, as with the host.
+        let schema = Schema::from(about.config_schema);
         for name in about.schemes.iter().chain([&about.name]) {
             schemas
                 .entry(name.clone())
-                .or_insert_with(|| about.config_schema.clone());
+                .or_insert_with(|| schema.clone());
         }
     }
     let secrets = Secrets::new();

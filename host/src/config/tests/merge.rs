@@ -7,8 +7,8 @@ use holdall_plugin_api::KeyPolicy;
 use serde_json::{Value, json};
 
 use super::super::{
-    BackendConfig, Code, Config, ContentTypePolicy, Environment, Flags, Place, Problems, Secrets,
-    Sources,
+    BackendConfig, Code, Config, ContentTypePolicy, Environment, Flags, Place, Problems, Schema,
+    Secrets, Sources,
 };
 use super::{read, schemas};
 
@@ -331,10 +331,10 @@ fn what_a_program_configures_is_judged_too() {
 fn a_schema_of_true_takes_anything() {
     let any = BackendConfig::new("a", "any", json!({ "x": { "y": [1] } })).unwrap();
     assert!(
-        any.resolve(&json!(true), &Environment::none(), &Secrets::new())
+        any.resolve(&json!(true).into(), &Environment::none(), &Secrets::new())
             .is_ok()
     );
-    let none = json!({ "type": "object" });
+    let none = Schema::from(json!({ "type": "object" }));
     let problems = any
         .resolve(&none, &Environment::none(), &Secrets::new())
         .unwrap_err();
@@ -346,7 +346,7 @@ fn a_schema_of_true_takes_anything() {
 
 #[test]
 fn a_schema_that_refers_outside_itself_is_broken_and_nothing_is_fetched() {
-    let schema = json!({ "$ref": "https://example.org/schema.json" });
+    let schema = Schema::from(json!({ "$ref": "https://example.org/schema.json" }));
     let backend = BackendConfig::new("a", "b", json!({})).unwrap();
     let problems = backend
         .resolve(&schema, &Environment::none(), &Secrets::new())

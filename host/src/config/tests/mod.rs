@@ -8,12 +8,12 @@ mod secrets;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Config, Environment, Problem, Secrets, Sources, check, file};
+use super::{Config, Environment, Problem, Schema, Secrets, Sources, check, file};
 
 /// Schemas of two plugins: one like an object store's, one like a derived one with forms.
-fn schemas() -> BTreeMap<String, Value> {
+fn schemas() -> BTreeMap<String, Schema> {
     let s3 = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "S3Config",
@@ -76,7 +76,7 @@ fn schemas() -> BTreeMap<String, Value> {
         ("broken", json!({ "type": 7 })),
     ]
     .into_iter()
-    .map(|(name, schema)| (name.to_owned(), schema))
+    .map(|(name, schema)| (name.to_owned(), schema.into()))
     .collect()
 }
 

@@ -26,7 +26,9 @@ fn every_output(config: &Config, problems: Vec<super::Problem>) -> String {
     let error = Error::from(problems);
     write!(out, "{error} {error:?}").unwrap();
     for backend in config.backends.values() {
-        let schema = schemas().remove(&backend.plugin).unwrap_or(json!(true));
+        let schema = schemas()
+            .remove(&backend.plugin)
+            .unwrap_or_else(|| json!(true).into());
         match backend.resolve(&schema, config.environment(), &secrets) {
             Ok(resolved) => write!(out, "{resolved:?}").unwrap(),
             Err(problems) => write!(out, "{problems:?}").unwrap(),

@@ -1,0 +1,53 @@
+//! A JSON Schema that is compiled once, however many configurations it judges.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+/// The JSON Schema of a plugin's configuration, or of a [`super::Section`]. Cheap to clone.
+///
+/// Compiling one costs some hundred times what judging a configuration does, and a backend is judged
+/// whenever it opens.
+#[derive(Clone)]
+pub struct Schema(Arc<Inner>);
+
+struct Inner {
+    value: Value,
+    /// When it is first needed: why it does not compile is told to whoever has a configuration.
+    validator: OnceLock<Result<Validator, String>>,
+}
+
+impl Schema {
+    /// The schema itself.
+    pub fn value(&self) -> &Value {
+        &self.0.value
+    }
+
+    pub(super) fn validator(&self) -> Result<&Validator, &str> {
+        let compiled = self.0.validator.get_or_init(|| {
+            jsonschema::options()
+                // A plugin's schema reaches nothing outside itself: neither a file nor the network.
+                .offline()
+                .should_validate_formats(true)
+                .build(&self.0.value)
+                // Schemas hold no secrets: this text may be shown.
+                .map_err(|error| error.to_string())
+        });
+        compiled.as_ref().map_err(String::as_str)
+    }
+}
+
+impl From<Value> for Schema {
+    fn from(value: Value) -> Self {
+        let validator = OnceLock::new();
+        Self(Arc::new(Inner { value, validator }))
+    }
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Schema").field(&self.0.value).finish()
+    }
+}
