@@ -295,11 +295,14 @@ impl Generation {
     pub(crate) fn reset(&self) {
         let mut state = self.state();
         let attempt = state.attempt + 1;
-        *state = State {
+        let new = State {
             attempt,
             ..State::default()
         };
-        self.live.store(None);
+        let forgotten = (std::mem::replace(&mut *state, new), self.live.swap(None));
+        drop(state);
+        // The instance may end here, which is the plugin's code: nobody waits for that at our lock.
+        drop(forgotten);
     }
 
     /// In one word, for people and programs.

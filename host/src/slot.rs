@@ -9,7 +9,7 @@ use crate::registration::PluginRef;
 use arc_swap::ArcSwapOption;
 use holdall_plugin_api::Result;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One name. Stays when the backend is removed, so that old handles serve again when it returns.
 #[derive(Debug)]
@@ -39,19 +39,30 @@ impl Slot {
 
     /// Replaces what is here, in one step. Operations and bodies that run keep what they have.
     pub(crate) fn register(&self, config: BackendConfig, plugin: PluginRef) -> u64 {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.lock();
         *last += 1;
-        self.current
-            .store(Some(Generation::new(*last, config, plugin)));
+        let number = *last;
+        let new = Generation::new(number, config, plugin);
+        let replaced = self.current.swap(Some(new));
         self.taken.store(true, Ordering::Release);
-        *last
+        drop(last);
+        // Its instance may end here, which is the plugin's code: nobody waits for that at our lock.
+        drop(replaced);
+        number
     }
 
     /// Empties the place; `false` when it was empty.
     pub(crate) fn remove(&self) -> bool {
-        let _last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.lock();
         self.taken.store(false, Ordering::Release);
-        self.current.swap(None).is_some()
+        let removed = self.current.swap(None);
+        drop(last);
+        // As above: what may end here ends outside of the lock.
+        removed.is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a backend is registered. One that is being registered or removed in this moment may

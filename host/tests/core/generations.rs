@@ -4,6 +4,7 @@ use crate::plugin::{Act, Switches};
 use crate::{host, probe, store};
 use holdall::{Download, ErrorKind, Upload};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 #[tokio::test]
 async fn p_05_a_handle_follows_and_what_runs_stays() {
@@ -111,4 +112,42 @@ async fn a_linked_in_plugin_may_be_named_itself() {
         host.backend("store").await.unwrap();
     }
     assert_eq!(switches.opens(), 3);
+}
+
+/// The end of an instance is code of its plugin, and may take long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_generation_that_ends_slowly_holds_up_nobody_else() {
+    type Ends = fn(&holdall::Host);
+    let ends: [Ends; 3] = [
+        |host| drop(host.register("store", probe(&Switches::new())).unwrap()),
+        |host| assert!(host.remove("store")),
+        holdall::Host::reset_instances,
+    ];
+    for end in ends {
+        let (host, _, old) = store().await;
+        old.on("drop", Act::Deaf);
+        let ending = std::thread::spawn({
+            let host = host.clone();
+            move || end(&host)
+        });
+        let new = Switches::new();
+        let others = tokio::task::spawn_blocking({
+            let (host, new) = (host.clone(), new.clone());
+            move || {
+                // Until the other thread is where the plugin keeps it.
+                std::thread::sleep(Duration::from_millis(50));
+                host.reset_instances();
+                host.register("store", probe(&new)).unwrap()
+            }
+        });
+        let waited = tokio::time::timeout(Duration::from_secs(30), others).await;
+        let ended = old.drops.load(Ordering::SeqCst);
+        old.off("drop");
+        ending.join().unwrap();
+        waited.expect("nobody waits").unwrap();
+        assert_eq!((ended, old.drops.load(Ordering::SeqCst)), (0, 1));
+        let backend = host.backend("store").await.unwrap();
+        assert!(!backend.exists("k").await.unwrap());
+        assert_eq!(new.opens(), 1);
+    }
 }
