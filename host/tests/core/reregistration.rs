@@ -15,6 +15,8 @@ const THREADS: u64 = 8;
 /// An instance is opened for one registration in so many: opening is most of the work, and a race
 /// between registering and looking up needs none.
 const OPENED: u64 = 16;
+/// Looks at the name for each registration.
+const GETS: u64 = 8;
 
 fn size(usual: u64) -> u64 {
     let asked = std::env::var("HOLDALL_REGISTRATIONS").ok();
@@ -69,9 +71,14 @@ async fn registers_and_gets(host: Host, left: Arc<AtomicU64>) -> Seen {
         let generation = host.register("store", registration(label_now)).unwrap();
         seen.registered.push((generation, label_now));
 
+        // What a thread has seen it never sees undone: not its own registration, nor another's.
         let handle = host.handle("store").unwrap();
-        let before = handle.generation_number().unwrap();
-        assert!(before >= generation, "a handle that looks back");
+        let mut before = generation;
+        for _ in 0..GETS {
+            let now = host.handle("store").unwrap().generation_number().unwrap();
+            assert!(now >= before, "{now} after {before}");
+            before = now;
+        }
         if label_now.is_multiple_of(OPENED) {
             let pinned = handle.pin().unwrap();
             let number = pinned.generation_number().unwrap();
