@@ -5,41 +5,18 @@
 use futures_util::FutureExt;
 use holdall::config::Config;
 use holdall::{Backend, Body, Bytes, Custom, Download, Host, Key, PluginRef, Registration, Upload};
-use holdall_bench::{Rival, compare};
+use holdall_bench::{Rival, compare, shipped};
 use holdall_bench_plugin::{Config as Nothings, Nothing, allocations};
 use holdall_plugin_api::StorageBackend;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
 const GIB: u64 = 1 << 30;
 const CHUNK: usize = 1 << 20;
 
 fn library() -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    // A cdylib alone: with an rlib beside it cargo drops LTO without a word.
-    let built = Command::new(cargo)
-        .args([
-            "rustc",
-            "--profile",
-            "dist",
-            "--locked",
-            "-p",
-            "holdall-bench-plugin",
-            "--lib",
-            "--crate-type",
-            "cdylib",
-        ])
-        .args(["--message-format=json", "--quiet", "--target-dir"])
-        .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin"))
-        .output()
-        .unwrap();
-    assert!(
-        built.status.success(),
-        "{}",
-        String::from_utf8_lossy(&built.stderr)
-    );
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin/dist/libholdall_bench_plugin.so")
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin");
+    shipped("holdall-bench-plugin", &folder)
 }
 
 fn now<F: Future>(future: F) -> F::Output {
