@@ -119,7 +119,7 @@ async fn a_linked_in_plugin_may_be_named_itself() {
 async fn a_generation_that_ends_slowly_holds_up_nobody_else() {
     type Ends = fn(&holdall::Host);
     let ends: [Ends; 3] = [
-        |host| drop(host.register("store", probe(&Switches::new())).unwrap()),
+        |host| assert_eq!(host.register("store", probe(&Switches::new())).unwrap(), 2),
         |host| assert!(host.remove("store")),
         holdall::Host::reset_instances,
     ];
