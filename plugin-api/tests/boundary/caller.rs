@@ -10,7 +10,6 @@ use std::cell::RefCell;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::pin::pin;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
@@ -102,77 +101,113 @@ impl<O: Grows> Outcome<O> {
 #[repr(C, align(16))]
 struct Storage(MaybeUninit<[u8; STORAGE_BYTES]>);
 
-/// A pending operation. The plugin keeps pointers into it, so it lies behind a pointer of ours: a
-/// `Box` would claim it anew with every move.
-pub struct Pending<O: Grows>(NonNull<Lent<O>>);
+/// A pending operation. The plugin keeps pointers into it, so it lies behind pointers of ours: a `Box`
+/// would claim it anew with every move.
+pub struct Pending<O: Grows> {
+    lent: *mut Lent<O>,
+    at: Places<O>,
+    count: Arc<Count>,
+    live: bool,
+}
 
 /// What the plugin reads and writes.
 struct Lent<O> {
     storage: Storage,
     out: O,
     err: FfiError,
-    fut: MaybeUninit<FfiFuture>,
+    fut: FfiFuture,
     cancelled: AtomicU8,
     call: FfiCall,
-    count: Arc<Count>,
-    live: bool,
 }
+
+/// Where it lies.
+struct Places<O> {
+    storage: *mut c_void,
+    out: *mut O,
+    err: *mut FfiError,
+    fut: *mut FfiFuture,
+    cancelled: *const AtomicU8,
+    call: *mut FfiCall,
+}
+
+impl<O> Clone for Places<O> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<O> Copy for Places<O> {}
 
 impl<O: Grows> Pending<O> {
     fn new() -> Self {
-        let at = Box::into_raw(Box::new(Lent {
+        let lent = Box::into_raw(Box::new(Lent {
             storage: Storage(MaybeUninit::uninit()),
             out: grow::empty(),
             err: grow::empty(),
-            fut: MaybeUninit::uninit(),
+            fut: FfiFuture {
+                boxed: std::ptr::null_mut(),
+                poll: None,
+                drop: None,
+            },
             cancelled: AtomicU8::new(0),
             call: FfiCall {
                 deadline_ns: 1_000_000_005,
                 request_id: FfiSlice::text(Some("request-7")),
                 ..grow::empty()
             },
-            count: Arc::new(Count(AtomicUsize::new(0))),
-            live: false,
         }));
-        // SAFETY: just made.
-        unsafe { (*at).call.cancelled = (&raw const (*at).cancelled).cast() };
-        Pending(NonNull::new(at).unwrap())
+        let at = Places {
+            // SAFETY: just made.
+            storage: unsafe { &raw mut (*lent).storage }.cast(),
+            // SAFETY: as above.
+            out: unsafe { &raw mut (*lent).out },
+            // SAFETY: as above.
+            err: unsafe { &raw mut (*lent).err },
+            // SAFETY: as above.
+            fut: unsafe { &raw mut (*lent).fut },
+            // SAFETY: as above.
+            cancelled: unsafe { &raw const (*lent).cancelled },
+            // SAFETY: as above.
+            call: unsafe { &raw mut (*lent).call },
+        };
+        // SAFETY: as above.
+        unsafe { (*at.call).cancelled = at.cancelled.cast() };
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        Pending {
+            lent,
+            at,
+            count,
+            live: false,
+        }
     }
 
     /// One call of the plugin, and what it came to.
-    fn step(self, call: impl FnOnce(*mut Lent<O>, *const FfiContext) -> Status) -> Outcome<O> {
-        let at = self.0.as_ptr();
-        // SAFETY: ours as long as `self` lives, and nobody writes it.
-        let count = unsafe { &(*at).count };
-        let waker = Waker::from(count.clone());
-        // SAFETY: as above.
-        let under = unsafe { &raw const (*at).call };
-        let status = lend(&Context::from_waker(&waker), under, |cx| call(at, cx));
-        // SAFETY: as above.
-        unsafe { (*at).live = status == PENDING };
+    fn step(mut self, call: impl FnOnce(Places<O>, *const FfiContext) -> Status) -> Outcome<O> {
+        let waker = Waker::from(self.count.clone());
+        let cx = Context::from_waker(&waker);
+        let status = lend(&cx, self.at.call, |cx| call(self.at, cx));
+        self.live = status == PENDING;
+        // SAFETY: ours, and the plugin is not at it now.
+        let err = unsafe { &*self.at.err };
         match status {
             PENDING => Outcome::Pending(self),
             // SAFETY: R6: filled by the plugin, read once.
-            READY => Outcome::Ready(unsafe { (&raw const (*at).out).read() }),
+            READY => Outcome::Ready(unsafe { self.at.out.read() }),
             // SAFETY: as above.
-            FAILED => Outcome::Failed(unsafe { unflatten(&(*at).err) }),
+            FAILED => Outcome::Failed(unsafe { unflatten(err) }),
             // SAFETY: as above.
-            PANICKED => Outcome::Panicked(unsafe { unflatten(&(*at).err) }),
+            PANICKED => Outcome::Panicked(unsafe { unflatten(err) }),
             other => panic!("status {other}"),
         }
     }
 
     /// Its functions, and its state.
     fn state(&self) -> (FfiFuture, *mut c_void) {
-        let at = self.0.as_ptr();
-        // SAFETY: ours.
-        assert!(unsafe { (*at).live });
+        assert!(self.live);
         // SAFETY: filled when the operation became pending.
-        let fut = unsafe { (&raw const (*at).fut).read().assume_init() };
-        // SAFETY: ours.
-        let storage = unsafe { &raw mut (*at).storage };
+        let fut = unsafe { self.at.fut.read() };
         match fut.boxed.is_null() {
-            true => (fut, storage.cast()),
+            true => (fut, self.at.storage),
             false => (fut, fut.boxed),
         }
     }
@@ -182,14 +217,12 @@ impl<O: Grows> Pending<O> {
     }
 
     pub fn wakes(&self) -> usize {
-        // SAFETY: ours, and nobody writes it.
-        let count = unsafe { &(*self.0.as_ptr()).count };
-        count.0.load(Ordering::SeqCst)
+        self.count.0.load(Ordering::SeqCst)
     }
 
     pub fn cancel(&self) {
         // SAFETY: ours; the plugin reads it as an atomic too.
-        let cancelled = unsafe { &(*self.0.as_ptr()).cancelled };
+        let cancelled = unsafe { &*self.at.cancelled };
         cancelled.store(1, Ordering::SeqCst);
     }
 
@@ -197,9 +230,7 @@ impl<O: Grows> Pending<O> {
         let (fut, state) = self.state();
         self.step(|at, cx| {
             // SAFETY: R7.
-            let status = unsafe {
-                (fut.poll.unwrap())(state, cx, (&raw mut (*at).out).cast(), &raw mut (*at).err)
-            };
+            let status = unsafe { (fut.poll.unwrap())(state, cx, at.out.cast(), at.err) };
             if status != PENDING {
                 // SAFETY: R7: once.
                 unsafe { (fut.drop.unwrap())(state) }
@@ -211,32 +242,20 @@ impl<O: Grows> Pending<O> {
 
 impl<O: Grows> Drop for Pending<O> {
     fn drop(&mut self) {
-        let at = self.0.as_ptr();
-        // SAFETY: ours.
-        if unsafe { (*at).live } {
+        if self.live {
             let (fut, state) = self.state();
             // SAFETY: R7: once.
             unsafe { (fut.drop.unwrap())(state) }
         }
         // SAFETY: made by `new`; the plugin is done with it.
-        drop(unsafe { Box::from_raw(at) });
+        drop(unsafe { Box::from_raw(self.lent) });
     }
 }
 
 fn begin<A, O: Grows>(start: Start<A, O>, backend: *const c_void, args: &A) -> Outcome<O> {
     Pending::<O>::new().step(|at, cx| {
         // SAFETY: R5 to R9.
-        unsafe {
-            start(
-                backend,
-                args,
-                (&raw mut (*at).storage).cast(),
-                cx,
-                &raw mut (*at).out,
-                &raw mut (*at).err,
-                (&raw mut (*at).fut).cast(),
-            )
-        }
+        unsafe { start(backend, args, at.storage, cx, at.out, at.err, at.fut) }
     })
 }
 
