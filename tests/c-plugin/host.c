@@ -30,6 +30,10 @@ _Noreturn static void wrong(const char *format, ...) {
   exit(1);
 }
 
+/* The plugin is of a later minor than this host: it knows fields behind ours. Where a table says that
+ * it is longer, they are there for it to read, absent, and to write. */
+static int later;
+
 /* A table with bytes behind it that a plugin must not read anything into, nor write. */
 #define TABLE(Type, name, change)                                                                  \
   union {                                                                                          \
@@ -38,11 +42,13 @@ _Noreturn static void wrong(const char *format, ...) {
   } name;                                                                                          \
   memset(&name, CANARY, sizeof name);                                                              \
   memset(&name.table, 0, sizeof name.table);                                                       \
+  if (later && (change) > 0)                                                                       \
+    memset(name.bytes + sizeof(Type), 0, (size_t)(change));                                        \
   name.table.size = sizeof(Type) + (change)
 
 #define WHOLE(name)                                                                                \
   do {                                                                                             \
-    for (size_t at = sizeof name.table; at < sizeof name; at++)                                    \
+    for (size_t at = sizeof name.table + (later ? MORE : 0); at < sizeof name; at++)               \
       if (name.bytes[at] != CANARY)                                                                \
         wrong("the plugin wrote behind " #name);                                                   \
   } while (0)
@@ -255,11 +261,12 @@ int main(int count, char **words) {
   if (!entry)
     wrong("%s", dlerror());
   const HoldallPluginTable *plugin = entry();
+  later = plugin->abi_minor > HOLDALL_ABI_MINOR;
 
   /* Services outlive the plugin, whose threads may use them: they are never freed. */
   unsigned char *room = malloc(sizeof(HoldallHostServices) + ROOM);
   HoldallHostServices *services = (HoldallHostServices *)room;
-  memset(room, CANARY, sizeof(HoldallHostServices) + ROOM);
+  memset(room, later ? 0 : CANARY, sizeof(HoldallHostServices) + ROOM);
   *services = (HoldallHostServices){.size = sizeof *services + (size_t)MORE,
                                     .monotonic_ns = monotonic,
                                     .unix_ns = unix_time,
