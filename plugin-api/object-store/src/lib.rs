@@ -43,7 +43,8 @@
 //! configuration of every such store has.
 //!
 //! Reading order: [`store`](Store) (what is told), `adapter` (the contract), `upload`, `download`,
-//! `list`, `sign`, then `error`, `reply` and `connector`; `settings` and `problems` for configurations.
+//! `list`, `sign`, then `error`, `reply` and `connector`; `settings` and `problems` for configurations;
+//! `requests` of a plugin's own, and `sweep` for what killed processes leave.
 #![forbid(unsafe_code)]
 
 mod adapter;
@@ -59,11 +60,15 @@ mod metadata;
 mod problems;
 mod reply;
 #[cfg(feature = "http")]
+mod requests;
+#[cfg(feature = "http")]
 mod settings;
 #[cfg(feature = "http")]
 mod sieve;
 mod sign;
 mod store;
+#[cfg(feature = "http")]
+mod sweep;
 mod upload;
 
 pub use adapter::{Adapter, OpenStore};
@@ -75,10 +80,40 @@ pub use object_store;
 pub use problems::Problems;
 pub use reply::{Call, Failure, Reply, Seen};
 #[cfg(feature = "http")]
+pub use requests::{Authorize, AuthorizeError, Requests};
+#[cfg(feature = "http")]
 pub use settings::{Secret, Settings};
 pub use store::{Condition, LargeConditions, MetadataNames, Native, Store};
+#[cfg(feature = "http")]
+pub use sweep::sweep;
 
 use holdall_plugin_api::Capabilities;
+
+/// Signed URLs with all that S3 and Google bind.
+pub const SIGNING: Capabilities = Capabilities::sign_get
+    .with(Capabilities::sign_put)
+    .with(Capabilities::sign_head)
+    .with(Capabilities::sign_delete)
+    .with(Capabilities::sign_content_type)
+    .with(Capabilities::sign_disposition);
+
+/// What the three large services keep alike, behind our connector: a plugin adds and takes away.
+pub const CLOUD: Capabilities = GIVEN
+    .with(Capabilities::if_match_put)
+    .with(Capabilities::if_match_delete)
+    .with(Capabilities::if_time)
+    .with(Capabilities::content_type)
+    .with(Capabilities::user_metadata)
+    .with(Capabilities::header_cache_control)
+    .with(Capabilities::header_content_disposition)
+    .with(Capabilities::header_content_encoding)
+    .with(Capabilities::header_content_language)
+    .with(Capabilities::server_copy)
+    .with(Capabilities::any_delimiter)
+    .with(Capabilities::key_and_prefix)
+    .with(Capabilities::case_sensitive)
+    .with(Capabilities::unicode_exact)
+    .with(SIGNING);
 
 /// What the adapter keeps for every store that keeps the contract of `ObjectStore`. Not `if_time`:
 /// times of HTTP have whole seconds, and stores that are not behind HTTP compare finer ones.

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
 use holdall_plugin_api_object_store::{
-    GIVEN, Http, LargeConditions, MetadataNames, Native, OpenStore, Store,
+    CLOUD, Http, LargeConditions, MetadataNames, Native, OpenStore, SIGNING, Store,
 };
 use object_store::azure::{AzureAccessKey, AzureCredential, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::path::Path;
@@ -20,32 +20,13 @@ const MOST_BLOCKS: u64 = 50_000;
 /// Longest life of a signed URL, in seconds: the contract's, for the service has no bound of its own.
 const LONGEST_SIGN: u32 = 7 * 24 * 3600;
 
-const SIGNING: Capabilities = Capabilities::sign_get
-    .with(Capabilities::sign_put)
-    .with(Capabilities::sign_head)
-    .with(Capabilities::sign_delete)
-    .with(Capabilities::sign_disposition);
-
-/// What the service keeps; configurations take from it. Not `suffix`: it has no such range. Not
-/// `ordered_list`: its order is not documented to be that of bytes, and Azurite's is that of UTF-16.
-const CLAIMS: Capabilities = GIVEN
+/// What the service keeps; configurations take from it. Not `ordered_list`: its order is not documented
+/// to be that of bytes, and Azurite's is that of UTF-16. Not `suffix`: it has no such range. Not
+/// `sign_content_type`: a signature binds no header.
+const CLAIMS: Capabilities = CLOUD
     .without(Capabilities::suffix)
-    .with(Capabilities::if_match_put)
-    .with(Capabilities::if_match_delete)
-    .with(Capabilities::if_time)
-    .with(Capabilities::content_type)
-    .with(Capabilities::user_metadata)
-    .with(Capabilities::header_cache_control)
-    .with(Capabilities::header_content_disposition)
-    .with(Capabilities::header_content_encoding)
-    .with(Capabilities::header_content_language)
-    .with(Capabilities::server_copy)
-    .with(Capabilities::copy_create_only)
-    .with(Capabilities::any_delimiter)
-    .with(Capabilities::key_and_prefix)
-    .with(Capabilities::case_sensitive)
-    .with(Capabilities::unicode_exact)
-    .with(SIGNING);
+    .without(Capabilities::sign_content_type)
+    .with(Capabilities::copy_create_only);
 
 /// Opens containers.
 #[derive(Debug)]

@@ -57,6 +57,11 @@ pub struct GcsConfig {
     #[cfg_attr(test, schemars(range(min = 1, max = 5120)))]
     pub conditional_upload_mib: u32,
 
+    /// Unfinished uploads below `prefix` to which no part was added for so many seconds are removed
+    /// when an upload in parts begins: those of a process that was killed. 0 leaves them.
+    #[serde(default = "default_abandoned")]
+    pub abandoned_after_seconds: u32,
+
     /// How the service is reached.
     #[serde(flatten)]
     pub settings: Settings,
@@ -82,6 +87,9 @@ fn default_parts() -> u32 {
 }
 fn default_conditional() -> u32 {
     64
+}
+fn default_abandoned() -> u32 {
+    24 * 3600
 }
 
 /// A configuration in which nothing is wrong, with what it leaves open decided.

@@ -5,6 +5,7 @@
 //! - `config`: what `holdall.toml` may say, and everything that is wrong with it.
 //! - `open`: from a configuration to a store of the adapter.
 //! - `generation`: conditions on etags, in a service whose conditions are about generations.
+//! - `request`: the token of requests of our own, for uploads that nobody will finish.
 //! - `sign`: signed URLs of names with any character.
 //! - `stored`: objects as they are stored, not as the service would unpack them.
 #![forbid(unsafe_code)]
@@ -12,6 +13,7 @@
 mod config;
 mod generation;
 mod open;
+mod request;
 mod sign;
 mod stored;
 

@@ -2,14 +2,18 @@
 
 use crate::config::{Credentials, GcsConfig, Settled};
 use crate::generation::Generations;
+use crate::request::Bearer;
 use crate::sign::Escaping;
 use crate::stored::AsStored;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
-use holdall_plugin_api_object_store::{GIVEN, Http, LargeConditions, Native, OpenStore, Store};
+use holdall_plugin_api_object_store::{
+    CLOUD, Http, LargeConditions, Native, OpenStore, Requests, SIGNING, Store, sweep,
+};
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Parts of one object, and the largest object: <https://cloud.google.com/storage/quotas#objects>.
 const MOST_PARTS: u64 = 10_000;
@@ -17,33 +21,11 @@ const LARGEST: u64 = 5 << 40;
 /// Longest life of a V4 signed URL, in seconds.
 const LONGEST_SIGN: u32 = 7 * 24 * 3600;
 
-const SIGNING: Capabilities = Capabilities::sign_get
-    .with(Capabilities::sign_put)
-    .with(Capabilities::sign_head)
-    .with(Capabilities::sign_delete)
-    .with(Capabilities::sign_content_type)
-    .with(Capabilities::sign_disposition);
-
 /// What the service keeps; configurations take from it.
-const CLAIMS: Capabilities = GIVEN
-    .with(Capabilities::if_match_put)
-    .with(Capabilities::if_match_delete)
-    .with(Capabilities::if_time)
-    .with(Capabilities::content_type)
-    .with(Capabilities::user_metadata)
-    .with(Capabilities::header_cache_control)
-    .with(Capabilities::header_content_disposition)
-    .with(Capabilities::header_content_encoding)
-    .with(Capabilities::header_content_language)
-    .with(Capabilities::server_copy)
+const CLAIMS: Capabilities = CLOUD
     .with(Capabilities::copy_create_only)
     .with(Capabilities::ordered_list)
-    .with(Capabilities::start_after)
-    .with(Capabilities::any_delimiter)
-    .with(Capabilities::key_and_prefix)
-    .with(Capabilities::case_sensitive)
-    .with(Capabilities::unicode_exact)
-    .with(SIGNING);
+    .with(Capabilities::start_after);
 
 /// Opens buckets.
 #[derive(Debug)]
@@ -100,11 +82,21 @@ fn adapted(settled: Settled, http: Http, gcs: GoogleCloudStorage) -> Store {
     }
     let part_bytes = (config.part_size_mib as usize) << 20;
     let retries = config.settings.retries;
+    let service = settled.service.as_str().trim_end_matches('/');
+    let bucket_url = format!("{service}/{}", config.bucket);
+    let bearer = Bearer(Arc::clone(gcs.credentials()));
+    let after = Duration::from_secs(config.abandoned_after_seconds.into());
     let generations = Generations(gcs.clone());
-    Store::new(generations.clone())
+    let native = GcsNative {
+        requests: Requests::new(http, bucket_url, bearer),
+        generations: generations.clone(),
+        prefix: config.settings.prefix.clone(),
+        abandoned_after: Some(after).filter(|after| !after.is_zero()),
+    };
+    Store::new(generations)
         .pages(Arc::new(gcs.clone()))
         .signer(Arc::new(Escaping(gcs)))
-        .native(Arc::new(GcsNative { http, generations }))
+        .native(Arc::new(native))
         .prefix(config.settings.prefix.clone())
         .describe(format!("gs://{}/{}", config.bucket, config.settings.prefix))
         .capabilities(CLAIMS.without(without))
@@ -121,8 +113,10 @@ fn adapted(settled: Settled, http: Http, gcs: GoogleCloudStorage) -> Store {
 }
 
 struct GcsNative {
-    http: Http,
+    requests: Requests,
     generations: Generations<GoogleCloudStorage>,
+    prefix: String,
+    abandoned_after: Option<Duration>,
 }
 
 impl Native for GcsNative {
@@ -139,7 +133,12 @@ impl Native for GcsNative {
     }
 
     fn clock_skew(&self) -> Option<i64> {
-        self.http.clock_skew()
+        self.requests.http().clock_skew()
+    }
+
+    fn sweep(&self) -> Option<BoxFuture<'static, ()>> {
+        let (requests, prefix) = (self.requests.clone(), self.prefix.clone());
+        Some(Box::pin(sweep(requests, prefix, self.abandoned_after?)))
     }
 }
 

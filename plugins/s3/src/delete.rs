@@ -3,12 +3,11 @@
 //! `object_store` does both in one way (a bulk request, also for one key) and keeps the code of a
 //! failed key in a text only.
 
-use crate::request::Requests;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use holdall_plugin_api::{Deleted, Error, ErrorKind, ProviderReply, Result};
-use holdall_plugin_api_object_store::{Condition, of_code};
+use holdall_plugin_api_object_store::{Condition, Requests, of_code};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use md5::{Digest, Md5};

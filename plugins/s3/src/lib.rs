@@ -6,8 +6,8 @@
 //! - `preset`: how the compatible stores differ, as one table.
 //! - `credentials`: where keys come from; `profile`: the shared files of the AWS tools.
 //! - `open`: from a configuration to a store of the adapter.
-//! - `request`: signed requests of our own, for what `object_store` has no method for:
-//!   `delete` (with the code of each key) and `sweep` (uploads that nobody will finish).
+//! - `request`: how requests of our own are signed, for what `object_store` has no method for:
+//!   `delete` (with the code of each key), and the adapter's sweep of uploads that nobody will finish.
 #![forbid(unsafe_code)]
 
 mod config;
@@ -17,7 +17,6 @@ mod open;
 mod preset;
 mod profile;
 mod request;
-mod sweep;
 
 pub use config::{Checksum, Credentials, Encryption, S3Config};
 pub use open::S3;

@@ -2,11 +2,13 @@
 
 use crate::config::{Checksum, Credentials, Encryption, S3Config, Settled};
 use crate::credentials::{self, TEMPORARY_SIGN_SECONDS};
-use crate::request::Requests;
-use crate::{delete, sweep};
+use crate::delete;
+use crate::request::Sign;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
-use holdall_plugin_api_object_store::{GIVEN, Http, LargeConditions, Native, OpenStore, Store};
+use holdall_plugin_api_object_store::{
+    CLOUD, Http, LargeConditions, Native, OpenStore, Requests, SIGNING, Store, sweep,
+};
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path;
 use std::sync::Arc;
@@ -19,32 +21,10 @@ const LARGEST: u64 = 5 << 40;
 /// Longest life of a signed URL, in seconds.
 const LONGEST_SIGN: u32 = 7 * 24 * 3600;
 
-const SIGNING: Capabilities = Capabilities::sign_get
-    .with(Capabilities::sign_put)
-    .with(Capabilities::sign_head)
-    .with(Capabilities::sign_delete)
-    .with(Capabilities::sign_content_type)
-    .with(Capabilities::sign_disposition);
-
 /// What Amazon's S3 keeps; presets and configurations take from it.
-const CLAIMS: Capabilities = GIVEN
-    .with(Capabilities::if_match_put)
-    .with(Capabilities::if_match_delete)
-    .with(Capabilities::if_time)
-    .with(Capabilities::content_type)
-    .with(Capabilities::user_metadata)
-    .with(Capabilities::header_cache_control)
-    .with(Capabilities::header_content_disposition)
-    .with(Capabilities::header_content_encoding)
-    .with(Capabilities::header_content_language)
-    .with(Capabilities::server_copy)
+const CLAIMS: Capabilities = CLOUD
     .with(Capabilities::ordered_list)
-    .with(Capabilities::start_after)
-    .with(Capabilities::any_delimiter)
-    .with(Capabilities::key_and_prefix)
-    .with(Capabilities::case_sensitive)
-    .with(Capabilities::unicode_exact)
-    .with(SIGNING);
+    .with(Capabilities::start_after);
 
 /// Opens buckets.
 #[derive(Debug)]
@@ -97,13 +77,12 @@ fn build(settled: &Settled, http: Http) -> Result<AmazonS3> {
 fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> Store {
     let config = &settled.config;
     let anonymous = config.credentials == Credentials::Anonymous;
-    let requests = Requests::new(
-        http,
-        (!anonymous).then(|| Arc::clone(s3.credentials())),
-        settled.region.clone(),
-        settled.bucket_url.clone(),
-        config.requester_pays,
-    );
+    let sign = Sign {
+        credentials: (!anonymous).then(|| Arc::clone(s3.credentials())),
+        region: settled.region.clone(),
+        requester_pays: config.requester_pays,
+    };
+    let requests = Requests::new(http, settled.bucket_url.clone(), sign);
     let mut without = settled.without;
     // A URL cannot carry the key that the store wants to see.
     if anonymous || matches!(config.encryption, Some(Encryption::Customer { .. })) {
@@ -172,12 +151,8 @@ impl Native for S3Native {
     }
 
     fn sweep(&self) -> Option<BoxFuture<'static, ()>> {
-        let sweep = sweep::sweep(
-            self.requests.clone(),
-            self.prefix.clone(),
-            self.abandoned_after?,
-        );
-        Some(Box::pin(sweep))
+        let (requests, prefix) = (self.requests.clone(), self.prefix.clone());
+        Some(Box::pin(sweep(requests, prefix, self.abandoned_after?)))
     }
 }
 

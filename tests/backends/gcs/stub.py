@@ -41,6 +41,8 @@ SCOPES = {
     "https://www.googleapis.com/auth/cloud-platform",
 }
 LEAST_PART = 5 << 20
+# Uploads and parts on a page: fewer than the service's 1000, so that pages are turned.
+SOME = 2
 HOST = "storage.googleapis.com"
 LONGEST_URL = 7 * 24 * 3600
 CHUNK = 1 << 18
@@ -64,9 +66,9 @@ class Store:
             PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;
             CREATE TABLE IF NOT EXISTS objects (key BLOB PRIMARY KEY, generation INTEGER, etag TEXT, size INTEGER,
                 modified REAL, facts TEXT, file TEXT) WITHOUT ROWID;
-            CREATE TABLE IF NOT EXISTS uploads (id TEXT PRIMARY KEY, key BLOB, facts TEXT);
+            CREATE TABLE IF NOT EXISTS uploads (id TEXT PRIMARY KEY, key BLOB, facts TEXT, begun REAL);
             CREATE TABLE IF NOT EXISTS parts (upload TEXT, number INTEGER, etag TEXT, size INTEGER, file TEXT,
-                PRIMARY KEY (upload, number));
+                modified REAL, PRIMARY KEY (upload, number));
         """)
         self.last = self.db.execute("SELECT coalesce(max(generation), 0) FROM objects").fetchone()[0]
 
@@ -340,6 +342,8 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(204)
 
     def object_get(self, key):
+        if "uploadId" in self.query:
+            return self.list_parts(key)
         store = self.server.store
         with store.lock:
             found = store.get(key)
@@ -448,7 +452,8 @@ class Handler(BaseHTTPRequestHandler):
         with store.lock:
             self.upload(key)
             old = store.db.execute("SELECT file FROM parts WHERE upload = ? AND number = ?", [upload[0], int(number)]).fetchone()
-            store.db.execute("INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, ?)", [upload[0], int(number), etag, self.length, file])
+            store.db.execute("INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, ?, ?)",
+                             [upload[0], int(number), etag, self.length, file, time.time()])
         if old:
             store.drop(old[0])
         self.reply(200, headers={"etag": etag})
@@ -459,7 +464,7 @@ class Handler(BaseHTTPRequestHandler):
         if "uploads" in self.query:
             identity, facts = uuid.uuid4().hex, self.facts()
             self.body()
-            store.db.execute("INSERT INTO uploads VALUES (?, ?, ?)", [identity, key, json.dumps(facts)])
+            store.db.execute("INSERT INTO uploads VALUES (?, ?, ?, ?)", [identity, key, json.dumps(facts), time.time()])
             xml = f"<InitiateMultipartUploadResult><UploadId>{identity}</UploadId></InitiateMultipartUploadResult>"
             return self.reply(200, xml, {"content-type": "application/xml"})
         if "uploadId" not in self.query:
@@ -494,9 +499,51 @@ class Handler(BaseHTTPRequestHandler):
         xml = f"<CompleteMultipartUploadResult><ETag>{escape(etag)}</ETag></CompleteMultipartUploadResult>"
         self.reply(200, xml, {"content-type": "application/xml", "x-goog-generation": str(generation)})
 
+    def list_parts(self, key):
+        if self.command != "GET":
+            raise Refused(405, "MethodNotAllowed")
+        upload, after = self.upload(key), self.number("part-number-marker", 0)
+        rows = self.server.store.db.execute(
+            "SELECT number, etag, size, modified FROM parts WHERE upload = ? AND number > ? ORDER BY number", [upload[0], after])
+        rows = rows.fetchmany(SOME + 1)
+        xml = [f"<Part><PartNumber>{number}</PartNumber><LastModified>{moment(modified)}</LastModified>"
+               f"<ETag>{escape(etag)}</ETag><Size>{size}</Size></Part>" for number, etag, size, modified in rows[:SOME]]
+        more = len(rows) > SOME
+        if more:
+            xml.append(f"<NextPartNumberMarker>{rows[SOME - 1][0]}</NextPartNumberMarker>")
+        self.page("ListPartsResult", xml, more)
+
+    def number(self, name, default):
+        value = self.query.get(name, str(default))
+        if not value.isdigit():
+            raise Refused(400, "InvalidArgument")
+        return int(value)
+
     # Listings
 
+    def list_uploads(self):
+        """In the order of keys, and of ids below one key."""
+        prefix, after = self.query.get("prefix", "").encode(), self.query.get("key-marker", "").encode()
+        identity = self.query.get("upload-id-marker", "")
+        rows = self.server.store.db.execute(
+            "SELECT id, key, begun FROM uploads WHERE key > ? OR (key = ? AND id > ?) ORDER BY key, id", [after, after, identity])
+        rows = [row for row in rows if bytes(row[1]).startswith(prefix)]
+        xml = [f"<Upload><Key>{text(key)}</Key><UploadId>{identity}</UploadId><Initiated>{moment(begun)}</Initiated></Upload>"
+               for identity, key, begun in rows[:SOME]]
+        more = len(rows) > SOME
+        if more:
+            identity, key, _ = rows[SOME - 1]
+            xml.append(f"<NextKeyMarker>{text(key)}</NextKeyMarker><NextUploadIdMarker>{identity}</NextUploadIdMarker>")
+        self.page("ListMultipartUploadsResult", xml, more)
+
+    def page(self, root, xml, more):
+        xml.append(f"<IsTruncated>{str(more).lower()}</IsTruncated>")
+        xml = "".join(xml)
+        self.reply(200, f"<?xml version='1.0' encoding='UTF-8'?><{root}>{xml}</{root}>", {"content-type": "application/xml"})
+
     def list(self):
+        if self.command == "GET" and "uploads" in self.query:
+            return self.list_uploads()
         if self.command != "GET" or self.query.get("list-type") != "2":
             raise Refused(405, "MethodNotAllowed")
         try:
@@ -529,17 +576,14 @@ class Handler(BaseHTTPRequestHandler):
                 else:
                     entries.append(row)
                 last = key
-        xml = ["<?xml version='1.0' encoding='UTF-8'?><ListBucketResult>"]
+        xml = []
         for key, generation, etag, size, modified in entries:
-            when = datetime.datetime.fromtimestamp(modified, datetime.timezone.utc).isoformat(timespec="milliseconds")
             xml.append(f"<Contents><Key>{text(key)}</Key><Generation>{generation}</Generation><ETag>{escape(etag)}</ETag>"
-                       f"<Size>{size}</Size><LastModified>{when.replace('+00:00', 'Z')}</LastModified></Contents>")
+                       f"<Size>{size}</Size><LastModified>{moment(modified)}</LastModified></Contents>")
         xml += [f"<CommonPrefixes><Prefix>{text(group)}</Prefix></CommonPrefixes>" for group in groups]
-        xml.append(f"<IsTruncated>{str(more).lower()}</IsTruncated>")
         if more:
             xml.append(f"<NextContinuationToken>{base64.urlsafe_b64encode(last).decode()}</NextContinuationToken>")
-        xml.append("</ListBucketResult>")
-        self.reply(200, "".join(xml), {"content-type": "application/xml"})
+        self.page("ListBucketResult", xml, more)
 
     # For those who look from outside
 
@@ -563,6 +607,11 @@ def text(key):
     # What XML cannot hold is written as a reference, as the service does.
     escaped = escape(bytes(key).decode(errors="replace"))
     return re.sub(r"[\x00-\x1f\x7f]", lambda found: f"&#{ord(found[0])};", escaped)
+
+
+def moment(seconds):
+    when = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def unpadded(part):

@@ -180,6 +180,30 @@ class Stub(unittest.TestCase):
         self.status(404, "PUT", f"{url}?partNumber=1&uploadId={identity}", b"x")
         self.status(404, "DELETE", complete)
 
+    def test_unfinished_uploads_and_their_parts_are_listed_in_pages(self):
+        listed = lambda more="": self.status(200, "GET", f"{URL}/{BUCKET}?uploads=&prefix=stub-test/unfinished{more}")[0].decode()
+        found = lambda tag, page: re.findall(f"<{tag}>(.*?)</{tag}>", page)
+        begin = lambda: self.status(200, "POST", f"{PLACE}/unfinished?uploads=", b"")[0].decode()
+        begun = sorted(found("UploadId", begin())[0] for _ in range(3))
+        first = listed()
+        self.assertEqual((found("UploadId", first), found("IsTruncated", first)), (begun[:2], ["true"]))
+        key, last = found("NextKeyMarker", first)[0], found("NextUploadIdMarker", first)[0]
+        second = listed(f"&key-marker={key}&upload-id-marker={last}")
+        self.assertEqual((found("UploadId", second), found("IsTruncated", second)), (begun[2:], ["false"]))
+        upload = f"{PLACE}/unfinished?uploadId={begun[0]}"
+        for number in (1, 2, 3):
+            self.status(200, "PUT", f"{upload}&partNumber={number}", b"x")
+        parts = self.status(200, "GET", upload)[0].decode()
+        self.assertEqual((found("PartNumber", parts), found("NextPartNumberMarker", parts)), (["1", "2"], ["2"]))
+        parts = self.status(200, "GET", f"{upload}&part-number-marker=2")[0].decode()
+        self.assertEqual((found("PartNumber", parts), found("IsTruncated", parts)), (["3"], ["false"]))
+        self.status(400, "GET", f"{upload}&part-number-marker=x")
+        self.status(401, "GET", f"{URL}/{BUCKET}?uploads=", authorization="garbage")
+        self.status(404, "GET", f"{PLACE}/another?uploadId={begun[0]}")
+        for one in begun:
+            self.status(204, "DELETE", f"{PLACE}/unfinished?uploadId={one}")
+        self.assertEqual(found("UploadId", listed()), [])
+
     def test_the_rest(self):
         self.status(404, "GET", f"{URL}/another/t")
         self.status(403, "GET", f"{URL}/_stub/uploads", authorization=False)

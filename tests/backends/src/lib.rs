@@ -8,12 +8,15 @@
 mod command;
 pub mod ended;
 mod folder;
+mod hosted;
 mod judge;
 mod outside;
+pub mod parts;
 pub mod urls;
 
 pub use command::{Command as Holdall, feed};
 pub use folder::Folder;
+pub use hosted::Hosted;
 pub use judge::judged;
 pub use outside::{curl, eventually};
 

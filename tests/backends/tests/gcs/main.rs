@@ -7,11 +7,10 @@
 )]
 
 mod bucket;
-mod ended;
 mod urls;
 
 use bucket::Bucket;
-use holdall_backends::{Holdall, judged, plugin, server};
+use holdall_backends::{Holdall, judged, parts, plugin, server};
 use holdall_e2e::kit::HostStage;
 use std::sync::Arc;
 
@@ -46,7 +45,16 @@ mod gcs_stub {
     #[ignore = "needs the stub: scripts/test-backends gcs/gcs-stub"]
     fn an_upload_to_a_killed_server_leaves_the_old_object() {
         let dir = server("gcs-stub")["dir"].as_str().unwrap().to_owned();
-        ended::server_killed(&bucket(), "gcs-stub", &dir);
+        let (bucket, prefix) = (bucket(), "killed-server/");
+        let unfinished = || bucket.unfinished(prefix);
+        parts::server_killed("gcs", bucket.below(prefix), unfinished, "gcs-stub", &dir);
+    }
+
+    #[test]
+    #[ignore = "needs the stub: scripts/test-backends gcs/gcs-stub"]
+    fn an_upload_of_a_killed_client_is_swept() {
+        let (bucket, prefix) = (bucket(), "killed-client/");
+        parts::client_killed("gcs", bucket.below(prefix), || bucket.unfinished(prefix));
     }
 
     #[test]

@@ -9,12 +9,11 @@
 mod as_object_store;
 mod bucket;
 mod encryption;
-mod ended;
 mod identity;
 mod urls;
 
 use bucket::Bucket;
-use holdall_backends::{Holdall, judged, plugin, server};
+use holdall_backends::{Holdall, judged, parts, plugin, server};
 use holdall_e2e::kit::HostStage;
 use serde_json::json;
 use std::sync::Arc;
@@ -51,14 +50,17 @@ mod radosgw {
     #[test]
     #[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
     fn an_upload_of_a_killed_client_is_swept() {
-        ended::client_killed(&bucket());
+        let (bucket, prefix) = (bucket(), "killed-client/");
+        parts::client_killed("s3", bucket.below(prefix), || bucket.unfinished(prefix));
     }
 
     #[test]
     #[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
     fn an_upload_to_a_killed_server_is_aborted_when_it_is_back() {
         let dir = server("radosgw")["dir"].as_str().unwrap().to_owned();
-        ended::server_killed(&bucket(), "radosgw", &dir);
+        let (bucket, prefix) = (bucket(), "killed-server/");
+        let unfinished = || bucket.unfinished(prefix);
+        parts::server_killed("s3", bucket.below(prefix), unfinished, "radosgw", &dir);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //!
 //! A living upload adds a part now and then. One that has had none for the configured time is taken
 //! for dead and removed; the store keeps (and bills) its parts for ever otherwise. Only what lies
-//! below the configured prefix is looked at.
+//! below the configured prefix is looked at. S3 and the XML API of Google say it in the same words.
 
-use crate::request::Requests;
+use crate::requests::Requests;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use holdall_plugin_api::{Error, ErrorKind, Result};
@@ -48,8 +48,9 @@ struct Part {
     last_modified: DateTime<Utc>,
 }
 
-/// Removes what was left behind; says in the log how that went.
-pub(crate) async fn sweep(requests: Requests, prefix: String, after: Duration) {
+/// Removes the unfinished uploads below a prefix to which no part was added for so long; says in the
+/// log how that went. For [`Native::sweep`](crate::Native::sweep).
+pub async fn sweep(requests: Requests, prefix: String, after: Duration) {
     match all(&requests, &prefix, after).await {
         Ok(0) => {}
         Ok(removed) => tracing::info!(removed, "unfinished uploads of others were removed"),
