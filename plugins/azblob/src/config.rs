@@ -161,6 +161,12 @@ impl AzblobConfig {
         let service = self
             .settings
             .address("endpoint", &endpoint, example, &mut problems);
+        // Secrets go over it.
+        if let Some(address) = &self.authority_host {
+            let example = "https://login.microsoftonline.com";
+            self.settings
+                .address("authority_host", address, example, &mut problems);
+        }
         problems.none()?;
         let Some(service) = service else {
             return Err(Error::new(ErrorKind::ConfigInvalid).message("endpoint"));
@@ -275,13 +281,21 @@ mod tests {
             "account_key": null,
             "prefix": "a//b",
             "endpoint": "http://far.example",
+            "authority_host": "http://far.example",
             "without": ["speed"],
         }))
         .unwrap_err();
         let fields: Vec<_> = error.facts().map(|(field, _)| field).collect();
         assert_eq!(
             fields,
-            ["prefix", "without", "account_key", "account", "endpoint"]
+            [
+                "prefix",
+                "without",
+                "account_key",
+                "account",
+                "endpoint",
+                "authority_host"
+            ]
         );
         assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
         let error = settled(json!({"credentials": "client_secret"})).unwrap_err();

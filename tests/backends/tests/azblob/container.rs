@@ -59,6 +59,14 @@ impl Container {
     }
 
     /// As [`Container::below`], all of it in a connection string.
+    /// As [`Container::below`], on the server that speaks TLS and takes tokens.
+    pub(crate) fn over_tls(&self, prefix: &str) -> Value {
+        let mut config = self.below(prefix);
+        config["endpoint"] = self.server["tls"]["url"].clone();
+        config["ca_file"] = self.server["tls"]["ca"].clone();
+        config
+    }
+
     pub(crate) fn below_with_connection_string(&self, prefix: &str) -> Value {
         let mut config = self.below(prefix);
         let fields = config.as_object_mut().unwrap();

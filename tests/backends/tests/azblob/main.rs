@@ -8,6 +8,7 @@
 
 mod container;
 mod ended;
+mod identity;
 mod urls;
 
 use container::Container;
@@ -46,6 +47,16 @@ mod azurite {
             assert_eq!(holdall.remove("b:an object"), Some(0), "{prefix}");
             assert!(container.blobs(prefix, true).is_empty(), "{prefix}");
         }
+    }
+
+    #[test]
+    #[ignore = "needs azurite: scripts/test-backends azblob/azurite"]
+    fn every_identity_and_the_servers_own() {
+        let container = container();
+        identity::of_an_application(&container);
+        identity::of_a_pod(&container);
+        identity::of_a_machine(&container);
+        identity::of_the_server(&container);
     }
 
     #[test]
