@@ -51,7 +51,7 @@ cargo_get() {
       cd "$tools"
       env -u CARGO_TARGET_DIR -u RUSTFLAGS cargo install "$crate" --version "$version" --locked --root "$root" "$@" >&2
     fi
-  )
+  ) || fail "$crate $version cannot be built"
   echo "$root/bin/$binary"
 }
 
@@ -67,7 +67,7 @@ python_get() {
       say "installs $* (pip)"
       python3 -m venv "$root" >&2 && "$root/bin/pip" install --quiet "$@" >&2 && touch "$root/complete"
     fi
-  )
+  ) || fail "pip does not install $*"
   echo "$root"
 }
 
@@ -83,7 +83,7 @@ npm_get() {
       say "installs $* (npm)"
       mkdir -p "$root" && cd "$root" && npm install --silent --no-audit --no-fund "$@" >&2 && touch "$root/complete"
     fi
-  )
+  ) || fail "npm does not install $*"
   echo "$root"
 }
 
