@@ -15,6 +15,7 @@
 compile_error!("the plugin `local` is written for Linux: openat2, renameat2, extended attributes");
 
 mod backend;
+mod buffers;
 mod condition;
 mod config;
 mod engine;

@@ -1,12 +1,13 @@
 //! From the engine to the stream of a download.
 //!
 //! What lies in the kernel's cache is read where it is asked for: no hop to another thread, and nothing
-//! in memory that nobody has asked for. For the rest one job of the blocking pool reads ahead, into
-//! buffers that are used again once the receiver has let go of them: nothing at first, one chunk more each time that the receiver had to wait, at most
-//! three. It does not wait for a slow receiver: it leaves after a moment, lets go of what was read
-//! ahead, and is started again by the next pull, so that stalled downloads hold neither the threads of
-//! the pool nor memory. Dropping the stream frees the descriptor.
+//! in memory that nobody has asked for. For the rest one job of the blocking pool reads ahead: nothing
+//! at first, one chunk more each time that the receiver had to wait, at most three. It does not wait
+//! for a slow receiver: it leaves after a moment, lets go of what was read ahead, and is started again
+//! by the next pull, so that stalled downloads hold neither the threads of the pool nor memory.
+//! Dropping the stream frees the descriptor.
 
+use crate::buffers;
 use crate::engine::read::Object;
 use crate::error::from_fault;
 use crc_fast::{CrcAlgorithm, Digest};
@@ -26,9 +27,6 @@ const AHEAD: usize = 3;
 const AT_ONCE: usize = 256 << 10;
 /// How long a job waits for the receiver before it gives its thread back.
 const MOMENT: Duration = Duration::from_millis(10);
-/// Buffers that are kept for the next chunk.
-const SPARE: usize = AHEAD + 2;
-
 /// The bytes of an object.
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -40,7 +38,6 @@ struct Shared {
     object: Object,
     chunk: usize,
     end: u64,
-    spare: Arc<Spare>,
     state: Mutex<State>,
     /// Something changed for the job.
     changed: Condvar,
@@ -74,47 +71,19 @@ struct Progress {
     digest: Option<Digest>,
 }
 
+impl Progress {
+    fn advance(&mut self, chunk: &[u8]) {
+        self.offset += chunk.len() as u64;
+        if let Some(digest) = &mut self.digest {
+            digest.update(chunk);
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Ended {
     Well(Checksums),
     Failed(Option<Error>),
-}
-
-/// Buffers between two uses.
-#[derive(Debug, Default)]
-struct Spare(Mutex<Vec<Vec<u8>>>);
-
-impl Spare {
-    fn pop(&self) -> Option<Vec<u8>> {
-        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        spare.pop()
-    }
-
-    fn clear(&self) {
-        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *spare = Vec::new();
-    }
-}
-
-/// A buffer on loan to the receiver.
-struct Lent {
-    bytes: Vec<u8>,
-    spare: Arc<Spare>,
-}
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        let mut spare = self.spare.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < SPARE {
-            spare.push(std::mem::take(&mut self.bytes));
-        }
-    }
 }
 
 impl State {
@@ -138,41 +107,27 @@ impl Shared {
     /// Reads the next chunk out of the cache; `None`: it is not there.
     fn read_cached(&self, progress: &mut Progress) -> Option<Bytes> {
         let wanted = self.wanted(progress).min(AT_ONCE);
-        // A buffer that was used before needs no zeros.
-        let mut bytes = self.spare.pop().unwrap_or_default();
-        bytes.resize(wanted, 0);
-        match self.object.read_cached_at(&mut bytes, progress.offset) {
-            true => Some(self.lend(bytes, progress)),
-            false => None,
+        let mut buffer = buffers::take(wanted);
+        let chunk = &mut buffer[..wanted];
+        if !self.object.read_cached_at(chunk, progress.offset) {
+            buffers::put(buffer);
+            return None;
         }
+        progress.advance(chunk);
+        Some(buffers::lend(buffer, wanted))
     }
 
     /// Reads the next chunk.
     fn read(&self, progress: &mut Progress) -> Result<Bytes> {
         let wanted = self.wanted(progress);
-        let mut bytes = self.spare.pop().unwrap_or_default();
-        bytes.clear();
-        bytes.reserve(wanted);
-        self.object
-            .read_at(&mut bytes, progress.offset)
-            .map_err(from_fault)?;
-        if bytes.len() < wanted {
+        let mut buffer = buffers::take(wanted);
+        let chunk = &mut buffer[..wanted];
+        let filled = self.object.fill_at(chunk, progress.offset);
+        if !filled.map_err(from_fault)? {
             return Err(changed_meanwhile());
         }
-        // A range may end before its last buffer does.
-        bytes.truncate(wanted);
-        Ok(self.lend(bytes, progress))
-    }
-
-    fn lend(&self, bytes: Vec<u8>, progress: &mut Progress) -> Bytes {
-        progress.offset += bytes.len() as u64;
-        if let Some(digest) = &mut progress.digest {
-            digest.update(&bytes);
-        }
-        Bytes::from_owner(Lent {
-            bytes,
-            spare: Arc::clone(&self.spare),
-        })
+        progress.advance(chunk);
+        Ok(buffers::lend(buffer, wanted))
     }
 
     /// Whether what was read is what was stored.
@@ -232,7 +187,6 @@ impl Reader {
             object,
             chunk: chunk.max(1),
             end: range.end,
-            spare: Arc::default(),
             state: Mutex::new(state),
             changed: Condvar::new(),
         };
@@ -320,8 +274,7 @@ fn work(shared: &Shared, progress: Progress) {
                 state.cold = false;
                 let untaken = std::mem::take(&mut state.ready);
                 drop(state);
-                drop(untaken);
-                return shared.spare.clear();
+                return drop(untaken);
             }
             continue;
         }

@@ -225,6 +225,21 @@ impl Object {
         Ok(buffer.len() - before)
     }
 
+    /// Fills the buffer from `offset` on; `false`: the object ends before.
+    pub(crate) fn fill_at(&self, buffer: &mut [u8], offset: u64) -> Outcome<bool> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let rest = &mut buffer[filled..];
+            let count = retry(|| pread(&self.fd, &mut *rest, offset + filled as u64))
+                .map_err(Fault::at("read object"))?;
+            if count == 0 {
+                return Ok(false);
+            }
+            filled += count;
+        }
+        Ok(true)
+    }
+
     /// Fills the buffer from `offset` on, when nothing of that waits for a medium. `false`: something
     /// would, or failed; what is in the buffer then means nothing.
     pub(crate) fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> bool {
