@@ -8,7 +8,7 @@ use crate::generation::{Generation, Opened};
 use crate::load::Call;
 use crate::options::Cancel;
 use holdall_plugin_api::{Error, ErrorKind, Key, Operation, Result};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
@@ -88,8 +88,13 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Does the work within the caller's bounds and accounts for it.
-    pub(crate) async fn run<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    /// Does the work within the caller's bounds and accounts for it. The work lies pinned in the
+    /// caller's own future, because each level that took it by value would hold it twice or more: a
+    /// download came to tens of kilobytes then, which every layer above copied.
+    pub(crate) async fn run<T>(
+        &self,
+        work: Pin<&mut (impl Future<Output = Result<T>> + ?Sized)>,
+    ) -> Result<T> {
         let options = self.backend.options();
         let cancel = options.and_then(|options| options.cancel.as_ref());
         let outcome = match (self.deadline, cancel) {
@@ -182,7 +187,7 @@ impl Placed<'_> {
 /// Lets the caller go at the deadline, or when somebody cancels, whatever the work does. Dropping
 /// the work tells the plugin, and frees what it still yields.
 async fn bounded<T>(
-    work: impl Future<Output = Result<T>>,
+    mut work: Pin<&mut (impl Future<Output = Result<T>> + ?Sized)>,
     deadline: Option<Instant>,
     cancel: Option<&Cancel>,
     counters: &Counters,
@@ -209,7 +214,7 @@ async fn bounded<T>(
             None => std::future::pending().await,
         }
     };
-    let (mut work, mut late, mut cancelled) = (pin!(work), pin!(late), pin!(cancelled));
+    let (mut late, mut cancelled) = (pin!(late), pin!(cancelled));
     std::future::poll_fn(|cx| {
         // Before the work: for a caller that has gone already nothing is begun.
         if cancelled.as_mut().poll(cx).is_ready() {

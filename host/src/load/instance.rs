@@ -324,16 +324,15 @@ impl Instance {
         download: Download<'a>,
         call: Call,
     ) -> impl Future<Output = Result<Downloaded>> + Send + 'a {
-        let under = call.clone();
-        let args = request::write_download(&download);
-        let operation = self.start(
-            self.plugin.checked.ops.start_download,
-            answer::read_downloaded,
-            args,
-            call,
-        );
         async move {
-            let mut operation = std::pin::pin!(operation);
+            let under = call.clone();
+            // Made here: what a block takes with it and then pins, it holds twice.
+            let mut operation = std::pin::pin!(self.start(
+                self.plugin.checked.ops.start_download,
+                answer::read_downloaded,
+                request::write_download(&download),
+                call,
+            ));
             let Downloaded {
                 info, range, body, ..
             } = operation.as_mut().await?;

@@ -10,6 +10,7 @@ use holdall_plugin_api::{
     Body, Capability, Copied, Copy, Delete, Download, Error, ErrorKind, Head, Key, ObjectInfo,
     Operation, Rename, Renamed, Result, Upload,
 };
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,10 +27,10 @@ impl Backend {
     pub async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {
         let frame = self.frame(Operation::Copy, Some(copy.from));
         frame
-            .run(async {
+            .run(pin!(async {
                 let opened = frame.opened().await?;
                 duplicate(&frame, opened, copy).await
-            })
+            }))
             .await
     }
 
@@ -42,7 +43,7 @@ impl Backend {
     pub async fn rename(&self, rename: Rename<'_>) -> Result<Renamed> {
         let frame = self.frame(Operation::Rename, Some(rename.from));
         frame
-            .run(async {
+            .run(pin!(async {
                 let opened = frame.opened().await?;
                 opened.terms.rename(&rename)?;
                 if rename.from == rename.to {
@@ -59,7 +60,7 @@ impl Backend {
                 let mut renamed = Renamed::new(false);
                 renamed.etag = copied.etag;
                 Ok(renamed)
-            })
+            }))
             .await
     }
 }

@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use holdall_plugin_api::{
     Capability, Delete, DeleteMany, Deleted, Error, Key, List, Operation, Result,
 };
+use std::pin::pin;
 use std::sync::Arc;
 
 /// Deletes at once, where the store removes one object at a time.
@@ -40,10 +41,10 @@ impl Backend {
     pub async fn delete(&self, delete: Delete<'_>) -> Result<Deleted> {
         let frame = self.frame(Operation::Delete, Some(delete.key));
         frame
-            .run(async {
+            .run(pin!(async {
                 let opened = frame.opened().await?;
                 remove(&frame, opened, delete).await
-            })
+            }))
             .await
     }
 
@@ -55,10 +56,10 @@ impl Backend {
     pub async fn delete_many(&self, delete: DeleteMany<'_>) -> Result<Vec<Result<Deleted>>> {
         let frame = self.frame(Operation::DeleteMany, None);
         frame
-            .run(async {
+            .run(pin!(async {
                 let opened = frame.opened().await?;
                 remove_many(&frame, opened, &delete.keys).await
-            })
+            }))
             .await
     }
 
@@ -72,7 +73,7 @@ impl Backend {
     pub async fn delete_prefix(&self, prefix: &str) -> Result<DeletedPrefix> {
         let frame = self.frame(Operation::DeleteMany, None);
         frame
-            .run(async {
+            .run(pin!(async {
                 let opened = frame.opened().await?;
                 let limit = opened.terms.limits.max_page.clamp(1, 1000);
                 let mut done = DeletedPrefix::default();
@@ -98,7 +99,7 @@ impl Backend {
                         return Ok(done);
                     }
                 }
-            })
+            }))
             .await
     }
 }

@@ -6,6 +6,7 @@ use crate::frame::Frame;
 use crate::generation::Opened;
 use crate::verified::{Origin, Verified, fault};
 use holdall_plugin_api::{Body, Download, Downloaded, Head, Key, ObjectInfo, Operation, Result};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,10 +25,10 @@ impl Backend {
         let started = Instant::now();
         let frame = self.frame(Operation::Download, Some(download.key));
         frame
-            .run(async {
+            .run(pin!(async {
                 let opened = frame.opened().await?;
                 read(&frame, opened, download, started).await
-            })
+            }))
             .await
     }
 
@@ -39,10 +40,10 @@ impl Backend {
     pub async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {
         let frame = self.frame(Operation::Head, Some(head.key));
         frame
-            .run(async {
+            .run(pin!(async {
                 let opened = frame.opened().await?;
                 facts(&frame, opened, head).await
-            })
+            }))
             .await
     }
 
@@ -55,11 +56,11 @@ impl Backend {
         let key = key.as_ref();
         let frame = self.frame(Operation::Exists, Some(key));
         frame
-            .run(async {
+            .run(pin!(async {
                 let opened = frame.opened().await?;
                 opened.terms.key(key.text())?;
                 opened.instance.exists(key, frame.call()).await
-            })
+            }))
             .await
     }
 }

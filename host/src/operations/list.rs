@@ -8,6 +8,7 @@ use crate::generation::Opened;
 use crate::page_token;
 use crate::verified::fault;
 use holdall_plugin_api::{Capability, KeyPolicy, List, Operation, Page, Result};
+use std::pin::pin;
 use std::sync::Arc;
 
 impl Backend {
@@ -26,10 +27,10 @@ impl Backend {
     pub async fn list(&self, list: List<'_>) -> Result<Page> {
         let frame = self.frame(Operation::List, None);
         frame
-            .run(async {
+            .run(pin!(async {
                 let opened = frame.opened().await?;
                 page(&frame, opened, list).await
-            })
+            }))
             .await
     }
 }

@@ -5,6 +5,7 @@ use crate::backend::Backend;
 use holdall_plugin_api::{
     Bytes, Capability, Custom, Error, ErrorKind, Health, Operation, Result, Usage,
 };
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 
 impl Backend {
@@ -17,7 +18,7 @@ impl Backend {
     pub async fn health(&self) -> Result<Health> {
         let frame = self.frame(Operation::Health, None);
         frame
-            .run(async {
+            .run(pin!(async {
                 let opened = frame.opened().await?;
                 needs(opened, Operation::Health)?;
                 let mut health = opened.instance.health(frame.call()).await?;
@@ -30,7 +31,7 @@ impl Backend {
                         .give_up(opened, &error, frame.counters());
                 }
                 Ok(health)
-            })
+            }))
             .await
     }
 
@@ -42,12 +43,12 @@ impl Backend {
     pub async fn usage(&self) -> Result<Usage> {
         let frame = self.frame(Operation::Usage, None);
         frame
-            .run(async {
+            .run(pin!(async {
                 let opened = frame.opened().await?;
                 needs(opened, Operation::Usage)?;
                 claimed(opened.claims(Capability::Usage), Capability::Usage)?;
                 opened.instance.usage(frame.call()).await
-            })
+            }))
             .await
     }
 
@@ -61,14 +62,14 @@ impl Backend {
     pub async fn shutdown(&self) -> Result<()> {
         let frame = self.frame(Operation::Shutdown, None);
         frame
-            .run(async {
+            .run(pin!(async {
                 let opened = frame.opened().await?;
                 if needs(opened, Operation::Shutdown).is_err() {
                     return Ok(());
                 }
                 opened.ended.store(true, Ordering::Release);
                 opened.instance.shutdown(frame.call()).await
-            })
+            }))
             .await
     }
 
@@ -80,12 +81,12 @@ impl Backend {
     pub async fn custom(&self, custom: Custom<'_>) -> Result<Bytes> {
         let frame = self.frame(Operation::Custom, None);
         frame
-            .run(async {
+            .run(pin!(async {
                 let opened = frame.opened().await?;
                 needs(opened, Operation::Custom)?;
                 claimed(opened.claims(Capability::Custom), Capability::Custom)?;
                 opened.instance.custom(custom, frame.call()).await
-            })
+            }))
             .await
     }
 }

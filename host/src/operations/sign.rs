@@ -3,6 +3,7 @@
 use crate::backend::Backend;
 use crate::verified::fault;
 use holdall_plugin_api::{Error, Operation, Result, SignUrl, SignedUrl, Signing};
+use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 /// Clocks of a provider may be a little ahead of ours.
@@ -23,7 +24,7 @@ impl Backend {
     pub async fn signed_url(&self, sign: SignUrl<'_>) -> Result<SignedUrl> {
         let frame = self.frame(Operation::SignedUrl, Some(sign.key));
         frame
-            .run(async {
+            .run(pin!(async {
                 let opened = frame.opened().await?;
                 opened.terms.sign(&sign)?;
                 if sign.must_exist && !opened.instance.exists(sign.key, frame.call()).await? {
@@ -45,7 +46,7 @@ impl Backend {
                     }
                 }
                 frame.context().gateway.load().sign(self.name(), &sign)
-            })
+            }))
             .await
     }
 }

@@ -12,6 +12,7 @@ use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::{
     Body, Capability, Checksums, Error, ErrorKind, MAX_CHUNK, Operation, Result, Upload, Uploaded,
 };
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -32,10 +33,10 @@ impl Backend {
     pub async fn upload(&self, upload: Upload<'_>) -> Result<Uploaded> {
         let frame = self.frame(Operation::Upload, Some(upload.key));
         frame
-            .run(async {
+            .run(pin!(async {
                 let opened = frame.opened().await?;
                 store(&frame, opened, upload).await
-            })
+            }))
             .await
     }
 }
