@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use holdall_e2e::artifacts;
 use serde_json::Value;
@@ -229,4 +230,13 @@ pub(crate) fn bytes(size: usize, seed: u64) -> Vec<u8> {
         part.copy_from_slice(&state.to_le_bytes()[..part.len()]);
     }
     bytes
+}
+
+/// Waits for something that must happen.
+pub(crate) fn until(what: &str, mut happened: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !happened() {
+        assert!(started.elapsed() < Duration::from_secs(60), "never: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }

@@ -12,6 +12,8 @@ mod folders;
 mod interrupted;
 mod objects;
 mod plugin_files;
+mod running;
 mod secrets;
 mod serve;
+mod serve_ends;
 mod wrong;

@@ -1,96 +1,12 @@
 //! `serve` and `token`, as an operator runs them.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, until};
+use crate::running::Running;
 use serde_json::Value;
-
-/// A server that runs; it is ended when dropped.
-struct Running {
-    child: Child,
-    address: String,
-    /// The token of this run, when there is one.
-    token: Option<String>,
-}
-
-impl Running {
-    fn start(desk: &Desk, line: &str) -> Self {
-        let mut command = desk.command();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--json"]);
-        command.args(line.split_whitespace());
-        Self::of(command)
-    }
-
-    fn of(mut command: std::process::Command) -> Self {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        let out = child.stdout.take().unwrap();
-        BufReader::new(out).read_line(&mut line).unwrap();
-        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|why| {
-            let mut told = String::new();
-            let _ = child.stderr.take().unwrap().read_to_string(&mut told);
-            panic!("{why}: {line:?}: {told}")
-        });
-        let url = ready["listening"].as_str().unwrap();
-        Self {
-            child,
-            address: url.strip_prefix("http://").unwrap().to_owned(),
-            token: ready["token"].as_str().map(str::to_owned),
-        }
-    }
-
-    /// Status and body.
-    fn ask(&self, method: &str, target: &str, token: Option<&str>, body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let authorization = token.map_or_else(String::new, |token| {
-            format!("authorization: Bearer {token}\r\n")
-        });
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{authorization}content-length: {length}\r\n\r\n{body}"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, body.to_owned())
-    }
-
-    fn signal(&self, signal: rustix::process::Signal) {
-        let child = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(child, signal).unwrap();
-    }
-
-    /// Ends it as an operator does; its exit code and what it told.
-    fn stop(mut self) -> (Option<i32>, String) {
-        self.signal(rustix::process::Signal::TERM);
-        let mut told = String::new();
-        let mut err = self.child.stderr.take().unwrap();
-        err.read_to_string(&mut told).unwrap();
-        (self.child.wait().unwrap().code(), told)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !done() {
-        assert!(started.elapsed() < Duration::from_secs(30), "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 #[test]
 fn without_a_configuration_a_token_of_this_run_opens_it_to_this_machine() {
