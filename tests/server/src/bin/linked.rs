@@ -5,6 +5,10 @@ use holdall::{Host, Registration};
 use holdall_server::{Rule, Server, Settings};
 use tokio::net::TcpListener;
 
+/// As in the command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = std::env::args().nth(1).ok_or("usage: linked ROOT")?;
