@@ -14,13 +14,13 @@ use http_body_util::Limited;
 use tower_http::timeout::TimeoutBody;
 
 use crate::access::{Access, Scope};
-use crate::body;
 use crate::problem::{self, Problem};
 use crate::settings::Settings;
 use crate::state::App;
 use crate::target::Target;
 use crate::trace::Trace;
 use crate::watch::Entry;
+use crate::{body, cors};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -75,23 +75,27 @@ pub(crate) async fn surround(State(app): State<App>, request: Request, next: Nex
     let trace = Trace::of(request.headers());
     let mut entry = Entry::of(&request, &id, trace);
     let running = Running::new(&app);
-    let mut response = match admitted(request, &app, &settings) {
-        Ok((mut request, access)) => {
-            if let Some(entry) = &mut entry {
-                entry.token(access.token_name());
-            }
-            let call = Call {
-                app: app.clone(),
-                access: Arc::new(access),
-                settings: settings.clone(),
-                id: id.clone(),
-                trace,
-            };
-            request.extensions_mut().insert(call);
-            next.run(request).await
-        }
-        Err(problem) => problem.into_response(),
-    };
+    let mut access = None;
+    // A page may see why it is refused, too.
+    let mut response = cors::around(&settings, request, async |request| {
+        let (mut request, known) = match admitted(request, &app, &settings) {
+            Ok(admitted) => admitted,
+            Err(problem) => return problem.into_response(),
+        };
+        let known = access.insert(Arc::new(known)).clone();
+        request.extensions_mut().insert(Call {
+            app: app.clone(),
+            access: known,
+            settings: settings.clone(),
+            id: id.clone(),
+            trace,
+        });
+        next.run(request).await
+    })
+    .await;
+    if let Some(entry) = &mut entry {
+        entry.token(access.as_deref().and_then(Access::token_name));
+    }
     problem::render(&mut response, &id, settings.errors);
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);

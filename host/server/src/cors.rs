@@ -4,14 +4,17 @@
 //! cookies: credentials in the sense of CORS are never allowed.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::extract::Request;
+use axum::response::Response;
 use http::header::{self, HeaderName, HeaderValue};
-use http::request::Parts;
 use http::{Method, Uri};
-use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, MaxAge};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use crate::state::App;
+use crate::settings::Settings;
 
 /// The pages that may use one backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +54,10 @@ impl Cors {
     }
 }
 
-/// What a page may read of an answer beside what it always may.
-const EXPOSED: [HeaderName; 8] = [
+/// What a page may read of an answer beside what it always may: everything, which includes the user's
+/// metadata. The names are for browsers that do not know `*`.
+const EXPOSED: [HeaderName; 10] = [
+    HeaderName::from_static("*"),
     header::ACCEPT_RANGES,
     header::CONTENT_DISPOSITION,
     header::CONTENT_ENCODING,
@@ -60,15 +65,40 @@ const EXPOSED: [HeaderName; 8] = [
     header::ETAG,
     header::LOCATION,
     header::RETRY_AFTER,
+    HeaderName::from_static("repr-digest"),
     HeaderName::from_static("x-request-id"),
 ];
 
-pub(crate) fn layer(app: &App) -> CorsLayer {
-    let (asked, aged) = (app.clone(), app.clone());
+/// Answers preflights, and marks answers, of backends that some page may use. Others have no need of
+/// either, nor of the headers that caches would have to look at.
+pub(crate) async fn around<F: Future<Output = Response>>(
+    settings: &Settings,
+    request: Request,
+    respond: impl FnOnce(Request) -> F,
+) -> Response {
+    let Some(cors) = of(settings, request.uri()) else {
+        return respond(request).await;
+    };
+    let layer = layer(cors, request.headers().get(header::ORIGIN));
+    let mut respond = Some(respond);
+    let inner = service_fn(move |request| {
+        let answer = respond.take().map(|respond| respond(request));
+        async move {
+            match answer {
+                Some(answer) => Ok::<_, Infallible>(answer.await),
+                None => unreachable!("one request is one call"),
+            }
+        }
+    });
+    match layer.layer(inner).oneshot(request).await {
+        Ok(response) => response,
+    }
+}
+
+fn layer(cors: &Cors, origin: Option<&HeaderValue>) -> CorsLayer {
+    let admitted = origin.is_some_and(|origin| cors.admits(origin));
     CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(move |origin, parts| {
-            of_path(&asked, parts).is_some_and(|cors| cors.admits(origin))
-        }))
+        .allow_origin(AllowOrigin::predicate(move |_, _| admitted))
         .allow_methods([
             Method::GET,
             Method::HEAD,
@@ -78,15 +108,12 @@ pub(crate) fn layer(app: &App) -> CorsLayer {
         ])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(EXPOSED)
-        .max_age(MaxAge::dynamic(move |_, parts| {
-            of_path(&aged, parts).map_or(Duration::ZERO, |cors| cors.max_age)
-        }))
+        .max_age(cors.max_age)
 }
 
-fn of_path(app: &App, parts: &Parts) -> Option<Cors> {
-    let rest = parts.uri.path().strip_prefix("/v1/")?;
-    let backend = rest.split('/').next()?;
-    app.settings().cors.get(backend).cloned()
+fn of<'a>(settings: &'a Settings, uri: &Uri) -> Option<&'a Cors> {
+    let backend = uri.path().strip_prefix("/v1/")?.split('/').next()?;
+    settings.cors.get(backend)
 }
 
 #[cfg(test)]

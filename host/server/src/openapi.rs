@@ -307,6 +307,14 @@ fn sign() {}
 )]
 fn list() {}
 
+/// What a batch, or a form, comes to.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum Changed {
+    Deleted(batch::Answer),
+    Stored(form::Answer),
+}
+
 /// With `delete` deletes many objects; otherwise stores the files of a form.
 #[utoipa::path(post, path = "/v1/{backend}", tag = "objects", operation_id = "change",
     params(
@@ -318,8 +326,8 @@ fn list() {}
         (Vec<u8> = "multipart/form-data"),
     )),
     responses(
-        (status = 200, description = "One answer for each key, in their order", body = batch::Answer),
-        (status = 201, description = "The files that were stored", body = form::Answer),
+        (status = 200, description = "One answer for each key, in their order; or the files that \
+            were stored", body = Changed),
         Problems,
     )
 )]
@@ -362,7 +370,17 @@ fn this() {}
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use axum::Router;
+    use axum::body::Body;
+    use serde_json::Value;
+    use tower::ServiceExt;
+
     use super::*;
+    use crate::router;
+    use crate::settings::Settings;
+    use crate::state::App;
 
     #[test]
     fn the_kept_document_is_current() {
@@ -377,10 +395,52 @@ mod tests {
         }
     }
 
+    fn document() -> Value {
+        serde_json::from_str(KEPT).unwrap()
+    }
+
     #[test]
     fn it_is_of_version_3_1() {
-        let document: serde_json::Value = serde_json::from_str(KEPT).unwrap();
-        assert!(document["openapi"].as_str().unwrap().starts_with("3.1."));
-        assert_eq!(document["paths"].as_object().unwrap().len(), 7);
+        assert!(document()["openapi"].as_str().unwrap().starts_with("3.1."));
+    }
+
+    /// What a path answers to, as its 405 says.
+    async fn methods_of(router: &Router, path: &str) -> BTreeSet<String> {
+        let path = path.replace("{backend}", "b").replace("{key}", "k");
+        let request = http::Request::patch(path).body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        let allow = response.headers()[http::header::ALLOW].to_str().unwrap();
+        allow.split(',').map(str::to_lowercase).collect()
+    }
+
+    #[tokio::test]
+    async fn the_router_and_the_document_name_the_same_paths_and_methods() {
+        let document = document();
+        let documented = document["paths"].as_object().unwrap();
+        let routed: BTreeSet<_> = router::objects()
+            .into_iter()
+            .chain(router::operations())
+            // With a `/` behind it a backend is the same.
+            .filter(|(path, _)| !path.ends_with('/'))
+            .map(|(path, _)| path.replace("{*key}", "{key}"))
+            .collect();
+        assert_eq!(routed, documented.keys().cloned().collect());
+        let host = holdall::Host::builder().build().unwrap();
+        let router = router::whole(&App::new(host, Settings::default()));
+        for (path, operations) in documented {
+            let mut answered = methods_of(&router, path).await;
+            let operations = operations.as_object().unwrap();
+            let methods: BTreeSet<_> = operations.keys().cloned().collect();
+            // HTTP has HEAD wherever GET is; the document has it where somebody would ask.
+            if !methods.contains("head") {
+                answered.remove("head");
+            }
+            // A backend may be called `status`; its own path describes what a POST does.
+            if path == "/v1/status" {
+                assert!(answered.remove("post"));
+            }
+            assert_eq!(answered, methods, "{path}");
+        }
     }
 }

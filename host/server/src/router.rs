@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use holdall::Host;
 
 use crate::access::Rule;
@@ -11,7 +11,7 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::settings::Settings;
 use crate::state::App;
-use crate::{call, cors, openapi, signing, watch};
+use crate::{call, openapi, signing, watch};
 
 /// The routes under `/v1/`, for a program that has a server of its own. Mount it where you like:
 /// `Router::new().nest("/files", holdall_server::router(host))`.
@@ -27,41 +27,52 @@ pub fn router(host: Host) -> Router {
 }
 
 pub(crate) fn routes(app: &App) -> Router {
-    around(objects(), app)
+    around(of(objects()), app)
 }
 
 /// The routes of a server of our own, where every other path is ours to answer too.
 pub(crate) fn whole(app: &App) -> Router {
-    let routes = objects()
-        .route("/healthz", get(watch::alive))
-        .route("/readyz", get(watch::ready))
-        .route("/metrics", get(watch::metrics))
-        .route("/v1/openapi.json", get(openapi::document))
-        .route("/v1/status", get(watch::status).post(post_to_backend))
-        .fallback(async || Problem::no_route());
-    around(routes, app)
+    let routes = of(objects().into_iter().chain(operations()));
+    around(routes.fallback(async || Problem::no_route()), app)
 }
 
-fn objects() -> Router {
+/// What is done with objects. A test of `openapi` holds the paths against the document.
+pub(crate) fn objects() -> [(&'static str, MethodRouter); 3] {
     let backend = get(list::handle).post(post_to_backend);
-    Router::new()
-        .route("/v1/{backend}", backend.clone())
-        .route("/v1/{backend}/", backend)
-        .route(
-            "/v1/{backend}/{*key}",
-            get(read::get)
-                .head(read::head)
-                .put(put)
-                .delete(delete::handle)
-                .post(signing::handle),
-        )
-        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+    let object = get(read::get)
+        .head(read::head)
+        .put(put)
+        .delete(delete::handle)
+        .post(signing::handle);
+    [
+        ("/v1/{backend}", backend.clone()),
+        ("/v1/{backend}/", backend),
+        ("/v1/{backend}/{*key}", object),
+    ]
+}
+
+/// What operators and their tools ask for.
+pub(crate) fn operations() -> [(&'static str, MethodRouter); 5] {
+    [
+        ("/healthz", get(watch::alive)),
+        ("/readyz", get(watch::ready)),
+        ("/metrics", get(watch::metrics)),
+        ("/v1/openapi.json", get(openapi::document)),
+        ("/v1/status", get(watch::status).post(post_to_backend)),
+    ]
+}
+
+fn of(routes: impl IntoIterator<Item = (&'static str, MethodRouter)>) -> Router {
+    let add = |router: Router, (path, methods)| router.route(path, methods);
+    let router = routes.into_iter().fold(Router::new(), add);
+    router.method_not_allowed_fallback(async || Problem::method_not_allowed())
 }
 
 fn around(routes: Router, app: &App) -> Router {
     routes
-        .layer(cors::layer(app))
         .layer(from_fn_with_state(app.clone(), call::surround))
+        // No state of axum's own: said here once, or it makes every route anew for every request.
+        .with_state(())
 }
 
 async fn put(

@@ -37,14 +37,21 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// Largest body of one request, in bytes; larger is 413. Default: no bound of the server's own.
     pub max_body: Option<u64>,
-    /// Most connections at once, default 10 000; more wait in the kernel's queue.
+    /// Most connections at once, default 10 000; more wait in the kernel's queue, unless a reader
+    /// that stands still makes room.
     pub max_connections: usize,
     /// How long a client may take over the headers of a request, and a connection idle between two;
     /// default 30 s.
     pub header_timeout: Duration,
-    /// How long a body may stand still, in either direction, before the connection is ended;
-    /// default 60 s. A slow client moves a byte now and then, a dead one does not.
+    /// How long the body of a request may stand still before it is given up; default 60 s. So long
+    /// must a reader have taken nothing of its answer, too, before its connection is ended to make
+    /// room when all of [`max_connections`](Self::max_connections) are taken.
     pub stall_timeout: Duration,
+    /// How long a reader may take nothing of its answer while there is room for others; default: as
+    /// long as it likes. Of a reader of a byte a second nothing is seen for hours, because its kernel
+    /// asks for more when half of a buffer is free; a machine that has gone is found by TCP. A
+    /// download from a backend that serves few at once (`max_in_flight`) keeps others out: bound it.
+    pub send_timeout: Option<Duration>,
 }
 
 /// Which status the faults of storage have.
@@ -91,8 +98,11 @@ struct Written {
     max_connections: Option<u32>,
     /// How long a client may take over the headers of a request, such as "30s".
     header_timeout: Option<String>,
-    /// How long a body may stand still, such as "60s".
+    /// How long the body of a request may stand still, such as "60s"; and a reader that has taken
+    /// nothing for so long makes room when all connections are taken.
     stall_timeout: Option<String>,
+    /// How long a reader may take nothing of its answer in any case, such as "10m".
+    send_timeout: Option<String>,
 }
 
 /// A token, as `holdall token create` writes it.
@@ -156,6 +166,7 @@ impl Default for Settings {
             max_connections: 10_000,
             header_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(60),
+            send_timeout: None,
         }
     }
 }
@@ -240,6 +251,9 @@ impl Reader<'_> {
                 written.stall_timeout,
                 usual.stall_timeout,
             ),
+            send_timeout: written
+                .send_timeout
+                .map(|text| self.time(&["send_timeout"], Some(text), Duration::ZERO)),
         }
     }
 

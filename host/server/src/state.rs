@@ -9,7 +9,7 @@ use holdall::Host;
 
 use crate::body::Transfers;
 use crate::settings::Settings;
-use crate::watch::Requests;
+use crate::watch::{Requests, Verdict};
 
 /// Cheap to clone; clones are the same server.
 #[derive(Clone)]
@@ -22,6 +22,7 @@ struct Inner {
     transfers: Transfers,
     ids: RequestIds,
     requests: Requests,
+    verdict: Verdict,
     stopping: AtomicBool,
 }
 
@@ -31,6 +32,7 @@ impl App {
             transfers: Transfers::new(settings.transfer_memory),
             ids: RequestIds::new(),
             requests: Requests::new(),
+            verdict: Verdict::default(),
             stopping: AtomicBool::new(false),
             host,
             settings: ArcSwap::from_pointee(settings),
@@ -56,6 +58,11 @@ impl App {
 
     pub(crate) fn requests(&self) -> &Requests {
         &self.0.requests
+    }
+
+    /// Whether the backends are well.
+    pub(crate) fn verdict(&self) -> &Verdict {
+        &self.0.verdict
     }
 
     /// From now on every answer is the last one of its connection.

@@ -1,6 +1,7 @@
 //! `GET` and `HEAD` of an object.
 
 use axum::body::Body;
+use axum::extract::Request;
 use axum::response::Response;
 use holdall::gateway::attachment;
 use holdall::{Backend, ByteRange, Download, Downloaded, Error, ErrorKind, Head, ObjectInfo};
@@ -22,11 +23,11 @@ pub(crate) async fn get(
     call: Call,
     target: Target,
     query: Query,
-    request: HeaderMap,
+    request: Request,
 ) -> Result<Response, Problem> {
     let shown = Shown::of(&call, &target, query)?;
     let backend = call.backend(Scope::Read, &target)?;
-    let conditions = Conditions::of(&request)?;
+    let conditions = Conditions::of(request.headers())?;
     if conditions.revalidates() {
         // Most copies are good: no download is begun to be dropped. What is read after this is judged
         // again, on its own facts.
@@ -39,7 +40,7 @@ pub(crate) async fn get(
         backend: &backend,
         key: &target.key,
         conditions: &conditions,
-        request: &request,
+        request: request.headers(),
         room: call.app.transfers().reserve(),
     };
     let mut response = read.answer().await?;
@@ -51,11 +52,11 @@ pub(crate) async fn head(
     call: Call,
     target: Target,
     query: Query,
-    request: HeaderMap,
+    request: Request,
 ) -> Result<Response, Problem> {
     let shown = Shown::of(&call, &target, query)?;
     let backend = call.backend(Scope::Read, &target)?;
-    let conditions = Conditions::of(&request)?;
+    let conditions = Conditions::of(request.headers())?;
     let info = backend.head(Head::new(&*target.key)).await?;
     // A range means nothing here (RFC 9110, 14.2).
     if let Some(refusal) = judged(&conditions, &info)? {
@@ -98,12 +99,13 @@ impl Read<'_> {
         };
         let downloaded = match self.download(Some(range.clone())).await {
             Ok(downloaded) => downloaded,
+            // Boxed, because all layers above would carry the room for what hardly ever happens.
             Err(error) if error.kind() == ErrorKind::InvalidRange => {
-                return self.unsatisfiable(&range, error).await;
+                return Box::pin(self.unsatisfiable(&range, error)).await;
             }
             // No such range here, and no such object perhaps: the whole tells.
             Err(error) if matches!(range, ByteRange::Last(_)) && is_refused(&error) => {
-                return self.suffix(&range).await;
+                return Box::pin(self.suffix(&range)).await;
             }
             Err(error) => return Err(error.into()),
         };

@@ -1,13 +1,18 @@
 //! `/healthz`: the process answers. `/readyz`: every backend does.
+//!
+//! Readiness opens backends that nobody has used yet: whether they can be opened is the question. What
+//! is open stays so, and a probe asks each of them for its `health`, which may be a request to a
+//! provider. Everybody may probe; so one verdict is made at a time, and holds for a moment.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::response::Response;
 use futures_util::future::join_all;
 use holdall::{CallOptions, Host};
 use http::StatusCode;
 use serde::Serialize;
+use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use crate::call::Call;
@@ -15,6 +20,8 @@ use crate::objects::answer::json;
 
 /// How long one backend may take to say that it is well.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a verdict holds, as long as the same backends are registered.
+const HOLDS: Duration = Duration::from_secs(2);
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Alive {
@@ -34,7 +41,7 @@ pub(crate) struct Readiness {
     backends: BTreeMap<String, Backend>,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 #[schema(as = BackendReadiness)]
 struct Backend {
     ready: bool,
@@ -46,20 +53,61 @@ struct Backend {
     reason: Option<String>,
 }
 
-/// 200 when every backend is well, else 503. Opens backends that nobody has used yet.
+/// The last verdict on the backends. Locked while the next one is made.
+#[derive(Default)]
+pub(crate) struct Verdict(Mutex<Option<Judged>>);
+
+struct Judged {
+    at: Instant,
+    /// Name and generation of each.
+    registered: Vec<(String, u64)>,
+    backends: BTreeMap<String, Backend>,
+}
+
+impl Verdict {
+    async fn of(&self, host: &Host) -> BTreeMap<String, Backend> {
+        let mut last = self.0.lock().await;
+        let names = host.backends().into_iter();
+        // One that is removed just now is no backend any more.
+        let number =
+            |name: String| Some((host.handle(&name).ok()?.generation_number().ok()?, name));
+        let registered: Vec<_> = names
+            .filter_map(number)
+            .map(|(at, name)| (name, at))
+            .collect();
+        let holds =
+            |judged: &&Judged| judged.at.elapsed() < HOLDS && judged.registered == registered;
+        if let Some(judged) = last.as_ref().filter(holds) {
+            return judged.backends.clone();
+        }
+        let judge = |(name, _): &(String, u64)| {
+            let name = name.clone();
+            async move {
+                let backend = judge(host, &name).await;
+                (name, backend)
+            }
+        };
+        let backends: BTreeMap<_, _> = join_all(registered.iter().map(judge))
+            .await
+            .into_iter()
+            .collect();
+        let judged = last.insert(Judged {
+            at: Instant::now(),
+            registered,
+            backends,
+        });
+        judged.backends.clone()
+    }
+}
+
+/// 200 when every backend is well, else 503.
 pub(crate) async fn ready(call: Call) -> Response {
-    let host = call.app.host();
-    let names = host.backends();
-    let judged = join_all(names.iter().map(|name| judge(host, name))).await;
-    let admin = call.access.is_admin();
-    let backends: BTreeMap<_, _> = names
-        .into_iter()
-        .zip(judged)
-        .map(|(name, mut backend)| {
-            backend.reason = backend.reason.filter(|_| admin);
-            (name, backend)
-        })
-        .collect();
+    let mut backends = call.app.verdict().of(call.app.host()).await;
+    if !call.access.is_admin() {
+        backends
+            .values_mut()
+            .for_each(|backend| backend.reason = None);
+    }
     // Between SIGTERM and the end the load balancer shall go elsewhere.
     let ready = backends.values().all(|backend| backend.ready) && !call.app.is_stopping();
     let (status, word) = match ready {

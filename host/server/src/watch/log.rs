@@ -71,7 +71,8 @@ impl Entry {
             status = status.as_u16(),
             bytes,
             whole,
-            ms = took.as_secs_f64() * 1000.0,
+            // Whole microseconds, so that the number is as short as it is exact.
+            ms = took.as_micros() as f64 / 1000.0,
             request_id = &*self.request_id,
             trace_id = self.trace.id(),
             token = self.token,

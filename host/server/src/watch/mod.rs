@@ -5,7 +5,7 @@ mod log;
 mod metrics;
 mod status;
 
-pub(crate) use health::{Alive, Readiness, alive, ready};
+pub(crate) use health::{Alive, Readiness, Verdict, alive, ready};
 pub(crate) use log::Entry;
 pub(crate) use metrics::{Requests, metrics};
 pub(crate) use status::status;

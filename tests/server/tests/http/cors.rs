@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use holdall_server::Cors;
+use holdall_server::{Cors, Rule, Scope, Settings, Token};
 use holdall_server_tests::{Served, open};
 
 #[tokio::test]
@@ -84,6 +84,16 @@ async fn a_page_may_use_the_backend_that_admits_it_and_no_other() {
             .any(|value| value.to_str().unwrap().contains("origin")),
         "{vary:?}"
     );
+    assert!(
+        got.header("access-control-expose-headers")
+            .starts_with("*,"),
+        "the user's metadata too: {got:?}"
+    );
+    // Nobody has to know of pages where there are none.
+    let plain = server.send("GET", "/v1/faults/a", &headers, "").await;
+    for name in ["vary", "access-control-expose-headers"] {
+        assert_eq!(plain.header(name), "", "{plain:?}");
+    }
     // An error is readable for the page too.
     let missing = server.send("GET", "/v1/memory/missing", &headers, "").await;
     assert_eq!(missing.code(), 404);
@@ -91,4 +101,18 @@ async fn a_page_may_use_the_backend_that_admits_it_and_no_other() {
         missing.header("access-control-allow-origin"),
         "https://app.example.org"
     );
+}
+
+#[tokio::test]
+async fn a_page_sees_why_it_is_refused() {
+    let (_, token) = Token::create("ci", Rule::of([Scope::Read]), None).unwrap();
+    let mut settings = Settings::default().token(token);
+    let origin = "https://app.example.org";
+    let pages = Cors::new([origin.to_owned()]);
+    settings.cors.insert("memory".to_owned(), pages);
+    let server = Served::with(settings).await;
+    let headers = [("origin", origin), ("authorization", "Bearer hd_ci_wrong")];
+    let refused = server.send("GET", "/v1/memory/a", &headers, "").await;
+    assert_eq!(refused.code(), 401);
+    assert_eq!(refused.header("access-control-allow-origin"), origin);
 }

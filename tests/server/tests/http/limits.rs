@@ -80,20 +80,96 @@ async fn a_body_that_stands_still_stores_nothing() {
     assert_eq!(server.get("/v1/local/a").await.text(), "old");
 }
 
+const LARGE: usize = 32 << 20;
+
+/// A client that asks for 32 MiB and has taken the beginning of the answer.
+async fn reader(server: &Served) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head = "GET /v1/memory/large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).await.unwrap();
+    assert_eq!(&start, b"HTTP/1.1 200");
+    stream
+}
+
 #[tokio::test]
-async fn a_reader_that_stands_still_is_let_go() {
+async fn a_reader_that_stands_still_goes_on_when_it_likes_while_there_is_room() {
+    let mut settings = open();
+    settings.stall_timeout = Duration::from_millis(200);
+    let server = Served::with(settings).await;
+    server.put("/v1/memory/large", vec![b'x'; LARGE]).await;
+    let mut still = reader(&server).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    // Somebody else is served beside it.
+    assert_eq!(server.get("/healthz").await.code(), 200);
+    let got = rest(&mut still).await;
+    assert!(got.len() > LARGE, "not the whole answer: {}", got.len());
+}
+
+#[tokio::test]
+async fn a_reader_that_stands_still_makes_room_when_there_is_none() {
     let mut settings = open();
     settings.stall_timeout = Duration::from_millis(500);
+    let server = Served::with(settings.clone()).await;
+    server.put("/v1/memory/large", vec![b'x'; LARGE]).await;
+    settings.max_connections = 3;
+    server.control.apply(settings);
+    // The client of the test has one of the three.
+    let mut first = reader(&server).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut second = reader(&server).await;
+    let mut new = TcpStream::connect(server.address).await.unwrap();
+    let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    new.write_all(request).await.unwrap();
+    let answer = rest(&mut new).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let got = rest(&mut first).await;
+    assert!(
+        got.len() < LARGE,
+        "who stood still the longest has gone: {}",
+        got.len()
+    );
+    let got = rest(&mut second).await;
+    assert!(got.len() > LARGE, "and nobody else: {}", got.len());
+}
+
+#[tokio::test]
+async fn a_reader_that_stands_still_is_let_go_where_the_settings_say_so() {
+    let mut settings = open();
+    settings.send_timeout = Some(Duration::from_millis(500));
     let server = Served::with(settings).await;
-    server.put("/v1/memory/large", vec![7; 32 << 20]).await;
-    let mut dead = TcpStream::connect(server.address).await.unwrap();
-    let head = "GET /v1/memory/large HTTP/1.1\r\nhost: x\r\n\r\n";
-    dead.write_all(head.as_bytes()).await.unwrap();
+    server.put("/v1/memory/large", vec![b'x'; LARGE]).await;
+    let mut dead = reader(&server).await;
     // Nothing is read until the server has long given up; what the kernel holds by then is all
     // there is.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let got = rest(&mut dead).await;
-    assert!(got.len() < 32 << 20, "the whole answer came: {}", got.len());
+    assert!(got.len() < LARGE, "the whole answer came: {}", got.len());
+}
+
+/// Bytes that the kernel holds for the other side of a connection, which is on this machine too.
+fn held_for(client: &TcpStream) -> u64 {
+    let port = |address: std::net::SocketAddr| format!("0100007F:{:04X}", address.port());
+    let (own, other) = (client.local_addr().unwrap(), client.peer_addr().unwrap());
+    let pair = format!("{} {} ", port(other), port(own));
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let line = table.lines().find(|line| line.contains(&pair)).unwrap();
+    let (_, rest) = line.split_once(&pair).unwrap();
+    let queue = rest.split([' ', ':']).nth(1).unwrap();
+    u64::from_str_radix(queue, 16).unwrap()
+}
+
+#[tokio::test]
+async fn a_reader_that_stands_still_costs_the_kernel_little() {
+    let server = Served::start().await;
+    server.put("/v1/memory/large", vec![b'x'; LARGE]).await;
+    let still = reader(&server).await;
+    // More than a megabyte when nobody bounds it.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let held = held_for(&still);
+    assert!(held > 0, "it stands still");
+    assert!(held < 512 << 10, "the kernel holds {held} bytes");
 }
 
 #[tokio::test]

@@ -41,6 +41,22 @@ async fn alive_says_nothing_of_storage_and_ready_does() {
     assert!(told["reason"].is_string(), "an operator does: {told}");
 }
 
+/// Everybody may probe; what a probe asks a provider is not multiplied by that.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_probes_are_one_question_for_a_backend() {
+    let server = Served::start().await;
+    let probes = (0..50).map(|_| server.get("/readyz"));
+    for answer in futures_util::future::join_all(probes).await {
+        assert_eq!(answer.code(), 200, "{answer:?}");
+    }
+    let status = server.get("/v1/status").await.json();
+    let backends = status["backends"].as_array().unwrap();
+    let local = backends.iter().find(|it| it["name"] == "local").unwrap();
+    let asked = local["counters"]["operations"]["health"]["calls"].as_u64();
+    // One, and one more for each two seconds that a busy machine takes over fifty probes.
+    assert!((1..25).contains(&asked.unwrap()), "{local}");
+}
+
 #[tokio::test]
 async fn status_has_every_plugin_and_backend() {
     let server = Served::start().await;
