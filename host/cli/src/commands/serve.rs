@@ -26,11 +26,12 @@ use crate::signals;
 /// requests that have begun are finished; a second signal ends the process.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Listens here instead: address and port; port 0 takes a free one.
+    /// Listens here instead of where [server] says (127.0.0.1:8080 unless it does): address and
+    /// port; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
 
-    /// How log lines are written.
+    /// How log lines are written, to standard error: one for each request, and what went wrong.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) log: LogFormat,
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use holdall::config::{Config, Flags, Sources, is_backend_name, parse_duration};
 use holdall_server::{Rule, Scope, Settings, Token as ServerToken};
@@ -15,6 +16,8 @@ use crate::exit;
 use crate::failure::{Failure, Result};
 
 /// Makes tokens for clients of `holdall serve`.
+///
+/// For example: `holdall token create ci --allow read,list --backend avatars --expires 90d --write`.
 #[derive(Debug, Args)]
 pub(crate) struct Token {
     #[command(subcommand)]
@@ -33,8 +36,8 @@ struct Create {
     #[arg(value_parser = name)]
     name: String,
 
-    /// What it allows: read, write, delete, list, sign, admin; separated by commas.
-    #[arg(long, value_name = "SCOPES", value_delimiter = ',', required = true, value_parser = scope)]
+    /// What it allows, separated by commas.
+    #[arg(long, value_name = "SCOPES", value_delimiter = ',', required = true, value_parser = scopes())]
     allow: Vec<Scope>,
 
     /// Only in this backend; may be repeated. Otherwise in all of them.
@@ -219,11 +222,22 @@ fn name(text: &str) -> Result<String, String> {
     }
 }
 
-fn scope(text: &str) -> Result<Scope, String> {
-    let found = Scope::ALL.into_iter().find(|scope| scope.name() == text);
-    found.ok_or_else(|| {
-        let names: Vec<_> = Scope::ALL.iter().map(|scope| scope.name()).collect();
-        format!("expected one of {}", names.join(", "))
+/// Known to the help and to completions.
+fn scopes() -> impl TypedValueParser<Value = Scope> {
+    let told = Scope::ALL.map(|scope| {
+        let help = match scope {
+            Scope::Read => "Reads objects and their facts",
+            Scope::Write => "Stores objects, also as the target of a copy",
+            Scope::Delete => "Deletes objects",
+            Scope::List => "Lists keys",
+            Scope::Sign => "Makes signed URLs, for what its holder may do himself",
+            Scope::Admin => "Sees status and metrics, and why a backend is not ready",
+        };
+        PossibleValue::new(scope.name()).help(help)
+    });
+    PossibleValuesParser::new(told).try_map(|text| {
+        let found = Scope::ALL.into_iter().find(|scope| scope.name() == text);
+        found.ok_or("no scope")
     })
 }
 
