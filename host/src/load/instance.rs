@@ -319,31 +319,29 @@ impl Instance {
     operation!(custom, start_custom, (custom: Custom<'a>) -> Bytes, request::write_custom(custom), read_custom);
 
     /// Reads an object; the body holds this instance.
-    pub(crate) fn download<'a>(
-        self: &'a Arc<Self>,
-        download: Download<'a>,
+    pub(crate) async fn download(
+        self: &Arc<Self>,
+        download: Download<'_>,
         call: Call,
-    ) -> impl Future<Output = Result<Downloaded>> + Send + 'a {
-        async move {
-            let under = call.clone();
-            // Made here: what a block takes with it and then pins, it holds twice.
-            let mut operation = std::pin::pin!(self.start(
-                self.plugin.checked.ops.start_download,
-                answer::read_downloaded,
-                request::write_download(&download),
-                call,
-            ));
-            let Downloaded {
-                info, range, body, ..
-            } = operation.as_mut().await?;
-            let held = Held::new(body, operation.take_pass(), self.clone());
-            let body = if self.blocks() {
-                Body::source(blocking::Pulled::new(held, under, self.clone()))
-            } else {
-                Body::source(Downloading { held, call: under })
-            };
-            Ok(Downloaded::new(info, range, body))
-        }
+    ) -> Result<Downloaded> {
+        let under = call.clone();
+        // Made here: what a future takes with it and then pins, it holds twice.
+        let mut operation = std::pin::pin!(self.start(
+            self.plugin.checked.ops.start_download,
+            answer::read_downloaded,
+            request::write_download(&download),
+            call,
+        ));
+        let Downloaded {
+            info, range, body, ..
+        } = operation.as_mut().await?;
+        let held = Held::new(body, operation.take_pass(), self.clone());
+        let body = if self.blocks() {
+            Body::source(blocking::Pulled::new(held, under, self.clone()))
+        } else {
+            Body::source(Downloading { held, call: under })
+        };
+        Ok(Downloaded::new(info, range, body))
     }
 }
 
