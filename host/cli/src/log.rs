@@ -197,8 +197,11 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
+    /// What was written, call by call.
+    type Written = Arc<Mutex<Vec<Vec<u8>>>>;
+
     /// Takes what is written when it is told to.
-    struct Slow(mpsc::Receiver<()>, Arc<Mutex<Vec<Vec<u8>>>>);
+    struct Slow(mpsc::Receiver<()>, Written);
 
     impl Write for Slow {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -213,10 +216,10 @@ mod tests {
         }
     }
 
-    fn slow() -> (mpsc::Sender<()>, Arc<Mutex<Vec<Vec<u8>>>>, Gathered) {
+    fn slow() -> (mpsc::Sender<()>, Written, Gathered) {
         let (go, wait) = mpsc::channel();
-        let written = Arc::default();
-        let gathered = Gathered::new(Slow(wait, Arc::clone(&written))).unwrap();
+        let written = Written::default();
+        let gathered = Gathered::new(Slow(wait, written.clone())).unwrap();
         (go, written, gathered)
     }
 
