@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod command;
+mod desk;
 pub mod ended;
 mod folder;
 mod hosted;
@@ -15,6 +16,7 @@ pub mod parts;
 pub mod urls;
 
 pub use command::{Command as Holdall, feed};
+pub use desk::Desk;
 pub use folder::Folder;
 pub use hosted::Hosted;
 pub use judge::judged;

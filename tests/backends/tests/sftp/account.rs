@@ -1,7 +1,6 @@
 //! An account of an SSH server.
 
-use holdall::{Backend, Error, Host, PluginRef, Registration};
-use holdall_backends::{Folder, plugin};
+use holdall_backends::Folder;
 use holdall_conformance::{Broken, Outside};
 use holdall_e2e::kit::Stores;
 use serde_json::{Value, json};
@@ -83,50 +82,5 @@ impl Stores for Account {
 
     fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
         Some(Arc::new(self.folder(&store.to_string())))
-    }
-}
-
-/// The built plugin in a host of its own.
-pub(crate) struct Desk {
-    host: Host,
-    runtime: tokio::runtime::Runtime,
-    _folder: tempfile::TempDir,
-}
-
-impl Desk {
-    pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::copy(plugin("sftp"), folder.path().join("plugin.so")).unwrap();
-        let host = Host::builder()
-            .config(holdall::config::Config::default())
-            .plugin_dir(folder.path())
-            .build()
-            .unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        Self {
-            host,
-            runtime,
-            _folder: folder,
-        }
-    }
-
-    /// Opens a store and uses it.
-    pub(crate) fn with<T, F>(
-        &self,
-        config: Value,
-        used: impl FnOnce(Backend) -> F,
-    ) -> Result<T, Error>
-    where
-        F: Future<Output = Result<T, Error>>,
-    {
-        let plugin = PluginRef::from("sftp");
-        self.host
-            .register("b", Registration::new(plugin).config(config))?;
-        self.runtime
-            .block_on(async { used(self.host.backend("b").await?).await })
     }
 }

@@ -1,7 +1,8 @@
 //! A server that is not there, does not answer, or is no SSH server. (What HTTP has of this, the kit asks.)
 
-use crate::account::{Account, Desk};
+use crate::account::Account;
 use holdall::{Download, Error, ErrorKind, Key, Retry, Upload};
+use holdall_backends::{Desk, script};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -24,7 +25,9 @@ fn hurried(account: &Account, folder: &str, port: Option<u16>) -> Value {
 
 /// What a look at a store becomes, in time.
 fn look(config: Value) -> Error {
-    let answer = Desk::new().with(config, async |backend| {
+    let desk = Desk::new("sftp");
+    let answer = desk.run(async {
+        let backend = desk.open(config).await?;
         let looked = backend.exists(Key::new("object"));
         tokio::time::timeout(IN_TIME, looked).await.unwrap()
     });
@@ -85,7 +88,9 @@ pub(crate) fn falls_asleep(account: &Account) {
     let server = account.server["dir"].as_str().unwrap();
     let pid = std::fs::read_to_string(format!("{server}/pid")).unwrap();
     let config = hurried(account, "asleep", None);
-    let used = Desk::new().with(config, async |backend| {
+    let desk = Desk::new("sftp");
+    let used = desk.run(async {
+        let backend = desk.open(config).await?;
         backend.upload(Upload::new("object", "bytes")).await?;
         signal("STOP", pid.trim());
         let read = tokio::time::timeout(IN_TIME, backend.download(Download::new("object"))).await;
@@ -107,10 +112,29 @@ pub(crate) fn falls_asleep(account: &Account) {
             "never half, and never the other"
         );
         backend.upload(Upload::new("object", "others")).await?;
-        Ok(())
+        Ok::<_, Error>(())
     });
     used.unwrap();
     account.folder("asleep").wait_for_staged(0);
+}
+
+/// Killed and started again, the server is found by the same process: the pool replaces what broke.
+pub(crate) fn comes_back(account: &Account) {
+    let dir = account.server["dir"].as_str().unwrap();
+    let config = hurried(account, "comes-back", None);
+    let desk = Desk::new("sftp");
+    let used = desk.run(async {
+        let backend = desk.open(config).await?;
+        backend.upload(Upload::new("object", "bytes")).await?;
+        script("sshd", &["kill", dir]);
+        let lost = backend.exists(Key::new("object")).await.unwrap_err();
+        script("sshd", &["again", dir]);
+        assert_eq!(lost.kind(), ErrorKind::Unavailable, "{lost:?}");
+        assert_eq!(lost.retry(), Retry::Safe);
+        assert!(backend.exists(Key::new("object")).await?, "connected again");
+        Ok::<_, Error>(())
+    });
+    used.unwrap();
 }
 
 /// To a server and all that it has started.

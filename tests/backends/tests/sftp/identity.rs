@@ -1,16 +1,17 @@
 //! Who the server is, and who logs in.
 
-use crate::account::{Account, Desk};
+use crate::account::Account;
 use holdall::{Error, ErrorKind, Upload};
+use holdall_backends::Desk;
 use serde_json::Value;
 
 /// Opens a store and uses it once.
 fn used(config: Value) -> Result<(), Error> {
-    Desk::new().with(config, async |backend| {
-        backend
-            .upload(Upload::new("object", "bytes"))
-            .await
-            .map(drop)
+    let desk = Desk::new("sftp");
+    desk.run(async {
+        let backend = desk.open(config).await?;
+        backend.upload(Upload::new("object", "bytes")).await?;
+        Ok(())
     })
 }
 

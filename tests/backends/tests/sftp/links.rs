@@ -1,12 +1,15 @@
 //! Symbolic links below the root lead nowhere. That one is swapped in at the right instant cannot be
 //! kept out over SFTP, which the plugin's page says; so the kit's case C-12 is not asked.
 
-use crate::account::{Account, Desk};
+use crate::account::Account;
 use holdall::{Delete, Download, ErrorKind, Key, List, Upload};
+use holdall_backends::Desk;
 use std::os::unix::fs::symlink;
 
 pub(crate) fn lead_nowhere(account: &Account) {
-    let used = Desk::new().with(account.below("links"), async |backend| {
+    let desk = Desk::new("sftp");
+    desk.run(async {
+        let backend = desk.open(account.below("links")).await.unwrap();
         backend
             .upload(Upload::new("dir/inside", "inside"))
             .await
@@ -36,7 +39,5 @@ pub(crate) fn lead_nowhere(account: &Account) {
             std::fs::read(secret.path().join("file")).unwrap(),
             b"secret"
         );
-        Ok(())
     });
-    used.unwrap();
 }

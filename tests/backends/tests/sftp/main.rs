@@ -87,6 +87,12 @@ mod sshd {
 
     #[test]
     #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
+    fn a_server_that_comes_back_is_found_again() {
+        hardship::comes_back(&account());
+    }
+
+    #[test]
+    #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
     fn a_server_that_falls_asleep_is_late_and_not_broken() {
         hardship::falls_asleep(&account());
     }

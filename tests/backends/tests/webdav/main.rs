@@ -6,6 +6,7 @@
     reason = "tests; a panic is the report"
 )]
 
+mod costs;
 mod share;
 
 use holdall_backends::{Holdall, ended, judged, plugin, server, urls};
@@ -60,6 +61,12 @@ mod wsgidav {
 
     #[test]
     #[ignore = "needs wsgidav: scripts/test-backends webdav/wsgidav"]
+    fn a_call_costs_what_the_page_says() {
+        costs::with_properties(&Share::new(server("wsgidav")));
+    }
+
+    #[test]
+    #[ignore = "needs wsgidav: scripts/test-backends webdav/wsgidav"]
     fn signed_urls_are_used_by_curl() {
         let config = Share::new(server("wsgidav")).below("signed");
         urls::used_by_curl(&Holdall::new("webdav", &config));
@@ -80,6 +87,19 @@ mod nginx_dav {
     #[ignore = "needs nginx: scripts/test-backends webdav/nginx-dav"]
     fn two_gib_in_bounded_memory() {
         two_gib("nginx-dav");
+    }
+
+    #[test]
+    #[ignore = "needs nginx: scripts/test-backends webdav/nginx-dav"]
+    fn a_bearer_token_opens_and_a_wrong_one_does_not() {
+        let share = Share::new(server("nginx-dav"));
+        let exists = |token: &serde_json::Value| {
+            let config = share.with_token("bearer", token);
+            let holdall = Holdall::new("webdav", &config);
+            holdall.start(&["ls", "b:"]).wait().unwrap().code()
+        };
+        assert_eq!(exists(&share.server["token"]), Some(0));
+        assert_eq!(exists(&"wrong".into()), Some(1), "refused credentials");
     }
 }
 

@@ -41,6 +41,22 @@ impl Share {
         })
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        let url = self.server["url"].as_str().unwrap();
+        url.strip_prefix("http://").unwrap().parse().unwrap()
+    }
+
+    /// The same, for a server that takes tokens.
+    pub(crate) fn with_token(&self, folder: &str, token: &Value) -> Value {
+        let mut config = self.below(folder);
+        let fields = config.as_object_mut().unwrap();
+        fields.remove("username");
+        fields.remove("password");
+        config["url"] = self.server["token_url"].clone();
+        config["token"] = token.clone();
+        config
+    }
+
     /// A store as it is configured, and as the server's disk has it.
     pub(crate) fn store(&self, folder: &str) -> (Value, Folder) {
         (self.below(folder), self.folder(folder))
@@ -78,8 +94,7 @@ impl Stores for Share {
     }
 
     fn server(&self) -> Option<SocketAddr> {
-        let url = self.server["url"].as_str()?;
-        url.strip_prefix("http://")?.parse().ok()
+        Some(self.address())
     }
 
     fn broken(&self, how: Broken) -> Option<Value> {
