@@ -30,8 +30,8 @@ pub(crate) fn info(metadata: &Metadata) -> ObjectInfo {
     info
 }
 
-/// An etag of a listing as it stands in a header: some services leave the quotes out there, and an
-/// etag has to be equal wherever it is met.
+/// An etag of a listing, or of another document, as it stands in a header: some services leave the
+/// quotes out there, and an etag has to be equal wherever it is met.
 pub(crate) fn listed_etag(etag: &str, quotes: bool) -> String {
     if !quotes || etag.ends_with('"') {
         etag.to_owned()

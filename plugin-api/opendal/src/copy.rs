@@ -2,7 +2,7 @@
 
 use crate::adapter::{Adapted, Adapter};
 use crate::fault::{Intent, fault};
-use crate::{delete, download, upload};
+use crate::{convert, delete, download, upload};
 use holdall_plugin_api::{
     Capability, Copied, Copy, Delete, Download, Error, ErrorKind, Head, ObjectInfo, Rename,
     Renamed, Result, Upload,
@@ -42,7 +42,11 @@ pub(crate) async fn copy<A: Adapted>(this: &Adapter<A>, copy: Copy<'_>) -> Resul
         .map_err(|error| fault(error, &heard, Intent::Write))?;
     let mut copied = Copied::default();
     copied.size = metadata.is_file().then(|| metadata.content_length());
-    copied.etag = metadata.etag().map(str::to_owned);
+    // Of a document, as in a listing.
+    let quotes = this.store.quoted_etags;
+    copied.etag = metadata
+        .etag()
+        .map(|etag| convert::listed_etag(etag, quotes));
     copied.last_modified = metadata.last_modified().map(SystemTime::from);
     Ok(copied)
 }

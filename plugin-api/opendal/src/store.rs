@@ -106,7 +106,7 @@ impl Store {
         self
     }
 
-    /// Etags have quotes, as in HTTP, but for listings, which leave them out.
+    /// Etags have quotes, as in HTTP, but for listings and other documents, which may leave them out.
     #[must_use]
     pub fn quoted_etags(mut self) -> Self {
         self.quoted_etags = true;

@@ -92,67 +92,80 @@ const WEEK: u32 = 7 * 24 * 3600;
 const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
-fn objects(store: Store, more: C) -> Store {
+/// Longest name that all of these take, in bytes.
+const MAX_NAME: u32 = 1024;
+
+fn objects(store: Store, options: &Map<String, Value>, more: C) -> Store {
+    // The root is a part of the name, with a `/` behind it.
+    let root = options.get("root").and_then(Value::as_str).unwrap_or("");
+    let store = match root.trim_matches('/').len() {
+        0 => store,
+        root => store.max_key_bytes(MAX_NAME.saturating_sub(root as u32 + 1)),
+    };
     store
         .vows(OBJECTS.with(more))
         .in_byte_order()
         .max_sign_seconds(WEEK)
 }
 
-fn s3(store: Store, _: &Map<String, Value>) -> Store {
+fn s3(store: Store, options: &Map<String, Value>) -> Store {
     let more = C::create_only
         .with(C::if_match_put)
         .with(C::user_metadata)
         .with(C::sign_content_type)
         .with(C::sign_disposition);
-    objects(store, more).whole_facts().max_object_size(5 * TIB)
+    objects(store, options, more)
+        .whole_facts()
+        .quoted_etags()
+        .max_object_size(5 * TIB)
 }
 
 // `x-oss-forbid-overwrite` is checked at the start and at the end of a multipart upload too. The
 // signature of a URL covers the content type. OpenDAL starts a multipart upload without the user
 // metadata, so none is claimed.
-fn oss(store: Store, _: &Map<String, Value>) -> Store {
-    objects(store, C::create_only.with(C::sign_content_type))
+fn oss(store: Store, options: &Map<String, Value>) -> Store {
+    objects(store, options, C::create_only.with(C::sign_content_type))
         .whole_facts()
         .max_object_size(48 * TIB)
         .copy_limit(GIB)
 }
 
-fn cos(store: Store, _: &Map<String, Value>) -> Store {
-    objects(store, C::user_metadata)
+fn cos(store: Store, options: &Map<String, Value>) -> Store {
+    objects(store, options, C::user_metadata)
         .max_object_size(48 * TIB)
         .copy_limit(5 * GIB)
 }
 
 // OpenDAL starts a multipart upload with no more than the content type.
-fn obs(store: Store, _: &Map<String, Value>) -> Store {
-    objects(store, C::EMPTY)
+fn obs(store: Store, options: &Map<String, Value>) -> Store {
+    objects(store, options, C::EMPTY)
         .without(C::header_cache_control)
         .whole_facts()
         .max_object_size(48 * TIB)
         .copy_limit(5 * GIB)
 }
 
-fn tos(store: Store, _: &Map<String, Value>) -> Store {
-    objects(store, C::user_metadata).max_object_size(48 * TIB)
+fn tos(store: Store, options: &Map<String, Value>) -> Store {
+    objects(store, options, C::user_metadata).max_object_size(48 * TIB)
 }
 
-fn b2(store: Store, _: &Map<String, Value>) -> Store {
-    objects(store, C::EMPTY)
+fn b2(store: Store, options: &Map<String, Value>) -> Store {
+    objects(store, options, C::EMPTY)
         .whole_facts()
         .max_object_size(10 * TIB)
         .copy_limit(5 * GIB)
 }
 
 // Whether a condition holds at the end of a multipart upload too has not been tried.
-fn gcs(store: Store, _: &Map<String, Value>) -> Store {
-    objects(store, C::user_metadata).max_object_size(5 * TIB)
+fn gcs(store: Store, options: &Map<String, Value>) -> Store {
+    objects(store, options, C::user_metadata).max_object_size(5 * TIB)
 }
 
 // User metadata is not vowed: Azure's names have no `-`.
-fn azblob(store: Store, _: &Map<String, Value>) -> Store {
+fn azblob(store: Store, options: &Map<String, Value>) -> Store {
     objects(
         store,
+        options,
         C::create_only
             .with(C::if_match_put)
             .with(C::if_match_delete),
@@ -162,8 +175,8 @@ fn azblob(store: Store, _: &Map<String, Value>) -> Store {
 }
 
 // A large object would be a manifest without the object's type, and its segments outlive it.
-fn swift(store: Store, _: &Map<String, Value>) -> Store {
-    objects(store, C::user_metadata)
+fn swift(store: Store, options: &Map<String, Value>) -> Store {
+    objects(store, options, C::user_metadata)
         .in_one_piece()
         .max_object_size(5 * GIB)
         .copy_limit(5 * GIB)
