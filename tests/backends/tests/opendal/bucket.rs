@@ -5,7 +5,6 @@ use holdall_conformance::wire::Dialect;
 use holdall_e2e::kit::Stores;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// No server's secret.
@@ -63,17 +62,6 @@ impl Bucket {
             more,
             Dialect::Azure,
         )
-    }
-
-    /// Ceph's other door to the same bucket.
-    pub(crate) fn swift(server: Value, more: Value) -> Self {
-        let url = server["url"].as_str().unwrap();
-        let options = json!({
-            "container": server["bucket"],
-            "endpoint": format!("{url}/swift/v1"),
-            "token": swift_token(&server),
-        });
-        Self::new("swift", options, "container", "token", more, Dialect::Plain)
     }
 
     fn new(
@@ -184,39 +172,4 @@ impl Stores for Bucket {
         let secret = self.options[self.secret].as_str().unwrap().to_owned();
         vec![secret, WRONG.to_owned()]
     }
-}
-
-/// Makes an account for Swift, once for a server, and logs in.
-fn swift_token(server: &Value) -> String {
-    const USER: &str = "test:swift";
-    let text = |field: &str| server[field].as_str().unwrap().to_owned();
-    let secret = text("secret");
-    for words in [
-        format!("subuser create --uid=test --subuser={USER} --access=full"),
-        format!("key create --subuser={USER} --key-type=swift --secret={secret}"),
-    ] {
-        let config = format!("{}/ceph.conf", text("dir"));
-        let done = Command::new("radosgw-admin")
-            .args(["-c", &config, "-n", "client.rgw"])
-            .args(words.split(' '))
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{words}: {done:?}");
-    }
-    let login = |secret: &str| {
-        let answer = Command::new("curl")
-            .args(["-s", "-i", "-H", &format!("x-auth-user: {USER}")])
-            .args(["-H", &format!("x-auth-key: {secret}")])
-            .arg(format!("{}/auth/v1.0", text("url")))
-            .output()
-            .unwrap();
-        let answer = String::from_utf8(answer.stdout).unwrap();
-        answer.lines().find_map(|line| {
-            let (name, value) = line.split_once(": ")?;
-            let is_token = name.eq_ignore_ascii_case("x-auth-token");
-            is_token.then(|| value.trim().to_owned())
-        })
-    };
-    assert_eq!(login(WRONG), None, "it does not reject a bad secret");
-    login(&secret).unwrap()
 }

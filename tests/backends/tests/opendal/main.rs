@@ -32,14 +32,6 @@ mod radosgw {
 
     #[test]
     #[ignore = "needs radosgw: scripts/test-backends opendal/radosgw"]
-    fn kit_through_swift() {
-        let bucket = Bucket::swift(server("radosgw"), json!({}));
-        let stage = HostStage::loaded(&plugin("opendal"), bucket);
-        judged(Arc::new(stage), "opendal-swift-radosgw");
-    }
-
-    #[test]
-    #[ignore = "needs radosgw: scripts/test-backends opendal/radosgw"]
     fn two_gib_in_bounded_memory() {
         bounded(&bucket());
     }
