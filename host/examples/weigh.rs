@@ -6,6 +6,10 @@
 //! ```
 
 use holdall::Host;
+use std::time::Duration;
+
+/// How long nothing is asked before it is weighed.
+const REST: Duration = Duration::from_secs(1);
 
 /// Threads, and resident memory in KiB: the process's own, of files on disk, and of sealed files in
 /// memory, from which plugins are mapped.
@@ -19,8 +23,14 @@ fn weight() -> std::io::Result<[u64; 4]> {
     Ok(["Threads:", "RssAnon:", "RssFile:", "RssShmem:"].map(field))
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // The threads that read and judge a file linger for ten seconds otherwise; they are no plugin's.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.thread_keep_alive(REST / 10).enable_all().build()?;
+    runtime.block_on(weigh())
+}
+
+async fn weigh() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args_os().skip(1);
     let config = arguments.next().ok_or("usage: weigh CONFIG BACKEND...")?;
     let names: Vec<_> = arguments
@@ -38,6 +48,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut opened = Vec::new();
     for name in &names {
         opened.push(host.backend(name).await?);
+        tokio::time::sleep(REST).await;
         say(name)?;
     }
     Ok(())
