@@ -1009,7 +1009,7 @@ typedef struct HoldallPluginTable {
 #define HOLDALL_FLAG_RUNTIME_TOKIO_SPAWN 16u
 #define HOLDALL_FLAG_RUST 32u
 // The flags that come with this version of the ABI: in every descriptor.
-#define HOLDALL_ABI_FLAGS HOLDALL_FLAG_DRAFT
+#define HOLDALL_ABI_FLAGS 0u
 
 typedef struct HoldallHeader {
   uint8_t magic[8]; // "HOLDALL\0"

@@ -25,7 +25,7 @@ impl std::fmt::Display for Version {
 pub const VERSION: Version = Version { major: 1, minor: 0 };
 
 /// Until the tables are frozen, host and plugin must have equal fingerprints.
-pub const DRAFT: bool = true;
+pub const DRAFT: bool = false;
 
 /// The lowest minor of a host that a plugin built with this crate works with.
 pub const MIN_HOST_MINOR: u16 = 0;

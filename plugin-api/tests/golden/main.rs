@@ -19,7 +19,10 @@ const SOURCE: &str = include_str!("../../src/abi/tables.rs");
 
 /// The minors that are frozen, each with the SHA-256 of its golden file. `scripts/freeze` adds the
 /// first line; each later minor adds one when it is released.
-const FROZEN: &[(u16, &str)] = &[];
+const FROZEN: &[(u16, &str)] = &[(
+    0,
+    "e6c35218d7ce4b3cce2da5e2bca6c59aaf08512744944801040cde0aed9b6f9e",
+)];
 
 /// The type as text, without the noise that differs between formatters.
 fn text(ty: &impl ToTokens) -> String {
