@@ -28,6 +28,7 @@ use crate::failure::{Failure, Result};
 use crate::output::Output;
 use clap::Parser;
 use clap::error::ErrorKind;
+use tracing_appender::non_blocking::WorkerGuard;
 
 /// A server makes some sixty small allocations for each request; with the C library's own they cost a
 /// fifth of its time. Plugins have theirs: whoever allocates frees.
@@ -42,11 +43,9 @@ fn main() -> ExitCode {
     let verbose = cli.global.verbose;
     let app = App::new(cli.global);
     let output = app.output;
-    let outcome = logged(&cli.command, verbose).and_then(|log| {
-        let outcome = in_runtime(app, cli.command);
-        drop(log);
-        outcome
-    });
+    let log = logged(&cli.command, verbose);
+    let outcome = in_runtime(app, cli.command);
+    drop(log);
     let Err(failure) = outcome else {
         return ExitCode::SUCCESS;
     };
@@ -139,11 +138,12 @@ fn misused(error: &clap::Error) -> ExitCode {
 }
 
 /// From now on there are logs. A server's end when the answer is dropped.
-fn logged(command: &Command, verbose: u8) -> Result<Option<log::Gathered>> {
-    let Command::Serve(serve) = command else {
-        log::to_stderr(verbose);
-        return Ok(None);
-    };
-    let gathered = log::gathered(verbose + 1, serve.log);
-    gathered.map_err(Failure::file("start a thread for", "the log".as_ref()))
+fn logged(command: &Command, verbose: u8) -> Option<WorkerGuard> {
+    match command {
+        Command::Serve(serve) => log::gathered(verbose + 1, serve.log),
+        _ => {
+            log::to_stderr(verbose);
+            None
+        }
+    }
 }
