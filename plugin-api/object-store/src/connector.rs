@@ -194,7 +194,7 @@ impl HttpService for Http {
                 Ok(answer) => self.0.read(answer, call, store).await,
                 Err((failure, error)) => {
                     if let Some(call) = &call {
-                        call.note(Seen::Failed(failure));
+                        call.note(Seen::failed(store, failure));
                     }
                     Err(error)
                 }
@@ -255,7 +255,7 @@ impl Inner {
                 Ok(bytes) => bytes,
                 Err((failure, error)) => {
                     if let Some(call) = &call {
-                        call.note(Seen::Failed(failure));
+                        call.note(Seen::failed(store, failure));
                     }
                     return Err(error);
                 }
@@ -287,7 +287,7 @@ impl Inner {
             let call = call.clone();
             HttpResponseBody::new(body.map_err(move |(failure, error)| {
                 if let Some(call) = &call {
-                    call.note(Seen::Failed(failure));
+                    call.note(Seen::failed(store, failure));
                 }
                 error
             }))

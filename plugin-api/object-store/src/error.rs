@@ -16,7 +16,8 @@ pub fn error_of(theirs: Theirs, call: &Call) -> Error {
         Some(Seen::Answer(reply)) if reply.status >= 300 || reply.code.is_some() => {
             of_reply(reply, &theirs)
         }
-        Some(Seen::Failed(failure)) => of_failure(*failure),
+        Some(Seen::Failed(failure)) => of_failure("the store", *failure),
+        Some(Seen::NoCredentials(failure)) => of_failure(SOURCE, *failure),
         // Good by its status, and yet the store's client could not use it.
         Some(Seen::Answer(reply)) if reply.status != 0 && is_generic(&theirs) => unusable(reply),
         _ => Error::new(of_variant(&theirs)),
@@ -52,18 +53,25 @@ fn of_variant(theirs: &Theirs) -> ErrorKind {
     }
 }
 
-fn of_failure(failure: Failure) -> Error {
+/// Who was asked for a token or for keys.
+const SOURCE: &str = "the source of the credentials";
+
+fn of_failure(whom: &str, failure: Failure) -> Error {
     let unavailable = Error::new(ErrorKind::Unavailable);
     match failure {
         // Nothing was sent, so a repeat is safe whatever the request.
         Failure::Connect => unavailable
-            .message("no connection to the store")
+            .message(format!("no connection to {whom}"))
             .with_retry(Retry::Safe),
         Failure::Tls => unavailable
-            .message("no trusted connection to the store: its certificate or protocol is refused")
+            .message(format!(
+                "no trusted connection to {whom}: its certificate or protocol is refused"
+            ))
             .with_retry(Retry::Safe),
-        Failure::Timeout => Error::new(ErrorKind::Timeout).message("the store does not answer"),
-        Failure::Broken => unavailable.message("the connection to the store broke"),
+        Failure::Timeout => {
+            Error::new(ErrorKind::Timeout).message(format!("{whom} does not answer"))
+        }
+        Failure::Broken => unavailable.message(format!("the connection to {whom} broke")),
         Failure::Other => Error::new(ErrorKind::Other).message("the request could not be made"),
     }
 }
@@ -71,7 +79,9 @@ fn of_failure(failure: Failure) -> Error {
 /// A success that the client cannot read: a page of a proxy, half a document, bytes of another range.
 fn unusable(reply: &Reply) -> Error {
     let error = Error::new(ErrorKind::Unavailable);
-    if reply.foreign {
+    if reply.credentials {
+        error.message(format!("the answer of {SOURCE} is not what is asked for"))
+    } else if reply.foreign {
         error.message("the answer is not the store's: something stands between")
     } else {
         error.message("the store's answer is not what the request asks for")
@@ -134,10 +144,10 @@ fn of_reply(reply: &Reply, theirs: &Theirs) -> Error {
 fn of_credentials(reply: &Reply) -> Error {
     if reply.status >= 500 || reply.status == 429 {
         return Error::new(ErrorKind::Unavailable)
-            .message("the source of the credentials does not answer properly");
+            .message(format!("{SOURCE} does not answer properly"));
     }
     Error::new(ErrorKind::Unauthenticated)
-        .message("the source of the credentials hands out none")
+        .message(format!("{SOURCE} hands out none"))
         .with_retry(Retry::Never)
 }
 
@@ -374,6 +384,22 @@ mod tests {
         let error = error_of(theirs, &call);
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert_eq!(error.retry(), Retry::Safe);
+    }
+
+    #[test]
+    fn a_source_of_credentials_that_cannot_be_reached_is_not_the_store() {
+        let call = Call::default();
+        call.note(Seen::NoCredentials(Failure::Connect));
+        let theirs = Theirs::Generic {
+            store: "test",
+            source: "cause".into(),
+        };
+        let error = error_of(theirs, &call);
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(
+            error.text(),
+            "no connection to the source of the credentials"
+        );
     }
 
     #[test]

@@ -23,6 +23,19 @@ pub enum Seen {
     Answer(Reply),
     /// Without one.
     Failed(Failure),
+    /// Without one from whoever hands out credentials, so that the store was not asked.
+    NoCredentials(Failure),
+}
+
+impl Seen {
+    /// A request to the store, or to a source of credentials, that got no answer.
+    #[cfg(feature = "http")]
+    pub(crate) fn failed(store: bool, failure: Failure) -> Self {
+        match store {
+            true => Seen::Failed(failure),
+            false => Seen::NoCredentials(failure),
+        }
+    }
 }
 
 /// An answer over HTTP, without its body.
