@@ -1,6 +1,7 @@
 //! The `holdall` command on one backend, in a process of its own: to be measured, and to be killed.
 
 use serde_json::Value;
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
@@ -12,6 +13,7 @@ use std::time::Duration;
 pub struct Command {
     folder: tempfile::TempDir,
     holdall: std::path::PathBuf,
+    environment: Vec<(String, OsString)>,
 }
 
 /// Bytes of a stream that is made and checked on the fly.
@@ -42,7 +44,15 @@ impl Command {
         Self {
             folder,
             holdall: crate::command(),
+            environment: Vec::new(),
         }
+    }
+
+    /// With this variable in its environment.
+    #[must_use]
+    pub fn with_variable(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
     }
 
     /// Starts it, with both ends piped.
@@ -51,6 +61,37 @@ impl Command {
     ///
     /// When it does not start.
     pub fn start(&self, arguments: &[&str]) -> Child {
+        let started = self.command().arg("-q").args(arguments).spawn();
+        match started {
+            Ok(child) => child,
+            Err(cause) => panic!("holdall does not start: {cause}"),
+        }
+    }
+
+    /// The code that it ends with and everything that it says, errors as JSON and its whole log.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be run.
+    pub fn told(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = self.command();
+        let told = command
+            .args(["-vvv", "--json"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .output();
+        match told {
+            Ok(told) => {
+                let text = [told.stdout, told.stderr].concat();
+                let text = String::from_utf8_lossy(&text).into_owned();
+                (told.status.code(), text)
+            }
+            Err(cause) => panic!("{arguments:?}: {cause}"),
+        }
+    }
+
+    fn command(&self) -> std::process::Command {
         let path = self.folder.path();
         let mut command = std::process::Command::new(&self.holdall);
         // What the tests are told of their servers would be settings of the command.
@@ -59,20 +100,16 @@ impl Command {
                 command.env_remove(name);
             }
         }
-        let started = command
+        let variables = self.environment.iter();
+        command
+            .envs(variables.map(|(name, value)| (name, value)))
             .arg("--config")
             .arg(path.join("holdall.toml"))
             .arg("--plugin-dir")
             .arg(path.join("plugins"))
-            .arg("-q")
-            .args(arguments)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn();
-        match started {
-            Ok(child) => child,
-            Err(cause) => panic!("holdall does not start: {cause}"),
-        }
+            .stdout(Stdio::piped());
+        command
     }
 
     /// Stores an object.

@@ -13,14 +13,16 @@ mod hosted;
 mod judge;
 mod outside;
 pub mod parts;
+mod serving;
 pub mod urls;
 
 pub use command::{Command as Holdall, feed};
 pub use desk::Desk;
 pub use folder::Folder;
 pub use hosted::Hosted;
-pub use judge::judged;
+pub use judge::{judged, judged_but_for};
 pub use outside::{curl, eventually};
+pub use serving::Serving;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

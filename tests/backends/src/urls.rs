@@ -1,54 +1,20 @@
 //! URLs of the host's gateway, in the hands of `curl`: `holdall serve` in front of the backend.
 
-use crate::{Holdall, curl};
+use crate::{Holdall, Serving, curl};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
-use std::process::Child;
 use std::time::Duration;
 
-/// A server that is ended when dropped.
-struct Serving {
-    child: Child,
-    url: String,
-    authorization: String,
-}
+const OBJECT: &str = "/v1/b/folder/an%20object";
 
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Serving {
-    fn start(holdall: &Holdall) -> Self {
-        let mut child = holdall.start(&["serve", "--listen", "127.0.0.1:0", "--json"]);
-        let mut line = String::new();
-        let read = child
-            .stdout
-            .take()
-            .map(|out| BufReader::new(out).read_line(&mut line));
-        let ready: Value = serde_json::from_str(&line).unwrap_or_default();
-        match (&ready["listening"], &ready["token"]) {
-            (Value::String(url), Value::String(token)) => Self {
-                child,
-                url: format!("{url}/v1/b/folder/an%20object"),
-                authorization: format!("authorization: Bearer {token}"),
-            },
-            _ => panic!("serve says {line:?} ({read:?})"),
-        }
-    }
-
-    fn signed(&self, method: &str, expires_in: &str) -> String {
-        let asked = json!({"method": method, "expires_in": expires_in}).to_string();
-        let url = format!("{}?sign", self.url);
-        let (status, answer) = curl(&["-H", &self.authorization, "-d", &asked], &url);
-        assert_eq!(status, "200", "{answer}");
-        let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
-        match &answer["url"] {
-            Value::String(url) => url.clone(),
-            _ => panic!("no URL: {answer}"),
-        }
+fn signed(serving: &Serving, method: &str, expires_in: &str) -> String {
+    let asked = json!({"method": method, "expires_in": expires_in}).to_string();
+    let url = format!("{}{OBJECT}?sign", serving.url());
+    let (status, answer) = curl(&["-H", serving.authorization(), "-d", &asked], &url);
+    assert_eq!(status, "200", "{answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+    match &answer["url"] {
+        Value::String(url) => url.clone(),
+        _ => panic!("no URL: {answer}"),
     }
 }
 
@@ -66,11 +32,15 @@ pub fn used_by_curl(holdall: &Holdall) {
         curl(&["-T", &path], url).0
     };
     let status = |arguments: &[&str], url: &str| curl(arguments, url).0;
-    assert_eq!(status(&[], &serving.url), "401", "without a signature");
+    assert_eq!(
+        status(&[], &format!("{}{OBJECT}", serving.url())),
+        "401",
+        "without a signature"
+    );
 
-    let put = serving.signed("PUT", "10m");
+    let put = signed(&serving, "PUT", "10m");
     assert_eq!(put_file("stored", &put), "200");
-    let get = serving.signed("GET", "10m");
+    let get = signed(&serving, "GET", "10m");
     assert_eq!(curl(&[], &get), ("200".into(), "stored".into()));
     assert_eq!(curl(&["-r", "1-2"], &get), ("206".into(), "to".into()));
 
@@ -89,7 +59,7 @@ pub fn used_by_curl(holdall: &Holdall) {
     }
     assert_eq!(curl(&[], &get), ("200".into(), "stored".into()));
 
-    let short = serving.signed("GET", "1s");
+    let short = signed(&serving, "GET", "1s");
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(status(&[], &short), "403", "expired");
 }
