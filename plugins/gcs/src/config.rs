@@ -1,5 +1,6 @@
 //! What `[backend.NAME.config]` may say.
 
+use crate::identity::Identity;
 use holdall_plugin_api::{Capabilities, Error, ErrorKind, Result};
 use holdall_plugin_api_object_store::{Problems, Secret, Settings};
 use serde::Deserialize;
@@ -8,6 +9,12 @@ use url::Url;
 
 /// The address of the service.
 const SERVICE: &str = "https://storage.googleapis.com";
+/// Who changes refresh tokens for short ones: <https://google.aip.dev/auth/4113>.
+const TOKENS: &str = "https://oauth2.googleapis.com/token";
+/// By its address and not by its name (`metadata.google.internal`): an address on this machine's own
+/// link is nobody else's, whatever the names of a network say.
+/// <https://cloud.google.com/compute/docs/metadata/querying-metadata>
+const METADATA: &str = "http://169.254.169.254";
 
 /// A bucket.
 #[derive(Clone, Debug, Deserialize)]
@@ -37,9 +44,18 @@ pub struct GcsConfig {
     /// `service_account`: the file that holds the key.
     pub service_account_file: Option<PathBuf>,
 
-    /// `application_default`: the file, `~/.config/gcloud/application_default_credentials.json` when
-    /// left out, and the metadata service of a machine at Google where there is no such file.
+    /// `application_default`: the file, of the type `authorized_user` or `service_account`. When left
+    /// out `~/.config/gcloud/application_default_credentials.json`, and the metadata service of a
+    /// machine at Google where there is no such file. `GOOGLE_APPLICATION_CREDENTIALS` is not read.
     pub application_credentials_file: Option<PathBuf>,
+
+    /// `application_default` with an `authorized_user`: who changes its refresh token for short ones,
+    /// `https://oauth2.googleapis.com/token` when left out.
+    pub token_endpoint: Option<String>,
+
+    /// `application_default` without a file: the metadata service, `http://169.254.169.254` when left
+    /// out. `GCE_METADATA_HOST` is not read.
+    pub metadata_endpoint: Option<String>,
 
     /// Bytes of a part, in MiB. An object has 10 000 parts, so this bounds its size.
     #[serde(default = "default_part_size")]
@@ -75,7 +91,7 @@ pub enum Credentials {
     /// `service_account_key` or `service_account_file`; signs URLs.
     #[default]
     ServiceAccount,
-    /// What Google's own tools use on this machine.
+    /// What Google's own tools use on this machine, but for what only the environment names.
     ApplicationDefault,
 }
 
@@ -97,6 +113,9 @@ fn default_abandoned() -> u32 {
 pub(crate) struct Settled {
     pub(crate) config: GcsConfig,
     pub(crate) service: Url,
+    pub(crate) identity: Identity,
+    /// Who hands out tokens, where they do not come from a key.
+    pub(crate) tokens: Url,
     pub(crate) without: Capabilities,
 }
 
@@ -106,10 +125,10 @@ impl GcsConfig {
     /// # Errors
     ///
     /// `ConfigInvalid`: everything that is wrong, each as a fact named after its field.
-    pub(crate) fn settle(mut self) -> Result<Settled> {
+    pub(crate) fn settle(self) -> Result<Settled> {
         let mut problems = Problems::default();
         let without = self.settings.check(&mut problems);
-        self.find_key(&mut problems);
+        let identity = Identity::of(&self, &mut problems);
         let endpoint = self.endpoint.as_deref().unwrap_or(SERVICE);
         let service = self
             .settings
@@ -117,71 +136,42 @@ impl GcsConfig {
         if service.as_ref().is_some_and(|url| url.path() != "/") {
             problems.add("endpoint", "more than scheme, host and port");
         }
+        // A refresh token goes over it.
+        let endpoint = self.token_endpoint.as_deref().unwrap_or(TOKENS);
+        let tokens = self
+            .settings
+            .address("token_endpoint", endpoint, TOKENS, &mut problems);
+        let metadata = self.metadata(&mut problems);
         problems.none()?;
-        let Some(service) = service else {
+        let (Some(service), Some(identity), Some(tokens), Some(metadata)) =
+            (service, identity, tokens, metadata)
+        else {
             return Err(Error::new(ErrorKind::ConfigInvalid).message("endpoint"));
         };
         Ok(Settled {
             config: self,
             service,
+            tokens: match identity {
+                Identity::Machine => metadata,
+                _ => tokens,
+            },
+            identity,
             without,
         })
     }
 
-    /// The key of a service account, from wherever it is, and whether it is one.
-    fn find_key(&mut self, problems: &mut Problems) {
-        if self.credentials != Credentials::ServiceAccount {
-            if self.service_account_key.is_some() || self.service_account_file.is_some() {
-                problems.add(
-                    "credentials",
-                    "a service account is given, but `credentials` says that they come from elsewhere",
-                );
-            }
-            return;
+    /// The metadata service speaks no TLS and is on this machine's own link.
+    fn metadata(&self, problems: &mut Problems) -> Option<Url> {
+        let text = self.metadata_endpoint.as_deref().unwrap_or(METADATA);
+        let url = Url::parse(text).ok();
+        let good = url.filter(|url| url.scheme() == "http" && url.has_host() && url.path() == "/");
+        if good.is_none() {
+            problems.add(
+                "metadata_endpoint",
+                format!("not `http://`, host and port, such as `{METADATA}`"),
+            );
         }
-        let (field, text) = match (&self.service_account_key, &self.service_account_file) {
-            (Some(_), Some(_)) => {
-                problems.add(
-                    "service_account_file",
-                    "beside `service_account_key`: which one?",
-                );
-                return;
-            }
-            (None, None) => {
-                problems.add(
-                    "service_account_file",
-                    "needed for these credentials, or `service_account_key`",
-                );
-                return;
-            }
-            (Some(key), None) => ("service_account_key", key.reveal().to_owned()),
-            (None, Some(file)) => match std::fs::read_to_string(file) {
-                Ok(text) => ("service_account_file", text),
-                Err(cause) => {
-                    let problem = format!("{} cannot be read: {cause}", file.display());
-                    problems.add("service_account_file", problem);
-                    return;
-                }
-            },
-        };
-        // What is wrong is said without quoting any of it.
-        match serde_json::from_str::<serde_json::Value>(&text) {
-            Err(_) => problems.add(field, "not JSON"),
-            Ok(value) => {
-                let fields = ["client_email", "private_key", "private_key_id"];
-                let missing: Vec<_> = fields
-                    .into_iter()
-                    .filter(|name| !value[name].is_string())
-                    .collect();
-                if !missing.is_empty() {
-                    problems.add(
-                        field,
-                        format!("no key of a service account: {missing:?} missing"),
-                    );
-                }
-            }
-        }
-        self.service_account_key = Some(text.into());
+        good
     }
 }
 
@@ -213,15 +203,10 @@ mod tests {
         std::fs::write(&file, KEY).unwrap();
         let of_file = settled(json!({"service_account_key": null, "service_account_file": &file}));
         std::fs::remove_file(&file).unwrap();
-        assert_eq!(
-            of_file
-                .unwrap()
-                .config
-                .service_account_key
-                .unwrap()
-                .reveal(),
-            KEY
-        );
+        let Identity::ServiceAccount(found) = of_file.unwrap().identity else {
+            panic!("a key is a service account");
+        };
+        assert_eq!(found.reveal(), KEY);
         let gone = settled(json!({"service_account_key": null, "service_account_file": &file}));
         assert!(
             gone.unwrap_err()
@@ -236,6 +221,8 @@ mod tests {
             "service_account_key": "{\"private_key\": \"hunter2\"}",
             "prefix": "a//b",
             "endpoint": "http://far.example/x",
+            "token_endpoint": "http://far.example/token",
+            "metadata_endpoint": "169.254.169.254",
             "without": ["speed"],
         }))
         .unwrap_err();
@@ -246,6 +233,8 @@ mod tests {
             "service_account_key",
             "endpoint",
             "endpoint",
+            "token_endpoint",
+            "metadata_endpoint",
         ];
         assert_eq!(fields, wanted);
         assert_eq!(error.kind(), ErrorKind::ConfigInvalid);

@@ -3,7 +3,9 @@
 //! What it needs, can and cannot, and what each call costs in requests: `README.md` beside this.
 //!
 //! - `config`: what `holdall.toml` may say, and everything that is wrong with it.
+//! - `identity`: who we are to the store, from a key, from a file of Google's tools, or as this machine.
 //! - `open`: from a configuration to a store of the adapter.
+//! - `tokens`: where tokens come from, instead of the addresses that the client knows by heart.
 //! - `generation`: conditions on etags, in a service whose conditions are about generations.
 //! - `request`: the token of requests of our own, for uploads that nobody will finish.
 //! - `sign`: signed URLs of names with any character.
@@ -12,10 +14,12 @@
 
 mod config;
 mod generation;
+mod identity;
 mod open;
 mod request;
 mod sign;
 mod stored;
+mod tokens;
 
 pub use config::{Credentials, GcsConfig};
 pub use open::Gcs;

@@ -2,9 +2,10 @@
 
 use crate::config::{Credentials, GcsConfig, Settled};
 use crate::generation::Generations;
+use crate::identity::Identity;
 use crate::request::Bearer;
 use crate::sign::Escaping;
-use crate::stored::AsStored;
+use crate::tokens::Tokens;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
 use holdall_plugin_api_object_store::{
@@ -49,20 +50,23 @@ fn build(settled: &Settled, http: Http) -> Result<GoogleCloudStorage> {
         .with_bucket_name(&config.bucket)
         .with_base_url(settled.service.as_str().trim_end_matches('/'))
         .with_retry(config.settings.retry())
-        .with_http_connector(AsStored(http));
-    let (builder, field) = match (
-        &config.service_account_key,
-        &config.application_credentials_file,
-    ) {
-        (Some(key), _) => (
+        .with_http_connector(Tokens::new(settled, http)?);
+    let (builder, field) = match &settled.identity {
+        Identity::ServiceAccount(key) => (
             builder.with_service_account_key(key.reveal()),
-            "service_account_key",
+            match config.credentials {
+                Credentials::ApplicationDefault => "application_credentials_file",
+                Credentials::ServiceAccount => match config.service_account_key {
+                    Some(_) => "service_account_key",
+                    None => "service_account_file",
+                },
+            },
         ),
-        (None, Some(file)) => (
+        Identity::User(file) => (
             builder.with_application_credentials(file.display().to_string()),
             "application_credentials_file",
         ),
-        (None, None) => (builder, "application_credentials_file"),
+        Identity::Machine => (builder, "application_credentials_file"),
     };
     // The cause is not kept: it may quote a line of the key.
     builder.build().map_err(|_| {
@@ -77,7 +81,7 @@ fn adapted(settled: Settled, http: Http, gcs: GoogleCloudStorage) -> Store {
     let mut without = settled.without;
     // Others would have every signature made by a service of Google's.
     let elsewhere = config.endpoint.is_some() && !config.endpoint_verifies_google_urls;
-    if elsewhere || config.credentials != Credentials::ServiceAccount {
+    if elsewhere || !matches!(settled.identity, Identity::ServiceAccount(_)) {
         without = without.with(SIGNING);
     }
     let part_bytes = (config.part_size_mib as usize) << 20;

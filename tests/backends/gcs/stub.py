@@ -6,10 +6,15 @@ issuer, scope, times), V4 signed URLs in each of their parts, generation precond
 conditions, ranges, MD5, parts of multipart uploads; and it decompresses what is stored as gzip for
 clients that do not say they take it, as the real service does. `stub_test.py` shows that it refuses.
 
-    python stub.py PORT FOLDER BUCKET EMAIL PUBLIC_KEY_PEM ADMIN_SECRET
+On a second port are those who hand out tokens: the service that changes the refresh token of one user
+(the fields of USER_JSON, an `authorized_user`), and the metadata service of a machine. Their tokens are
+taken until they expire, or are revoked.
+
+    python stub.py PORT TOKEN_PORT FOLDER BUCKET EMAIL PUBLIC_KEY_PEM USER_JSON ADMIN_SECRET
 
 Sources: https://cloud.google.com/storage/docs/xml-api/overview and the pages below it,
-https://cloud.google.com/storage/docs/authentication/canonical-requests.
+https://cloud.google.com/storage/docs/authentication/canonical-requests, https://google.aip.dev/auth/4113,
+https://www.rfc-editor.org/rfc/rfc6749#section-6, https://cloud.google.com/compute/docs/metadata/overview.
 """
 
 import base64
@@ -21,6 +26,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import sqlite3
 import sys
 import threading
@@ -600,7 +606,77 @@ class Handler(BaseHTTPRequestHandler):
             file, digest = store.spool(self.rfile.read, self.length)
             store.publish(self.query["key"].encode(), None, f'"{digest.hex()}"', self.length, {}, file)
             return self.reply(200)
+        if self.raw_path == "/_stub/tokens":
+            handed = self.server.handed
+            if "life" in self.query:
+                handed.life = int(self.query["life"])
+            if "revoke" in self.query:
+                self.server.tokens.clear()
+            return self.reply(200, str(handed.count))
         raise Refused(404, "NoSuchKey")
+
+
+class Handed:
+    """Tokens of nobody's making: who hands them out remembers them."""
+
+    def __init__(self, tokens):
+        self.tokens, self.lock, self.life, self.count = tokens, threading.Lock(), 3600, 0
+
+    def one(self):
+        token = f"ya29.{secrets.token_urlsafe(32)}"
+        with self.lock:
+            self.tokens[token] = time.time() + self.life
+            self.count += 1
+        return {"access_token": token, "expires_in": self.life, "token_type": "Bearer"}
+
+
+class Tokens(BaseHTTPRequestHandler):
+    """Who hands out tokens."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, *_):
+        pass
+
+    def reply(self, status, answer, headers=None):
+        body = json.dumps(answer).encode()
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        """A refresh token for a short one. Each of the three must be right: RFC 6749, 5.2 and 6."""
+        body = self.rfile.read(int(self.headers.get("content-length", "0"))).decode()
+        form = urllib.parse.parse_qs(body, keep_blank_values=True)
+        if self.path != "/token":
+            return self.reply(404, {"error": "not_found"})
+        wanted = ["grant_type", "client_id", "client_secret", "refresh_token"]
+        once = all(len(form.get(name, [])) == 1 for name in wanted)
+        if self.headers.get_content_type() != "application/x-www-form-urlencoded" or not once:
+            return self.reply(400, {"error": "invalid_request"})
+        grant, client, secret, refresh = (form[name][0] for name in wanted)
+        user = self.server.user
+        if grant != "refresh_token":
+            return self.reply(400, {"error": "unsupported_grant_type"})
+        if (client, secret) != (user["client_id"], user["client_secret"]):
+            return self.reply(401, {"error": "invalid_client"})
+        if refresh != user["refresh_token"]:
+            return self.reply(400, {"error": "invalid_grant"})
+        self.reply(200, self.server.handed.one())
+
+    def do_GET(self):
+        """The metadata service: it wants to hear that it is meant, and by nobody else's order."""
+        flavor = {"metadata-flavor": "Google"}
+        if self.headers.get("metadata-flavor") != "Google" or "x-forwarded-for" in self.headers:
+            return self.reply(403, {"error": "forbidden"}, flavor)
+        if self.path.split("?")[0] != "/computeMetadata/v1/instance/service-accounts/default/token":
+            return self.reply(404, {"error": "not_found"}, flavor)
+        self.reply(200, self.server.handed.one(), flavor)
 
 
 def text(key):
@@ -618,13 +694,19 @@ def unpadded(part):
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
-def main(port, folder, bucket, account, key, secret):
+def main(port, token_port, folder, bucket, account, key, user, secret):
     ThreadingHTTPServer.request_queue_size = 128
     server = ThreadingHTTPServer(("127.0.0.1", int(port)), Handler)
     server.daemon_threads, server.tokens = True, {}
     server.store, server.bucket, server.email, server.secret = Store(folder), bucket, account, secret
     with open(key, "rb") as file:
         server.key = serialization.load_pem_public_key(file.read())
+    tokens = ThreadingHTTPServer(("127.0.0.1", int(token_port)), Tokens)
+    tokens.daemon_threads = True
+    server.handed = tokens.handed = Handed(server.tokens)
+    with open(user, "rb") as file:
+        tokens.user = json.load(file)
+    threading.Thread(target=tokens.serve_forever, daemon=True).start()
     server.serve_forever()
 
 

@@ -1,6 +1,6 @@
 """The stub refuses: each check of it is failed once here, beside the same request done right.
 
-    python stub_test.py URL BUCKET EMAIL KEY_PEM WRONG_KEY_PEM
+    python stub_test.py URL TOKENS_URL BUCKET EMAIL KEY_PEM WRONG_KEY_PEM USER_JSON ADMIN_SECRET
 """
 
 import base64
@@ -19,7 +19,7 @@ import urllib.request
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
-URL, BUCKET, EMAIL, KEY, WRONG = sys.argv[1:6]
+URL, TOKENS, BUCKET, EMAIL, KEY, WRONG, USER, SECRET = sys.argv[1:9]
 PLACE = f"{URL}/{BUCKET}/stub-test"
 
 
@@ -69,6 +69,14 @@ def signed_url(path, method="GET", expires=600, start=None, pem=KEY, headers=Non
     return f"{URL}{path}?{quoted}&X-Goog-Signature={signed(text, pem).hex()}"
 
 
+def user(**wrong):
+    """What an authorized user sends for a token; None leaves a field out."""
+    with open(USER) as file:
+        facts = json.load(file)
+    form = {"grant_type": "refresh_token", **{name: facts[name] for name in ("client_id", "client_secret", "refresh_token")}, **wrong}
+    return urllib.parse.urlencode({name: value for name, value in form.items() if value is not None}).encode()
+
+
 class Stub(unittest.TestCase):
     def status(self, expected, method, url, *rest, **headers):
         status, body, found = ask(method, url, *rest, **headers)
@@ -84,6 +92,66 @@ class Stub(unittest.TestCase):
         for one in bad:
             self.status(401, "GET", f"{PLACE}/t", authorization=one)
         self.status(401, "GET", f"{PLACE}/t", authorization=False)
+
+    def tokens(self, **query):
+        """The stub's own door to tokens; how many it has handed out."""
+        door = f"{URL}/_stub/tokens?{urllib.parse.urlencode(query)}"
+        return int(self.status(200, "GET", door, authorization=False, x_stub_secret=SECRET)[0])
+
+    def form(self, expected, body, **headers):
+        headers = {"content_type": "application/x-www-form-urlencoded", **headers}
+        return json.loads(self.status(expected, "POST", f"{TOKENS}/token", body, authorization=False, **headers)[0])
+
+    def test_tokens_of_a_user(self):
+        found = self.form(200, user())
+        self.assertEqual((found["expires_in"], found["token_type"]), (3600, "Bearer"))
+        self.status(404, "GET", f"{PLACE}/nobody-put-this", authorization=found["access_token"])
+        self.status(401, "GET", f"{PLACE}/nobody-put-this", authorization=found["access_token"] + "x")
+        before = self.tokens()
+        for status, error, body in [
+            (400, "invalid_grant", user(refresh_token="another")),
+            (401, "invalid_client", user(client_id="another")),
+            (401, "invalid_client", user(client_secret="another")),
+            (400, "unsupported_grant_type", user(grant_type="password")),
+            (400, "invalid_request", user(refresh_token=None)),
+            (400, "invalid_request", user(client_secret=None)),
+            (400, "invalid_request", user() + b"&refresh_token=another"),
+            (400, "invalid_request", b""),
+        ]:
+            self.assertEqual(self.form(status, body)["error"], error, body)
+        self.assertEqual(self.form(400, user(), content_type="text/plain")["error"], "invalid_request")
+        self.status(404, "POST", f"{TOKENS}/another", user(), authorization=False)
+        self.assertEqual(self.tokens(), before, "nobody got one")
+
+    def test_tokens_of_a_machine(self):
+        accounts = f"{TOKENS}/computeMetadata/v1/instance/service-accounts"
+        ask_as = lambda status, account="default", **headers: self.status(
+            status, "GET", f"{accounts}/{account}/token?audience=x", authorization=False, **headers)
+        before = self.tokens()
+        ask_as(403)
+        ask_as(403, metadata_flavor="google")
+        ask_as(403, metadata_flavor="Google", x_forwarded_for="127.0.0.1")
+        ask_as(404, "another", metadata_flavor="Google")
+        self.assertEqual(self.tokens(), before, "nobody got one")
+        body, headers = ask_as(200, metadata_flavor="Google")
+        self.assertEqual(headers["metadata-flavor"], "Google")
+        self.status(404, "GET", f"{PLACE}/nobody-put-this", authorization=json.loads(body)["access_token"])
+        self.assertEqual(self.tokens(), before + 1)
+
+    def test_tokens_end(self):
+        ask_with = lambda status, token: self.status(status, "GET", f"{PLACE}/nobody-put-this", authorization=token)
+        revoked = self.form(200, user())["access_token"]
+        ask_with(404, revoked)
+        self.tokens(revoke="")
+        ask_with(401, revoked)
+        self.tokens(life=2)
+        short = self.form(200, user())
+        self.tokens(life=3600)
+        self.assertEqual(short["expires_in"], 2)
+        ask_with(404, short["access_token"])
+        time.sleep(2.5)
+        ask_with(401, short["access_token"])
+        self.status(403, "GET", f"{URL}/_stub/tokens", authorization=False)
 
     def test_urls(self):
         path = f"/{BUCKET}/stub-test/a%20b"

@@ -28,7 +28,9 @@ impl Bucket {
         }
     }
 
-    fn text(&self, field: &str) -> String {
+    /// A fact of the server: `key` and `wrong`, two service accounts; `user`, a person; `tokens`, the
+    /// address of who hands out tokens.
+    pub(crate) fn text(&self, field: &str) -> String {
         self.server[field].as_str().unwrap().to_owned()
     }
 
@@ -60,6 +62,26 @@ impl Bucket {
             .unwrap();
         let good = done.status.success();
         good.then(|| String::from_utf8_lossy(&done.stdout).into_owned())
+    }
+
+    /// Tokens handed out so far.
+    pub(crate) fn tokens(&self) -> u32 {
+        self.door_to_tokens("")
+    }
+
+    /// From now on tokens live so many seconds.
+    pub(crate) fn tokens_live(&self, seconds: u32) {
+        self.door_to_tokens(&format!("?life={seconds}"));
+    }
+
+    /// No token that was handed out so far is good any more.
+    pub(crate) fn revoke_tokens(&self) {
+        self.door_to_tokens("?revoke=");
+    }
+
+    fn door_to_tokens(&self, query: &str) -> u32 {
+        let count = self.stub(&[], &format!("tokens{query}"));
+        count.expect("the stub counts its tokens").parse().unwrap()
     }
 
     /// The ids of unfinished uploads below a prefix.

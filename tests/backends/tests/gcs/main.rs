@@ -7,6 +7,7 @@
 )]
 
 mod bucket;
+mod identity;
 mod urls;
 
 use bucket::Bucket;
@@ -55,6 +56,42 @@ mod gcs_stub {
     fn an_upload_of_a_killed_client_is_swept() {
         let (bucket, prefix) = (bucket(), "killed-client/");
         parts::client_killed("gcs", bucket.below(prefix), || bucket.unfinished(prefix));
+    }
+
+    #[test]
+    #[ignore = "needs the stub: scripts/test-backends gcs/gcs-stub"]
+    fn a_person_whose_refresh_token_is_in_a_file() {
+        let bucket = bucket();
+        identity::of_a_person(&bucket);
+        identity::of_a_person_at_the_usual_place(&bucket);
+        identity::of_a_person_whom_nobody_knows(&bucket);
+        identity::of_a_person_while_nobody_hands_out_tokens(&bucket);
+    }
+
+    #[test]
+    #[ignore = "needs the stub: scripts/test-backends gcs/gcs-stub"]
+    fn a_service_account_in_the_file_of_googles_tools() {
+        identity::of_a_service_account(&bucket());
+    }
+
+    #[test]
+    #[ignore = "needs the stub: scripts/test-backends gcs/gcs-stub"]
+    fn the_account_of_a_machine() {
+        let bucket = bucket();
+        identity::of_a_machine(&bucket);
+        identity::of_a_machine_without_an_account(&bucket);
+    }
+
+    #[test]
+    #[ignore = "needs the stub: scripts/test-backends gcs/gcs-stub"]
+    fn a_file_that_is_none_is_told_before_anybody_is_asked() {
+        identity::of_a_file_that_is_none(&bucket());
+    }
+
+    #[test]
+    #[ignore = "needs the stub: scripts/test-backends gcs/gcs-stub"]
+    fn tokens_are_kept_while_they_live_and_renewed_when_they_end() {
+        identity::kept_and_renewed(&bucket());
     }
 
     #[test]
