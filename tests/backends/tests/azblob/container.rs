@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// No server's key: 64 bytes of it.
-const WRONG: &str =
+pub(crate) const WRONG: &str =
     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
 const BLOCK_MIB: usize = 1;
 
@@ -31,7 +31,8 @@ impl Container {
         }
     }
 
-    fn text(&self, field: &str) -> String {
+    /// A fact of the server: `key`, `sas`, `account`, and `public`, a container that everybody may read.
+    pub(crate) fn text(&self, field: &str) -> String {
         self.server[field].as_str().unwrap().to_owned()
     }
 
@@ -58,7 +59,6 @@ impl Container {
         config
     }
 
-    /// As [`Container::below`], all of it in a connection string.
     /// As [`Container::below`], on the server that speaks TLS and takes tokens.
     pub(crate) fn over_tls(&self, prefix: &str) -> Value {
         let mut config = self.below(prefix);
@@ -67,6 +67,7 @@ impl Container {
         config
     }
 
+    /// As [`Container::below`], all of it in a connection string.
     pub(crate) fn below_with_connection_string(&self, prefix: &str) -> Value {
         let mut config = self.below(prefix);
         let fields = config.as_object_mut().unwrap();

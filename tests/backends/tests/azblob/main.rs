@@ -53,6 +53,8 @@ mod azurite {
     #[ignore = "needs azurite: scripts/test-backends azblob/azurite"]
     fn every_identity_and_the_servers_own() {
         let container = container();
+        identity::of_the_account(&container);
+        identity::of_nobody(&container);
         identity::of_an_application(&container);
         identity::of_a_pod(&container);
         identity::of_a_machine(&container);
