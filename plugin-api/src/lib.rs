@@ -18,6 +18,7 @@ mod disposition;
 mod error;
 mod host;
 mod key;
+mod problems;
 mod request;
 pub mod rules;
 #[cfg(feature = "tokio")]
@@ -41,6 +42,7 @@ pub use disposition::attachment;
 pub use error::{Cause, Error, ErrorKind, Family, Place, ProviderReply, Result, Retry};
 pub use host::{CallContext, Host, Level};
 pub use key::{Key, KeyFault, KeyPolicy, MAX_KEY_BYTES, MAX_SEGMENT_BYTES};
+pub use problems::Problems;
 pub use request::{
     ByteRange, Copy, Custom, Delete, DeleteMany, Download, Durability, Head, Headers, List,
     MAX_CHUNK, MIN_CHUNK, Method, ReadOptions, Rename, SignUrl, Upload, UploadOptions,

@@ -318,7 +318,8 @@ impl<'a> Head<'a> {
 pub struct Delete<'a> {
     /// Its name.
     pub key: &'a Key,
-    /// A missing key is `FileNotFound` instead of success.
+    /// A missing key is `FileNotFound` instead of success. A plugin sees it if it claims `exact_delete`;
+    /// for others the host looks first.
     pub must_exist: bool,
     /// `PreconditionFailed` unless the object has this etag.
     pub if_match: Option<&'a str>,
@@ -522,7 +523,7 @@ pub struct SignUrl<'a> {
     pub download_name: Option<&'a str>,
     /// GET: the content type of the answer.
     pub response_content_type: Option<&'a str>,
-    /// A missing key is `FileNotFound` now instead of 404 later.
+    /// A missing key is `FileNotFound` now instead of 404 later. The host looks, before it asks a plugin.
     pub must_exist: bool,
 }
 

@@ -9,9 +9,11 @@
 //! down to the first object in it, because an empty folder is no group.
 #![forbid(unsafe_code)]
 
+mod apart;
 mod bound;
 mod page;
 mod window;
 
+pub use apart::apart;
 pub use page::{Folders, page};
 pub use window::{Item, Window};

@@ -1,7 +1,7 @@
 //! The contract, method by method.
 
 use crate::download::{self, Chunks};
-use crate::error::{clock_skew, error_of};
+use crate::error::{clock_skew, error_of, of_read};
 use crate::reply::Call;
 use crate::store::{HEALTH_LIMIT, SHUTDOWN_LIMIT, Store};
 use crate::{list, sign, upload};
@@ -59,7 +59,7 @@ impl<O> Adapter<O> {
             )
             .message("the answer is not the store's (it has no etag): something stands between")),
             Ok(got) => Ok((got, call)),
-            Err(error) => Err(error_of(error, &call)),
+            Err(error) => Err(of_read(error, &call)),
         }
     }
 
@@ -223,10 +223,12 @@ impl<O: OpenStore> StorageBackend for Adapter<O> {
 
     async fn delete(&self, delete: Delete<'_>) -> Result<Deleted> {
         let path = self.store()?.path(delete.key.text())?;
-        if delete.must_exist {
-            self.facts(&path, &ReadOptions::default()).await?;
+        let deleted = self.remove(&path, delete.if_match).await?;
+        // Comes here where `exact_delete` is claimed: the store tells.
+        match deleted.existed {
+            Some(false) if delete.must_exist => Err(Error::not_found()),
+            _ => Ok(deleted),
         }
-        self.remove(&path, delete.if_match).await
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
@@ -247,9 +249,6 @@ impl<O: OpenStore> StorageBackend for Adapter<O> {
         // A URL of a wrong clock would be refused, or end at another time than it says.
         if let Some(skew) = store.native.clock_skew() {
             return Err(clock_skew(skew));
-        }
-        if sign.must_exist {
-            self.facts(&path, &ReadOptions::default()).await?;
         }
         sign::url(store, signer.as_ref(), &path, &sign).await
     }

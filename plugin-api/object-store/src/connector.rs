@@ -8,6 +8,7 @@
 
 use crate::answer::{self, MAX_DOCUMENT};
 use crate::reply::{Call, Failure, Reply, Seen, skew};
+use crate::settings::Secret;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Error, ErrorKind};
@@ -59,8 +60,8 @@ pub enum Proxy {
     None,
     /// As `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.
     Environment,
-    /// Through this one.
-    Url(String),
+    /// Through this one; a name and password in it are sent to it.
+    Url(Secret),
 }
 
 impl Default for HttpOptions {
@@ -105,9 +106,11 @@ impl Http {
         let builder = match &options.proxy {
             Proxy::None => builder.no_proxy(),
             Proxy::Environment => builder,
-            Proxy::Url(url) => builder.proxy(reqwest::Proxy::all(url).map_err(|cause| {
-                invalid("proxy", "not a URL of a proxy").because(cause.without_url())
-            })?),
+            Proxy::Url(url) => {
+                builder.proxy(reqwest::Proxy::all(url.reveal()).map_err(|cause| {
+                    invalid("proxy", "not a URL of a proxy").because(cause.without_url())
+                })?)
+            }
         };
         let client = builder
             .build()
@@ -447,6 +450,21 @@ fn is_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_password_of_a_proxy_is_not_shown() {
+        let options = HttpOptions {
+            proxy: Proxy::Url("http://user:hunter2@proxy:8080".to_owned().into()),
+            ..HttpOptions::default()
+        };
+        assert!(!format!("{:?}", Http::new(options).unwrap()).contains("hunter2"));
+        let options = HttpOptions {
+            proxy: Proxy::Url("http://user:hunter2@:0".to_owned().into()),
+            ..HttpOptions::default()
+        };
+        let refused = Http::new(options).unwrap_err();
+        assert!(!format!("{refused:?}").contains("hunter2"), "{refused:?}");
+    }
 
     #[test]
     fn both_forms_of_retry_after() {

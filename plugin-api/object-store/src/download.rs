@@ -1,6 +1,6 @@
 //! From the store's answer to facts and chunks.
 
-use crate::error::error_of;
+use crate::error::of_read;
 use crate::metadata;
 use crate::reply::Call;
 use crate::store::Store;
@@ -58,7 +58,7 @@ pub(crate) fn options(asked: &ReadOptions<'_>, range: Option<ByteRange>) -> Resu
 
 pub(crate) fn info(store: &Store, meta: ObjectMeta, attributes: &Attributes) -> ObjectInfo {
     let mut info = ObjectInfo::new(meta.size);
-    info.etag = store.etag(meta.e_tag, meta.version.as_deref());
+    info.etag = etag(meta.e_tag);
     info.version = meta.version;
     info.last_modified = modified(meta.last_modified.into());
     for (attribute, value) in attributes {
@@ -78,6 +78,11 @@ pub(crate) fn info(store: &Store, meta: ObjectMeta, attributes: &Attributes) -> 
     }
     info.metadata.sort_unstable();
     info
+}
+
+/// Some answers have an empty one.
+pub(crate) fn etag(etag: Option<String>) -> Option<String> {
+    etag.filter(|etag| !etag.is_empty())
 }
 
 /// Stores that do not say give out the epoch.
@@ -116,7 +121,7 @@ impl Source for Chunks {
             let next = ready!(this.call.poll(|| stream.poll_next(cx)));
             match next {
                 Some(Ok(bytes)) => this.held = bytes,
-                Some(Err(error)) => return Poll::Ready(Some(Err(error_of(error, &this.call)))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(of_read(error, &this.call)))),
                 None => return Poll::Ready(None),
             }
         }

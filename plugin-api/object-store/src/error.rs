@@ -35,6 +35,15 @@ pub fn error_of(theirs: Theirs, call: &Call) -> Error {
     error.at(|place| place.attempts = attempts)
 }
 
+/// As [`error_of`], of a request that only reads: its outcome may be unknown, a repeat is harmless.
+pub(crate) fn of_read(theirs: Theirs, call: &Call) -> Error {
+    let error = error_of(theirs, call);
+    match error.retry() {
+        Retry::IfIdempotent => error.with_retry(Retry::Safe),
+        _ => error,
+    }
+}
+
 fn is_generic(theirs: &Theirs) -> bool {
     matches!(theirs, Theirs::Generic { .. } | Theirs::InvalidPath { .. })
 }
@@ -400,6 +409,28 @@ mod tests {
             error.text(),
             "no connection to the source of the credentials"
         );
+    }
+
+    #[test]
+    fn a_read_is_safe_to_repeat_whatever_became_of_it() {
+        for (failure, read) in [
+            (Failure::Broken, Retry::Safe),
+            (Failure::Timeout, Retry::Safe),
+            (Failure::Other, Retry::Never),
+        ] {
+            let call = Call::default();
+            call.note(Seen::Failed(failure));
+            let theirs = || Theirs::Generic {
+                store: "test",
+                source: "cause".into(),
+            };
+            assert_eq!(of_read(theirs(), &call).retry(), read, "{failure:?}");
+            assert_ne!(
+                error_of(theirs(), &call).retry(),
+                Retry::Safe,
+                "{failure:?}"
+            );
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@
 //! configuration of every such store has.
 //!
 //! Reading order: [`store`](Store) (what is told), `adapter` (the contract), `upload`, `download`,
-//! `list`, `sign`, then `error`, `reply` and `connector`; `settings` and `problems` for configurations;
+//! `list`, `sign`, then `error`, `reply` and `connector`; `settings` for configurations;
 //! `requests` of a plugin's own, and `sweep` for what killed processes leave.
 #![forbid(unsafe_code)]
 
@@ -56,8 +56,10 @@ mod download;
 mod error;
 mod list;
 mod metadata;
-#[cfg(feature = "http")]
-mod problems;
+#[cfg_attr(
+    not(feature = "http"),
+    allow(dead_code, reason = "only the connector notes what was answered")
+)]
 mod reply;
 #[cfg(feature = "http")]
 mod requests;
@@ -76,9 +78,7 @@ pub use adapter::{Adapter, OpenStore};
 pub use connector::{Http, HttpOptions, Proxy};
 pub use error::{error_of, of_code};
 pub use object_store;
-#[cfg(feature = "http")]
-pub use problems::Problems;
-pub use reply::{Call, Failure, Reply, Seen};
+pub use reply::Call;
 #[cfg(feature = "http")]
 pub use requests::{Authorize, AuthorizeError, Requests};
 #[cfg(feature = "http")]

@@ -1,7 +1,7 @@
 //! One page of a listing.
 
-use crate::download::modified;
-use crate::error::error_of;
+use crate::download::{etag, modified};
+use crate::error::of_read;
 use crate::reply::Call;
 use crate::store::Store;
 use futures_util::{Stream, StreamExt};
@@ -38,13 +38,13 @@ async fn of_pages(store: &Store, pages: &dyn PaginatedListStore, list: &List<'_>
     let found = call
         .run(listing)
         .await
-        .map_err(|error| error_of(error, &call))?;
+        .map_err(|error| of_read(error, &call))?;
     let mut page = Page::default();
     page.skipped = call.skipped();
     page.next = found.page_token.filter(|token| !token.is_empty());
     for object in found.result.objects {
         match object.location.as_ref().strip_prefix(&store.prefix) {
-            Some(key) if !key.is_empty() => page.entries.push(entry(store, key, &object)),
+            Some(key) if !key.is_empty() => page.entries.push(entry(key, &object)),
             _ => page.skipped += 1,
         }
     }
@@ -65,9 +65,9 @@ async fn of_pages(store: &Store, pages: &dyn PaginatedListStore, list: &List<'_>
     Ok(page)
 }
 
-fn entry(store: &Store, key: &str, object: &ObjectMeta) -> Entry {
+fn entry(key: &str, object: &ObjectMeta) -> Entry {
     let mut entry = Entry::new(key, object.size);
-    entry.etag = store.etag(object.e_tag.clone(), object.version.as_deref());
+    entry.etag = etag(object.e_tag.clone());
     entry.last_modified = modified(object.last_modified.into());
     entry
 }
@@ -75,7 +75,6 @@ fn entry(store: &Store, key: &str, object: &ObjectMeta) -> Entry {
 /// The store has no pages, and promises no order: of all keys after the token the smallest are the
 /// page. A page costs a whole listing, and holds no more than itself in memory.
 async fn of_everything(store: &Store, list: &List<'_>) -> Result<Page> {
-    let after = list.page_token.max(list.start_after).unwrap_or("");
     // Prefixes of stores are folders: the folder above ours has all of ours.
     let whole = format!("{}{}", store.prefix, list.prefix);
     let folder = whole.rsplit_once('/').map(|(folder, _)| folder);
@@ -83,9 +82,9 @@ async fn of_everything(store: &Store, list: &List<'_>) -> Result<Page> {
     let call = Call::listing();
     let found: Arc<dyn object_store::ObjectStore> = Arc::clone(&store.objects);
     let listing = found.list(folder.as_ref());
-    call.run(smallest(store, list, after, listing))
+    call.run(smallest(store, list, listing))
         .await
-        .map_err(|error| error_of(error, &call))
+        .map_err(|error| of_read(error, &call))
 }
 
 enum Found {
@@ -96,7 +95,6 @@ enum Found {
 async fn smallest(
     store: &Store,
     list: &List<'_>,
-    after: &str,
     mut listing: impl Stream<Item = StoreResult<ObjectMeta>> + Unpin,
 ) -> StoreResult<Page> {
     let limit = list.limit as usize;
@@ -116,19 +114,14 @@ async fn smallest(
         });
         // A group whose end lies before the start is over; one that holds the start is not.
         let name = grouped.unwrap_or(key);
-        let past = match list.page_token {
-            Some(token) => name > token,
-            None => key > after,
-        };
-        if !past || list.start_after.is_some_and(|start| key <= start) {
-            continue;
-        }
-        if kept.contains_key(name) {
+        let past = list.page_token.is_none_or(|last| name > last)
+            && list.start_after.is_none_or(|start| key > start);
+        if !past || kept.contains_key(name) {
             continue;
         }
         let found = match grouped {
             Some(_) => Found::Group,
-            None => Found::Object(entry(store, key, &object)),
+            None => Found::Object(entry(key, &object)),
         };
         kept.insert(name.to_owned(), found);
         if kept.len() > limit {

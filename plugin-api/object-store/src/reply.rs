@@ -18,7 +18,7 @@ tokio::task_local! {
 
 /// How the last request of a call ended.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Seen {
+pub(crate) enum Seen {
     /// With an answer, whatever its status.
     Answer(Reply),
     /// Without one.
@@ -40,32 +40,30 @@ impl Seen {
 
 /// An answer over HTTP, without its body.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Reply {
+pub(crate) struct Reply {
     /// HTTP status.
-    pub status: u16,
+    pub(crate) status: u16,
     /// The provider's own code, such as `NoSuchKey`.
-    pub code: Option<String>,
+    pub(crate) code: Option<String>,
     /// The provider's id of the request.
-    pub request_id: Option<String>,
+    pub(crate) request_id: Option<String>,
     /// `Retry-After`.
-    pub retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     /// The object's size, from `Content-Range: bytes */SIZE`.
-    pub size: Option<u64>,
+    pub(crate) size: Option<u64>,
     /// The region in which the bucket is, when the request went to another one.
-    pub region: Option<String>,
+    pub(crate) region: Option<String>,
     /// The provider's clock minus ours, in seconds, when they differ by more than a minute.
-    pub skew_seconds: Option<i64>,
+    pub(crate) skew_seconds: Option<i64>,
     /// An error page that is not in the provider's own form: something stands between.
-    pub foreign: bool,
+    pub(crate) foreign: bool,
     /// Not from the store but from whoever hands out credentials.
-    pub credentials: bool,
+    pub(crate) credentials: bool,
 }
 
 /// Why there was no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Failure {
+pub(crate) enum Failure {
     /// No connection: refused, unreachable, no such name. Nothing was sent.
     Connect,
     /// A connection, but no trust: certificate, name or protocol. Nothing was sent.
@@ -141,23 +139,23 @@ impl Call {
     }
 
     /// Notes how a request ended.
-    pub fn note(&self, seen: Seen) {
+    pub(crate) fn note(&self, seen: Seen) {
         self.attempts.fetch_add(1, Ordering::Relaxed);
         *self.lock() = Some(seen);
     }
 
     /// Adds to the number of entries that were left out.
-    pub fn skip(&self, entries: u64) {
+    pub(crate) fn skip(&self, entries: u64) {
         self.skipped.fetch_add(entries, Ordering::Relaxed);
     }
 
     /// Whether the answer is a document.
-    pub fn is_document(&self) -> bool {
+    pub(crate) fn is_document(&self) -> bool {
         self.document
     }
 
     /// Whether the answer is a page of a listing.
-    pub fn is_listing(&self) -> bool {
+    pub(crate) fn is_listing(&self) -> bool {
         self.listing
     }
 
@@ -167,17 +165,17 @@ impl Call {
     }
 
     /// How the last request ended; `None` when there was none, or nobody notes.
-    pub fn seen(&self) -> Option<Seen> {
+    pub(crate) fn seen(&self) -> Option<Seen> {
         self.lock().clone()
     }
 
     /// Requests so far.
-    pub fn attempts(&self) -> u32 {
+    pub(crate) fn attempts(&self) -> u32 {
         self.attempts.load(Ordering::Relaxed)
     }
 
     /// Entries that were left out.
-    pub fn skipped(&self) -> u64 {
+    pub(crate) fn skipped(&self) -> u64 {
         self.skipped.load(Ordering::Relaxed)
     }
 

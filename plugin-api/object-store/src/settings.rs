@@ -3,7 +3,8 @@
 //! A plugin flattens them into its own:
 //!
 //! ```
-//! # use holdall_plugin_api_object_store::{Problems, Settings};
+//! # use holdall_plugin_api::Problems;
+//! # use holdall_plugin_api_object_store::Settings;
 //! #[derive(serde::Deserialize)]
 //! #[serde(deny_unknown_fields)]
 //! struct Config {
@@ -19,8 +20,8 @@
 //! assert!(problems.none().unwrap_err().fact_value("prefix").is_some());
 //! ```
 
-use crate::{HttpOptions, Problems, Proxy};
-use holdall_plugin_api::{Capabilities, Capability, KeyPolicy};
+use crate::{HttpOptions, Proxy};
+use holdall_plugin_api::{Capabilities, Capability, KeyPolicy, Problems};
 use object_store::{BackoffConfig, RetryConfig};
 use serde::Deserialize;
 use std::fmt;

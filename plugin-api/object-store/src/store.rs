@@ -4,10 +4,10 @@ use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Health, Limits, Result};
 use http::header::{IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue};
+use object_store::ObjectStore;
 use object_store::list::PaginatedListStore;
 use object_store::path::Path;
 use object_store::signer::Signer;
-use object_store::{ObjectStore, UpdateVersion};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,6 @@ pub struct Store {
     pub(crate) parts_at_once: usize,
     pub(crate) large_conditions: LargeConditions,
     pub(crate) always_etag: bool,
-    pub(crate) etag_is_version: bool,
     pub(crate) metadata_names: MetadataNames,
 }
 
@@ -157,7 +156,6 @@ impl Store {
                 max_bytes: 64 << 20,
             },
             always_etag: false,
-            etag_is_version: false,
             metadata_names: MetadataNames::AsGiven,
         }
     }
@@ -244,14 +242,6 @@ impl Store {
         self
     }
 
-    /// The contract's etag is the store's *version*, as with Google's generations, which its
-    /// conditions are about.
-    #[must_use]
-    pub fn etag_is_version(mut self) -> Self {
-        self.etag_is_version = true;
-        self
-    }
-
     /// Which names of user metadata the store takes.
     #[must_use]
     pub fn metadata_names(mut self, names: MetadataNames) -> Self {
@@ -288,29 +278,6 @@ impl Store {
         match self.large_conditions {
             LargeConditions::InOnePut { max_bytes } => Some(max_bytes as u64),
             LargeConditions::AtCompletion => None,
-        }
-    }
-
-    /// What a condition on an etag is called in the store.
-    pub(crate) fn update_version(&self, etag: &str) -> UpdateVersion {
-        let etag = Some(etag.to_owned());
-        match self.etag_is_version {
-            true => UpdateVersion {
-                e_tag: None,
-                version: etag,
-            },
-            false => UpdateVersion {
-                e_tag: etag,
-                version: None,
-            },
-        }
-    }
-
-    /// The contract's etag.
-    pub(crate) fn etag(&self, etag: Option<String>, version: Option<&str>) -> Option<String> {
-        match self.etag_is_version {
-            true => version.map(str::to_owned),
-            false => etag.filter(|etag| !etag.is_empty()),
         }
     }
 }

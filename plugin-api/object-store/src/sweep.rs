@@ -6,7 +6,7 @@
 
 use crate::requests::Requests;
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use holdall_plugin_api::{Error, ErrorKind, Result};
 use http::{HeaderMap, Method};
 use object_store::path::Path;
@@ -60,7 +60,6 @@ pub async fn sweep(requests: Requests, prefix: String, after: Duration) {
 }
 
 async fn all(requests: &Requests, prefix: &str, after: Duration) -> Result<usize> {
-    let oldest: DateTime<Utc> = (SystemTime::now() - after).into();
     let mut removed = 0;
     let mut markers = (String::new(), String::new());
     loop {
@@ -70,6 +69,10 @@ async fn all(requests: &Requests, prefix: &str, after: Duration) -> Result<usize
             query.push(("upload-id-marker", &markers.1));
         }
         let page: Uploads = document(requests, None, &query).await?;
+        // By the store's clock, which its answer has just told: a clock of ours that is ahead would
+        // make the living look dead.
+        let ahead = requests.http().clock_skew().unwrap_or(0);
+        let oldest = DateTime::<Utc>::from(SystemTime::now() - after) + TimeDelta::seconds(ahead);
         for upload in &page.upload {
             // Keys that are no path are not ours.
             let Ok(path) = Path::parse(&upload.key) else {
@@ -78,9 +81,13 @@ async fn all(requests: &Requests, prefix: &str, after: Duration) -> Result<usize
             if path.as_ref() != upload.key || upload.initiated > oldest {
                 continue;
             }
-            if newest(requests, &path, upload).await? <= oldest {
-                remove(requests, &path, &upload.upload_id).await?;
-                removed += 1;
+            match remove_stale(requests, &path, upload, oldest).await {
+                Ok(true) => removed += 1,
+                Ok(false) => {}
+                // Completed, or removed by another sweep.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::FileNotFound | ErrorKind::Conflict) => {}
+                Err(error) => return Err(error),
             }
         }
         match (page.is_truncated, page.next_key_marker) {
@@ -90,6 +97,27 @@ async fn all(requests: &Requests, prefix: &str, after: Duration) -> Result<usize
             _ => return Ok(removed),
         }
     }
+}
+
+/// Removes an upload unless a part came later than that.
+async fn remove_stale(
+    requests: &Requests,
+    path: &Path,
+    upload: &Upload,
+    oldest: DateTime<Utc>,
+) -> Result<bool> {
+    if newest(requests, path, upload).await? > oldest {
+        return Ok(false);
+    }
+    let query = [("uploadId", upload.upload_id.as_str())];
+    let asked = requests.make(
+        Method::DELETE,
+        Some(path),
+        &query,
+        HeaderMap::new(),
+        Bytes::new(),
+    );
+    asked.await.map(|_| true)
 }
 
 /// When the last part of an upload came.
@@ -112,18 +140,6 @@ async fn newest(requests: &Requests, path: &Path, upload: &Upload) -> Result<Dat
     }
 }
 
-async fn remove(requests: &Requests, path: &Path, upload_id: &str) -> Result<()> {
-    let query = [("uploadId", upload_id)];
-    let asked = requests.make(
-        Method::DELETE,
-        Some(path),
-        &query,
-        HeaderMap::new(),
-        Bytes::new(),
-    );
-    asked.await.map(drop)
-}
-
 async fn document<T: for<'a> Deserialize<'a>>(
     requests: &Requests,
     path: Option<&Path>,
@@ -141,6 +157,8 @@ async fn document<T: for<'a> Deserialize<'a>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::requests::tests::of;
+    use holdall_wire::{Endpoint, Reply, Seen};
 
     #[test]
     fn both_documents_are_read() {
@@ -157,5 +175,45 @@ mod tests {
         assert_eq!(parts.part.len(), 1);
         let none: Uploads = quick_xml::de::from_str("<ListMultipartUploadsResult/>").unwrap();
         assert!(none.upload.is_empty());
+    }
+
+    const UPLOADS: &str = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>\
+        <Upload><Key>gone</Key><UploadId>u1</UploadId><Initiated>2020-11-20T08:00:00Z</Initiated></Upload>\
+        <Upload><Key>dead</Key><UploadId>u2</UploadId><Initiated>2020-11-20T08:00:00Z</Initiated></Upload>\
+        <Upload><Key>slow</Key><UploadId>u3</UploadId><Initiated>2020-11-20T08:00:00Z</Initiated></Upload>\
+        <Upload><Key>young</Key><UploadId>u4</UploadId><Initiated>2020-11-26T08:00:00Z</Initiated></Upload>\
+        </ListMultipartUploadsResult>";
+
+    /// A store whose clock says the 26th of November, 9 h, whatever ours says.
+    fn store(asked: &Seen) -> Reply {
+        let part = |time: &str| {
+            format!(
+                "<ListPartsResult><IsTruncated>false</IsTruncated><Part><LastModified>{time}</LastModified></Part></ListPartsResult>"
+            )
+        };
+        let reply = match (asked.method.as_str(), asked.target.as_str()) {
+            ("GET", target) if target.contains("uploads") => Reply::new(200).body(UPLOADS),
+            ("GET", target) if target.contains("/gone") => {
+                Reply::new(404).body("<Error><Code>NoSuchUpload</Code></Error>")
+            }
+            ("GET", target) if target.contains("/slow") => {
+                Reply::new(200).body(part("2020-11-26T08:00:00Z"))
+            }
+            ("GET", _) => Reply::new(200).body(part("2020-11-20T08:00:00Z")),
+            _ => Reply::new(204),
+        };
+        reply.header("date", "Thu, 26 Nov 2020 09:00:00 GMT")
+    }
+
+    #[tokio::test]
+    async fn only_the_dead_go_by_the_store_s_own_clock() {
+        let endpoint = Endpoint::start(store).await;
+        let requests = of(&endpoint.url());
+        let day = Duration::from_secs(24 * 3600);
+        assert_eq!(all(&requests, "", day).await.unwrap(), 1);
+        let seen = endpoint.seen().into_iter();
+        let removed: Vec<_> = seen.filter(|seen| seen.method == Method::DELETE).collect();
+        assert_eq!(removed.len(), 1);
+        assert!(removed[0].target.contains("/dead"), "{removed:?}");
     }
 }

@@ -6,7 +6,7 @@
 //! [`Parts`] that is dropped unfinished leaves a task behind that does, and repeats it while the
 //! store cannot be reached.
 
-use crate::download::is_possible;
+use crate::download::{etag, is_possible};
 use crate::error::error_of;
 use crate::metadata;
 use crate::reply::Call;
@@ -19,7 +19,7 @@ use http::HeaderMap;
 use object_store::path::Path;
 use object_store::{
     Attribute, AttributeValue, Attributes, GetOptions, MultipartUpload, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, UpdateVersion,
 };
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -27,6 +27,8 @@ use tokio_util::task::TaskTracker;
 
 /// Chunks below this are copied together: each part would otherwise be a long list of small owners.
 const SMALL: usize = 64 << 10;
+/// From so many bytes on, small chunks go into another copy rather than a larger one.
+const MERGED: usize = 512 << 10;
 /// How long an upload that fails waits for its parts to be gone before it says so.
 const ABORT_WAIT: Duration = Duration::from_secs(5);
 /// Times that an abort is tried: with waits of 1, 2, 4 s and so on, about a quarter of an hour.
@@ -51,7 +53,10 @@ pub(crate) async fn store(
     let mode = match &condition {
         None => PutMode::Overwrite,
         Some(Condition::Absent) => PutMode::Create,
-        Some(Condition::Etag(etag)) => PutMode::Update(store.update_version(etag)),
+        Some(Condition::Etag(etag)) => PutMode::Update(UpdateVersion {
+            e_tag: Some(etag.clone()),
+            version: None,
+        }),
     };
     let mut gathering = Gathering::new(body, store.part_bytes);
     // A condition that only one request can hold: the whole body is that request.
@@ -172,7 +177,7 @@ fn is_lost(error: &Error) -> bool {
 
 async fn stored(store: &Store, path: &Path, size: u64, put: PutResult) -> Result<Uploaded> {
     let mut uploaded = Uploaded::new(size);
-    uploaded.etag = store.etag(put.e_tag, put.version.as_deref());
+    uploaded.etag = etag(put.e_tag);
     uploaded.version = put.version;
     if uploaded.etag.is_none() && store.always_etag {
         // Ceph completes parts without telling the etag. Another writer may come between the two
@@ -184,7 +189,7 @@ async fn stored(store: &Store, path: &Path, size: u64, put: PutResult) -> Result
         if let Ok(got) = Call::new().run(store.objects.get_opts(path, head)).await
             && got.meta.size == size
         {
-            uploaded.etag = store.etag(got.meta.e_tag, got.meta.version.as_deref());
+            uploaded.etag = etag(got.meta.e_tag);
         }
     }
     Ok(uploaded)
@@ -248,6 +253,11 @@ impl Gathering {
     fn add(&mut self, piece: Bytes) {
         self.size += piece.len();
         if piece.len() < SMALL {
+            // It doubles when it grows: up to a whole part it would hold twice the part.
+            let is_full = self.small.len() + piece.len() > self.small.capacity();
+            if is_full && self.small.len() >= MERGED {
+                self.flush();
+            }
             self.small.extend_from_slice(&piece);
         } else {
             self.flush();
@@ -402,5 +412,28 @@ async fn abort(mut upload: Box<dyn MultipartUpload>) {
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(300));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+
+    #[tokio::test]
+    async fn a_part_of_small_chunks_takes_no_more_memory_than_a_part() {
+        const PART: usize = 8 << 20;
+        // As they come from a connection with TLS.
+        let chunks = std::iter::repeat_n(vec![7; 16_000], 600);
+        let body = Body::stream(stream::iter(chunks.map(|chunk| Ok(chunk.into()))));
+        let mut gathering = Gathering::new(body, PART);
+        let part = gathering.next().await.unwrap();
+        assert_eq!(part.iter().map(Bytes::len).sum::<usize>(), PART);
+        let held = part.into_iter().map(|piece| match piece.try_into_mut() {
+            Ok(piece) => piece.capacity(),
+            Err(_) => panic!("somebody else holds it too"),
+        });
+        let held: usize = held.sum();
+        assert!(held < PART + PART / 8, "{held} bytes for a part of {PART}");
     }
 }

@@ -82,7 +82,7 @@ pub const fn is_name(name: &str) -> bool {
 ///     runtime: none,                 // none (default), tokio or tokio_spawn
 ///     max_in_flight: 8,              // most operations at once; any number when it is left out
 ///     operations: [head, list],      // beside the five required ones
-///     capabilities: [atomic_put, content_type],
+///     capabilities: [atomic_put, content_type],   // or the name of a constant
 ///     config_schema: "config.schema.json",
 /// }
 /// ```
@@ -99,7 +99,7 @@ macro_rules! export_plugin {
         $(runtime: $runtime:ident,)?
         $(max_in_flight: $max_in_flight:literal,)?
         operations: [$($operation:ident),* $(,)?],
-        capabilities: [$($capability:ident),* $(,)?],
+        capabilities: $capabilities:tt,
         config_schema: $schema:literal $(,)?
     ) => {
         #[cfg(panic = "abort")]
@@ -113,8 +113,7 @@ macro_rules! export_plugin {
             type Backend = $backend;
             const OPERATIONS: $crate::Operations =
                 $crate::Operations::REQUIRED$(.with($crate::Operations::$operation))*;
-            const CAPABILITIES: $crate::Capabilities =
-                $crate::Capabilities::EMPTY$(.with($crate::Capabilities::$capability))*;
+            const CAPABILITIES: $crate::Capabilities = $crate::__capabilities!($capabilities);
             fn state() -> &'static $crate::abi::guard::PluginState {
                 static STATE: $crate::abi::guard::PluginState =
                     $crate::abi::guard::PluginState::new(__HOLDALL_MODE);
@@ -204,6 +203,17 @@ macro_rules! export_plugin {
             let descriptor = $crate::descriptor::Descriptor::parse(PLUGIN.section).expect("the descriptor parses");
             assert!($crate::rules::broken(descriptor.operations, descriptor.capabilities).is_empty());
         }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __capabilities {
+    ([$($capability:ident),* $(,)?]) => {
+        $crate::Capabilities::EMPTY$(.with($crate::Capabilities::$capability))*
+    };
+    ($constant:ident) => {
+        $constant
     };
 }
 

@@ -1,8 +1,11 @@
 //! What `[backend.NAME.config]` may say.
 
 use crate::connection;
-use holdall_plugin_api::{Capabilities, Error, ErrorKind, Result};
-use holdall_plugin_api_object_store::{Problems, Secret, Settings};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use holdall_plugin_api::{Capabilities, Problems, Result};
+use holdall_plugin_api_object_store::{Secret, Settings};
+use object_store::azure::split_sas;
 use serde::Deserialize;
 use std::path::PathBuf;
 use url::Url;
@@ -121,11 +124,32 @@ pub(crate) struct Settled {
 /// Who we are, with what proves it.
 #[derive(Clone)]
 pub(crate) enum Identity {
-    Key(String),
-    Sas(String),
+    Key(Vec<u8>),
+    /// The fields of a signature.
+    Sas(Vec<(String, String)>),
     /// A token that is asked for; the fields are in the configuration.
     Token,
     Nobody,
+}
+
+impl Identity {
+    /// # Errors
+    ///
+    /// What is wrong, without quoting any of it.
+    pub(crate) fn key(text: &Secret) -> Result<Self, &'static str> {
+        let bytes = STANDARD.decode(text.reveal());
+        bytes.map(Self::Key).map_err(|_| "an account key is base64")
+    }
+
+    /// # Errors
+    ///
+    /// As for [`Identity::key`].
+    pub(crate) fn sas(text: &Secret) -> Result<Self, &'static str> {
+        let fields = split_sas(text.reveal());
+        fields
+            .map(Self::Sas)
+            .map_err(|_| "a signature is `name=value&...`")
+    }
 }
 
 // Not derived: a key must not be printed by chance.
@@ -150,7 +174,7 @@ impl AzblobConfig {
         let mut problems = Problems::default();
         let without = self.settings.check(&mut problems);
         let (identity, account, endpoint) = self.identity(&mut problems);
-        problems.needs(&self.needed());
+        self.check_credentials(&mut problems);
         if account.is_none() {
             problems.add("account", "which storage account?");
         }
@@ -167,81 +191,84 @@ impl AzblobConfig {
             self.settings
                 .address("authority_host", address, example, &mut problems);
         }
-        problems.none()?;
-        let Some(service) = service else {
-            return Err(Error::new(ErrorKind::ConfigInvalid).message("endpoint"));
-        };
         Ok(Settled {
+            service: problems.give(service)?,
             config: self,
             account,
-            service,
             identity,
             without,
         })
     }
 
-    /// What these credentials are made of, and whether it is there.
-    fn needed(&self) -> Vec<(&'static str, bool)> {
-        let tenant = ("tenant_id", self.tenant_id.is_some());
-        let client = ("client_id", self.client_id.is_some());
-        match self.credentials {
-            Credentials::AccountKey => vec![("account_key", self.account_key.is_some())],
-            Credentials::Sas => vec![("sas_token", self.sas_token.is_some())],
-            Credentials::ConnectionString => {
-                vec![("connection_string", self.connection_string.is_some())]
-            }
-            Credentials::ClientSecret => vec![
-                tenant,
-                client,
-                ("client_secret", self.client_secret.is_some()),
-            ],
-            Credentials::WorkloadIdentity => {
-                let file = self.federated_token_file.is_some();
-                vec![tenant, client, ("federated_token_file", file)]
-            }
-            Credentials::ManagedIdentity | Credentials::Anonymous => Vec::new(),
-        }
+    fn check_credentials(&self, problems: &mut Problems) {
+        let (needs, allowed): (&[_], &[_]) = match self.credentials {
+            Credentials::AccountKey => (&["account_key"], &[]),
+            Credentials::Sas => (&["sas_token"], &[]),
+            Credentials::ConnectionString => (&["connection_string"], &[]),
+            Credentials::ClientSecret => (
+                &["tenant_id", "client_id", "client_secret"],
+                &["authority_host"],
+            ),
+            Credentials::WorkloadIdentity => (
+                &["tenant_id", "client_id", "federated_token_file"],
+                &["authority_host"],
+            ),
+            Credentials::ManagedIdentity => (&[], &["client_id", "identity_endpoint"]),
+            Credentials::Anonymous => (&[], &[]),
+        };
+        let fields = [
+            ("account_key", self.account_key.is_some()),
+            ("sas_token", self.sas_token.is_some()),
+            ("connection_string", self.connection_string.is_some()),
+            ("tenant_id", self.tenant_id.is_some()),
+            ("client_id", self.client_id.is_some()),
+            ("client_secret", self.client_secret.is_some()),
+            ("authority_host", self.authority_host.is_some()),
+            ("federated_token_file", self.federated_token_file.is_some()),
+            ("identity_endpoint", self.identity_endpoint.is_some()),
+        ];
+        problems.choice("these credentials", &fields, needs, allowed);
     }
 
     /// Who we are, the account, and the address.
     fn identity(&self, problems: &mut Problems) -> (Identity, Option<String>, Option<String>) {
-        let text = |secret: &Option<Secret>| secret.as_ref().map(Secret::reveal).map(str::to_owned);
-        let identity = match self.credentials {
-            Credentials::AccountKey => text(&self.account_key).map(Identity::Key),
-            Credentials::Sas => text(&self.sas_token).map(Identity::Sas),
+        let (mut account, mut endpoint) = (self.account.clone(), self.endpoint.clone());
+        let (field, found) = match self.credentials {
+            Credentials::AccountKey => {
+                ("account_key", self.account_key.as_ref().map(Identity::key))
+            }
+            Credentials::Sas => ("sas_token", self.sas_token.as_ref().map(Identity::sas)),
+            Credentials::ConnectionString => {
+                let found = self.connection_string.as_ref().map(|text| {
+                    let found = connection::parse(text.reveal())?;
+                    account = account.take().or(found.account);
+                    endpoint = endpoint.take().or(found.endpoint);
+                    Ok(found.identity)
+                });
+                ("connection_string", found)
+            }
             Credentials::ClientSecret
             | Credentials::WorkloadIdentity
-            | Credentials::ManagedIdentity => Some(Identity::Token),
-            Credentials::Anonymous => None,
-            Credentials::ConnectionString => {
-                let text = text(&self.connection_string).unwrap_or_default();
-                match connection::parse(&text) {
-                    Ok(found) => {
-                        return (
-                            found.identity,
-                            self.account.clone().or(found.account),
-                            self.endpoint.clone().or(found.endpoint),
-                        );
-                    }
-                    Err(problem) if self.connection_string.is_some() => {
-                        problems.add("connection_string", problem);
-                    }
-                    Err(_) => {}
-                }
-                None
-            }
+            | Credentials::ManagedIdentity => return (Identity::Token, account, endpoint),
+            Credentials::Anonymous => return (Identity::Nobody, account, endpoint),
         };
-        (
-            identity.unwrap_or(Identity::Nobody),
-            self.account.clone(),
-            self.endpoint.clone(),
-        )
+        let identity = match found {
+            Some(Ok(identity)) => identity,
+            Some(Err(problem)) => {
+                problems.add(field, problem);
+                Identity::Nobody
+            }
+            // Missing, which is said already.
+            None => Identity::Nobody,
+        };
+        (identity, account, endpoint)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use holdall_plugin_api::ErrorKind;
     use serde_json::json;
 
     fn settled(value: serde_json::Value) -> Result<Settled> {
@@ -263,7 +290,7 @@ mod tests {
         assert_eq!(url(json!({})), "https://acc.blob.core.windows.net/");
         let azurite = json!({"endpoint": "http://127.0.0.1:10000/acc/"});
         assert_eq!(url(azurite), "http://127.0.0.1:10000/acc");
-        let china = json!({"account": null, "credentials": "connection_string", "connection_string":
+        let china = json!({"account": null, "account_key": null, "credentials": "connection_string", "connection_string":
             "DefaultEndpointsProtocol=https;AccountName=x;AccountKey=a2V5;EndpointSuffix=core.chinacloudapi.cn"});
         let settled = settled(china).unwrap();
         assert_eq!(settled.account, "x");
@@ -271,7 +298,7 @@ mod tests {
             settled.service.as_str(),
             "https://x.blob.core.chinacloudapi.cn/"
         );
-        assert!(matches!(settled.identity, Identity::Key(key) if key == "a2V5"));
+        assert!(matches!(settled.identity, Identity::Key(key) if key == b"key"));
     }
 
     #[test]
@@ -281,6 +308,9 @@ mod tests {
             "account_key": null,
             "prefix": "a//b",
             "endpoint": "http://far.example",
+            "credentials": "client_secret",
+            "tenant_id": "t",
+            "client_id": "c",
             "authority_host": "http://far.example",
             "without": ["speed"],
         }))
@@ -291,7 +321,7 @@ mod tests {
             [
                 "prefix",
                 "without",
-                "account_key",
+                "client_secret",
                 "account",
                 "endpoint",
                 "authority_host"
@@ -300,7 +330,30 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
         let error = settled(json!({"credentials": "client_secret"})).unwrap_err();
         let fields: Vec<_> = error.facts().map(|(field, _)| field).collect();
-        assert_eq!(fields, ["tenant_id", "client_id", "client_secret"]);
+        assert_eq!(
+            fields,
+            ["account_key", "tenant_id", "client_id", "client_secret"]
+        );
+    }
+
+    #[test]
+    fn secrets_of_another_form_are_refused_and_not_quoted() {
+        for (config, field) in [
+            (json!({"account_key": "hunter2!"}), "account_key"),
+            (
+                json!({"account_key": null, "credentials": "sas", "sas_token": "hunter2!"}),
+                "sas_token",
+            ),
+            (
+                json!({"account_key": null, "credentials": "connection_string",
+                    "connection_string": "AccountName=a;AccountKey=hunter2!"}),
+                "connection_string",
+            ),
+        ] {
+            let error = settled(config).unwrap_err();
+            assert!(error.fact_value(field).is_some(), "{error}");
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
     }
 
     #[test]
@@ -322,9 +375,8 @@ mod tests {
         for field in secrets {
             assert_eq!(schema["properties"][field]["x-secret"], true, "{field}");
         }
-        assert_eq!(
-            schema.to_string().matches("x-secret").count(),
-            secrets.len()
-        );
+        // Beside these the proxy's address.
+        let marks = schema.to_string().matches("x-secret").count();
+        assert_eq!(marks, secrets.len() + 1);
     }
 }

@@ -26,8 +26,8 @@ pub(crate) fn parse(text: &str) -> Result<Connection, &'static str> {
         let (name, value) = field.split_once('=').ok_or("a part without `=`")?;
         match name.trim().to_ascii_lowercase().as_str() {
             "accountname" => account = Some(value.to_owned()),
-            "accountkey" => key = Some(value.to_owned()),
-            "sharedaccesssignature" => sas = Some(value.to_owned()),
+            "accountkey" => key = Some(value.to_owned().into()),
+            "sharedaccesssignature" => sas = Some(value.to_owned().into()),
             "blobendpoint" => endpoint = Some(value.to_owned()),
             "endpointsuffix" => suffix = value,
             "defaultendpointsprotocol" => protocol = value,
@@ -40,8 +40,8 @@ pub(crate) fn parse(text: &str) -> Result<Connection, &'static str> {
     }
     let identity = match (key, sas) {
         (Some(_), Some(_)) => return Err("both a key and a signature"),
-        (Some(key), None) => Identity::Key(key),
-        (None, Some(sas)) => Identity::Sas(sas),
+        (Some(key), None) => Identity::key(&key)?,
+        (None, Some(sas)) => Identity::sas(&sas)?,
         (None, None) => return Err("neither `AccountKey` nor `SharedAccessSignature`"),
     };
     if account.is_none() {
@@ -69,15 +69,17 @@ mod tests {
     #[test]
     fn the_forms_of_the_portal() {
         let key = parse("DefaultEndpointsProtocol=https;AccountName=acc;AccountKey=YQ==;EndpointSuffix=core.windows.net").unwrap();
-        assert!(matches!(key.identity, Identity::Key(key) if key == "YQ=="));
+        assert!(matches!(key.identity, Identity::Key(key) if key == b"a"));
         assert_eq!(
             key.endpoint.as_deref(),
             Some("https://acc.blob.core.windows.net")
         );
         let sas = parse("BlobEndpoint=https://acc.blob.core.windows.net/;QueueEndpoint=https://acc.queue.core.windows.net/;SharedAccessSignature=sv=2022-11-02&ss=b&sig=x%3D").unwrap();
-        assert!(matches!(sas.identity, Identity::Sas(sas) if sas == "sv=2022-11-02&ss=b&sig=x%3D"));
+        let fields = [("sv", "2022-11-02"), ("ss", "b"), ("sig", "x=")];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert!(matches!(sas.identity, Identity::Sas(sas) if sas == fields));
         assert_eq!(sas.account.as_deref(), Some("acc"));
-        let azurite = parse("DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=a==;BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;").unwrap();
+        let azurite = parse("DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=YQ==;BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;").unwrap();
         assert_eq!(
             azurite.endpoint.as_deref(),
             Some("http://127.0.0.1:10000/devstoreaccount1")

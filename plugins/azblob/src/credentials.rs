@@ -1,42 +1,34 @@
 //! Who we are to the store.
 
 use crate::config::{Credentials, Identity, Settled};
-use holdall_plugin_api::{Error, ErrorKind, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use holdall_plugin_api_object_store::Secret;
-use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder, split_sas};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 
-pub(crate) fn give(
-    builder: MicrosoftAzureBuilder,
-    settled: &Settled,
-) -> Result<MicrosoftAzureBuilder> {
+pub(crate) fn give(builder: MicrosoftAzureBuilder, settled: &Settled) -> MicrosoftAzureBuilder {
     let config = &settled.config;
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let secret = config.client_secret.as_ref().map(Secret::reveal);
     let builder = match &settled.identity {
         Identity::Key(key) => {
-            return Ok(builder
-                .with_access_key(key)
-                .with_credential_type("access_key"));
+            return builder
+                .with_access_key(STANDARD.encode(key))
+                .with_credential_type("access_key");
         }
-        Identity::Sas(token) => {
-            let pairs = split_sas(token).map_err(|_| {
-                // Not kept as the cause: it quotes the token.
-                Error::new(ErrorKind::ConfigInvalid)
-                    .message("sas_token: not `name=value&...`")
-                    .fact("sas_token", "not `name=value&...`")
-            })?;
-            return Ok(builder
-                .with_sas_authorization(pairs)
-                .with_credential_type("sas_token"));
+        Identity::Sas(fields) => {
+            return builder
+                .with_sas_authorization(fields.clone())
+                .with_credential_type("sas_token");
         }
-        Identity::Nobody => return Ok(builder.with_skip_signature(true)),
+        Identity::Nobody => return builder.with_skip_signature(true),
         Identity::Token => builder,
     };
     let builder = match &config.authority_host {
         Some(host) => builder.with_authority_host(host),
         None => builder,
     };
-    Ok(match config.credentials {
+    match config.credentials {
         Credentials::ClientSecret => builder
             .with_client_secret_authorization(
                 text(&config.client_id),
@@ -64,5 +56,5 @@ pub(crate) fn give(
             };
             builder.with_credential_type("managed_identity")
         }
-    })
+    }
 }

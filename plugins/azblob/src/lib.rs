@@ -22,6 +22,8 @@ mod sas;
 pub use config::{AzblobConfig, Credentials};
 pub use open::Azblob;
 
+use open::CLAIMS;
+
 holdall_plugin_api::export_plugin! {
     backend: holdall_plugin_api_object_store::Adapter<Azblob>,
     name: "azblob",
@@ -29,32 +31,6 @@ holdall_plugin_api::export_plugin! {
     // Requests go on beside the host's polls.
     runtime: tokio_spawn,
     operations: [head, list, copy, delete_many, health, shutdown],
-    capabilities: [
-        atomic_put,
-        create_only,
-        if_match_put,
-        if_match_delete,
-        if_match_get,
-        if_none_match_get,
-        if_time,
-        unknown_length,
-        content_type,
-        user_metadata,
-        header_cache_control,
-        header_content_disposition,
-        header_content_encoding,
-        header_content_language,
-        server_copy,
-        copy_create_only,
-        any_delimiter,
-        key_and_prefix,
-        case_sensitive,
-        unicode_exact,
-        sign_get,
-        sign_put,
-        sign_head,
-        sign_delete,
-        sign_disposition,
-    ],
+    capabilities: CLAIMS,
     config_schema: "config.schema.json",
 }

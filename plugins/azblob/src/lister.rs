@@ -3,9 +3,11 @@
 //! The store's own client leaves out the blob whose name is the prefix itself (to it, a folder), and
 //! takes etags without the quotes that every other answer has.
 
-use crate::request::Requests;
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::DateTime;
+use holdall_plugin_api_object_store::Requests;
+use http::{HeaderMap, Method};
 use object_store::list::{PaginatedListOptions, PaginatedListResult, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{Error, ListResult, ObjectMeta, Result};
@@ -52,8 +54,11 @@ struct Properties {
     resource: Option<String>,
 }
 
+/// Lists a container.
+pub(crate) struct Lister(pub(crate) Requests);
+
 #[async_trait]
-impl PaginatedListStore for Requests {
+impl PaginatedListStore for Lister {
     async fn list_paginated(
         &self,
         prefix: Option<&str>,
@@ -65,23 +70,22 @@ impl PaginatedListStore for Requests {
             });
         }
         let limit = options.max_keys.map(|keys| keys.to_string());
-        let mut url = self.container.clone();
-        url.query_pairs_mut()
-            .append_pair("restype", "container")
-            .append_pair("comp", "list");
-        for (name, value) in [
+        let query: Vec<_> = [
+            ("restype", Some("container")),
+            ("comp", Some("list")),
             ("prefix", prefix),
             ("delimiter", options.delimiter.as_deref()),
             ("marker", options.page_token.as_deref()),
             ("maxresults", limit.as_deref()),
-        ] {
-            if let Some(value) = value {
-                url.query_pairs_mut().append_pair(name, value);
-            }
-        }
-        let asked = self.send(http::Method::GET, url, http::HeaderMap::new());
-        let document = asked.await.map_err(generic)?;
-        parse(&document)
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect();
+        // Within the adapter's own call, which takes foreign entries out of the answer.
+        let asked = self
+            .0
+            .send(Method::GET, None, &query, HeaderMap::new(), Bytes::new());
+        parse(&asked.await.map_err(generic)?)
     }
 }
 

@@ -2,14 +2,15 @@
 
 use crate::config::{AzblobConfig, Identity, Settled};
 use crate::credentials;
-use crate::request::{Conditional, Requests, SigningKey};
+use crate::lister::Lister;
+use crate::request::{Conditional, Sign, SigningKey};
 use crate::sas::Sas;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
 use holdall_plugin_api_object_store::{
-    CLOUD, Http, LargeConditions, MetadataNames, Native, OpenStore, SIGNING, Store,
+    CLOUD, Http, LargeConditions, MetadataNames, Native, OpenStore, Requests, SIGNING, Store,
 };
 use object_store::azure::{AzureAccessKey, AzureCredential, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::path::Path;
@@ -20,13 +21,14 @@ const MOST_BLOCKS: u64 = 50_000;
 /// Longest life of a signed URL, in seconds: the contract's, for the service has no bound of its own.
 const LONGEST_SIGN: u32 = 7 * 24 * 3600;
 
-/// What the service keeps; configurations take from it. Not `ordered_list`: its order is not documented
+/// What the service keeps at most; configurations take from it. Not `ordered_list`: its order is not documented
 /// to be that of bytes, and Azurite's is that of UTF-16. Not `suffix`: it has no such range. Not
 /// `sign_content_type`: a signature binds no header.
-const CLAIMS: Capabilities = CLOUD
+pub(crate) const CLAIMS: Capabilities = CLOUD
     .without(Capabilities::suffix)
     .without(Capabilities::sign_content_type)
-    .with(Capabilities::copy_create_only);
+    .with(Capabilities::copy_create_only)
+    .with(Capabilities::exact_delete);
 
 /// Opens containers.
 #[derive(Debug)]
@@ -39,43 +41,24 @@ impl OpenStore for Azblob {
         let settled = config.settle()?;
         let settings = &settled.config.settings;
         let http = Http::new(settings.http(settled.service.authority()))?;
-        let key = key(&settled)?;
-        let store = Arc::new(build(&settled, http.clone(), key.as_deref())?);
-        Ok(adapted(settled, http, store, key))
+        let store = Arc::new(build(&settled, http.clone())?);
+        Ok(adapted(settled, http, store))
     }
 }
 
-/// The bytes of the account key, where there is one.
-fn key(settled: &Settled) -> Result<Option<Vec<u8>>> {
-    let Identity::Key(key) = &settled.identity else {
-        return Ok(None);
-    };
-    let field = match settled.config.account_key {
-        Some(_) => "account_key",
-        None => "connection_string",
-    };
-    let bytes = STANDARD.decode(key).map_err(|_| {
-        Error::new(ErrorKind::ConfigInvalid)
-            .message(format!("{field}: an account key is base64"))
-            .fact(field, "an account key is base64")
-    })?;
-    Ok(Some(bytes))
-}
-
-fn build(settled: &Settled, http: Http, key: Option<&[u8]>) -> Result<MicrosoftAzure> {
+fn build(settled: &Settled, http: Http) -> Result<MicrosoftAzure> {
     let config = &settled.config;
     let invalid = |cause| Error::new(ErrorKind::ConfigInvalid).because(cause);
-    let key = match key {
-        None => None,
-        Some(bytes) => {
+    let key = match &settled.identity {
+        Identity::Key(bytes) => {
             let key = AzureAccessKey::try_new(&STANDARD.encode(bytes));
+            let key = key.map_err(object_store::Error::from).map_err(invalid)?;
             Some(Arc::new(SigningKey {
-                credential: AzureCredential::AccessKey(
-                    key.map_err(object_store::Error::from).map_err(invalid)?,
-                ),
+                credential: AzureCredential::AccessKey(key),
                 account: settled.account.clone(),
             }))
         }
+        _ => None,
     };
     let builder = MicrosoftAzureBuilder::new()
         .with_account(&settled.account)
@@ -85,31 +68,21 @@ fn build(settled: &Settled, http: Http, key: Option<&[u8]>) -> Result<MicrosoftA
         .with_disable_tagging(true)
         .with_retry(config.settings.retry())
         .with_http_connector(Conditional { http, key });
-    credentials::give(builder, settled)?
-        .build()
-        .map_err(invalid)
+    credentials::give(builder, settled).build().map_err(invalid)
 }
 
-fn adapted(
-    settled: Settled,
-    http: Http,
-    azure: Arc<MicrosoftAzure>,
-    key: Option<Vec<u8>>,
-) -> Store {
+fn adapted(settled: Settled, http: Http, azure: Arc<MicrosoftAzure>) -> Store {
     let config = &settled.config;
     let anonymous = matches!(settled.identity, Identity::Nobody);
-    let mut container = settled.service.clone();
-    if let Ok(mut segments) = container.path_segments_mut() {
-        segments.pop_if_empty().push(&config.container);
-    }
-    let requests = Requests {
-        http,
+    let service = settled.service.as_str().trim_end_matches('/');
+    let container_url = format!("{service}/{}", config.container);
+    let sign = Sign {
         credentials: (!anonymous).then(|| Arc::clone(azure.credentials())),
         account: settled.account.clone(),
-        container,
     };
+    let requests = Requests::new(http, container_url, config.settings.retry(), sign);
     let mut without = settled.without;
-    if key.is_none() {
+    if !matches!(settled.identity, Identity::Key(_)) {
         without = without.with(SIGNING);
     }
     let block_bytes = (config.block_size_mib as usize) << 20;
@@ -121,7 +94,7 @@ fn adapted(
     };
     let retries = config.settings.retries;
     let store = Store::of(azure as _)
-        .pages(Arc::new(requests.clone()))
+        .pages(Arc::new(Lister(requests.clone())))
         .native(Arc::new(AzureNative(requests.clone())))
         .prefix(config.settings.prefix.clone())
         .describe(format!(
@@ -138,15 +111,16 @@ fn adapted(
             limits.max_sign_seconds = Some(LONGEST_SIGN);
             limits.retries = retries;
         });
-    match key {
-        None => store,
-        Some(key) => store
+    match settled.identity {
+        Identity::Key(key) => store
             .signer(Arc::new(Sas {
                 requests,
+                account: settled.account.clone(),
                 container: config.container.clone(),
                 key,
             }))
             .sign_put_header("x-ms-blob-type", "BlockBlob"),
+        _ => store,
     }
 }
 
@@ -158,22 +132,12 @@ impl Native for AzureNative {
         path: &'a Path,
         if_match: Option<&'a str>,
     ) -> Option<BoxFuture<'a, Result<Deleted>>> {
-        Some(Box::pin(self.0.delete(path, if_match)))
+        Some(Box::pin(async move {
+            self.0.delete(path, if_match).await.map(Deleted::new)
+        }))
     }
 
     fn clock_skew(&self) -> Option<i64> {
-        self.0.http.clock_skew()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use holdall_plugin_api::descriptor::Descriptor;
-
-    #[test]
-    fn the_descriptor_declares_exactly_the_most_that_is_claimed() {
-        let descriptor = Descriptor::parse(crate::PLUGIN.section).unwrap();
-        assert_eq!(descriptor.capabilities, CLAIMS);
+        self.0.http().clock_skew()
     }
 }

@@ -7,17 +7,16 @@
 //!
 //! [service SAS]: https://learn.microsoft.com/rest/api/storageservices/create-service-sas
 
-use crate::request::Requests;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, SecondsFormat, Utc};
 use hmac::{Hmac, KeyInit, Mac};
+use holdall_plugin_api_object_store::Requests;
 use http::Method;
 use object_store::path::Path;
 use object_store::signer::{SignedUrlOptions, Signer};
 use object_store::{Error, Result};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::Sha256;
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -29,6 +28,7 @@ const VERSION: &str = "2023-11-03";
 /// Signs with an account key.
 pub(crate) struct Sas {
     pub(crate) requests: Requests,
+    pub(crate) account: String,
     pub(crate) container: String,
     pub(crate) key: Vec<u8>,
 }
@@ -79,7 +79,11 @@ impl Signer for Sas {
         let Some(permission) = permission(&method) else {
             return Err(unsupported(format!("no SAS for {method}")));
         };
-        Ok(self.url(path, permission, end, &overrides))
+        let url = self.url(path, permission, end, &overrides);
+        Url::parse(&url).map_err(|cause| Error::Generic {
+            store: "azblob",
+            source: cause.into(),
+        })
     }
 }
 
@@ -94,25 +98,27 @@ fn permission(method: &Method) -> Option<&'static str> {
 }
 
 impl Sas {
-    fn url(&self, path: &Path, permission: &str, end: DateTime<Utc>, with: &Overrides) -> Url {
+    fn url(&self, path: &Path, permission: &str, end: DateTime<Utc>, with: &Overrides) -> String {
         let end = end.to_rfc3339_opts(SecondsFormat::Secs, true);
         let signature = self.signature(path, permission, &end, with);
-        let mut query = format!("sv={VERSION}&se={}&sr=b&sp={permission}", escaped(&end));
+        let mut query = vec![
+            ("sv", VERSION),
+            ("se", &end),
+            ("sr", "b"),
+            ("sp", permission),
+        ];
         for (name, value) in [("rscd", &with.disposition), ("rsct", &with.content_type)] {
             if !value.is_empty() {
-                query.push_str(&format!("&{name}={}", escaped(value)));
+                query.push((name, value));
             }
         }
-        query.push_str(&format!("&sig={}", escaped(&signature)));
-        let mut url = self.requests.url(path);
-        url.set_query(Some(&query));
-        url
+        query.push(("sig", &signature));
+        self.requests.url(Some(path), &query)
     }
 
     /// No start is set: a clock of ours that is ahead would keep the URL from working at once.
     fn signature(&self, path: &Path, permission: &str, end: &str, with: &Overrides) -> String {
-        let account = &self.requests.account;
-        let resource = format!("/blob/{account}/{}/{path}", self.container);
+        let resource = format!("/blob/{}/{}/{path}", self.account, self.container);
         let fields = [
             permission,
             "", // start
@@ -140,23 +146,23 @@ impl Sas {
     }
 }
 
-fn escaped(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::Sign;
     use holdall_plugin_api_object_store::{Http, HttpOptions};
+    use object_store::RetryConfig;
 
     fn sas() -> Sas {
+        let http = Http::new(HttpOptions::default()).unwrap();
+        let url = "https://acc.blob.core.windows.net/photos".to_owned();
+        let sign = Sign {
+            credentials: None,
+            account: "acc".to_owned(),
+        };
         Sas {
-            requests: Requests {
-                http: Http::new(HttpOptions::default()).unwrap(),
-                credentials: None,
-                account: "acc".to_owned(),
-                container: Url::parse("https://acc.blob.core.windows.net/photos").unwrap(),
-            },
+            requests: Requests::new(http, url, RetryConfig::default(), sign),
+            account: "acc".to_owned(),
             container: "photos".to_owned(),
             key: b"0123456789abcdef".to_vec(),
         }
@@ -169,8 +175,8 @@ mod tests {
         let path = Path::parse("a b/\u{e9}.txt").unwrap();
         let url = sas().url(&path, "r", end, &Overrides::default());
         assert_eq!(
-            url.as_str(),
-            "https://acc.blob.core.windows.net/photos/a%20b/%C3%A9.txt?sv=2023-11-03&se=2027%2D01%2D15T08%3A00%3A00Z&sr=b&sp=r&sig=%2BkIf9Twtwi4CFWmI4%2B3sh00VYzI%2FSDUNM%2BV4dMPw%2BBc%3D"
+            url,
+            "https://acc.blob.core.windows.net/photos/a%20b/%C3%A9.txt?sv=2023-11-03&se=2027-01-15T08%3A00%3A00Z&sr=b&sp=r&sig=%2BkIf9Twtwi4CFWmI4%2B3sh00VYzI%2FSDUNM%2BV4dMPw%2BBc%3D"
         );
     }
 

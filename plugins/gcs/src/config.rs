@@ -1,8 +1,8 @@
 //! What `[backend.NAME.config]` may say.
 
 use crate::identity::Identity;
-use holdall_plugin_api::{Capabilities, Error, ErrorKind, Result};
-use holdall_plugin_api_object_store::{Problems, Secret, Settings};
+use holdall_plugin_api::{Capabilities, Problems, Result};
+use holdall_plugin_api_object_store::{Secret, Settings};
 use serde::Deserialize;
 use std::path::PathBuf;
 use url::Url;
@@ -142,12 +142,8 @@ impl GcsConfig {
             .settings
             .address("token_endpoint", endpoint, TOKENS, &mut problems);
         let metadata = self.metadata(&mut problems);
-        problems.none()?;
-        let (Some(service), Some(identity), Some(tokens), Some(metadata)) =
-            (service, identity, tokens, metadata)
-        else {
-            return Err(Error::new(ErrorKind::ConfigInvalid).message("endpoint"));
-        };
+        let all = service.zip(identity).zip(tokens.zip(metadata));
+        let ((service, identity), (tokens, metadata)) = problems.give(all)?;
         Ok(Settled {
             config: self,
             service,
@@ -178,6 +174,7 @@ impl GcsConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use holdall_plugin_api::ErrorKind;
     use serde_json::json;
 
     const KEY: &str = r#"{"client_email": "a@b", "private_key": "hunter2", "private_key_id": "1"}"#;
@@ -245,7 +242,14 @@ mod tests {
                 json!({"service_account_key": "hunter2"}),
                 "service_account_key",
             ),
-            (json!({"credentials": "application_default"}), "credentials"),
+            (
+                json!({"credentials": "application_default"}),
+                "service_account_key",
+            ),
+            (
+                json!({"application_credentials_file": "/f"}),
+                "application_credentials_file",
+            ),
         ] {
             assert!(
                 settled(more).unwrap_err().fact_value(field).is_some(),
@@ -268,6 +272,7 @@ mod tests {
             schema["properties"]["service_account_key"]["x-secret"],
             true
         );
-        assert_eq!(schema.to_string().matches("x-secret").count(), 1);
+        // Beside it the proxy's address.
+        assert_eq!(schema.to_string().matches("x-secret").count(), 2);
     }
 }

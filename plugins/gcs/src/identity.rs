@@ -6,7 +6,8 @@
 //! `object_store` does not follow are refused by name, before anything is asked of anybody.
 
 use crate::config::{Credentials, GcsConfig};
-use holdall_plugin_api_object_store::{Problems, Secret};
+use holdall_plugin_api::Problems;
+use holdall_plugin_api_object_store::Secret;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,19 @@ const OF_A_USER: [&str; 3] = ["client_id", "client_secret", "refresh_token"];
 impl Identity {
     /// The one that this configuration names; `None` after a problem.
     pub(crate) fn of(config: &GcsConfig, problems: &mut Problems) -> Option<Self> {
+        let allowed: &[_] = match config.credentials {
+            Credentials::ServiceAccount => &["service_account_key", "service_account_file"],
+            Credentials::ApplicationDefault => &["application_credentials_file"],
+        };
+        let fields = [
+            ("service_account_key", config.service_account_key.is_some()),
+            ("service_account_file", config.service_account_file.is_some()),
+            (
+                "application_credentials_file",
+                config.application_credentials_file.is_some(),
+            ),
+        ];
+        problems.choice("these credentials", &fields, &[], allowed);
         match config.credentials {
             Credentials::ServiceAccount => service_account(config, problems),
             Credentials::ApplicationDefault => application_default(config, problems),
@@ -62,12 +76,6 @@ fn service_account(config: &GcsConfig, problems: &mut Problems) -> Option<Identi
 }
 
 fn application_default(config: &GcsConfig, problems: &mut Problems) -> Option<Identity> {
-    if config.service_account_key.is_some() || config.service_account_file.is_some() {
-        problems.add(
-            "credentials",
-            "a service account is given, but `credentials` says that they come from elsewhere",
-        );
-    }
     let field = "application_credentials_file";
     let file = match &config.application_credentials_file {
         Some(file) => file.clone(),

@@ -24,6 +24,8 @@ mod tokens;
 pub use config::{Credentials, GcsConfig};
 pub use open::Gcs;
 
+use open::CLAIMS;
+
 holdall_plugin_api::export_plugin! {
     backend: holdall_plugin_api_object_store::Adapter<Gcs>,
     name: "gcs",
@@ -31,36 +33,6 @@ holdall_plugin_api::export_plugin! {
     // Requests go on beside the host's polls, and an aborted upload has a place to clean up.
     runtime: tokio_spawn,
     operations: [head, list, copy, delete_many, health, shutdown],
-    capabilities: [
-        atomic_put,
-        create_only,
-        if_match_put,
-        if_match_delete,
-        if_match_get,
-        if_none_match_get,
-        if_time,
-        suffix,
-        unknown_length,
-        content_type,
-        user_metadata,
-        header_cache_control,
-        header_content_disposition,
-        header_content_encoding,
-        header_content_language,
-        server_copy,
-        copy_create_only,
-        ordered_list,
-        start_after,
-        any_delimiter,
-        key_and_prefix,
-        case_sensitive,
-        unicode_exact,
-        sign_get,
-        sign_put,
-        sign_head,
-        sign_delete,
-        sign_content_type,
-        sign_disposition,
-    ],
+    capabilities: CLAIMS,
     config_schema: "config.schema.json",
 }

@@ -22,8 +22,8 @@ const LARGEST: u64 = 5 << 40;
 /// Longest life of a V4 signed URL, in seconds.
 const LONGEST_SIGN: u32 = 7 * 24 * 3600;
 
-/// What the service keeps; configurations take from it.
-const CLAIMS: Capabilities = CLOUD
+/// What the service keeps at most; configurations take from it.
+pub(crate) const CLAIMS: Capabilities = CLOUD
     .with(Capabilities::copy_create_only)
     .with(Capabilities::ordered_list)
     .with(Capabilities::start_after);
@@ -92,7 +92,7 @@ fn adapted(settled: Settled, http: Http, gcs: GoogleCloudStorage) -> Store {
     let after = Duration::from_secs(config.abandoned_after_seconds.into());
     let generations = Generations(gcs.clone());
     let native = GcsNative {
-        requests: Requests::new(http, bucket_url, bearer),
+        requests: Requests::new(http, bucket_url, config.settings.retry(), bearer),
         generations: generations.clone(),
         prefix: config.settings.prefix.clone(),
         abandoned_after: Some(after).filter(|after| !after.is_zero()),
@@ -143,17 +143,5 @@ impl Native for GcsNative {
     fn sweep(&self) -> Option<BoxFuture<'static, ()>> {
         let (requests, prefix) = (self.requests.clone(), self.prefix.clone());
         Some(Box::pin(sweep(requests, prefix, self.abandoned_after?)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use holdall_plugin_api::descriptor::Descriptor;
-
-    #[test]
-    fn the_descriptor_declares_exactly_the_most_that_is_claimed() {
-        let descriptor = Descriptor::parse(crate::PLUGIN.section).unwrap();
-        assert_eq!(descriptor.capabilities, CLAIMS);
     }
 }

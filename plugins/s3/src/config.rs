@@ -3,8 +3,8 @@
 use crate::preset::Preset;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use holdall_plugin_api::{Capabilities, Result};
-use holdall_plugin_api_object_store::{Problems, Secret, Settings};
+use holdall_plugin_api::{Capabilities, Problems, Result};
+use holdall_plugin_api_object_store::{Secret, Settings};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -236,35 +236,35 @@ impl S3Config {
     }
 
     fn check_credentials(&self, problems: &mut Problems) {
-        match self.credentials {
-            Credentials::Static => problems.needs(&[
-                ("access_key_id", self.access_key_id.is_some()),
-                ("secret_access_key", self.secret_access_key.is_some()),
-            ]),
-            Credentials::WebIdentity => problems.needs(&[
-                ("role_arn", self.role_arn.is_some()),
-                (
-                    "web_identity_token_file",
-                    self.web_identity_token_file.is_some(),
-                ),
-            ]),
-            Credentials::Container => problems.needs(&[
-                (
-                    "container_credentials_uri",
-                    self.container_credentials_uri.is_some(),
-                ),
-                ("container_token_file", self.container_token_file.is_some()),
-            ]),
-            Credentials::Profile | Credentials::Instance | Credentials::Anonymous => {}
-        }
-        if self.credentials != Credentials::Static
-            && (self.access_key_id.is_some() || self.secret_access_key.is_some())
-        {
-            problems.add(
-                "credentials",
-                "keys are given, but `credentials` says that they come from elsewhere",
-            );
-        }
+        let (needs, allowed): (&[_], &[_]) = match self.credentials {
+            Credentials::Static => (&["access_key_id", "secret_access_key"], &["session_token"]),
+            Credentials::Profile => (&[], &["profile_file"]),
+            Credentials::WebIdentity => {
+                (&["role_arn", "web_identity_token_file"], &["sts_endpoint"])
+            }
+            Credentials::Instance => (&[], &["metadata_endpoint"]),
+            Credentials::Container => (&["container_credentials_uri", "container_token_file"], &[]),
+            Credentials::Anonymous => (&[], &[]),
+        };
+        let fields = [
+            ("access_key_id", self.access_key_id.is_some()),
+            ("secret_access_key", self.secret_access_key.is_some()),
+            ("session_token", self.session_token.is_some()),
+            ("profile_file", self.profile_file.is_some()),
+            ("role_arn", self.role_arn.is_some()),
+            (
+                "web_identity_token_file",
+                self.web_identity_token_file.is_some(),
+            ),
+            ("sts_endpoint", self.sts_endpoint.is_some()),
+            ("metadata_endpoint", self.metadata_endpoint.is_some()),
+            (
+                "container_credentials_uri",
+                self.container_credentials_uri.is_some(),
+            ),
+            ("container_token_file", self.container_token_file.is_some()),
+        ];
+        problems.choice("these credentials", &fields, needs, allowed);
         // A token goes over it.
         if let Some(address) = &self.sts_endpoint {
             let example = "https://sts.eu-west-3.amazonaws.com";
@@ -374,6 +374,8 @@ mod tests {
             "endpoint": "http://far.example",
             "without": ["create_only", "speed"],
             "encryption": {"type": "customer", "key": "short"},
+            "credentials": "web_identity",
+            "role_arn": "arn",
             "sts_endpoint": "http://sts.example",
         }))
         .unwrap_err();
@@ -384,7 +386,8 @@ mod tests {
                 "region",
                 "prefix",
                 "without",
-                "secret_access_key",
+                "access_key_id",
+                "web_identity_token_file",
                 "sts_endpoint",
                 "encryption.key",
                 "endpoint"
@@ -423,6 +426,7 @@ mod tests {
         for field in ["secret_access_key", "session_token"] {
             assert_eq!(schema["properties"][field]["x-secret"], true, "{field}");
         }
-        assert!(schema.to_string().matches("x-secret").count() == 3);
+        // Beside these a key to encrypt with, and the proxy's address.
+        assert_eq!(schema.to_string().matches("x-secret").count(), 4);
     }
 }

@@ -1,13 +1,11 @@
-//! `DELETE`, and `DeleteObjects` with one answer for each key.
-//!
-//! `object_store` does both in one way (a bulk request, also for one key) and keeps the code of a
-//! failed key in a text only.
+//! `DeleteObjects`, with one answer for each key: `object_store` keeps the code of a failed key in a
+//! text only.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use holdall_plugin_api::{Deleted, Error, ErrorKind, ProviderReply, Result};
-use holdall_plugin_api_object_store::{Condition, Requests, of_code};
+use holdall_plugin_api_object_store::{Requests, of_code};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use md5::{Digest, Md5};
@@ -17,24 +15,6 @@ use std::collections::HashMap;
 
 /// Keys of one request: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>.
 const MOST: usize = 1000;
-
-/// `if_match`: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html>.
-pub(crate) async fn one(
-    requests: &Requests,
-    path: &Path,
-    if_match: Option<&str>,
-) -> Result<Deleted> {
-    let headers = if_match
-        .map(|etag| Condition::Etag(etag.to_owned()).headers())
-        .unwrap_or_default();
-    let asked = requests.make(Method::DELETE, Some(path), &[], headers, Bytes::new());
-    match asked.await {
-        Ok(_) => Ok(Deleted::new(None)),
-        // Not S3 itself, but some that speak it.
-        Err(error) if error.kind() == ErrorKind::FileNotFound => Ok(Deleted::new(Some(false))),
-        Err(error) => Err(error),
-    }
-}
 
 #[derive(Serialize)]
 #[serde(rename = "Delete")]

@@ -20,6 +20,8 @@ mod request;
 
 pub use config::{Checksum, Credentials, Encryption, S3Config};
 pub use open::S3;
+
+use open::CLAIMS;
 pub use preset::Preset;
 
 holdall_plugin_api::export_plugin! {
@@ -29,35 +31,6 @@ holdall_plugin_api::export_plugin! {
     // Requests go on beside the host's polls, and an aborted upload has a place to clean up.
     runtime: tokio_spawn,
     operations: [head, list, copy, delete_many, health, shutdown],
-    capabilities: [
-        atomic_put,
-        create_only,
-        if_match_put,
-        if_match_delete,
-        if_match_get,
-        if_none_match_get,
-        if_time,
-        suffix,
-        unknown_length,
-        content_type,
-        user_metadata,
-        header_cache_control,
-        header_content_disposition,
-        header_content_encoding,
-        header_content_language,
-        server_copy,
-        ordered_list,
-        start_after,
-        any_delimiter,
-        key_and_prefix,
-        case_sensitive,
-        unicode_exact,
-        sign_get,
-        sign_put,
-        sign_head,
-        sign_delete,
-        sign_content_type,
-        sign_disposition,
-    ],
+    capabilities: CLAIMS,
     config_schema: "config.schema.json",
 }

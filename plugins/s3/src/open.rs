@@ -21,8 +21,8 @@ const LARGEST: u64 = 5 << 40;
 /// Longest life of a signed URL, in seconds.
 const LONGEST_SIGN: u32 = 7 * 24 * 3600;
 
-/// What Amazon's S3 keeps; presets and configurations take from it.
-const CLAIMS: Capabilities = CLOUD
+/// What Amazon's S3 keeps, the most that an instance claims; presets and configurations take from it.
+pub(crate) const CLAIMS: Capabilities = CLOUD
     .with(Capabilities::ordered_list)
     .with(Capabilities::start_after);
 
@@ -82,7 +82,8 @@ fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> Store {
         region: settled.region.clone(),
         requester_pays: config.requester_pays,
     };
-    let requests = Requests::new(http, settled.bucket_url.clone(), sign);
+    let bucket_url = settled.bucket_url.clone();
+    let requests = Requests::new(http, bucket_url, config.settings.retry(), sign);
     let mut without = settled.without;
     // A URL cannot carry the key that the store wants to see.
     if anonymous || matches!(config.encryption, Some(Encryption::Customer { .. })) {
@@ -136,7 +137,11 @@ impl Native for S3Native {
         path: &'a Path,
         if_match: Option<&'a str>,
     ) -> Option<BoxFuture<'a, Result<Deleted>>> {
-        Some(Box::pin(delete::one(&self.requests, path, if_match)))
+        Some(Box::pin(async move {
+            let existed = self.requests.delete(path, if_match).await?;
+            // "Done" says nothing here; "none" only some say that speak S3.
+            Ok(Deleted::new(existed.filter(|existed| !existed)))
+        }))
     }
 
     fn delete_many<'a>(
@@ -153,17 +158,5 @@ impl Native for S3Native {
     fn sweep(&self) -> Option<BoxFuture<'static, ()>> {
         let (requests, prefix) = (self.requests.clone(), self.prefix.clone());
         Some(Box::pin(sweep(requests, prefix, self.abandoned_after?)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use holdall_plugin_api::descriptor::Descriptor;
-
-    #[test]
-    fn the_descriptor_declares_exactly_the_most_that_is_claimed() {
-        let descriptor = Descriptor::parse(crate::PLUGIN.section).unwrap();
-        assert_eq!(descriptor.capabilities, CLAIMS);
     }
 }

@@ -1,7 +1,8 @@
 //! What `[backend.NAME.config]` may say.
 
 use crate::identity::HostKey;
-use holdall_plugin_api::{Error, ErrorKind, KeyPolicy, Result};
+use holdall_plugin_api::{Problems, Result};
+use holdall_plugin_api_folders::apart;
 use russh::keys::PrivateKey;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -62,7 +63,7 @@ pub struct SftpConfig {
     #[serde(default = "yes")]
     pub create: bool,
 
-    /// When an upload counts as done, unless the request says otherwise.
+    /// When an upload counts as done.
     #[serde(default)]
     pub durability: Durability,
 
@@ -184,56 +185,38 @@ pub(crate) struct Settings {
 }
 
 impl SftpConfig {
-    /// Everything that is wrong, at once.
+    /// # Errors
+    ///
+    /// `ConfigInvalid`: everything that is wrong, each as a fact named after its field.
     pub(crate) fn checked(&self) -> Result<Settings> {
-        let mut faults: Vec<(&'static str, String)> = Vec::new();
-        let mut note = |field, fault: Option<String>| {
-            faults.extend(fault.map(|why| (field, why)));
-        };
+        let mut problems = Problems::default();
         let host_key = HostKey::parse(&self.host_key);
-        note("host_key", host_key.as_ref().err().cloned());
+        let host_key = host_key.map_err(|why| problems.add("host_key", why)).ok();
         let login = self.login();
-        if let Err((field, why)) = &login {
-            note(field, Some(why.clone()));
-        }
-        let mut folders = Vec::new();
-        for (name, folder) in [("objects", &self.objects), ("staging", &self.staging)] {
-            let path = folder.trim_matches('/').to_owned();
-            let fault = KeyPolicy::Portable.check(&path).err();
-            note(
-                name,
-                fault.map(|fault| format!("not the path of a directory: {fault}")),
-            );
-            folders.push(path);
-        }
-        let [objects, staging] = [folders[0].clone(), folders[1].clone()];
-        let within =
-            |inner: &str, outer: &str| format!("{inner}/").starts_with(&format!("{outer}/"));
-        if within(&staging, &objects) || within(&objects, &staging) {
-            note(
-                "staging",
-                Some("`staging` and `objects` lie in one another".to_owned()),
-            );
-        }
+        let login = login.map_err(|(field, why)| problems.add(field, why)).ok();
+        let folders = [
+            ("objects", self.objects.as_str()),
+            ("staging", self.staging.as_str()),
+        ];
+        let [objects, staging] = apart(folders, &mut problems);
         if self.root.contains('\0') {
-            note("root", Some("a path has no NUL".to_owned()));
+            problems.add("root", "a path has no NUL");
         }
-        match (host_key, login) {
-            (Ok(host_key), Ok(login)) if faults.is_empty() => Ok(Settings {
-                host: self.host.clone(),
-                port: self.port,
-                username: self.username.clone(),
-                host_key,
-                login,
-                root: self.root.clone(),
-                objects,
-                staging,
-                max_connections: self.max_connections.max(1) as usize,
-                connect_timeout: Duration::from_secs(self.connect_timeout_seconds.max(1).into()),
-                timeout: Duration::from_secs(self.timeout_seconds.max(1).into()),
-            }),
-            _ => Err(invalid(faults)),
-        }
+        let (host_key, login) = problems.give(host_key.zip(login))?;
+        let seconds = |seconds: u32| Duration::from_secs(seconds.max(1).into());
+        Ok(Settings {
+            host: self.host.clone(),
+            port: self.port,
+            username: self.username.clone(),
+            host_key,
+            login,
+            root: self.root.clone(),
+            objects,
+            staging,
+            max_connections: self.max_connections.max(1) as usize,
+            connect_timeout: seconds(self.connect_timeout_seconds),
+            timeout: seconds(self.timeout_seconds),
+        })
     }
 
     fn login(&self) -> std::result::Result<Login, (&'static str, String)> {
@@ -261,6 +244,10 @@ impl SftpConfig {
                 "private_key",
                 russh::keys::decode_secret_key(text, passphrase),
             ),
+            (None, None, Some(_)) if passphrase.is_some() => Err((
+                "passphrase",
+                "an agent asks for none; remove one of the two".to_owned(),
+            )),
             (None, None, Some(socket)) => Ok(Login::Agent(socket.clone())),
             _ => Err((
                 "key_file",
@@ -268,17 +255,6 @@ impl SftpConfig {
             )),
         }
     }
-}
-
-fn invalid(faults: Vec<(&'static str, String)>) -> Error {
-    let all: Vec<String> = faults
-        .iter()
-        .map(|(field, why)| format!("`{field}`: {why}"))
-        .collect();
-    let error = Error::new(ErrorKind::ConfigInvalid).message(all.join("; "));
-    faults
-        .into_iter()
-        .fold(error, |error, (field, why)| error.fact(field, why))
 }
 
 #[cfg(test)]
@@ -311,6 +287,8 @@ mod tests {
             config(r#", "agent_socket": "/a", "key_file": "/k"}"#.trim_end_matches('}')).is_err()
         );
         assert!(config(r#", "agent_socket": "/a""#).is_ok());
+        let beside = config(r#", "agent_socket": "/a", "passphrase": "p""#).unwrap_err();
+        assert!(beside.fact_value("passphrase").is_some(), "{beside}");
         let missing = config(r#", "key_file": "/no/such/key""#).unwrap_err();
         assert!(missing.text().contains("cannot be read"), "{missing}");
     }

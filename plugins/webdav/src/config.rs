@@ -1,9 +1,12 @@
 //! What `[backend.NAME.config]` may say.
 
-use holdall_plugin_api::{Error, ErrorKind, Result};
+use crate::names::{basic, below};
+use holdall_plugin_api::{Problems, Result};
+use holdall_plugin_api_folders::apart;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,6 +30,11 @@ pub struct WebdavConfig {
     /// Token for bearer authentication, instead of name and password.
     #[cfg_attr(test, schemars(extend("x-secret" = true)))]
     pub token: Option<String>,
+
+    /// Allows a `url` with `http://` that is not on this machine although there is a password or
+    /// token: both travel readable.
+    #[serde(default)]
+    pub allow_http: bool,
 
     /// Folder of the objects, below `url`: the object `a/b` is the file `URL/objects/a/b`.
     #[serde(default = "objects")]
@@ -126,85 +134,76 @@ pub(crate) struct Settings {
 }
 
 impl WebdavConfig {
-    /// Everything that is wrong, at once.
+    /// # Errors
+    ///
+    /// `ConfigInvalid`: everything that is wrong, each as a fact named after its field.
     pub(crate) fn checked(&self) -> Result<Settings> {
-        let mut faults: Vec<(&'static str, String)> = Vec::new();
-        let root = match self.root() {
-            Ok(root) => Some(root),
-            Err(why) => {
-                faults.push(("url", why));
-                None
-            }
-        };
-        let mut folders = Vec::new();
-        for (name, folder) in [
-            ("objects", &self.objects),
-            ("staging", &self.staging),
-            ("locks", &self.locks),
-        ] {
-            match folder_path(folder) {
-                Ok(path) => folders.push((name, path)),
-                Err(why) => faults.push((name, why)),
-            }
-        }
-        for (index, (name, path)) in folders.iter().enumerate() {
-            for (other, beside) in &folders[..index] {
-                if path.starts_with(beside.as_str()) || beside.starts_with(path.as_str()) {
-                    faults.push((name, format!("`{name}` and `{other}` lie in one another")));
-                }
-            }
-        }
+        let mut problems = Problems::default();
+        let root = self.root(&mut problems);
+        let folders = [
+            ("objects", self.objects.as_str()),
+            ("staging", self.staging.as_str()),
+            ("locks", self.locks.as_str()),
+        ];
+        let folders = apart(folders, &mut problems);
         let authorization = self.authorization().unwrap_or_else(|(field, why)| {
-            faults.push((field, why.to_owned()));
+            problems.add(field, why);
             None
         });
-        let below = |name: &str| {
-            let path = &folders.iter().find(|(own, _)| *own == name)?.1;
-            root.as_ref()?.join(path).ok()
-        };
-        match (
-            root.clone(),
-            below("objects"),
-            below("staging"),
-            below("locks"),
-        ) {
-            (Some(root), Some(objects), Some(staging), Some(locks)) if faults.is_empty() => {
-                Ok(Settings {
-                    root,
-                    objects,
-                    staging,
-                    locks,
-                    authorization,
-                    timeout: Duration::from_secs(self.timeout_seconds.max(1).into()),
-                    connect_timeout: Duration::from_secs(
-                        self.connect_timeout_seconds.max(1).into(),
-                    ),
-                })
-            }
-            _ => Err(invalid(faults)),
-        }
+        let root = problems.give(root)?;
+        let [objects, staging, locks] = folders.map(|path| below(&root, &format!("{path}/")));
+        let seconds = |seconds: u32| Duration::from_secs(seconds.max(1).into());
+        Ok(Settings {
+            root,
+            objects,
+            staging,
+            locks,
+            authorization,
+            timeout: seconds(self.timeout_seconds),
+            connect_timeout: seconds(self.connect_timeout_seconds),
+        })
     }
 
-    fn root(&self) -> std::result::Result<Url, String> {
-        let mut url = Url::parse(&self.url)
-            .map_err(|cause| format!("not a URL ({cause}), expected https://HOST/PATH"))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(format!(
-                "scheme {:?}, expected http or https, with a host",
-                url.scheme()
-            ));
-        }
+    fn root(&self, problems: &mut Problems) -> Option<Url> {
+        let mut url = match Url::parse(&self.url) {
+            Ok(url) if url.has_host() && matches!(url.scheme(), "http" | "https") => url,
+            Ok(_) => {
+                problems.add("url", "expected https://HOST/PATH");
+                return None;
+            }
+            Err(cause) => {
+                problems.add(
+                    "url",
+                    format!("not a URL ({cause}), expected https://HOST/PATH"),
+                );
+                return None;
+            }
+        };
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("a URL with a name or password; use `username` and `password`".to_owned());
+            problems.add(
+                "url",
+                "a name or password in it; use `username` and `password`",
+            );
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err("a URL with a query or fragment, which a folder does not have".to_owned());
+            problems.add(
+                "url",
+                "a query or fragment in it, which a folder does not have",
+            );
+        }
+        let is_readable = url.scheme() == "http" && !is_this_machine(&url);
+        let has_secret = self.password.is_some() || self.token.is_some();
+        if is_readable && has_secret && !self.allow_http {
+            problems.add(
+                "url",
+                "with `http://` the password or token is readable on the way: use `https://`, or say `allow_http = true`",
+            );
         }
         if !url.path().ends_with('/') {
             let path = format!("{}/", url.path());
             url.set_path(&path);
         }
-        Ok(url)
+        Some(url)
     }
 
     fn authorization(
@@ -216,7 +215,7 @@ impl WebdavConfig {
             (Some(name), Some(_), None) if name.contains(':') => {
                 return Err(("username", "a name for basic authentication has no colon"));
             }
-            (Some(name), Some(password), None) => crate::names::basic(name, password),
+            (Some(name), Some(password), None) => basic(name, password),
             (_, _, Some(_)) => {
                 return Err(("token", "either `token`, or `username` and `password`"));
             }
@@ -230,29 +229,16 @@ impl WebdavConfig {
     }
 }
 
-/// Percent-encoded, with a `/` at its end.
-fn folder_path(folder: &str) -> std::result::Result<String, String> {
-    let path = folder.trim_matches('/');
-    holdall_plugin_api::KeyPolicy::Portable
-        .check(path)
-        .map_err(|fault| format!("not the path of a folder: {fault}"))?;
-    Ok(crate::names::encoded(path) + "/")
-}
-
-fn invalid(faults: Vec<(&'static str, String)>) -> Error {
-    let all: Vec<String> = faults
-        .iter()
-        .map(|(field, why)| format!("`{field}`: {why}"))
-        .collect();
-    let error = Error::new(ErrorKind::ConfigInvalid).message(all.join("; "));
-    faults
-        .into_iter()
-        .fold(error, |error, (field, why)| error.fact(field, why))
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use holdall_plugin_api::ErrorKind;
 
     fn config(text: &str) -> WebdavConfig {
         serde_json::from_str(text).unwrap()
@@ -295,8 +281,31 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_not_sent_readable_unless_it_may_be() {
+        let with = |url: &str, more: &str| {
+            let text = format!(r#"{{"url": "{url}", "username": "u", "password": "p"{more}}}"#);
+            config(&text).checked().map(drop)
+        };
+        for url in [
+            "https://nas/",
+            "http://localhost/",
+            "http://127.0.0.1:8/",
+            "http://[::1]/",
+        ] {
+            assert!(with(url, "").is_ok(), "{url}");
+        }
+        for url in ["http://nas/", "http://127.0.0.1.nas/", "http://10.0.0.1/"] {
+            let refused = with(url, "").unwrap_err();
+            assert!(refused.text().contains("allow_http"), "{refused}");
+            assert!(with(url, r#", "allow_http": true"#).is_ok(), "{url}");
+        }
+        let open = config(r#"{"url": "http://nas/"}"#);
+        assert!(open.checked().is_ok(), "there is no secret");
+    }
+
+    #[test]
     fn secrets_are_not_shown() {
-        let config = config(r#"{"url": "http://h/", "username": "u", "password": "hunter2"}"#);
+        let config = config(r#"{"url": "https://h/", "username": "u", "password": "hunter2"}"#);
         let settings = config.checked().unwrap();
         assert!(!format!("{config:?} {settings:?}").contains("hunter2"));
         assert_eq!(settings.authorization.unwrap(), "Basic dTpodW50ZXIy");
