@@ -11,8 +11,9 @@ use crate::sweep;
 use crate::writer::Staged;
 use holdall_plugin_api::{
     Body, Capabilities, Copied, Copy, Delete, Deleted, Download, Downloaded, Error, ErrorKind,
-    Head, Health, Host, Instance, Key, Limits, List, ObjectInfo, Operations, Page, ReadOptions,
-    Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded, Usage,
+    Head, Health, Host, Instance, Key, Level, Limits, List, ObjectInfo, Operations, Page,
+    ReadOptions, Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded,
+    Usage,
 };
 use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
 use std::sync::Arc;
@@ -40,6 +41,11 @@ impl StorageBackend for Sftp {
         let (objects, staging) = prepare(session, pool.settings(), config.create).await?;
         let store = Arc::new(Store::new(Arc::clone(&pool), host, objects, staging));
         let (case_sensitive, unicode_exact) = probe(&store, session).await?;
+        if config.durability.syncs() && !session.extensions.fsync {
+            let note =
+                format_args!("the server has no fsync: how durable an upload is, it decides");
+            store.host.log(Level::Warn, note);
+        }
         let instance = instance_of(
             pool.settings(),
             session.extensions,
@@ -88,7 +94,7 @@ impl StorageBackend for Sftp {
         // What it is comes first: to open a pipe would block the server.
         self.store.object(&lease.session, key).await?;
         let path = self.store.path(key);
-        let file = match Opened::open(&lease.session, &path, OpenFlags::READ).await {
+        let file = match Opened::file(&lease.session, &path, OpenFlags::READ).await {
             Ok(file) => file,
             Err(cause) => return Err(error::from_sftp(About::Reading, cause)),
         };
@@ -97,7 +103,7 @@ impl StorageBackend for Sftp {
         if kind(&found.attrs) != Kind::File {
             return Err(Error::not_found());
         }
-        let object = Object::of(&found.attrs);
+        let object = Object::of(&found.attrs)?;
         check_read(&object, download.options())?;
         let range = match &download.range {
             Some(range) => range.within(object.size)?,
@@ -140,12 +146,9 @@ impl StorageBackend for Sftp {
         }
     }
 
-    async fn signed_url(&self, sign: SignUrl<'_>) -> Result<Signing> {
-        if sign.must_exist {
-            let lease = self.store.lease().await?;
-            self.store.object(&lease.session, sign.key.text()).await?;
-        }
-        Ok(Signing::AtGateway)
+    async fn signed_url(&self, _: SignUrl<'_>) -> Result<Signing> {
+        // SFTP has no URL that works without credentials.
+        self.store.check_open().map(|()| Signing::AtGateway)
     }
 
     async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {
@@ -174,13 +177,14 @@ impl StorageBackend for Sftp {
         }
         let mut object = source;
         if from != to {
+            let _turn = self.store.copies.acquire().await;
             let mut staged = Staged::begin(&self.store).await?;
             // Handles belong to a connection, so both files are opened on that of the copy.
             let session = Arc::clone(staged.session()?);
-            let file = Opened::open(&session, &self.store.path(from), OpenFlags::READ).await;
+            let file = Opened::file(&session, &self.store.path(from), OpenFlags::READ).await;
             let file = file.map_err(|cause| error::from_sftp(About::Reading, cause))?;
             let size = asked(session.sftp.fstat(file.handle.as_str())).await?;
-            let size = Object::of(&size.attrs).size;
+            let size = Object::of(&size.attrs)?.size;
             if session.extensions.copy_data {
                 let mut at = 0;
                 while at < size {

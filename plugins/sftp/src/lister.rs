@@ -1,7 +1,7 @@
 //! Folders, as the listing walks through them.
 
 use crate::error::{self, About};
-use crate::session::{Session, asked};
+use crate::session::{Opened, Session, asked};
 use crate::store::{Kind, Object, Store, kind};
 use holdall_plugin_api::{Entry, Result};
 use holdall_plugin_api_folders::{Folders, Window};
@@ -22,19 +22,16 @@ impl Folders for Listing<'_> {
             // Gone since its name was read, or never there: a prefix of nothing is empty.
             return self.store.look_at_root(&self.session).await;
         }
-        let handle = match self.session.sftp.opendir(path).await {
-            Ok(opened) => opened.handle,
+        let opened = match Opened::folder(&self.session, path).await {
+            Ok(opened) => opened,
             Err(cause) if error::status(&cause) == Some(StatusCode::NoSuchFile) => return Ok(()),
             Err(cause) => return Err(error::from_sftp(About::Reading, cause)),
         };
-        let closing = Directory {
-            session: Arc::clone(&self.session),
-            handle: handle.clone(),
-        };
         loop {
-            let names = match self.session.sftp.readdir(handle.as_str()).await {
+            let read = self.session.sftp.readdir(opened.handle.as_str()).await;
+            let names = match read {
                 Ok(names) => names.files,
-                Err(cause) if error::status(&cause) == Some(StatusCode::Eof) => break,
+                Err(cause) if error::status(&cause) == Some(StatusCode::Eof) => return Ok(()),
                 Err(cause) => return Err(error::from_sftp(About::Reading, cause)),
             };
             for file in names {
@@ -50,7 +47,7 @@ impl Folders for Listing<'_> {
                 match kind(&file.attrs) {
                     Kind::Folder => window.folder(&file.filename),
                     Kind::File => {
-                        let object = Object::of(&file.attrs);
+                        let object = Object::of(&file.attrs)?;
                         let mut entry = Entry::new(file.filename, object.size);
                         entry.last_modified = object.modified;
                         window.object(entry);
@@ -60,8 +57,6 @@ impl Folders for Listing<'_> {
                 }
             }
         }
-        drop(closing);
-        Ok(())
     }
 }
 
@@ -71,23 +66,6 @@ impl Listing<'_> {
         match found {
             Err(cause) if error::status(&cause) == Some(StatusCode::NoSuchFile) => Ok(false),
             found => asked(std::future::ready(found)).await.map(|_| true),
-        }
-    }
-}
-
-/// An open directory; closed in the background.
-struct Directory {
-    session: Arc<Session>,
-    handle: String,
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (session, handle) = (Arc::clone(&self.session), std::mem::take(&mut self.handle));
-            runtime.spawn(async move {
-                let _ = session.sftp.close(handle).await;
-            });
         }
     }
 }

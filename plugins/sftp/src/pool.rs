@@ -5,11 +5,13 @@
 //! are opened then.
 
 use crate::config::Settings;
+use crate::error;
 use crate::session::Session;
 use holdall_plugin_api::Result;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 /// Operations and streams on one connection before another is opened.
 const BUSY: usize = 8;
@@ -77,7 +79,11 @@ impl Pool {
             pool: Arc::clone(self),
             slot,
         };
-        let mut session = self.slots[slot].session.lock().await;
+        // Another may be connecting. Who waits for that waits as long as for an attempt of his own: of
+        // many, one after the other, the last would hear of a dead server after many times as long.
+        let session = self.slots[slot].session.lock();
+        let session = timeout(self.settings.connect_timeout, session).await;
+        let mut session = session.map_err(|_| error::too_slow())?;
         let live = session.as_ref().filter(|session| !session.is_closed());
         let live = match live {
             Some(live) => Arc::clone(live),

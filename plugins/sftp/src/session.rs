@@ -17,9 +17,9 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// Files that one connection has open at once. OpenSSH allows more, but its handles are numbers in
-/// bytes, and the library takes them for text: they are safe below 128.
-const HANDLES: usize = 100;
+/// Files and folders that one connection has open at once. OpenSSH allows more, but its handles are
+/// numbers in bytes, and the library takes them for text: they are safe below 128.
+pub(crate) const HANDLES: usize = 100;
 /// Largest piece of a read or write. Servers of any age take 32 KiB.
 const PIECE: u64 = 128 << 10;
 const ANY_PIECE: u64 = 32 << 10;
@@ -254,20 +254,33 @@ async fn log_in(ssh: &mut Handle<Checker>, settings: &Settings) -> Result<()> {
     }
 }
 
-/// An open file of a connection. Dropped, it is closed in the background.
+/// An open file of a connection, or an open folder. Dropped, it is closed in the background.
 pub(crate) struct Opened {
     pub(crate) session: Arc<Session>,
     pub(crate) handle: String,
-    is_closed: bool,
-    _permit: OwnedSemaphorePermit,
+    /// Given back when the server has closed it; gone when somebody else sees to that.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Opened {
     /// Opens a file, waiting while too many are open.
-    pub(crate) async fn open(
+    pub(crate) async fn file(
         session: &Arc<Session>,
         path: &str,
         flags: OpenFlags,
+    ) -> SftpResult<Self> {
+        Self::open(session, path, Some(flags)).await
+    }
+
+    /// Opens a folder, to read its names.
+    pub(crate) async fn folder(session: &Arc<Session>, path: &str) -> SftpResult<Self> {
+        Self::open(session, path, None).await
+    }
+
+    async fn open(
+        session: &Arc<Session>,
+        path: &str,
+        flags: Option<OpenFlags>,
     ) -> SftpResult<Self> {
         let permit = Arc::clone(&session.handles).acquire_owned().await;
         let Ok(permit) = permit else {
@@ -275,16 +288,17 @@ impl Opened {
                 "closed".to_owned(),
             ));
         };
-        let attributes = FileAttributes::empty();
         // Not to be lost when the caller goes away between the server's opening and its answer.
         let (own, path) = (Arc::clone(session), path.to_owned());
         let opening = tokio::spawn(async move {
-            let handle = own.sftp.open(path, flags, attributes).await?.handle;
+            let opened = match flags {
+                Some(flags) => own.sftp.open(path, flags, FileAttributes::empty()).await,
+                None => own.sftp.opendir(path).await,
+            };
             Ok(Self {
+                handle: opened?.handle,
                 session: own,
-                handle,
-                is_closed: false,
-                _permit: permit,
+                permit: Some(permit),
             })
         });
         match opening.await {
@@ -297,7 +311,7 @@ impl Opened {
 
     /// Closes it, and tells how that went: some servers report a full disk only here.
     pub(crate) async fn close(mut self) -> SftpResult<()> {
-        self.is_closed = true;
+        let _permit = self.permit.take();
         let handle = std::mem::take(&mut self.handle);
         self.session.sftp.close(handle).await.map(drop)
     }
@@ -305,12 +319,14 @@ impl Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        if !self.is_closed
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
+        let Some(permit) = self.permit.take() else {
+            return;
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let (session, handle) = (Arc::clone(&self.session), std::mem::take(&mut self.handle));
             runtime.spawn(async move {
                 let _ = session.sftp.close(handle).await;
+                drop(permit);
             });
         }
     }

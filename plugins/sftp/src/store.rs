@@ -8,14 +8,16 @@
 
 use crate::error::{self, About};
 use crate::pool::{Lease, Pool};
-use crate::session::{Session, asked};
+use crate::session::{HANDLES, Session, asked};
 use holdall_plugin_api::{Error, ErrorKind, Host, ObjectInfo, Result, Retry};
 use russh_sftp::client::rawsession::SftpResult;
 use russh_sftp::protocol::{FileAttributes, StatusCode};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
-use tokio::sync::Notify;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 /// One opened store.
 #[derive(Debug)]
@@ -26,9 +28,11 @@ pub(crate) struct Store {
     pub(crate) objects: String,
     pub(crate) staging: String,
     closed: AtomicBool,
-    cleaning: AtomicUsize,
-    cleaned: Notify,
+    /// Removals of staged files that nobody waits for.
+    cleaning: TaskTracker,
     seen: Mutex<Instant>,
+    /// Copies have two files open. If many had one each and waited for the other, all would for ever.
+    pub(crate) copies: Semaphore,
 }
 
 /// A missing object proves little when its folder may be gone; looked at this often.
@@ -44,14 +48,19 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    pub(crate) fn of(attributes: &FileAttributes) -> Self {
+    /// # Errors
+    ///
+    /// `Unavailable` when the server does not tell the size: no object may pass for an empty one.
+    pub(crate) fn of(attributes: &FileAttributes) -> Result<Self> {
+        let size = attributes.size.ok_or_else(|| {
+            Error::new(ErrorKind::Unavailable)
+                .message("the server tells no size of this object")
+                .with_retry(Retry::Never)
+        })?;
         let modified = attributes
             .mtime
             .map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.into()));
-        Self {
-            size: attributes.size.unwrap_or(0),
-            modified,
-        }
+        Ok(Self { size, modified })
     }
 
     pub(crate) fn info(&self) -> ObjectInfo {
@@ -87,45 +96,44 @@ impl Store {
             objects,
             staging,
             closed: AtomicBool::new(false),
-            cleaning: AtomicUsize::new(0),
-            cleaned: Notify::new(),
+            cleaning: TaskTracker::new(),
             seen: Mutex::new(Instant::now()),
+            copies: Semaphore::new(HANDLES / 2),
         }
     }
 
-    /// A connection, unless the backend was shut down.
-    pub(crate) async fn lease(&self) -> Result<Lease> {
+    /// # Errors
+    ///
+    /// `Unavailable` after [`Store::close`].
+    pub(crate) fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(
                 Error::new(ErrorKind::Unavailable).message("the backend has been shut down")
             );
         }
+        Ok(())
+    }
+
+    /// A connection, unless the backend was shut down.
+    pub(crate) async fn lease(&self) -> Result<Lease> {
+        self.check_open()?;
         self.pool.lease().await
     }
 
     /// Refuses what comes, and waits a while for what cleans up.
     pub(crate) async fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        let idle = async {
-            loop {
-                let cleaned = self.cleaned.notified();
-                if self.cleaning.load(Ordering::SeqCst) == 0 {
-                    return;
-                }
-                cleaned.await;
-            }
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(5), idle).await;
+        self.cleaning.close();
+        // What is not done then goes on beside.
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.cleaning.wait()).await;
         self.pool.close().await;
     }
 
-    pub(crate) fn begin_cleaning(&self) {
-        self.cleaning.fetch_add(1, Ordering::SeqCst);
-    }
-
-    pub(crate) fn end_cleaning(&self) {
-        self.cleaning.fetch_sub(1, Ordering::SeqCst);
-        self.cleaned.notify_waiters();
+    /// Cleans up beside whoever goes away; [`Store::close`] waits for it.
+    pub(crate) fn clean(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Ok(runtime) = Handle::try_current() {
+            self.cleaning.spawn_on(work, &runtime);
+        }
     }
 
     pub(crate) fn path(&self, key: &str) -> String {
@@ -161,7 +169,7 @@ impl Store {
             Kind::File => {}
         }
         match real {
-            Ok(real) if is_named(&real.files, &path) => Ok(Object::of(&attributes)),
+            Ok(real) if is_named(&real.files, &path) => Object::of(&attributes),
             Ok(_) => Err(error::leads_out()),
             // Gone between the two.
             Err(cause) => Err(self.absent(session, key, cause).await),
@@ -391,4 +399,18 @@ fn missing_root() -> Error {
 
 fn is_named(files: &[russh_sftp::protocol::File], path: &str) -> bool {
     files.first().is_some_and(|file| file.filename == path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_of_unknown_size_is_not_an_empty_one() {
+        let mut attributes = FileAttributes::empty();
+        let unknown = Object::of(&attributes).unwrap_err();
+        assert_eq!(unknown.kind(), ErrorKind::Unavailable);
+        attributes.size = Some(0);
+        assert_eq!(Object::of(&attributes).unwrap().size, 0);
+    }
 }

@@ -1,47 +1,44 @@
 //! What a killed process has left in the staging folder.
 
+use crate::session::{Opened, asked};
 use crate::store::{Kind, Store, kind};
 use holdall_plugin_api::{Level, Result};
 use russh_sftp::protocol::OpenFlags;
 use std::sync::Arc;
 
+/// Most files that one opening looks at.
+const MOST: usize = 1000;
+
 /// Removes, in the background, staged files that did not change for so long. Both times are the
 /// server's, so that no clock needs to be right: a file is made to learn what time it is there. An
 /// upload that stalled for longer and then goes on fails at its end; it cannot do harm.
 pub(crate) fn begin(store: &Arc<Store>, stale_after_seconds: u64) {
-    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-        return;
-    };
-    let store = Arc::clone(store);
-    store.begin_cleaning();
-    runtime.spawn(async move {
-        if let Err(error) = sweep(&store, stale_after_seconds).await {
+    let own = Arc::clone(store);
+    store.clean(async move {
+        if let Err(error) = sweep(&own, stale_after_seconds).await {
             let note = format_args!("stale uploads were not swept: {error}");
-            store.host.log(Level::Warn, note);
+            own.host.log(Level::Warn, note);
         }
-        store.end_cleaning();
     });
 }
 
 async fn sweep(store: &Arc<Store>, stale_after_seconds: u64) -> Result<()> {
-    use crate::session::{Opened, asked};
     let lease = store.lease().await?;
     let session = &lease.session;
     let mut staged = Vec::new();
-    let directory = asked(session.sftp.opendir(store.staging.as_str()))
-        .await?
-        .handle;
-    while let Ok(names) = session.sftp.readdir(directory.as_str()).await {
+    let folder = asked(Opened::folder(session, &store.staging)).await?;
+    while let Ok(names) = session.sftp.readdir(folder.handle.as_str()).await {
         let files = names.files.into_iter();
         staged.extend(files.filter(|file| kind(&file.attrs) == Kind::File));
+        staged.truncate(MOST);
     }
-    let _ = session.sftp.close(directory).await;
+    drop(folder);
     if staged.is_empty() {
         return Ok(());
     }
     let clock = store.staging_path();
     let flags = OpenFlags::CREATE | OpenFlags::EXCLUDE | OpenFlags::WRITE;
-    let file = asked(Opened::open(session, &clock, flags)).await?;
+    let file = asked(Opened::file(session, &clock, flags)).await?;
     let now = session.sftp.fstat(file.handle.as_str()).await;
     let _ = file.close().await;
     let _ = session.sftp.remove(clock).await;

@@ -34,7 +34,7 @@ impl Staged {
         let path = store.staging_path();
         let (session, name) = (Arc::clone(&lease.session), path.clone());
         let flags = OpenFlags::CREATE | OpenFlags::EXCLUDE | OpenFlags::WRITE | OpenFlags::READ;
-        let opening = tokio::spawn(async move { Opened::open(&session, &name, flags).await });
+        let opening = tokio::spawn(async move { Opened::file(&session, &name, flags).await });
         let mut staged = Self {
             store: Arc::clone(store),
             lease: Some(lease),
@@ -140,7 +140,7 @@ impl Staged {
         }
         let found = session.sftp.fstat(handle).await;
         let object = match found {
-            Ok(found) => Object::of(&found.attrs),
+            Ok(found) => Object::of(&found.attrs)?,
             Err(cause) => return Err(error::from_sftp(About::Changing, cause)),
         };
         if let Some(file) = self.file.take()
@@ -188,14 +188,10 @@ impl Drop for Staged {
         if self.is_published {
             return;
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
         let store = Arc::clone(&self.store);
         let (lease, opening, file) = (self.lease.take(), self.opening.take(), self.file.take());
         let path = std::mem::take(&mut self.path);
-        store.begin_cleaning();
-        runtime.spawn(async move {
+        self.store.clean(async move {
             // To remove it before it is made would leave it there.
             let file = match opening {
                 Some(opening) => opening.await.ok().and_then(SftpResult::ok),
@@ -215,7 +211,6 @@ impl Drop for Staged {
                     let _ = lease.session.sftp.remove(path).await;
                 }
             }
-            store.end_cleaning();
         });
     }
 }

@@ -119,13 +119,20 @@ fn with_retry(error: Error, about: About) -> Error {
     }
 }
 
+/// Seconds, or a date: [RFC 9110, 10.2.3]. Longer than an hour is cut: nobody waits for years because
+/// a server says so.
+///
+/// [RFC 9110, 10.2.3]: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = httpdate::parse_http_date(text).ok()?;
-    Some(at.duration_since(SystemTime::now()).unwrap_or_default())
+    let wait = match text.trim().parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let at = httpdate::parse_http_date(text).ok()?;
+            at.duration_since(SystemTime::now()).unwrap_or_default()
+        }
+    };
+    Some(wait.min(Duration::from_secs(3600)))
 }
 
 /// The name of the condition, or of SabreDAV's exception (Nextcloud), in a `DAV:error` body.
@@ -266,6 +273,10 @@ mod tests {
             after(503, "Thu, 01 Jan 1970 00:00:00 GMT"),
             Retry::After(Duration::ZERO)
         );
+        let hour = Retry::After(Duration::from_secs(3600));
+        for long in ["18446744073709551615", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+            assert_eq!(after(503, long), hour, "{long}");
+        }
         assert_eq!(after(503, "soon"), Retry::IfIdempotent);
         assert_eq!(after(403, "7"), Retry::Never);
     }

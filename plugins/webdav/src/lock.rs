@@ -104,14 +104,10 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(token) = self.token.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
+        if let Some(token) = self.token.take() {
             let (store, url) = (Arc::clone(&self.store), self.url.clone());
-            store.begin_cleaning();
-            runtime.spawn(async move {
+            self.store.clean(async move {
                 let _ = store.dav.unlock(&url, token).await;
-                store.end_cleaning();
             });
         }
     }

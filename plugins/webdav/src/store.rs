@@ -11,10 +11,11 @@ use crate::names;
 use crate::record::{self, Record};
 use holdall_plugin_api::{Error, ErrorKind, Host, ObjectInfo, Result, Retry};
 use reqwest::Url;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
-use tokio::sync::Notify;
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
 
 /// One opened store. Shared by the backend, its streams and what cleans up behind them.
 #[derive(Debug)]
@@ -27,8 +28,7 @@ pub(crate) struct Store {
     pub(crate) turns: Vec<Arc<tokio::sync::Mutex<()>>>,
     closed: AtomicBool,
     /// Removals of staged files that nobody waits for.
-    cleaning: AtomicUsize,
-    cleaned: Notify,
+    cleaning: TaskTracker,
     /// When the folder of the objects was last seen.
     seen: Mutex<Instant>,
 }
@@ -108,8 +108,7 @@ impl Store {
             host,
             turns: (0..lock::LOCKS).map(|_| Arc::default()).collect(),
             closed: AtomicBool::new(false),
-            cleaning: AtomicUsize::new(0),
-            cleaned: Notify::new(),
+            cleaning: TaskTracker::new(),
             seen: Mutex::new(Instant::now()),
         }
     }
@@ -129,26 +128,16 @@ impl Store {
     /// Refuses what comes, and waits a while for what cleans up.
     pub(crate) async fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        let idle = async {
-            loop {
-                let cleaned = self.cleaned.notified();
-                if self.cleaning.load(Ordering::SeqCst) == 0 {
-                    return;
-                }
-                cleaned.await;
-            }
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(5), idle).await;
+        self.cleaning.close();
+        // What is not done then goes on beside.
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.cleaning.wait()).await;
     }
 
-    /// Counts a removal that nobody waits for.
-    pub(crate) fn begin_cleaning(&self) {
-        self.cleaning.fetch_add(1, Ordering::SeqCst);
-    }
-
-    pub(crate) fn end_cleaning(&self) {
-        self.cleaning.fetch_sub(1, Ordering::SeqCst);
-        self.cleaned.notify_waiters();
+    /// Cleans up beside whoever goes away; [`Store::close`] waits for it.
+    pub(crate) fn clean(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Ok(runtime) = Handle::try_current() {
+            self.cleaning.spawn_on(work, &runtime);
+        }
     }
 
     pub(crate) fn url(&self, key: &str) -> Result<Url> {

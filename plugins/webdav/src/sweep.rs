@@ -15,14 +15,11 @@ const MOST: usize = 1000;
 /// server's, so that no clock needs to be right. An upload that stalled for longer and then goes on
 /// fails at its end; it cannot do harm.
 pub(crate) fn begin(store: &Arc<Store>, stale_after_seconds: u64) {
-    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-        return;
-    };
-    let store = Arc::clone(store);
-    runtime.spawn(async move {
-        if let Err(error) = sweep(&store, Duration::from_secs(stale_after_seconds)).await {
+    let own = Arc::clone(store);
+    store.clean(async move {
+        if let Err(error) = sweep(&own, Duration::from_secs(stale_after_seconds)).await {
             let note = format_args!("stale uploads were not swept: {error}");
-            store.host.log(Level::Warn, note);
+            own.host.log(Level::Warn, note);
         }
     });
 }

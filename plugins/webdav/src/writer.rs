@@ -118,14 +118,10 @@ impl Drop for Staged {
         if self.is_published {
             return;
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
         let (store, url) = (Arc::clone(&self.store), self.url.clone());
         // The server may meet the rest of the request that is being broken off after this one.
         let again = if self.is_growing { 3 } else { 0 };
-        store.begin_cleaning();
-        runtime.spawn(async move {
+        self.store.clean(async move {
             let mut pause = Duration::from_millis(250);
             for _ in 0..=again {
                 match store.dav.remove(About::Staging, &url).await {
@@ -135,7 +131,6 @@ impl Drop for Staged {
                 }
                 pause *= 3;
             }
-            store.end_cleaning();
         });
     }
 }

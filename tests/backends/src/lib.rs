@@ -9,7 +9,6 @@ mod command;
 mod desk;
 pub mod ended;
 mod folder;
-mod hosted;
 mod judge;
 mod outside;
 pub mod parts;
@@ -17,9 +16,8 @@ mod serving;
 pub mod urls;
 
 pub use command::{Command as Holdall, feed};
-pub use desk::Desk;
+pub use desk::{Desk, Hosted};
 pub use folder::Folder;
-pub use hosted::Hosted;
 pub use judge::{judged, judged_but_for};
 pub use outside::{curl, eventually};
 pub use serving::Serving;

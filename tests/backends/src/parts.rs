@@ -1,6 +1,6 @@
 //! Uploads in parts that end before their end: what the store keeps of them is looked for from outside.
 
-use crate::{Holdall, Hosted, eventually, feed, script};
+use crate::{Desk, Holdall, eventually, feed, script};
 use futures_util::stream;
 use holdall::{Body, Download, ErrorKind, Upload};
 use serde_json::Value;
@@ -54,23 +54,16 @@ pub fn server_killed(
     dir: &str,
 ) {
     config["retries"] = 1.into();
-    let hosted = Hosted::new(plugin, config);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let backend = runtime
-        .block_on(hosted.host.backend("b"))
-        .expect("it opens");
-    let old = runtime.block_on(backend.upload(Upload::new("victim", "old")));
+    let desk = Desk::new(plugin);
+    let backend = desk.run(desk.open(config)).expect("it opens");
+    let old = desk.run(backend.upload(Upload::new("victim", "old")));
     old.expect("the server is up");
     let error = std::thread::scope(|scope| {
         scope.spawn(|| {
             eventually(60, "the upload is under way", || unfinished().len() == 1);
             script(server, &["kill", dir]);
         });
-        runtime.block_on(async {
+        desk.run(async {
             // Endless, slowly: it ends when the server does.
             let chunks = stream::unfold((), |()| async {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -87,7 +80,7 @@ pub fn server_killed(
     script(server, &["again", dir]);
     // The host is alive and its plugin goes on trying.
     eventually(120, "the upload is aborted", || unfinished().is_empty());
-    let read = runtime.block_on(async {
+    let read = desk.run(async {
         let downloaded = backend.download(Download::new("victim")).await?;
         downloaded.body.collect(1 << 20).await
     });

@@ -14,9 +14,10 @@ impl Opened {
     pub(crate) async fn in_an_empty_prefix(bucket: &Bucket) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let prefix = bucket.prefix(NEXT.fetch_add(1, Ordering::Relaxed));
-        let hosted = Hosted::new("s3", bucket.below(&prefix));
+        let hosted = Hosted::new("s3");
+        let backend = hosted.open(bucket.below(&prefix)).await.unwrap();
         Self {
-            store: BackendStore::new(hosted.host.backend("b").await.unwrap()),
+            store: BackendStore::new(backend),
             _hosted: hosted,
         }
     }

@@ -7,9 +7,12 @@
 )]
 
 mod account;
+mod costs;
+mod crowd;
 mod hardship;
 mod identity;
 mod links;
+mod poor;
 
 use account::Account;
 use holdall_backends::{Holdall, ended, judged, plugin, server, urls};
@@ -77,6 +80,30 @@ mod sshd {
     #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
     fn signed_urls_are_used_by_curl() {
         urls::used_by_curl(&Holdall::new("sftp", &account().below("signed")));
+    }
+
+    #[test]
+    #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
+    fn a_call_costs_what_the_page_says() {
+        costs::as_the_page_says(&account());
+    }
+
+    #[test]
+    #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
+    fn a_server_without_extensions_does_what_it_can() {
+        poor::does_what_it_can(&account());
+    }
+
+    #[test]
+    #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
+    fn a_crowd_on_one_connection_gets_its_turns() {
+        crowd::on_one_connection(&account());
+    }
+
+    #[test]
+    #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
+    fn a_crowd_hears_of_a_dead_server_in_time() {
+        crowd::before_a_dead_server(&account());
     }
 
     #[test]

@@ -1,0 +1,64 @@
+//! A server that has SFTP of 2001 and nothing else (the key `poor` of the server's script).
+
+use crate::account::Account;
+use holdall::{Capability, Copy, Delete, Download, ErrorKind, List, Rename, Upload};
+use holdall_backends::Desk;
+
+pub(crate) fn does_what_it_can(account: &Account) {
+    let mut config = account.below("poor");
+    config["key_file"] = account.server["poor_key_file"].clone();
+    let desk = Desk::new("sftp");
+    let refused = desk.run(desk.open(config.clone())).unwrap_err();
+    assert!(
+        refused.to_string().contains("allow_non_atomic_put"),
+        "{refused}"
+    );
+
+    let desk = Desk::new("sftp");
+    desk.run(async {
+        let opening = desk.open_as(config, |registration| registration.allow_non_atomic_put());
+        let backend = opening.await.unwrap();
+        let facts = backend.facts().await.unwrap();
+        for missing in [
+            Capability::AtomicPut,
+            Capability::AtomicMove,
+            Capability::CreateOnly,
+            Capability::ServerCopy,
+            Capability::CopyCreateOnly,
+            Capability::Usage,
+        ] {
+            assert!(!facts.capabilities.has(missing), "{missing}");
+        }
+        let read = async |key| {
+            let found = backend.download(Download::new(key)).await?;
+            found.body.collect(1 << 20).await
+        };
+        for text in ["first", "second"] {
+            backend
+                .upload(Upload::new("dir/object", text))
+                .await
+                .unwrap();
+            assert_eq!(read("dir/object").await.unwrap(), text);
+        }
+        let new = backend.upload(Upload::new("new", "x").create_only()).await;
+        assert_eq!(new.unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(
+            backend.usage().await.unwrap_err().kind(),
+            ErrorKind::Unsupported
+        );
+
+        backend.copy(Copy::new("dir/object", "copy")).await.unwrap();
+        assert_eq!(read("copy").await.unwrap(), "second");
+        backend.upload(Upload::new("copy", "third")).await.unwrap();
+        backend
+            .rename(Rename::new("copy", "dir/object"))
+            .await
+            .unwrap();
+        assert_eq!(read("dir/object").await.unwrap(), "third");
+        let page = backend.list(List::new("")).await.unwrap();
+        let keys: Vec<_> = page.entries.iter().map(|entry| &*entry.key).collect();
+        assert_eq!(keys, ["dir/object"]);
+        backend.delete(Delete::new("dir/object")).await.unwrap();
+    });
+    account.folder("poor").wait_for_staged(0);
+}
