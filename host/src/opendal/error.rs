@@ -23,8 +23,8 @@ pub(super) fn error(error: Error) -> opendal_core::Error {
         .with_temporary(repeatable);
     error
         .facts()
-        .fold(theirs, |theirs, (_, value)| {
-            theirs.with_context("fact", value)
+        .fold(theirs, |theirs, (name, value)| {
+            theirs.with_context("fact", format!("{name}={value}"))
         })
         .set_source(error)
 }

@@ -3,7 +3,7 @@
 use super::error::error;
 use super::metadata;
 use crate::Backend;
-use holdall_plugin_api::{Capability, List};
+use holdall_plugin_api::List;
 use opendal_core::raw::OpList;
 use opendal_core::raw::oio::{self, PageContext, PageList};
 use opendal_core::{MetadataBuilder, Result};
@@ -65,9 +65,4 @@ impl PageList for Listing {
         }
         Ok(())
     }
-}
-
-/// Whether an operator can be told where to begin.
-pub(super) fn starts_after(capabilities: holdall_plugin_api::Capabilities) -> bool {
-    capabilities.has(Capability::StartAfter)
 }

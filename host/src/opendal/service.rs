@@ -1,7 +1,7 @@
 //! The service: which operation of OpenDAL is which of ours.
 
 use super::error::error;
-use super::lister::{self, Listing};
+use super::lister::Listing;
 use super::metadata;
 use super::reader::{Conditions, Reading};
 use super::writer::Writer;
@@ -72,7 +72,6 @@ pub(super) struct Mounted {
 fn capability(facts: &Facts) -> Capability {
     let has = |claim: Claim| facts.capabilities.has(claim);
     let lists = facts.operations.has(Operation::List);
-    let signs = |claim: Claim| has(claim);
     Capability {
         stat: true,
         stat_with_if_match: has(Claim::IfMatchGet),
@@ -112,7 +111,7 @@ fn capability(facts: &Facts) -> Capability {
         list: lists,
         list_with_recursive: lists,
         list_with_limit: lists,
-        list_with_start_after: lists && lister::starts_after(facts.capabilities),
+        list_with_start_after: lists && has(Claim::StartAfter),
         presign: [
             Claim::SignGet,
             Claim::SignPut,
@@ -120,11 +119,11 @@ fn capability(facts: &Facts) -> Capability {
             Claim::SignDelete,
         ]
         .into_iter()
-        .any(signs),
-        presign_read: signs(Claim::SignGet),
-        presign_write: signs(Claim::SignPut),
-        presign_stat: signs(Claim::SignHead),
-        presign_delete: signs(Claim::SignDelete),
+        .any(has),
+        presign_read: has(Claim::SignGet),
+        presign_write: has(Claim::SignPut),
+        presign_stat: has(Claim::SignHead),
+        presign_delete: has(Claim::SignDelete),
         shared: true,
         ..Capability::default()
     }
