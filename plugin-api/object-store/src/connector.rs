@@ -7,7 +7,7 @@
 //! what must not happen twice.
 
 use crate::answer::{self, MAX_DOCUMENT};
-use crate::reply::{Call, Failure, Reply, Seen, skew};
+use crate::reply::{Call, Failure, Reply, Seen};
 use crate::settings::Secret;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -327,6 +327,16 @@ impl Inner {
             credentials: !store,
         }
     }
+}
+
+/// How far the provider's clock is ahead of ours, in whole seconds; `None` within a minute, which
+/// is what a `Date` header and a slow network can be off by.
+fn skew(theirs: SystemTime, ours: SystemTime) -> Option<i64> {
+    let seconds = match theirs.duration_since(ours) {
+        Ok(ahead) => ahead.as_secs() as i64,
+        Err(behind) => -(behind.duration().as_secs() as i64),
+    };
+    Some(seconds).filter(|seconds| seconds.abs() > 60)
 }
 
 /// Seconds, or a date: [RFC 9110, 10.2.3]. Longer than an hour is cut.

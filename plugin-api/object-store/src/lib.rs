@@ -6,32 +6,43 @@
 //! the provider answered.
 //!
 //! ```
-//! use holdall_plugin_api_object_store::{Adapter, OpenStore, Store};
-//! use holdall_plugin_api::{Host, Result};
+//! use holdall_plugin_api::{Capabilities, Host, Result};
+//! use holdall_plugin_api_object_store::object_store::memory::InMemory;
+//! use holdall_plugin_api_object_store::{Adapter, GIVEN, OpenStore, Store};
 //!
 //! #[derive(serde::Deserialize)]
-//! struct Config {}
+//! #[serde(deny_unknown_fields)]
+//! #[cfg_attr(test, derive(schemars::JsonSchema))]
+//! pub struct Config {}
 //!
-//! struct InMemory;
+//! pub struct OfMemory;
 //!
-//! impl OpenStore for InMemory {
+//! impl OpenStore for OfMemory {
 //!     type Config = Config;
 //!     async fn open(_: Config, _: &Host) -> Result<Store> {
-//!         Ok(Store::new(object_store::memory::InMemory::new()).describe("memory"))
+//!         Ok(Store::new(InMemory::new()).describe("memory"))
 //!     }
 //! }
 //!
+//! const CLAIMS: Capabilities = GIVEN.with(Capabilities::content_type);
+//!
 //! // holdall_plugin_api::export_plugin! {
-//! //     backend: Adapter<InMemory>,
+//! //     backend: Adapter<OfMemory>,
 //! //     name: "in-memory",
 //! //     schemes: ["in-memory"],
 //! //     runtime: tokio_spawn,
 //! //     operations: [head, list, copy, delete_many, health, shutdown],
-//! //     capabilities: [atomic_put, create_only, unknown_length, content_type],
+//! //     capabilities: CLAIMS,
 //! //     config_schema: "config.schema.json",
 //! // }
-//! # fn exported(_: Adapter<InMemory>) {}
+//! # fn exported(_: Adapter<OfMemory>) -> Capabilities { CLAIMS }
 //! ```
+//!
+//! That is the whole library. Its manifest names `crate-type = ["cdylib"]`, depends on
+//! `holdall-plugin-api`, this crate and `serde` (with `derive`), and for its test on `schemars` and
+//! `serde_json`. The schema lies beside the manifest: begin with a file that holds `{}`, and let
+//! `HOLDALL_UPDATE=1 cargo test` write it from the type. `holdall inspect` on the built file says
+//! whether a host takes it.
 //!
 //! **Capabilities.** The macro declares the most that the plugin can do. What an *instance* claims
 //! follows from the store and its configuration: [`Store::capabilities`]. The adapter itself keeps
@@ -43,7 +54,7 @@
 //! configuration of every such store has.
 //!
 //! Reading order: [`store`](Store) (what is told), `adapter` (the contract), `upload`, `download`,
-//! `list`, `sign`, then `error`, `reply` and `connector`; `settings` for configurations;
+//! `list`, `sign`, then `error`, `reply` and `connector`; `settings` and `parts` for configurations;
 //! `requests` of a plugin's own, and `sweep` for what killed processes leave.
 #![forbid(unsafe_code)]
 
@@ -56,6 +67,8 @@ mod download;
 mod error;
 mod list;
 mod metadata;
+#[cfg(feature = "http")]
+mod parts;
 #[cfg_attr(
     not(feature = "http"),
     allow(dead_code, reason = "only the connector notes what was answered")
@@ -78,6 +91,8 @@ pub use adapter::{Adapter, OpenStore};
 pub use connector::{Http, HttpOptions, Proxy};
 pub use error::{error_of, of_code};
 pub use object_store;
+#[cfg(feature = "http")]
+pub use parts::PartSettings;
 pub use reply::Call;
 #[cfg(feature = "http")]
 pub use requests::{Authorize, AuthorizeError, Requests};

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 tokio::task_local! {
     static CALL: Arc<Call>;
@@ -182,15 +182,4 @@ impl Call {
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Seen>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// How far the provider's clock is ahead of ours, in whole seconds; `None` within a minute, which
-/// is what a `Date` header and a slow network can be off by.
-#[cfg(feature = "http")]
-pub(crate) fn skew(theirs: SystemTime, ours: SystemTime) -> Option<i64> {
-    let seconds = match theirs.duration_since(ours) {
-        Ok(ahead) => ahead.as_secs() as i64,
-        Err(behind) => -(behind.duration().as_secs() as i64),
-    };
-    Some(seconds).filter(|seconds| seconds.abs() > 60)
 }

@@ -2,7 +2,7 @@
 
 use crate::identity::Identity;
 use holdall_plugin_api::{Capabilities, Problems, Result};
-use holdall_plugin_api_object_store::{Secret, Settings};
+use holdall_plugin_api_object_store::{PartSettings, Secret, Settings};
 use serde::Deserialize;
 use std::path::PathBuf;
 use url::Url;
@@ -57,26 +57,9 @@ pub struct GcsConfig {
     /// out. `GCE_METADATA_HOST` is not read.
     pub metadata_endpoint: Option<String>,
 
-    /// Bytes of a part, in MiB. An object has 10 000 parts, so this bounds its size.
-    #[serde(default = "default_part_size")]
-    #[cfg_attr(test, schemars(range(min = 5, max = 5120)))]
-    pub part_size_mib: u32,
-
-    /// Parts in flight at once. One upload holds one part more than that in memory.
-    #[serde(default = "default_parts")]
-    #[cfg_attr(test, schemars(range(min = 1, max = 64)))]
-    pub parts_at_once: u32,
-
-    /// Largest conditional upload, in MiB: the service holds conditions over single requests only, so
-    /// that such an upload is held in memory.
-    #[serde(default = "default_conditional")]
-    #[cfg_attr(test, schemars(range(min = 1, max = 5120)))]
-    pub conditional_upload_mib: u32,
-
-    /// Unfinished uploads below `prefix` to which no part was added for so many seconds are removed
-    /// when an upload in parts begins: those of a process that was killed. 0 leaves them.
-    #[serde(default = "default_abandoned")]
-    pub abandoned_after_seconds: u32,
+    /// How uploads go in parts.
+    #[serde(flatten)]
+    pub parts: PartSettings,
 
     /// How the service is reached.
     #[serde(flatten)]
@@ -93,19 +76,6 @@ pub enum Credentials {
     ServiceAccount,
     /// What Google's own tools use on this machine, but for what only the environment names.
     ApplicationDefault,
-}
-
-fn default_part_size() -> u32 {
-    8
-}
-fn default_parts() -> u32 {
-    4
-}
-fn default_conditional() -> u32 {
-    64
-}
-fn default_abandoned() -> u32 {
-    24 * 3600
 }
 
 /// A configuration in which nothing is wrong, with what it leaves open decided.

@@ -9,16 +9,13 @@ use crate::tokens::Tokens;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
 use holdall_plugin_api_object_store::{
-    CLOUD, Http, LargeConditions, Native, OpenStore, Requests, SIGNING, Store, sweep,
+    CLOUD, Http, Native, OpenStore, Requests, SIGNING, Store, sweep,
 };
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Parts of one object, and the largest object: <https://cloud.google.com/storage/quotas#objects>.
-const MOST_PARTS: u64 = 10_000;
-const LARGEST: u64 = 5 << 40;
 /// Longest life of a V4 signed URL, in seconds.
 const LONGEST_SIGN: u32 = 7 * 24 * 3600;
 
@@ -84,18 +81,17 @@ fn adapted(settled: Settled, http: Http, gcs: GoogleCloudStorage) -> Store {
     if elsewhere || !matches!(settled.identity, Identity::ServiceAccount(_)) {
         without = without.with(SIGNING);
     }
-    let part_bytes = (config.part_size_mib as usize) << 20;
+    let largest = config.parts.max_object_size();
     let retries = config.settings.retries;
     let service = settled.service.as_str().trim_end_matches('/');
     let bucket_url = format!("{service}/{}", config.bucket);
     let bearer = Bearer(Arc::clone(gcs.credentials()));
-    let after = Duration::from_secs(config.abandoned_after_seconds.into());
     let generations = Generations(gcs.clone());
     let native = GcsNative {
         requests: Requests::new(http, bucket_url, config.settings.retry(), bearer),
         generations: generations.clone(),
         prefix: config.settings.prefix.clone(),
-        abandoned_after: Some(after).filter(|after| !after.is_zero()),
+        abandoned_after: config.parts.abandoned_after(),
     };
     Store::new(generations)
         .pages(Arc::new(gcs.clone()))
@@ -104,13 +100,14 @@ fn adapted(settled: Settled, http: Http, gcs: GoogleCloudStorage) -> Store {
         .prefix(config.settings.prefix.clone())
         .describe(format!("gs://{}/{}", config.bucket, config.settings.prefix))
         .capabilities(CLAIMS.without(without))
-        .parts(part_bytes, config.parts_at_once as usize)
-        .large_conditions(LargeConditions::InOnePut {
-            max_bytes: (config.conditional_upload_mib as usize) << 20,
-        })
+        .parts(
+            config.parts.part_bytes(),
+            config.parts.parts_at_once as usize,
+        )
+        .large_conditions(config.parts.in_one_put())
         .always_etag()
         .limits(|limits| {
-            limits.max_object_size = Some(LARGEST.min(part_bytes as u64 * MOST_PARTS));
+            limits.max_object_size = Some(largest);
             limits.max_sign_seconds = Some(LONGEST_SIGN);
             limits.retries = retries;
         })

@@ -4,7 +4,7 @@ use crate::preset::Preset;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use holdall_plugin_api::{Capabilities, Problems, Result};
-use holdall_plugin_api_object_store::{Secret, Settings};
+use holdall_plugin_api_object_store::{PartSettings, Secret, Settings};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -86,26 +86,9 @@ pub struct S3Config {
     /// several compatible stores refuse, or do not look at, the header.
     pub checksum: Option<Checksum>,
 
-    /// Bytes of a part, in MiB. A store takes 10 000 parts, so this bounds the size of an object.
-    #[serde(default = "default_part_size")]
-    #[cfg_attr(test, schemars(range(min = 5, max = 5120)))]
-    pub part_size_mib: u32,
-
-    /// Parts in flight at once. One upload holds one part more than that in memory.
-    #[serde(default = "default_parts")]
-    #[cfg_attr(test, schemars(range(min = 1, max = 64)))]
-    pub parts_at_once: u32,
-
-    /// Largest conditional upload to a store that holds conditions over single requests only, in
-    /// MiB; such an upload is held in memory.
-    #[serde(default = "default_conditional")]
-    #[cfg_attr(test, schemars(range(min = 5, max = 5120)))]
-    pub conditional_upload_mib: u32,
-
-    /// Unfinished uploads below `prefix` to which no part was added for so many seconds are removed
-    /// when an upload in parts begins: those of a process that was killed. 0 leaves them.
-    #[serde(default = "default_abandoned")]
-    pub abandoned_after_seconds: u32,
+    /// How uploads go in parts.
+    #[serde(flatten)]
+    pub parts: PartSettings,
 
     /// How the store is reached.
     #[serde(flatten)]
@@ -173,18 +156,6 @@ fn default_profile() -> String {
 }
 fn default_session() -> String {
     "holdall".to_owned()
-}
-fn default_part_size() -> u32 {
-    8
-}
-fn default_parts() -> u32 {
-    4
-}
-fn default_conditional() -> u32 {
-    64
-}
-fn default_abandoned() -> u32 {
-    24 * 3600
 }
 
 /// A configuration in which nothing is wrong, with what it leaves open decided.

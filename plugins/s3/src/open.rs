@@ -14,10 +14,6 @@ use object_store::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Parts that S3 takes for one object.
-const MOST_PARTS: u64 = 10_000;
-/// Largest object of S3, in bytes: 5 TiB.
-const LARGEST: u64 = 5 << 40;
 /// Longest life of a signed URL, in seconds.
 const LONGEST_SIGN: u32 = 7 * 24 * 3600;
 
@@ -89,21 +85,17 @@ fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> Store {
     if anonymous || matches!(config.encryption, Some(Encryption::Customer { .. })) {
         without = without.with(SIGNING);
     }
-    let part_bytes = (config.part_size_mib as usize) << 20;
     let large = match config.preset.traits().conditional_completion {
         true => LargeConditions::AtCompletion,
-        false => LargeConditions::InOnePut {
-            max_bytes: (config.conditional_upload_mib as usize) << 20,
-        },
+        false => config.parts.in_one_put(),
     };
     let temporary = credentials::are_temporary(config);
-    let after = Duration::from_secs(config.abandoned_after_seconds.into());
     let native = S3Native {
         requests,
         prefix: config.settings.prefix.clone(),
-        abandoned_after: Some(after).filter(|after| !after.is_zero()),
+        abandoned_after: config.parts.abandoned_after(),
     };
-    let largest = LARGEST.min(part_bytes as u64 * MOST_PARTS);
+    let largest = config.parts.max_object_size();
     let retries = config.settings.retries;
     Store::of(Arc::clone(&s3) as _)
         .pages(Arc::clone(&s3) as _)
@@ -112,7 +104,10 @@ fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> Store {
         .prefix(config.settings.prefix.clone())
         .describe(format!("s3://{}/{}", config.bucket, config.settings.prefix))
         .capabilities(CLAIMS.without(without))
-        .parts(part_bytes, config.parts_at_once as usize)
+        .parts(
+            config.parts.part_bytes(),
+            config.parts.parts_at_once as usize,
+        )
         .large_conditions(large)
         .always_etag()
         .limits(|limits| {

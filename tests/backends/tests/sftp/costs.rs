@@ -38,6 +38,8 @@ pub(crate) fn as_the_page_says(account: &Account) {
         let mut wire = Wire::newest(Path::new(dir));
         let opening = wire.asked().await;
         println!("open: {} ({})", opening.len(), opening.join(" "));
+        // Both folders are two levels deeper here than they are unless configured.
+        assert_eq!(opening.len(), 19 + 4);
         let read = async |key| {
             let found = backend.download(Download::new(key)).await?;
             found.body.collect(1 << 20).await
