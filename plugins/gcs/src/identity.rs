@@ -34,7 +34,10 @@ impl Identity {
         };
         let fields = [
             ("service_account_key", config.service_account_key.is_some()),
-            ("service_account_file", config.service_account_file.is_some()),
+            (
+                "service_account_file",
+                config.service_account_file.is_some(),
+            ),
             (
                 "application_credentials_file",
                 config.application_credentials_file.is_some(),
