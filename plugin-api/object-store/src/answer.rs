@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use holdall_plugin_api::ErrorKind;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_RANGE, CONTENT_TYPE};
+use http::response::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use quick_xml::Reader;
 use quick_xml::events::Event;
@@ -156,12 +157,62 @@ pub(crate) fn only_ascii(headers: &mut HeaderMap) {
     }
 }
 
+/// Refuses a range that no object has, which the store's client takes for one: for the last bytes of an
+/// empty object Garage answers `bytes 0-18446744073709551615/0`, and the client counts one further. An
+/// empty object has no range; anything else like it is no answer.
+pub(crate) fn only_possible_ranges(parts: &mut Parts) {
+    if parts.status != StatusCode::PARTIAL_CONTENT {
+        return;
+    }
+    let value = parts.headers.get(CONTENT_RANGE);
+    let Some((first, last, size)) = value.and_then(|value| range(value.to_str().ok()?)) else {
+        // The client says itself that it cannot read it.
+        return;
+    };
+    if size == 0 {
+        parts.status = StatusCode::RANGE_NOT_SATISFIABLE;
+        let none = HeaderValue::from_static("bytes */0");
+        parts.headers.insert(CONTENT_RANGE, none);
+    } else if first > last || last >= size {
+        parts.status = StatusCode::BAD_GATEWAY;
+    }
+}
+
+fn range(value: &str) -> Option<(u64, u64, u64)> {
+    let (range, size) = value.trim().strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    Some((first.parse().ok()?, last.parse().ok()?, size.parse().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn looked(text: &'static str, failed: bool) -> Looked {
         look(&HeaderMap::new(), &Bytes::from(text), failed)
+    }
+
+    #[test]
+    fn a_range_that_no_object_has_is_none() {
+        let judged = |value: &'static str| {
+            let answer = http::Response::builder().status(206);
+            let answer = answer.header(CONTENT_RANGE, value).body(()).unwrap();
+            let mut parts = answer.into_parts().0;
+            only_possible_ranges(&mut parts);
+            (parts.status.as_u16(), parts.headers[CONTENT_RANGE].clone())
+        };
+        let empty = judged("bytes 0-18446744073709551615/0");
+        assert_eq!(empty, (416, HeaderValue::from_static("bytes */0")));
+        for (value, status) in [
+            ("bytes 0-0/1", 206),
+            ("bytes 1-1/2", 206),
+            ("bytes 0-1/1", 502),
+            ("bytes 2-1/3", 502),
+            ("bytes 0-18446744073709551615/7", 502),
+            ("bytes 0-0/*", 206),
+        ] {
+            assert_eq!(judged(value).0, status, "{value}");
+        }
     }
 
     #[test]

@@ -250,6 +250,7 @@ impl Inner {
         let (mut parts, body) = answer.into_parts();
         let body = Patient::new(body, self.options.idle_timeout);
         answer::only_ascii(&mut parts.headers);
+        answer::only_possible_ranges(&mut parts);
         let mut reply = self.reply(parts.status, &parts.headers, store);
         let document = call.as_ref().is_some_and(|call| call.is_document());
         let failed = !parts.status.is_success();
