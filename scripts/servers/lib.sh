@@ -118,10 +118,10 @@ end() {
 
 not_running() { ! kill -0 "$1" 2>/dev/null; }
 
-# s3_status KEY:SECRET METHOD URL: the status of a signed request without a body.
+# s3_status KEY:SECRET METHOD URL [REGION]: the status of a signed request without a body.
 s3_status() {
   local empty=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
-  curl -s -o /dev/null -w '%{http_code}' --aws-sigv4 aws:amz:us-east-1:s3 -u "$1" \
+  curl -s -o /dev/null -w '%{http_code}' --aws-sigv4 "aws:amz:${4:-us-east-1}:s3" -u "$1" \
     -H "x-amz-content-sha256: $empty" -X "$2" "$3"
 }
 

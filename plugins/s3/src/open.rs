@@ -96,6 +96,7 @@ fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> Store {
         abandoned_after: config.parts.abandoned_after(),
     };
     let largest = config.parts.max_object_size();
+    let longest_name = config.preset.traits().longest_name;
     let retries = config.settings.retries;
     Store::of(Arc::clone(&s3) as _)
         .pages(Arc::clone(&s3) as _)
@@ -112,6 +113,7 @@ fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> Store {
         .always_etag()
         .limits(|limits| {
             limits.max_object_size = Some(largest);
+            limits.max_key_bytes = longest_name;
             limits.max_sign_seconds = Some(match temporary {
                 true => TEMPORARY_SIGN_SECONDS,
                 false => LONGEST_SIGN,

@@ -26,7 +26,7 @@ pub enum Preset {
     Spaces,
     /// Garage. Needs `endpoint`.
     Garage,
-    /// SeaweedFS. Needs `endpoint`.
+    /// SeaweedFS, from 4.18 on: before, its conditions are not atomic. Needs `endpoint`.
     Seaweedfs,
 }
 
@@ -41,6 +41,8 @@ pub(crate) struct Traits {
     pub(crate) path_style: bool,
     /// What it does not do.
     pub(crate) without: Capabilities,
+    /// Longest name of an object, in bytes, where it is less than S3's 1024.
+    pub(crate) longest_name: Option<u32>,
     /// `If-None-Match` and `If-Match` are kept when parts are completed. Otherwise conditions are
     /// held by single requests only.
     pub(crate) conditional_completion: bool,
@@ -50,13 +52,14 @@ const NO_CONDITIONS: Capabilities = Capabilities::create_only
     .with(Capabilities::if_match_put)
     .with(Capabilities::if_match_delete);
 
-/// A store that has an address of its own, in the path style. None of them is documented to look at
+/// A store that has an address of its own, in the path style. Most are not documented to look at
 /// `If-Match` of a delete.
 const COMPATIBLE: Traits = Traits {
     endpoint: None,
     region: Some("us-east-1"),
     path_style: true,
     without: Capabilities::if_match_delete,
+    longest_name: None,
     conditional_completion: false,
 };
 
@@ -91,15 +94,19 @@ impl Preset {
                 without: NO_CONDITIONS,
                 ..COMPATIBLE
             },
-            // Takes a conditional PUT as a plain one.
+            // Takes a conditional PUT as a plain one. Its usual database, LMDB, has keys of 511 bytes, of
+            // which a name gets the rest: a longer one is answered by 503.
             Preset::Garage => Traits {
                 region: Some("garage"),
                 without: NO_CONDITIONS,
+                longest_name: Some(479),
                 ..COMPATIBLE
             },
-            // Its filer has folders: `a` and `a/b` exclude each other.
+            // Keeps every condition, also of deletes and completions. Its names are paths of folders,
+            // which it lists folder by folder: `a/b` before `a-b`.
             Preset::Seaweedfs => Traits {
-                without: NO_CONDITIONS.with(Capabilities::key_and_prefix),
+                without: Capabilities::ordered_list.with(Capabilities::start_after),
+                conditional_completion: true,
                 ..COMPATIBLE
             },
         }

@@ -84,13 +84,14 @@ impl Bucket {
             self.text("url"),
             self.text("bucket")
         );
+        let region = self.server["region"].as_str().unwrap_or("us-east-1");
         let mut curl = Command::new("curl");
         match method {
             "HEAD" => curl.arg("--head"),
             _ => curl.args(["-X", method]),
         };
         curl.args(["-s", "--fail", "--path-as-is"])
-            .args(["--aws-sigv4", "aws:amz:us-east-1:s3"])
+            .args(["--aws-sigv4", &format!("aws:amz:{region}:s3")])
             .args([
                 "-u",
                 &format!("{}:{}", self.text("key"), self.text("secret")),
@@ -209,6 +210,10 @@ impl Outside for Below {
     }
 
     fn put_foreign(&self, name: &str, bytes: &[u8]) -> bool {
+        // Where a name is a path of folders, and a backslash a slash, no tool can make such a name.
+        if self.bucket.server["folders"] == true && (name.contains("//") || name.contains('\\')) {
+            return false;
+        }
         let path = format!("/{}{name}", self.prefix);
         let path = path.bytes().map(|byte| match byte {
             b if b.is_ascii_alphanumeric() || b"/-._~".contains(&b) => char::from(b).to_string(),

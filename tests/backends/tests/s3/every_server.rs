@@ -1,0 +1,45 @@
+//! What is asked of every server that can be had.
+
+use crate::bucket::Bucket;
+use holdall_backends::{Holdall, judged, parts, plugin, server};
+use holdall_conformance::{Case, Status};
+use holdall_e2e::kit::HostStage;
+use std::sync::Arc;
+
+pub(crate) fn kit(bucket: Bucket, name: &str) {
+    let stage = HostStage::loaded(&plugin("s3"), bucket);
+    judged(Arc::new(stage), name);
+}
+
+/// Only these cases, each of which passes.
+pub(crate) fn cases(bucket: Bucket, name: &str, cases: &[&str]) {
+    let stage = HostStage::loaded(&plugin("s3"), bucket);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let wanted = |case: &Case| cases.contains(&case.id);
+    let report = runtime.block_on(holdall_conformance::run(Arc::new(stage), wanted));
+    println!("{name}\n{report}");
+    assert_eq!(report.count(Status::Passed), cases.len());
+}
+
+pub(crate) fn two_gib_in_bounded_memory(bucket: &Bucket) {
+    let mut config = bucket.below("large/");
+    // As an operator has it who says nothing.
+    for field in ["part_size_mib", "parts_at_once"] {
+        config.as_object_mut().unwrap().remove(field);
+    }
+    let (put, get) = Holdall::new("s3", &config).both_ways(2048);
+    println!("2 GiB: put {put} MiB, get {get} MiB of resident memory");
+    assert!(put < 160 && get < 160, "put {put} MiB, get {get} MiB");
+}
+
+pub(crate) fn client_killed(bucket: &Bucket) {
+    let prefix = "killed-client/";
+    parts::client_killed("s3", bucket.below(prefix), || bucket.unfinished(prefix));
+}
+
+pub(crate) fn server_killed(bucket: &Bucket, name: &str) {
+    let dir = server(name)["dir"].as_str().unwrap().to_owned();
+    let prefix = "killed-server/";
+    let unfinished = || bucket.unfinished(prefix);
+    parts::server_killed("s3", bucket.below(prefix), unfinished, name, &dir);
+}

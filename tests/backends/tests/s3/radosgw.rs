@@ -1,0 +1,74 @@
+//! Ceph: everything but checksums, which it does not look at.
+
+use crate::bucket::Bucket;
+use crate::{as_object_store, encryption, every_server, identity, urls};
+use holdall_backends::server;
+use serde_json::json;
+
+fn bucket() -> Bucket {
+    Bucket::new(server("radosgw"), json!({"preset": "ceph"}))
+}
+
+#[test]
+#[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
+fn kit() {
+    every_server::kit(bucket(), "s3-radosgw");
+}
+
+#[test]
+#[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
+fn two_gib_in_bounded_memory() {
+    every_server::two_gib_in_bounded_memory(&bucket());
+}
+
+#[test]
+#[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
+fn an_upload_of_a_killed_client_is_swept() {
+    every_server::client_killed(&bucket());
+}
+
+#[test]
+#[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
+fn an_upload_to_a_killed_server_is_aborted_when_it_is_back() {
+    every_server::server_killed(&bucket(), "radosgw");
+}
+
+#[test]
+#[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
+fn curl_uses_signed_urls() {
+    urls::used_by_curl(&bucket(), "403");
+}
+
+#[test]
+#[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
+fn every_source_of_keys_leads_to_requests_that_the_store_accepts() {
+    let bucket = bucket();
+    identity::of_a_session(&bucket);
+    identity::of_a_profile(&bucket);
+    identity::of_a_machine(&bucket);
+    identity::of_a_container(&bucket);
+    identity::of_the_web(&bucket);
+    identity::of_nobody(&bucket);
+}
+
+#[test]
+#[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
+fn encryption_is_asked_for_in_every_request() {
+    encryption::with_a_key_of_the_customer(&bucket());
+    encryption::with_a_managed_key(&bucket());
+}
+
+#[test]
+#[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
+fn who_asks_pays() {
+    encryption::paid_by_who_asks(&bucket());
+}
+
+holdall_object_store_tests::integration! {
+    #[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
+    mod integration {
+        plugin: "s3",
+        updates: false,
+        open: as_object_store::Opened::in_an_empty_prefix(&bucket()).await,
+    }
+}
