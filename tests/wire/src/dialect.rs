@@ -49,6 +49,8 @@ pub enum Dialect {
     Azure,
     /// Google Cloud Storage, XML API.
     Gcs,
+    /// OpenStack Swift: statuses, and an id of the request.
+    Swift,
 }
 
 /// The id that every reply of a [`Dialect`] carries, where the dialect has one.
@@ -107,7 +109,7 @@ impl Dialect {
             ],
         };
         match self {
-            Dialect::Plain => None,
+            Dialect::Plain | Dialect::Swift => None,
             Dialect::S3 => Some(codes[0]),
             Dialect::Azure => Some(codes[1]),
             Dialect::Gcs => Some(codes[2]),
@@ -120,7 +122,7 @@ impl Dialect {
         match fault {
             F::BadRequest => 400,
             F::BadCredentials | F::ExpiredCredentials => match self {
-                Dialect::Plain | Dialect::Gcs => 401,
+                Dialect::Plain | Dialect::Gcs | Dialect::Swift => 401,
                 Dialect::S3 if fault == F::ExpiredCredentials => 400,
                 _ => 403,
             },
@@ -175,6 +177,7 @@ impl Dialect {
                 .header("x-ms-request-id", REQUEST_ID)
                 .header("x-ms-version", "2021-12-02"),
             Dialect::Gcs => reply.header("x-guploader-uploadid", REQUEST_ID),
+            Dialect::Swift => reply.header("x-trans-id", REQUEST_ID),
         }
     }
 
@@ -212,6 +215,12 @@ impl Dialect {
     pub fn container(self) -> Reply {
         let listing = match self {
             Dialect::Plain => return Reply::new(200),
+            Dialect::Swift => {
+                let reply = self.marked(Reply::new(200));
+                return reply
+                    .header("content-type", "application/json; charset=utf-8")
+                    .body("[]");
+            }
             Dialect::Azure => "<EnumerationResults><Blobs/><NextMarker/></EnumerationResults>",
             _ => {
                 "<ListBucketResult><Name>kit</Name><KeyCount>0</KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>"

@@ -155,7 +155,7 @@ fn becomes(fault: Fault, dialect: Dialect, named: bool) -> (&'static [ErrorKind]
         F::InvalidRange => (&[K::InvalidRange], Again::No),
         F::TooManyRequests => (&[K::RateLimited], Again::Later),
         // Without a word for it, 503 is all the same.
-        F::SlowDown if dialect != Dialect::Plain && named => (&[K::RateLimited], Again::Later),
+        F::SlowDown if dialect.code(fault).is_some() && named => (&[K::RateLimited], Again::Later),
         F::SlowDown => (&[K::RateLimited, K::Unavailable], Again::Later),
         F::Internal => (&[K::Unavailable], Again::Yes),
         F::Unavailable => (&[K::Unavailable, K::RateLimited], Again::Yes),
@@ -181,6 +181,18 @@ impl Again {
             Again::Either => true,
         }
     }
+}
+
+/// The server has the container, and in it not this key. (Plain HTTP has one 404 for both.)
+fn without_key(remote: &Remote, key: &str) {
+    let dialect = remote.dialect;
+    let last = key.rsplit('/').next().unwrap_or_default().to_owned();
+    remote.endpoint.then(move |request| {
+        match dialect == Dialect::Plain || request.target.contains(&last) {
+            true => dialect.fault(Fault::NoSuchKey),
+            false => dialect.container(),
+        }
+    });
 }
 
 /// N-06, the statuses.
@@ -214,9 +226,12 @@ async fn statuses(t: &Trial, remote: &mut Remote) -> Outcome {
     ]);
     for (fault, call) in asked {
         let reply = remote.dialect.fault(fault);
-        remote.endpoint.then_always(reply);
-        let what = format!("{call:?} answered with {fault:?}");
         let key = t.key("object");
+        match fault {
+            F::NoSuchKey => without_key(remote, &key),
+            _ => remote.endpoint.then_always(reply),
+        }
+        let what = format!("{call:?} answered with {fault:?}");
         let answer = in_time(t, &what, call.make(&remote.subject, &key)).await?;
         // Azure names its codes in a header too.
         let named = call.has_body() || remote.dialect == Dialect::Azure;
@@ -427,14 +442,7 @@ pub(super) async fn two_absences(t: &Trial) -> Outcome {
         return not_applicable("plain HTTP has one 404 for both");
     }
     let (dialect, key) = (remote.dialect, t.key("object"));
-    let last = key.rsplit('/').next().unwrap_or_default().to_owned();
-    // A container that is there, without this key.
-    remote
-        .endpoint
-        .then(move |request| match request.target.contains(&last) {
-            true => dialect.fault(Fault::NoSuchKey),
-            false => dialect.container(),
-        });
+    without_key(&remote, &key);
     let subject = &remote.subject;
     is_one_of(
         subject.read(&key).await,
