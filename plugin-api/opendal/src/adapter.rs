@@ -55,8 +55,8 @@ impl<A> Adapter<A> {
         Ok(self.store.operation())
     }
 
-    /// What a look at an object failed with. The answer to a `HEAD` has no body that could tell a
-    /// missing object from a missing bucket, so that one is looked for.
+    /// What a look at an object failed with. The answer to a `HEAD`, and Swift's to a `GET`, has no body
+    /// that could tell a missing object from a missing bucket, so that one is looked for.
     pub(crate) async fn missing(
         &self,
         operator: &Operator,
@@ -69,7 +69,7 @@ impl<A> Adapter<A> {
         if error.kind() != ErrorKind::FileNotFound || !untold || !self.store.capability.list {
             return error;
         }
-        match list::container(operator, heard).await {
+        match list::container(operator, heard, &self.store).await {
             Ok(()) => error,
             Err(of_container) => of_container,
         }
@@ -123,7 +123,7 @@ impl<A: Adapted> StorageBackend for Adapter<A> {
         let (operator, heard) = self.begin()?;
         match operator.stat(key.text()).await {
             // A folder of this name is no object.
-            Ok(metadata) => Ok(metadata.is_file()),
+            Ok(metadata) => Ok(self.store.own(metadata)?.is_file()),
             Err(error) => match self.missing(&operator, &heard, error, Intent::Read).await {
                 missing if missing.kind() == ErrorKind::FileNotFound => Ok(false),
                 error => Err(error),
@@ -154,7 +154,7 @@ impl<A: Adapted> StorageBackend for Adapter<A> {
     async fn health(&self) -> Result<Health> {
         let (operator, heard) = self.begin()?;
         let answer = if self.store.capability.list {
-            list::container(&operator, &heard).await
+            list::container(&operator, &heard, &self.store).await
         } else {
             // Any answer about a name will do; the name need not exist.
             match operator.stat("holdall-health").await {

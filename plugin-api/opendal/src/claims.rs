@@ -127,8 +127,7 @@ impl Store {
             limits.max_object_size = smaller(limits.max_object_size, Some(self.whole_bytes as u64));
             limits.buffer_bytes = self.whole_bytes as u64;
         }
-        // Values are encoded where a header cannot carry them, which makes them a third longer.
-        limits.max_metadata_bytes = 1024;
+        limits.max_metadata_bytes = self.max_metadata_bytes;
         limits.max_key_bytes = self.max_key_bytes;
         limits.max_sign_seconds = self.max_sign_seconds;
         limits.retries = self.retries;

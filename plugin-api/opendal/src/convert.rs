@@ -8,7 +8,8 @@ use opendal_core::options::WriteOptions;
 use opendal_core::raw::Timestamp;
 use std::time::SystemTime;
 
-pub(crate) fn info(metadata: &Metadata) -> ObjectInfo {
+/// The facts of an object. `beside`: user metadata that the operator has left out.
+pub(crate) fn info(metadata: &Metadata, beside: &[(String, String)]) -> ObjectInfo {
     let owned = |text: Option<&str>| text.map(str::to_owned);
     let mut info = ObjectInfo::new(metadata.content_length());
     info.etag = owned(metadata.etag());
@@ -22,6 +23,7 @@ pub(crate) fn info(metadata: &Metadata) -> ObjectInfo {
         .user_metadata()
         .into_iter()
         .flatten()
+        .chain(beside.iter().map(|(name, value)| (&**name, &**value)))
         .map(|(name, value)| (name.to_ascii_lowercase(), decoded(value)))
         .collect();
     info.checksums.md5 = metadata

@@ -25,7 +25,7 @@ const LOOKS: usize = 20;
 pub(crate) async fn head<A: Adapted>(this: &Adapter<A>, head: Head<'_>) -> Result<ObjectInfo> {
     let (operator, heard) = this.begin()?;
     let metadata = look(this, &operator, &heard, head.key.text(), head.options()).await?;
-    Ok(convert::info(&metadata))
+    Ok(convert::info(&metadata, &[]))
 }
 
 /// The facts under the conditions of a read.
@@ -47,7 +47,7 @@ async fn look<A: Adapted>(
         ..StatOptions::default()
     };
     let metadata = match operator.stat_options(key, conditions).await {
-        Ok(metadata) => metadata,
+        Ok(metadata) => this.store.own(metadata)?,
         Err(error) => return Err(this.missing(operator, heard, error, intent(options)).await),
     };
     // A folder is no object.
@@ -100,13 +100,18 @@ pub(crate) async fn download<A: Adapted>(
         range: download.range.as_ref(),
     };
     let (metadata, range, chunks) = opened.open().await?;
+    let beside = match this.store.whole_facts {
+        true => heard.heard().metadata,
+        false => Vec::new(),
+    };
     let body = if range.is_empty() {
         Body::empty()
     } else {
         let hint = download.chunk_hint as usize;
         Body::stream(pieces(chunks, range.end - range.start, heard.clone(), hint))
     };
-    Ok(Downloaded::new(convert::info(&metadata), range, body))
+    let info = convert::info(&metadata, &beside);
+    Ok(Downloaded::new(info, range, body))
 }
 
 struct Reading<'a, A> {
@@ -133,16 +138,13 @@ impl<A: Adapted> Reading<'_, A> {
     async fn in_one(&self) -> Result<(Metadata, Range<u64>, Chunks)> {
         let mut stream = self.stream(self.asked()).await?;
         match stream.metadata().await {
-            // A sign-in page of the network, say, is no object.
-            Ok(metadata) if metadata.etag().is_none() => Err(Error::new(ErrorKind::Unavailable)
-                .message("the answer is not this service's: it has no etag")
-                .with_retry(Retry::Safe)),
             Ok(metadata) => {
+                let metadata = self.this.store.own(metadata)?;
                 any_etag(self.options)?;
                 let range = self.within(metadata.content_length())?;
                 Ok((metadata, range, stream.boxed()))
             }
-            Err(error) => match self.failed(error) {
+            Err(error) => match self.missing(error).await {
                 // Not every service says the size when it refuses a range.
                 error
                     if error.kind() == ErrorKind::InvalidRange
@@ -232,6 +234,13 @@ impl<A: Adapted> Reading<'_, A> {
 
     fn failed(&self, error: opendal_core::Error) -> Error {
         fault(error, self.heard, intent(self.options))
+    }
+
+    async fn missing(&self, error: opendal_core::Error) -> Error {
+        let intent = intent(self.options);
+        self.this
+            .missing(self.operator, self.heard, error, intent)
+            .await
     }
 }
 

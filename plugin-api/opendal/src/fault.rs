@@ -95,6 +95,8 @@ const FULL: [&str; 3] = [
     "storage_cap_exceeded",
 ];
 
+pub(crate) const NO_CONTAINER: &str = "the configured bucket or container is not there";
+
 pub(crate) fn fault(error: opendal_core::Error, heard: &Recorder, intent: Intent) -> Error {
     of(error, &heard.heard(), intent)
 }
@@ -103,10 +105,7 @@ fn of(error: opendal_core::Error, heard: &Heard, intent: Intent) -> Error {
     let code = heard.reply.code.as_deref().unwrap_or_default();
     let one_of = |codes: &[&str]| codes.contains(&code);
     let (kind, message) = match error.kind() {
-        _ if one_of(&CONTAINERS) => (
-            ErrorKind::ContainerMissing,
-            "the configured bucket or container is not there",
-        ),
+        _ if one_of(&CONTAINERS) => (ErrorKind::ContainerMissing, NO_CONTAINER),
         _ if one_of(&CLOCKS) => (
             ErrorKind::Unauthenticated,
             "the clocks of this machine and of the service differ too much: set this one",
@@ -146,7 +145,8 @@ fn of(error: opendal_core::Error, heard: &Heard, intent: Intent) -> Error {
     let retry = match kind {
         ErrorKind::RateLimited => Retry::After(heard.retry_after.unwrap_or(Duration::from_secs(1))),
         ErrorKind::Unavailable | ErrorKind::Timeout => match heard.retry_after {
-            Some(after) if intent.reads() => Retry::After(after),
+            // Who says when to come again has done nothing.
+            Some(after) if intent.reads() || heard.reply.status == Some(503) => Retry::After(after),
             _ if intent.reads() => Retry::Safe,
             _ => kind.retry(),
         },

@@ -102,7 +102,7 @@ pub(crate) async fn page<A: Adapted>(this: &Adapter<A>, list: &List<'_>) -> Resu
 }
 
 /// Looks whether the container answers: at one name, of whatever is there.
-pub(crate) async fn container(operator: &Operator, heard: &Recorder) -> Result<()> {
+pub(crate) async fn container(operator: &Operator, heard: &Recorder, store: &Store) -> Result<()> {
     let options = ListOptions {
         limit: Some(1),
         ..ListOptions::default()
@@ -111,11 +111,17 @@ pub(crate) async fn container(operator: &Operator, heard: &Recorder) -> Result<(
         Ok(mut lister) => lister.next().await.transpose().map(drop),
         Err(error) => Err(error),
     };
-    match first.map_err(|error| fault(error, heard, Intent::Read)) {
+    match first.map_err(|error| failed(error, heard, store)) {
         // A folder that is not there yet is an empty one.
         Err(error) if error.kind() == ErrorKind::FileNotFound => Ok(()),
         answer => answer,
     }
+}
+
+/// What a listing failed with. Without folders there is nothing in a listing that could be missing
+/// but the container, whether the service has a word for that (S3) or not (Swift).
+fn failed(error: opendal_core::Error, heard: &Recorder, store: &Store) -> Error {
+    store.missing_container(fault(error, heard, Intent::Read))
 }
 
 const TOKEN: &str = "after:";
@@ -139,7 +145,7 @@ pub(crate) struct Listing<'a> {
 
 impl Listing<'_> {
     pub(crate) fn failed(&self, error: opendal_core::Error) -> Error {
-        fault(error, self.heard, Intent::Read)
+        failed(error, self.heard, self.store)
     }
 
     pub(crate) fn entry(&self, key: String, metadata: &Metadata) -> Entry {

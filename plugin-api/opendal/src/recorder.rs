@@ -37,18 +37,22 @@ pub(crate) struct Heard {
     pub(crate) retry_after: Option<Duration>,
     /// The whole size, from the refusal of a range.
     pub(crate) size: Option<u64>,
+    /// User metadata, where it stands in headers of a known prefix.
+    pub(crate) metadata: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Recorder {
     inner: HttpTransporter,
+    metadata_headers: Option<&'static str>,
     heard: Arc<Mutex<Heard>>,
 }
 
 impl Recorder {
-    pub(crate) fn new(inner: HttpTransporter) -> Self {
+    pub(crate) fn new(inner: HttpTransporter, metadata_headers: Option<&'static str>) -> Self {
         Self {
             inner,
+            metadata_headers,
             heard: Arc::default(),
         }
     }
@@ -59,6 +63,17 @@ impl Recorder {
 
     pub(crate) fn heard(&self) -> Heard {
         self.lock().clone()
+    }
+
+    fn metadata(&self, headers: &HeaderMap) -> Vec<(String, String)> {
+        let Some(prefix) = self.metadata_headers else {
+            return Vec::new();
+        };
+        let pairs = headers.iter().filter_map(|(name, value)| {
+            let name = name.as_str().strip_prefix(prefix)?;
+            Some((name.to_owned(), value.to_str().ok()?.to_owned()))
+        });
+        pairs.collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Heard> {
@@ -85,6 +100,7 @@ impl HttpTransport for Recorder {
             retry_after: retry_after(response.headers()),
             size: text(response.headers(), "content-range")
                 .and_then(|range| range.rsplit_once('/')?.1.parse().ok()),
+            metadata: self.metadata(response.headers()),
         };
         if status.is_success() {
             let checked = asked.check(&response);
@@ -198,11 +214,20 @@ impl Asked {
     fn check(&self, response: &Response<HttpBody>) -> Result<()> {
         let Some(range) = &self.0 else { return Ok(()) };
         let answered = text(response.headers(), "content-range");
-        let start = answered.as_deref().and_then(|answered| {
-            let (start, _) = answered.strip_prefix("bytes ")?.split_once('-')?;
-            start.trim().parse::<u64>().ok()
-        });
+        let (start, size) = answered.as_deref().map_or((None, None), part_of);
+        // Some servers (Azurite) cut a range that begins at the end to no bytes instead of refusing
+        // it, and say so with a range that ends before it begins.
+        let past = match (range, size) {
+            (Range::From(asked), Some(size)) => *asked >= size,
+            (Range::Last, Some(size)) => size == 0,
+            (_, None) => false,
+        };
+        // Others (Swift) answer any range of an empty object with the whole of it.
+        let length = text(response.headers(), header::CONTENT_LENGTH.as_str());
+        let empty = length.as_deref() == Some("0");
         let right = match (response.status(), range, start) {
+            (StatusCode::PARTIAL_CONTENT, ..) if past => return Err(past_the_end()),
+            (StatusCode::OK, ..) if empty => return Err(past_the_end()),
             (StatusCode::PARTIAL_CONTENT, Range::From(asked), Some(start)) => start == *asked,
             (StatusCode::PARTIAL_CONTENT, Range::Last, Some(_)) => true,
             // The whole is what was asked for, whatever the length.
@@ -222,6 +247,26 @@ impl Asked {
             answered.unwrap_or_else(|| "none".to_owned()),
         ))
     }
+}
+
+fn past_the_end() -> Error {
+    Error::new(
+        ErrorKind::RangeNotSatisfied,
+        "the server answered a range past the end with no bytes",
+    )
+}
+
+/// The first byte of a part and the size of the whole, of `bytes 10-19/1000`.
+fn part_of(content_range: &str) -> (Option<u64>, Option<u64>) {
+    let part = content_range.strip_prefix("bytes ");
+    let (range, size) = part
+        .and_then(|part| part.split_once('/'))
+        .unwrap_or_default();
+    let start = range.split_once('-').map(|(start, _)| start.trim());
+    (
+        start.and_then(|start| start.parse().ok()),
+        size.parse().ok(),
+    )
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -310,27 +355,61 @@ mod tests {
         assert_eq!(root("{\"files\":[]}"), None);
     }
 
-    fn answered(range: &str, status: u16, content_range: Option<&str>) -> bool {
+    fn answer(range: &str, status: u16, content_range: Option<&str>) -> Option<ErrorKind> {
+        answer_of(range, status, content_range, 1)
+    }
+
+    fn answer_of(
+        range: &str,
+        status: u16,
+        content_range: Option<&str>,
+        length: u64,
+    ) -> Option<ErrorKind> {
         let request = Request::get("http://h/k")
             .header("range", range)
             .body(Buffer::new());
         let mut response = Response::builder().status(status);
+        response = response.header("content-length", length);
         if let Some(value) = content_range {
             response = response.header("content-range", value);
         }
         let body = HttpBody::new(futures_util::stream::iter([]), Some(0));
         Asked::of(&request.unwrap())
             .check(&response.body(body).unwrap())
-            .is_ok()
+            .err()
+            .map(|error| error.kind())
     }
 
     #[test]
     fn another_part_than_was_asked_is_refused() {
-        assert!(answered("bytes=10-19", 206, Some("bytes 10-19/1000")));
-        assert!(answered("bytes=-5", 206, Some("bytes 995-999/1000")));
-        assert!(answered("bytes=0-", 200, None));
-        assert!(!answered("bytes=10-19", 200, None));
-        assert!(!answered("bytes=10-19", 206, Some("bytes 0-9/1000")));
-        assert!(!answered("bytes=10-19", 206, None));
+        let other = Some(ErrorKind::Unexpected);
+        for (range, status, content_range, refused) in [
+            ("bytes=10-19", 206, Some("bytes 10-19/1000"), None),
+            ("bytes=10-19", 206, Some("bytes 10-19/*"), None),
+            ("bytes=-5", 206, Some("bytes 995-999/1000"), None),
+            ("bytes=0-", 200, None, None),
+            ("bytes=10-19", 200, None, other),
+            ("bytes=10-19", 206, Some("bytes 0-9/1000"), other),
+            ("bytes=10-19", 206, None, other),
+        ] {
+            let found = answer(range, status, content_range);
+            assert_eq!(found, refused, "{range}: {status}, {content_range:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_past_the_end_is_no_part() {
+        let past = Some(ErrorKind::RangeNotSatisfied);
+        for (range, content_range) in [
+            ("bytes=5-", "bytes 5-4/5"),
+            ("bytes=5-9", "bytes 5-4/5"),
+            ("bytes=0-9", "bytes 0--1/0"),
+            ("bytes=-1", "bytes 0--1/0"),
+        ] {
+            assert_eq!(answer(range, 206, Some(content_range)), past, "{range}");
+        }
+        assert_eq!(answer("bytes=4-", 206, Some("bytes 4-4/5")), None);
+        assert_eq!(answer_of("bytes=-1", 200, None, 0), past);
+        assert_eq!(answer_of("bytes=0-9", 200, None, 0), past);
     }
 }

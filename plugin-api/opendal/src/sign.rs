@@ -94,8 +94,8 @@ fn end_of(url: &str) -> Option<SystemTime> {
             return Some(compact(&begin)? + seconds(life)?);
         }
     }
-    // An end: Huawei and the older signatures in seconds, Azure as a date, Tencent as a span.
-    if let Some(end) = value("expires") {
+    // An end: Huawei, Swift and the older signatures in seconds, Azure as a date, Tencent as a span.
+    if let Some(end) = value("expires").or_else(|| value("temp_url_expires")) {
         return Some(UNIX_EPOCH + seconds(end)?);
     }
     if let Some(end) = value("se") {
@@ -141,6 +141,10 @@ mod tests {
             ),
             (
                 "https://h/k?Expires=1440938160&OSSAccessKeyId=a&Signature=b",
+                at(1_440_938_160),
+            ),
+            (
+                "https://h/k?temp_url_sig=a&temp_url_expires=1440938160",
                 at(1_440_938_160),
             ),
             (

@@ -1,15 +1,20 @@
 //! An operator, and what is known of its service beyond what it says itself.
 
 use crate::claims::Namespace;
+use crate::fault::NO_CONTAINER;
 use crate::recorder::Recorder;
-use holdall_plugin_api::{Capabilities, Capability};
+use holdall_plugin_api::{Capabilities, Capability, Error, ErrorKind, Result, Retry};
 use opendal_core::raw::Servicer;
-use opendal_core::{OperationContext, Operator};
+use opendal_core::{Metadata, OperationContext, Operator};
 
 /// Bytes of a part of a large upload, unless [`Store::part_bytes`] says otherwise.
 const PART_BYTES: usize = 8 << 20;
 /// Bytes of the largest object of a service that takes an object in one piece only.
 const WHOLE_BYTES: usize = 64 << 20;
+
+/// Bytes of user metadata. S3 takes 2 KiB; values that a header cannot carry are encoded, which makes them
+/// a third longer.
+const METADATA_BYTES: u32 = 1024;
 
 /// What an author makes of a configuration: an operator, and what its service vows.
 #[derive(Clone, Debug)]
@@ -24,6 +29,8 @@ pub struct Store {
     pub(crate) whole_facts: bool,
     pub(crate) in_one_piece: bool,
     pub(crate) quoted_etags: bool,
+    pub(crate) always_etags: bool,
+    pub(crate) metadata_headers: Option<&'static str>,
     pub(crate) copy_limit: Option<u64>,
     pub(crate) part_bytes: usize,
     pub(crate) whole_bytes: usize,
@@ -31,6 +38,7 @@ pub struct Store {
     pub(crate) max_sign_seconds: Option<u32>,
     pub(crate) max_object_size: Option<u64>,
     pub(crate) max_key_bytes: Option<u32>,
+    pub(crate) max_metadata_bytes: u32,
 }
 
 impl Store {
@@ -50,6 +58,8 @@ impl Store {
             whole_facts: false,
             in_one_piece: false,
             quoted_etags: false,
+            always_etags: false,
+            metadata_headers: None,
             copy_limit: None,
             part_bytes: PART_BYTES,
             whole_bytes: WHOLE_BYTES,
@@ -57,6 +67,7 @@ impl Store {
             max_sign_seconds: None,
             max_object_size: None,
             max_key_bytes: None,
+            max_metadata_bytes: METADATA_BYTES,
         }
     }
 
@@ -95,7 +106,7 @@ impl Store {
     #[must_use]
     pub fn whole_facts(mut self) -> Self {
         self.whole_facts = true;
-        self
+        self.always_etags()
     }
 
     /// Size of the parts of a large upload, 8 MiB by default. An upload holds three of them at most.
@@ -103,6 +114,22 @@ impl Store {
     #[must_use]
     pub fn part_bytes(mut self, bytes: usize) -> Self {
         self.part_bytes = bytes.max(1);
+        self
+    }
+
+    /// The answer to a read has user metadata in headers of this prefix, in small letters, which the
+    /// operator's reader leaves out: they are taken from the answer itself.
+    #[must_use]
+    pub fn metadata_headers(mut self, prefix: &'static str) -> Self {
+        self.metadata_headers = Some(prefix);
+        self
+    }
+
+    /// Every object has an etag, so that an answer without one is not this service's: a sign-in page of
+    /// the network, say.
+    #[must_use]
+    pub fn always_etags(mut self) -> Self {
+        self.always_etags = true;
         self
     }
 
@@ -158,6 +185,14 @@ impl Store {
         self
     }
 
+    /// Bytes of user metadata, names and values together, where the service takes less than 1024. What a
+    /// header cannot carry is a third longer there, and 12 bytes.
+    #[must_use]
+    pub fn max_metadata_bytes(mut self, bytes: u32) -> Self {
+        self.max_metadata_bytes = bytes;
+        self
+    }
+
     /// Largest object of the service, in bytes.
     #[must_use]
     pub fn max_object_size(mut self, bytes: u64) -> Self {
@@ -173,9 +208,32 @@ impl Store {
         }
     }
 
+    /// Refuses facts that this service has not given.
+    pub(crate) fn own(&self, facts: Metadata) -> Result<Metadata> {
+        if facts.is_file() && self.always_etags && facts.etag().is_none() {
+            return Err(Error::new(ErrorKind::Unavailable)
+                .message("the answer is not this service's: it has no etag")
+                .with_retry(Retry::Safe));
+        }
+        Ok(facts)
+    }
+
+    /// The same error, where what is missing can be nothing but the container: of a request that needs
+    /// no object, to a service without folders.
+    pub(crate) fn missing_container(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::FileNotFound || self.namespace() != Namespace::Flat {
+            return error;
+        }
+        Error::new(ErrorKind::ContainerMissing)
+            .message(NO_CONTAINER)
+            .with_provider(error.provider().clone())
+            .because(error)
+    }
+
     /// The operator for one operation, and what it hears of the provider.
     pub(crate) fn operation(&self) -> (Operator, Recorder) {
-        let recorder = Recorder::new(self.context.http_transport().clone());
+        let transport = self.context.http_transport().clone();
+        let recorder = Recorder::new(transport, self.metadata_headers);
         let context = self.context.with_http_transport(recorder.transporter());
         (
             Operator::from_parts(context, self.service.clone()),

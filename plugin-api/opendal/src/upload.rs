@@ -88,10 +88,10 @@ pub(crate) async fn upload<A: Adapted>(this: &Adapter<A>, upload: Upload<'_>) ->
         task.feed(Step::Write(whole.into())).await;
     }
     task.feed(Step::Commit).await;
-    let metadata = task
-        .end()
-        .await?
-        .map_err(|error| fault(error, &heard, Intent::Write))?;
+    let metadata = task.end().await?.map_err(|error| {
+        this.store
+            .missing_container(fault(error, &heard, Intent::Write))
+    })?;
     let mut uploaded = Uploaded::new(size);
     uploaded.etag = metadata.etag().map(str::to_owned);
     uploaded.version = metadata.version().map(str::to_owned);
