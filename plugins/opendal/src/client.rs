@@ -1,11 +1,19 @@
-//! HTTP with time limits that end in a typed error.
+//! HTTP with time limits that end in a typed error, over connections that their server may have closed.
 
 use holdall_plugin_api::{Error, ErrorKind, Result};
 use holdall_plugin_api_opendal::TimedOut;
+use http::{Request, Response, header};
 use opendal::{Buffer, HttpBody, HttpTransport, HttpTransporter};
 use opendal_http_transport_reqwest::ReqwestTransport;
 use std::time::Duration;
 use tokio_stream::StreamExt;
+
+/// Times that a request is repeated, at most: when its connection was lost without an answer.
+pub(crate) const RETRIES: u32 = 1;
+
+/// How long a connection waits for its next request. A server closes one that waits too long, perhaps
+/// while a request is on its way, and that one is lost: servers on Node wait 5 s (Azurite), Apache too.
+const POOL_IDLE: Duration = Duration::from_secs(4);
 
 /// The limits of one request.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +29,7 @@ pub(crate) fn transporter(limits: TimeLimits) -> Result<HttpTransporter> {
     let client = reqwest::Client::builder()
         .user_agent(concat!("holdall/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(limits.connect)
+        .pool_idle_timeout(POOL_IDLE)
         .build()
         .map_err(|cause| {
             Error::new(ErrorKind::Other)
@@ -39,10 +48,17 @@ struct Client {
 }
 
 impl HttpTransport for Client {
-    async fn fetch(
-        &self,
-        request: http::Request<Buffer>,
-    ) -> opendal::Result<http::Response<HttpBody>> {
+    async fn fetch(&self, request: Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
+        let again = repeatable(&request).then(|| request.clone());
+        match (self.once(request).await, again) {
+            (Err(error), Some(again)) if is_lost(&error) => self.once(again).await,
+            (answer, _) => answer,
+        }
+    }
+}
+
+impl Client {
+    async fn once(&self, request: Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
         let answer = tokio::time::timeout(self.idle, self.inner.fetch(request));
         let response = answer.await.unwrap_or_else(|late| Err(timed_out(late)));
         let idle = self.idle;
@@ -59,6 +75,36 @@ impl HttpTransport for Client {
     }
 }
 
+/// Whether a request does the same when it comes twice (RFC 9110, 9.2.2). A `PUT` does too, but for
+/// its conditions, and those have another name with each service.
+fn repeatable(request: &Request<Buffer>) -> bool {
+    match request.method().as_str() {
+        "GET" | "HEAD" | "PROPFIND" => true,
+        "DELETE" => !request.headers().contains_key(header::IF_MATCH),
+        _ => false,
+    }
+}
+
+/// Whether the connection ended without an answer, as one does that the server has closed meanwhile.
+fn is_lost(error: &opendal::Error) -> bool {
+    use std::io::ErrorKind as Io;
+    causes(error).any(|cause| {
+        let by_hyper = cause.downcast_ref::<hyper::Error>();
+        let by_system = cause.downcast_ref::<std::io::Error>();
+        by_hyper.is_some_and(hyper::Error::is_incomplete_message)
+            || by_system.is_some_and(|error| {
+                matches!(
+                    error.kind(),
+                    Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe
+                )
+            })
+    })
+}
+
+fn causes(error: &opendal::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(std::error::Error::source(error), |cause| cause.source())
+}
+
 fn timed_out(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> opendal::Error {
     opendal::Error::new(opendal::ErrorKind::Unexpected, "a time limit has passed")
         .set_temporary()
@@ -67,15 +113,56 @@ fn timed_out(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> open
 
 /// Says by type that a time limit has passed: the adapter searches no texts.
 fn typed(error: opendal::Error) -> opendal::Error {
-    let mut next = std::error::Error::source(&error);
-    while let Some(cause) = next {
-        if cause
-            .downcast_ref::<reqwest::Error>()
-            .is_some_and(reqwest::Error::is_timeout)
-        {
-            return timed_out(error);
+    let late = causes(&error).any(|cause| {
+        let cause = cause.downcast_ref::<reqwest::Error>();
+        cause.is_some_and(reqwest::Error::is_timeout)
+    });
+    if late { timed_out(error) } else { error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use holdall_wire::{Endpoint, Reply};
+
+    const PATIENT: TimeLimits = TimeLimits {
+        connect: Duration::from_secs(60),
+        idle: Duration::from_secs(60),
+    };
+
+    #[tokio::test]
+    async fn a_lost_connection_costs_only_those_that_must_not_come_twice() {
+        for (method, condition, times) in [
+            ("GET", None, 2),
+            ("HEAD", None, 2),
+            ("DELETE", None, 2),
+            ("DELETE", Some("\"etag\""), 1),
+            ("PUT", None, 1),
+            ("POST", None, 1),
+        ] {
+            let endpoint = Endpoint::always(Reply::new(200)).await;
+            let mut first = true;
+            endpoint.then(move |_| match std::mem::take(&mut first) {
+                true => Reply::lost(),
+                false => Reply::new(200),
+            });
+            let mut request = Request::builder().method(method).uri(endpoint.url());
+            if let Some(etag) = condition {
+                request = request.header(header::IF_MATCH, etag);
+            }
+            let client = transporter(PATIENT).unwrap();
+            let answer = client.fetch(request.body(Buffer::new()).unwrap()).await;
+            assert_eq!(answer.is_ok(), times == 2, "{method}");
+            assert_eq!(endpoint.take_seen().len(), times, "{method}");
         }
-        next = cause.source();
     }
-    error
+
+    #[tokio::test]
+    async fn what_is_lost_twice_is_lost() {
+        let endpoint = Endpoint::always(Reply::lost()).await;
+        let request = Request::get(endpoint.url()).body(Buffer::new()).unwrap();
+        let answer = transporter(PATIENT).unwrap().fetch(request).await;
+        assert!(answer.is_err());
+        assert_eq!(endpoint.take_seen().len(), 1 + RETRIES as usize);
+    }
 }

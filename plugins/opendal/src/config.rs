@@ -104,7 +104,8 @@ impl OpendalConfig {
         let description = format!("{}://{}{}", service.name, info.name(), info.root());
         let store = Store::new(operator, description)
             .part_bytes(self.part_bytes)
-            .whole_bytes(self.whole_bytes);
+            .whole_bytes(self.whole_bytes)
+            .retries(client::RETRIES);
         Ok((service.vows)(store, given).vows(vows).without(without))
     }
 

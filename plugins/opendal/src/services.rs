@@ -132,6 +132,7 @@ fn oss(store: Store, options: &Map<String, Value>) -> Store {
 
 fn cos(store: Store, options: &Map<String, Value>) -> Store {
     objects(store, options, C::user_metadata)
+        .always_etags()
         .max_object_size(48 * TIB)
         .copy_limit(5 * GIB)
 }
@@ -146,19 +147,23 @@ fn obs(store: Store, options: &Map<String, Value>) -> Store {
 }
 
 fn tos(store: Store, options: &Map<String, Value>) -> Store {
-    objects(store, options, C::user_metadata).max_object_size(48 * TIB)
+    objects(store, options, C::user_metadata)
+        .always_etags()
+        .max_object_size(48 * TIB)
 }
 
+// The native interface has no etags, and OpenDAL reads no version off a read.
 fn b2(store: Store, options: &Map<String, Value>) -> Store {
     objects(store, options, C::EMPTY)
-        .whole_facts()
         .max_object_size(10 * TIB)
         .copy_limit(5 * GIB)
 }
 
 // Whether a condition holds at the end of a multipart upload too has not been tried.
 fn gcs(store: Store, options: &Map<String, Value>) -> Store {
-    objects(store, options, C::user_metadata).max_object_size(5 * TIB)
+    objects(store, options, C::user_metadata)
+        .always_etags()
+        .max_object_size(5 * TIB)
 }
 
 // User metadata is not vowed: Azure's names have no `-`.
@@ -174,9 +179,13 @@ fn azblob(store: Store, options: &Map<String, Value>) -> Store {
     .quoted_etags()
 }
 
-// A large object would be a manifest without the object's type, and its segments outlive it.
+// A large object would be a manifest without the object's type, and its segments outlive it. A value of
+// user metadata has 256 bytes, unless its operator has set another limit; 183 fit in when encoded.
 fn swift(store: Store, options: &Map<String, Value>) -> Store {
     objects(store, options, C::user_metadata)
+        .whole_facts()
+        .metadata_headers("x-object-meta-")
+        .max_metadata_bytes(183)
         .in_one_piece()
         .max_object_size(5 * GIB)
         .copy_limit(5 * GIB)
