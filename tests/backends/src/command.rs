@@ -55,6 +55,24 @@ impl Command {
         self
     }
 
+    /// Takes the debug information out of its copy of the library, as a shipped one has none. The host
+    /// keeps the bytes of the file in memory, and of a large plugin these would be most of them.
+    ///
+    /// # Panics
+    ///
+    /// When `strip` does not do it.
+    #[must_use]
+    pub fn stripped(self) -> Self {
+        let file = self.folder.path().join("plugins/plugin.so");
+        let strip = std::process::Command::new("strip")
+            .arg("--strip-debug")
+            .arg(&file)
+            .status();
+        let good = strip.as_ref().is_ok_and(std::process::ExitStatus::success);
+        assert!(good, "strip {}: {strip:?}", file.display());
+        self
+    }
+
     /// Starts it, with both ends piped.
     ///
     /// # Panics
@@ -175,6 +193,15 @@ impl Command {
     ///
     /// When a byte differs or the command fails.
     pub fn both_ways(&self, mib: u64) -> (u64, u64) {
+        (self.put_large(mib), self.get_large(mib))
+    }
+
+    /// So many MiB, as [`feed`] makes them, into the object `large`; the most resident memory in MiB.
+    ///
+    /// # Panics
+    ///
+    /// When the command fails.
+    pub fn put_large(&self, mib: u64) -> u64 {
         let mut put = self.start(&["put", "-", "b:large"]);
         let (Some(mut input), put_id) = (put.stdin.take(), put.id()) else {
             panic!("no pipe");
@@ -187,7 +214,15 @@ impl Command {
         if let Err(cause) = written {
             panic!("put took no more: {cause}");
         }
+        peak_in
+    }
 
+    /// The object `large`, of so many MiB as [`feed`] makes them; the most resident memory in MiB.
+    ///
+    /// # Panics
+    ///
+    /// When a byte differs or the command fails.
+    pub fn get_large(&self, mib: u64) -> u64 {
         let mut get = self.start(&["get", "b:large", "-"]);
         let (Some(mut output), get_id) = (get.stdout.take(), get.id()) else {
             panic!("no pipe");
@@ -202,8 +237,7 @@ impl Command {
         let peak_out = peak_mib(get_id);
         let rest = output.read_to_end(&mut found);
         assert!(matches!(rest, Ok(0)), "get has more than was put");
-        let peak_out = watch_to_the_end(&mut get, peak_out);
-        (peak_in, peak_out)
+        watch_to_the_end(&mut get, peak_out)
     }
 }
 

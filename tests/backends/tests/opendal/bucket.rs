@@ -12,22 +12,29 @@ const WRONG: &str = "bm90LXRoZS1zZWNyZXQtb2YtdGhpcy1zZXJ2ZXI=";
 /// The least that S3 takes.
 const PART_BYTES: usize = 5 << 20;
 
+/// A service, and what the kit must know of it.
 #[derive(Clone)]
-pub(crate) struct Bucket {
-    service: &'static str,
-    /// Options of the service, and how two of them are called.
-    options: Value,
+struct Service {
+    name: &'static str,
+    /// The options that name the container and hold the secret.
     container: &'static str,
     secret: &'static str,
-    more: Value,
     dialect: Dialect,
+}
+
+#[derive(Clone)]
+pub(crate) struct Bucket {
+    service: Service,
+    options: Value,
+    /// Fields of the configuration beside the service.
+    more: Value,
     /// Each run has a prefix of its own; a store is a prefix below it.
     run: String,
 }
 
 impl Bucket {
     /// `more`: fields of the configuration beside the service.
-    pub(crate) fn s3(server: Value, more: Value) -> Self {
+    pub(crate) fn s3(server: &Value, more: Value) -> Self {
         let options = json!({
             "bucket": server["bucket"],
             "endpoint": server["url"],
@@ -37,49 +44,52 @@ impl Bucket {
             "disable_config_load": true,
             "disable_ec2_metadata": true,
         });
-        Self::new(
-            "s3",
-            options,
-            "bucket",
-            "secret_access_key",
-            more,
-            Dialect::S3,
-        )
+        let service = Service {
+            name: "s3",
+            container: "bucket",
+            secret: "secret_access_key",
+            dialect: Dialect::S3,
+        };
+        Self::new(service, options, more)
     }
 
-    pub(crate) fn azblob(server: Value, more: Value) -> Self {
+    pub(crate) fn azblob(server: &Value) -> Self {
         let options = json!({
             "container": server["container"],
             "endpoint": server["url"],
             "account_name": server["account"],
             "account_key": server["key"],
         });
-        Self::new(
-            "azblob",
-            options,
-            "container",
-            "account_key",
-            more,
-            Dialect::Azure,
-        )
+        let service = Service {
+            name: "azblob",
+            container: "container",
+            secret: "account_key",
+            dialect: Dialect::Azure,
+        };
+        Self::new(service, options, json!({}))
     }
 
-    fn new(
-        service: &'static str,
-        options: Value,
-        container: &'static str,
-        secret: &'static str,
-        more: Value,
-        dialect: Dialect,
-    ) -> Self {
+    pub(crate) fn swift(server: &Value) -> Self {
+        let options = json!({
+            "container": server["container"],
+            "endpoint": server["url"],
+            "token": server["token"],
+        });
+        let service = Service {
+            name: "swift",
+            container: "container",
+            secret: "token",
+            dialect: Dialect::Swift,
+        };
+        Self::new(service, options, json!({}))
+    }
+
+    fn new(service: Service, options: Value, more: Value) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         Self {
             service,
             options,
-            container,
-            secret,
             more,
-            dialect,
             run: format!("run-{}", since.as_nanos()),
         }
     }
@@ -89,7 +99,7 @@ impl Bucket {
         options["root"] = format!("/{root}").into();
         options[option] = value;
         let mut service = json!({});
-        service[self.service] = options;
+        service[self.service.name] = options;
         let mut config = json!({
             "service": service,
             "part_bytes": PART_BYTES,
@@ -108,6 +118,12 @@ impl Bucket {
         // Only the cases of dead servers are in a hurry.
         config["idle_timeout_ms"] = 60_000.into();
         config
+    }
+
+    /// Where the container is, for services that have it in the path.
+    pub(crate) fn url(&self) -> String {
+        let text = |option: &str| self.options[option].as_str().unwrap();
+        format!("{}/{}", text("endpoint"), text(self.service.container))
     }
 
     fn prefix(&self, store: u32) -> String {
@@ -130,16 +146,16 @@ impl Stores for Bucket {
 
     fn broken(&self, how: Broken) -> Option<Value> {
         Some(match how {
-            Broken::Credentials => self.with(&self.prefix(0), self.secret, WRONG.into()),
+            Broken::Credentials => self.with(&self.prefix(0), self.service.secret, WRONG.into()),
             Broken::Container => {
                 let nobody = "holdall-nobody-made-this".into();
-                self.with(&self.prefix(0), self.container, nobody)
+                self.with(&self.prefix(0), self.service.container, nobody)
             }
         })
     }
 
     fn at(&self, store: u32, url: &str) -> Option<Value> {
-        // Azurite has the account in the path.
+        // Azurite has the account in the path, Swift its version.
         let real = self.options["endpoint"].as_str().unwrap();
         let path = real.strip_prefix("http://").unwrap().split_once('/');
         let url = match path {
@@ -150,7 +166,7 @@ impl Stores for Bucket {
     }
 
     fn dialect(&self) -> Dialect {
-        self.dialect
+        self.service.dialect
     }
 
     fn server(&self) -> Option<SocketAddr> {
@@ -169,7 +185,10 @@ impl Stores for Bucket {
     }
 
     fn secrets(&self) -> Vec<String> {
-        let secret = self.options[self.secret].as_str().unwrap().to_owned();
+        let secret = self.options[self.service.secret]
+            .as_str()
+            .unwrap()
+            .to_owned();
         vec![secret, WRONG.to_owned()]
     }
 }

@@ -7,33 +7,55 @@
 )]
 
 mod bucket;
+mod large;
 
 use bucket::Bucket;
-use holdall_backends::{Holdall, judged, plugin, server};
+use holdall_backends::{judged, plugin, server};
 use holdall_e2e::kit::HostStage;
 use serde_json::json;
 use std::sync::Arc;
 
-/// Ceph ignores a condition at the end of a multipart upload, and answers a right `If-Match` with 412.
+fn kit(bucket: Bucket, name: &str) {
+    let stage = HostStage::loaded(&plugin("opendal"), bucket);
+    judged(Arc::new(stage), &format!("opendal-{name}"));
+}
+
 mod radosgw {
     use super::*;
 
-    fn bucket() -> Bucket {
+    /// Ceph ignores a condition at the end of a multipart upload, and answers a right `If-Match` with
+    /// 412.
+    fn s3() -> Bucket {
         let more = json!({ "disable": ["create_only", "if_match_put"] });
-        Bucket::s3(server("radosgw"), more)
+        Bucket::s3(&server("radosgw"), more)
+    }
+
+    fn swift() -> Bucket {
+        Bucket::swift(&server("radosgw")["swift"])
     }
 
     #[test]
     #[ignore = "needs radosgw: scripts/test-backends opendal/radosgw"]
-    fn kit() {
-        let stage = HostStage::loaded(&plugin("opendal"), bucket());
-        judged(Arc::new(stage), "opendal-s3-radosgw");
+    fn kit_over_s3() {
+        kit(s3(), "s3-radosgw");
     }
 
     #[test]
     #[ignore = "needs radosgw: scripts/test-backends opendal/radosgw"]
-    fn two_gib_in_bounded_memory() {
-        bounded(&bucket());
+    fn kit_over_swift() {
+        kit(swift(), "swift-radosgw");
+    }
+
+    #[test]
+    #[ignore = "needs radosgw: scripts/test-backends opendal/radosgw"]
+    fn two_gib_over_s3_in_bounded_memory() {
+        large::in_parts(&s3());
+    }
+
+    #[test]
+    #[ignore = "needs radosgw: scripts/test-backends opendal/radosgw"]
+    fn the_largest_object_over_swift_in_bounded_memory() {
+        large::in_one_piece(&swift(), &server("radosgw")["swift"]["token"]);
     }
 }
 
@@ -43,38 +65,24 @@ mod s3s_fs {
     #[test]
     #[ignore = "needs s3s-fs: scripts/test-backends opendal/s3s-fs"]
     fn two_gib_in_bounded_memory() {
-        bounded(&Bucket::s3(server("s3s-fs"), json!({})));
+        large::in_parts(&Bucket::s3(&server("s3s-fs"), json!({})));
     }
 }
 
 mod azurite {
     use super::*;
 
-    fn bucket() -> Bucket {
-        Bucket::azblob(server("azurite"), json!({}))
-    }
-
     #[test]
     #[ignore = "needs azurite: scripts/test-backends opendal/azurite"]
-    fn kit() {
-        let stage = HostStage::loaded(&plugin("opendal"), bucket());
-        judged(Arc::new(stage), "opendal-azblob-azurite");
+    fn kit_over_azblob() {
+        kit(Bucket::azblob(&server("azurite")), "azblob-azurite");
     }
 
     #[test]
     #[ignore = "needs azurite: scripts/test-backends opendal/azurite"]
     fn two_gib_in_bounded_memory() {
-        bounded(&bucket());
+        large::in_parts(&Bucket::azblob(&server("azurite")));
     }
-}
-
-/// As an operator has it who says nothing of sizes.
-fn bounded(bucket: &Bucket) {
-    let mut config = bucket.below("large/");
-    config.as_object_mut().unwrap().remove("part_bytes");
-    let (put, get) = Holdall::new("opendal", &config).both_ways(2048);
-    println!("2 GiB: put {put} MiB, get {get} MiB of resident memory");
-    assert!(put < 160 && get < 160, "put {put} MiB, get {get} MiB");
 }
 
 /// Case A-10 starts it.
