@@ -12,6 +12,7 @@ mod folder;
 mod judge;
 mod outside;
 pub mod parts;
+pub mod s3;
 mod serving;
 pub mod urls;
 
@@ -20,6 +21,7 @@ pub use desk::{Desk, Hosted};
 pub use folder::Folder;
 pub use judge::{judged, judged_but_for};
 pub use outside::{curl, eventually};
+pub use s3::S3;
 pub use serving::Serving;
 
 use serde_json::Value;

@@ -48,12 +48,11 @@ pub fn client_killed(plugin: &str, mut config: Value, unfinished: impl Fn() -> V
 /// When that is not so.
 pub fn server_killed(
     plugin: &str,
-    mut config: Value,
+    config: Value,
     unfinished: impl Fn() -> Vec<String> + Sync,
     server: &str,
     dir: &str,
 ) {
-    config["retries"] = 1.into();
     let desk = Desk::new(plugin);
     let backend = desk.run(desk.open(config)).expect("it opens");
     let old = desk.run(backend.upload(Upload::new("victim", "old")));

@@ -47,8 +47,10 @@ mod gcs_stub {
     fn an_upload_to_a_killed_server_leaves_the_old_object() {
         let dir = server("gcs-stub")["dir"].as_str().unwrap().to_owned();
         let (bucket, prefix) = (bucket(), "killed-server/");
+        let mut config = bucket.below(prefix);
+        config["retries"] = 1.into();
         let unfinished = || bucket.unfinished(prefix);
-        parts::server_killed("gcs", bucket.below(prefix), unfinished, "gcs-stub", &dir);
+        parts::server_killed("gcs", config, unfinished, "gcs-stub", &dir);
     }
 
     #[test]

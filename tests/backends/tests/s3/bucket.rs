@@ -1,16 +1,14 @@
-//! A bucket of a server that is there, and a look at it from outside: `curl` signs for itself.
+//! A bucket of a server that is there.
 
+use holdall_backends::S3;
 use holdall_conformance::wire::Dialect;
 use holdall_conformance::{Broken, Outside};
 use holdall_e2e::kit::Stores;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// SHA-256 of nothing.
-const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 /// No server's secret.
 const WRONG: &str = "not-the-secret-of-this-server";
 /// The least that S3 takes.
@@ -70,76 +68,9 @@ impl Bucket {
         format!("{}/{store}/", self.run)
     }
 
-    /// A signed request by another program; the body of a good answer.
-    fn curl(
-        &self,
-        method: &str,
-        path_and_query: &str,
-        body: Option<&[u8]>,
-        header: Option<&str>,
-    ) -> Option<String> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let url = format!(
-            "{}/{}{path_and_query}",
-            self.text("url"),
-            self.text("bucket")
-        );
-        let region = self.server["region"].as_str().unwrap_or("us-east-1");
-        let mut curl = Command::new("curl");
-        match method {
-            "HEAD" => curl.arg("--head"),
-            _ => curl.args(["-X", method]),
-        };
-        curl.args(["-s", "--fail", "--path-as-is"])
-            .args(["--aws-sigv4", &format!("aws:amz:{region}:s3")])
-            .args([
-                "-u",
-                &format!("{}:{}", self.text("key"), self.text("secret")),
-            ]);
-        match body {
-            None => {
-                curl.args(["-H", &format!("x-amz-content-sha256: {EMPTY}")]);
-            }
-            Some(body) => {
-                std::fs::write(file.path(), body).unwrap();
-                curl.args(["-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD"])
-                    .arg("--data-binary")
-                    .arg(format!("@{}", file.path().display()));
-            }
-        }
-        if let Some(header) = header {
-            curl.args(["-H", header]);
-        }
-        let done = curl.arg(url).output().unwrap();
-        done.status
-            .success()
-            .then(|| String::from_utf8_lossy(&done.stdout).into_owned())
-    }
-
-    /// The head of an object, one header a line.
-    pub(crate) fn head(&self, path: &str) -> Option<String> {
-        self.curl("HEAD", path, None, None)
-    }
-
-    /// An object.
-    pub(crate) fn get(&self, path: &str) -> Option<String> {
-        self.curl("GET", path, None, None)
-    }
-
-    /// Stores an object, with one more header.
-    pub(crate) fn puts(&self, path: &str, bytes: &[u8], header: Option<&str>) -> Option<String> {
-        self.curl("PUT", path, Some(bytes), header)
-    }
-
-    /// The ids of unfinished uploads below a prefix.
-    pub(crate) fn unfinished(&self, prefix: &str) -> Vec<String> {
-        let prefix = prefix.replace('/', "%2F");
-        let page = self
-            .curl("GET", &format!("?prefix={prefix}&uploads="), None, None)
-            .expect("curl lists the uploads");
-        let ids = page.split("<UploadId>").skip(1);
-        ids.map(|rest| rest.split('<').next().unwrap().to_owned())
-            .collect()
+    /// The bucket in the hands of another program.
+    pub(crate) fn s3(&self) -> S3 {
+        S3::of(&self.server)
     }
 }
 
@@ -206,7 +137,7 @@ struct Below {
 
 impl Outside for Below {
     fn leftovers(&self) -> Vec<String> {
-        self.bucket.unfinished(&self.prefix)
+        self.bucket.s3().unfinished(&self.prefix)
     }
 
     fn put_foreign(&self, name: &str, bytes: &[u8]) -> bool {
@@ -220,6 +151,6 @@ impl Outside for Below {
             b => format!("%{b:02X}"),
         });
         let path: String = path.collect();
-        self.bucket.puts(&path, bytes, None).is_some()
+        self.bucket.s3().puts(&path, bytes, None).is_some()
     }
 }

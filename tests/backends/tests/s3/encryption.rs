@@ -26,7 +26,7 @@ pub(crate) fn with_a_key_of_the_customer(bucket: &Bucket) {
     let encryption = json!({"type": "customer", "key": key});
     stored(bucket, "customer/", encryption);
     for name in ["/customer/small", "/customer/large"] {
-        assert_eq!(bucket.get(name), None, "without the key");
+        assert_eq!(bucket.s3().get(name), None, "without the key");
     }
     let mut config = bucket.below("customer/");
     let other = STANDARD.encode([8; 32]);
@@ -40,15 +40,15 @@ pub(crate) fn with_a_managed_key(bucket: &Bucket) {
     let encryption = json!({"type": "kms", "key_id": "key-1"});
     stored(bucket, "managed/", encryption);
     for name in ["/managed/small", "/managed/large"] {
-        let head = bucket.head(name).unwrap().to_lowercase();
+        let head = bucket.s3().head(name).unwrap().to_lowercase();
         assert!(
             head.contains("x-amz-server-side-encryption: aws:kms"),
             "{head}"
         );
         assert!(head.contains("aws-kms-key-id: key-1"), "{head}");
     }
-    bucket.puts("/managed/plain", b"plain", None).unwrap();
-    let plain = bucket.head("/managed/plain").unwrap();
+    bucket.s3().puts("/managed/plain", b"plain", None).unwrap();
+    let plain = bucket.s3().head("/managed/plain").unwrap();
     assert!(!plain.contains("encryption"), "{plain}");
 }
 

@@ -1,7 +1,7 @@
 //! What is asked of every server that can be had.
 
 use crate::bucket::Bucket;
-use holdall_backends::{Holdall, judged, parts, plugin, server};
+use holdall_backends::{Holdall, judged, parts, plugin, s3, server};
 use holdall_conformance::{Case, Status};
 use holdall_e2e::kit::HostStage;
 use std::sync::Arc;
@@ -34,12 +34,22 @@ pub(crate) fn two_gib_in_bounded_memory(bucket: &Bucket) {
 
 pub(crate) fn client_killed(bucket: &Bucket) {
     let prefix = "killed-client/";
-    parts::client_killed("s3", bucket.below(prefix), || bucket.unfinished(prefix));
+    parts::client_killed("s3", bucket.below(prefix), || {
+        bucket.s3().unfinished(prefix)
+    });
 }
 
 pub(crate) fn server_killed(bucket: &Bucket, name: &str) {
     let dir = server(name)["dir"].as_str().unwrap().to_owned();
     let prefix = "killed-server/";
-    let unfinished = || bucket.unfinished(prefix);
-    parts::server_killed("s3", bucket.below(prefix), unfinished, name, &dir);
+    let mut config = bucket.below(prefix);
+    config["retries"] = 1.into();
+    let unfinished = || bucket.s3().unfinished(prefix);
+    parts::server_killed("s3", config, unfinished, name, &dir);
+}
+
+/// `expired`: the status of a URL whose time is over.
+pub(crate) fn signed_urls(bucket: &Bucket, expired: &str) {
+    let holdall = Holdall::new("s3", &bucket.below("signed/"));
+    s3::used_by_curl(&holdall, expired);
 }

@@ -1,7 +1,7 @@
 //! Garage: a store of another kind, with the region and the missing conditions of its preset.
 
 use crate::bucket::Bucket;
-use crate::{every_server, urls};
+use crate::every_server;
 use holdall_backends::server;
 use serde_json::json;
 
@@ -36,7 +36,7 @@ fn an_upload_to_a_killed_server_is_aborted_when_it_is_back() {
 #[test]
 #[ignore = "needs garage: scripts/test-backends s3/garage"]
 fn curl_uses_signed_urls() {
-    urls::used_by_curl(&bucket(), "400");
+    every_server::signed_urls(&bucket(), "400");
 }
 
 /// Why the preset takes conditions away. When this fails, Garage has learned them.
@@ -44,13 +44,15 @@ fn curl_uses_signed_urls() {
 #[ignore = "needs garage: scripts/test-backends s3/garage"]
 fn the_server_takes_a_conditional_put_as_a_plain_one() {
     let bucket = bucket();
-    assert!(bucket.puts("/conditional", b"one", None).is_some());
+    assert!(bucket.s3().puts("/conditional", b"one", None).is_some());
     for condition in [
         "If-None-Match: *",
         "If-Match: \"00000000000000000000000000000000\"",
     ] {
-        let put = bucket.puts("/conditional", condition.as_bytes(), Some(condition));
+        let put = bucket
+            .s3()
+            .puts("/conditional", condition.as_bytes(), Some(condition));
         assert!(put.is_some(), "{condition}");
-        assert_eq!(bucket.get("/conditional").as_deref(), Some(condition));
+        assert_eq!(bucket.s3().get("/conditional").as_deref(), Some(condition));
     }
 }

@@ -11,7 +11,6 @@ mod bucket;
 mod encryption;
 mod every_server;
 mod identity;
-mod urls;
 
 // The servers.
 mod garage;

@@ -1,7 +1,7 @@
 //! Ceph: everything but checksums, which it does not look at.
 
 use crate::bucket::Bucket;
-use crate::{as_object_store, encryption, every_server, identity, urls};
+use crate::{as_object_store, encryption, every_server, identity};
 use holdall_backends::server;
 use serde_json::json;
 
@@ -36,7 +36,7 @@ fn an_upload_to_a_killed_server_is_aborted_when_it_is_back() {
 #[test]
 #[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
 fn curl_uses_signed_urls() {
-    urls::used_by_curl(&bucket(), "403");
+    every_server::signed_urls(&bucket(), "403");
 }
 
 #[test]

@@ -23,8 +23,8 @@ fn the_server_judges_checksums() {
     // SHA-256 of these bytes, and of nothing that anybody knows.
     let right = "x-amz-checksum-sha256: JwQvTm7KfQsqfuQCbfLs+lHTM55tEiqgmRGOzYVjutk=";
     let wrong = "x-amz-checksum-sha256: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-    assert!(bucket.puts("/judged", b"right", Some(wrong)).is_none());
-    assert!(bucket.puts("/judged", b"right", Some(right)).is_some());
+    assert!(bucket.s3().puts("/judged", b"right", Some(wrong)).is_none());
+    assert!(bucket.s3().puts("/judged", b"right", Some(right)).is_some());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! SeaweedFS: with its own preset, and as a store that does everything that the preset `aws` promises.
 
 use crate::bucket::Bucket;
-use crate::{as_object_store, every_server, urls};
+use crate::{as_object_store, every_server};
 use holdall_backends::{judged_but_for, plugin, server};
 use holdall_e2e::kit::HostStage;
 use serde_json::json;
@@ -42,7 +42,7 @@ fn an_upload_to_a_killed_server_is_aborted_when_it_is_back() {
 #[test]
 #[ignore = "needs seaweedfs: scripts/test-backends s3/seaweedfs"]
 fn curl_uses_signed_urls() {
-    urls::used_by_curl(&bucket(), "403");
+    every_server::signed_urls(&bucket(), "403");
 }
 
 /// What `aws` promises and other servers here do not keep: conditions at the completion of parts and of
