@@ -12,6 +12,37 @@ pub(crate) enum Namespace {
     Folders,
 }
 
+/// The most that an instance of the adapter claims, for `export_plugin!`: what is not declared there
+/// cannot be claimed by an instance. It claims what its operator offers and its author vows of this.
+pub const CLAIMS: Capabilities = Capabilities::atomic_put
+    .with(Capabilities::create_only)
+    .with(Capabilities::if_match_put)
+    .with(Capabilities::if_match_delete)
+    .with(Capabilities::if_match_get)
+    .with(Capabilities::if_none_match_get)
+    .with(Capabilities::if_time)
+    .with(Capabilities::suffix)
+    .with(Capabilities::unknown_length)
+    .with(Capabilities::content_type)
+    .with(Capabilities::user_metadata)
+    .with(Capabilities::header_cache_control)
+    .with(Capabilities::header_content_disposition)
+    .with(Capabilities::header_content_encoding)
+    .with(Capabilities::server_copy)
+    .with(Capabilities::copy_create_only)
+    .with(Capabilities::atomic_move)
+    .with(Capabilities::ordered_list)
+    .with(Capabilities::start_after)
+    .with(Capabilities::key_and_prefix)
+    .with(Capabilities::case_sensitive)
+    .with(Capabilities::unicode_exact)
+    .with(Capabilities::sign_get)
+    .with(Capabilities::sign_put)
+    .with(Capabilities::sign_head)
+    .with(Capabilities::sign_delete)
+    .with(Capabilities::sign_content_type)
+    .with(Capabilities::sign_disposition);
+
 /// Smallest pieces of most services; more is not kept in an upload without a known length.
 const MAX_PARTS: u64 = 10_000;
 
@@ -141,6 +172,7 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use super::CLAIMS;
     use crate::Store;
     use holdall_plugin_api::{Capabilities, Capability};
     use opendal_core::Operator;
@@ -166,6 +198,46 @@ mod tests {
         let narrowed = vowed.without(Capabilities::create_only.with(Capabilities::suffix));
         assert!(!narrowed.capabilities().has(Capability::CreateOnly));
         assert!(!narrowed.capabilities().has(Capability::Suffix));
+    }
+
+    #[test]
+    fn who_offers_and_vows_everything_claims_exactly_what_is_declared() {
+        let mut store = store().vows(Capability::ALL.iter().copied().collect());
+        store.capability = opendal_core::Capability {
+            stat: true,
+            stat_with_if_match: true,
+            stat_with_if_none_match: true,
+            stat_with_if_modified_since: true,
+            stat_with_if_unmodified_since: true,
+            read: true,
+            read_with_if_match: true,
+            read_with_if_none_match: true,
+            read_with_if_modified_since: true,
+            read_with_if_unmodified_since: true,
+            read_with_suffix: true,
+            read_with_override_content_type: true,
+            read_with_override_content_disposition: true,
+            write: true,
+            write_with_content_type: true,
+            write_with_content_disposition: true,
+            write_with_content_encoding: true,
+            write_with_cache_control: true,
+            write_with_if_match: true,
+            write_with_if_not_exists: true,
+            write_with_user_metadata: true,
+            delete: true,
+            delete_with_if_match: true,
+            copy: true,
+            copy_with_if_not_exists: true,
+            rename: true,
+            list: true,
+            presign_read: true,
+            presign_write: true,
+            presign_stat: true,
+            presign_delete: true,
+            ..store.capability
+        };
+        assert_eq!(store.capabilities(), CLAIMS);
     }
 
     #[test]

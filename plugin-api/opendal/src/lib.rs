@@ -5,32 +5,49 @@
 //!
 //! ```
 //! use holdall_plugin_api::{Capabilities, Host, Result};
-//! use holdall_plugin_api_opendal::{Adapted, Adapter, Store, from_config};
-//! use opendal_core::{Operator, services::Memory};
+//! use holdall_plugin_api_opendal::opendal::{Operator, services::Memory};
+//! use holdall_plugin_api_opendal::{Adapted, Adapter, CLAIMS, Store, from_config};
 //!
 //! #[derive(serde::Deserialize)]
+//! #[serde(deny_unknown_fields)]
 //! pub struct Config {}
 //!
-//! pub struct Example;
+//! pub struct OfMemory;
 //!
-//! impl Adapted for Example {
+//! impl Adapted for OfMemory {
 //!     type Config = Config;
 //!     async fn open(_: Config, _: &Host) -> Result<Store> {
 //!         let operator = Operator::new(Memory::default()).map_err(from_config)?;
 //!         let vows = Capabilities::atomic_put.with(Capabilities::key_and_prefix);
-//!         Ok(Store::new(operator, "example").vows(vows))
+//!         Ok(Store::new(operator, "memory").vows(vows))
 //!     }
 //! }
 //!
-//! pub type Backend = Adapter<Example>; // export_plugin! { backend: Backend, runtime: tokio_spawn, .. }
-//! # fn check<B: holdall_plugin_api::StorageBackend>() {}
-//! # check::<Backend>();
+//! // holdall_plugin_api::export_plugin! {
+//! //     backend: Adapter<OfMemory>,
+//! //     name: "of-memory",
+//! //     schemes: ["of-memory"],
+//! //     runtime: tokio_spawn,
+//! //     operations: [head, list, copy, rename, health, shutdown],
+//! //     capabilities: CLAIMS,
+//! //     config_schema: "config.schema.json",
+//! // }
+//! # fn check<B: holdall_plugin_api::StorageBackend>() -> Capabilities { CLAIMS }
+//! # check::<Adapter<OfMemory>>();
 //! ```
+//!
+//! That is the whole library. Its manifest names `crate-type = ["cdylib"]` and depends on
+//! `holdall-plugin-api`, this crate, `serde` (with `derive`), and on `opendal` without default features,
+//! in the version that this crate re-exports, for the feature of its service (`services-memory`). The
+//! schema of the configuration lies beside the manifest: `{}` says nothing and takes everything. `holdall
+//! inspect` on the built file says whether a host takes it.
 //!
 //! **Capabilities.** What an operator says of itself ([`opendal_core::Capability`]) covers which
 //! options it takes, not what readers see meanwhile. So there are three sources: what follows from
 //! the operator alone, what it offers *and* the author vows ([`Store::vows`]), and what is taken
-//! away again ([`Store::without`]). Nothing is claimed that only one side knows.
+//! away again ([`Store::without`]). Nothing is claimed that only one side knows. What `export_plugin!`
+//! declares is the most of it, [`CLAIMS`]; an instance that claims more than its plugin declares is
+//! refused.
 //!
 //! **What the adapter adds**: pages of a listing in byte order with tokens that survive changes,
 //! whatever order the service has, and prefixes that are strings where the service has folders
@@ -57,6 +74,7 @@ mod upload;
 mod walk;
 
 pub use adapter::{Adapted, Adapter};
+pub use claims::CLAIMS;
 pub use fault::{TimedOut, from_config};
 pub use opendal_core as opendal;
 pub use store::Store;

@@ -3,7 +3,7 @@
 use crate::client::{self, TimeLimits};
 use crate::options;
 use crate::services::{SERVICES, Service};
-use holdall_plugin_api::{Capabilities, Capability, Error, ErrorKind, Result};
+use holdall_plugin_api::{Capabilities, Capability, Problems, Result};
 use holdall_plugin_api_opendal::{Store, from_config};
 use opendal::{Executor, OperationContext};
 use serde::Deserialize;
@@ -46,29 +46,6 @@ pub(crate) fn idle_timeout_ms() -> u64 {
     120_000
 }
 
-/// Everything that is wrong, each with its path.
-#[derive(Default)]
-struct Problems(Vec<(String, String)>);
-
-impl Problems {
-    fn add(&mut self, path: impl Into<String>, problem: impl Into<String>) {
-        self.0.push((path.into(), problem.into()));
-    }
-
-    fn check(self) -> Result<()> {
-        let count = match self.0.len() {
-            0 => return Ok(()),
-            1 => "one field is wrong".to_owned(),
-            count => format!("{count} fields are wrong"),
-        };
-        let error = Error::new(ErrorKind::ConfigInvalid).message(count);
-        Err(self
-            .0
-            .into_iter()
-            .fold(error, |error, (path, problem)| error.fact(path, problem)))
-    }
-}
-
 /// `, did you mean "bucket"?`, or nothing.
 fn hint<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     known
@@ -85,10 +62,7 @@ impl OpendalConfig {
         let vows = capabilities("vow", &self.vow, &mut problems);
         let without = capabilities("disable", &self.disable, &mut problems);
         let chosen = self.chosen(&mut problems);
-        problems.check()?;
-        let Some((service, given)) = chosen else {
-            return Err(Error::new(ErrorKind::ConfigInvalid));
-        };
+        let (service, given) = problems.give(chosen)?;
         let texts = given
             .iter()
             .filter_map(|(name, value)| Some((name.clone(), options::text(value)?)))
@@ -206,6 +180,7 @@ fn capabilities(field: &str, names: &[String], problems: &mut Problems) -> Capab
 #[cfg(test)]
 mod tests {
     use super::*;
+    use holdall_plugin_api::ErrorKind;
     use serde_json::json;
 
     fn open(config: Value) -> Result<Store> {

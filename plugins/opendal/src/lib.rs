@@ -31,7 +31,7 @@ mod schema;
 mod services;
 
 use holdall_plugin_api::{Host, Result};
-use holdall_plugin_api_opendal::{Adapted, Adapter, Store};
+use holdall_plugin_api_opendal::{Adapted, Adapter, CLAIMS, Store};
 
 pub use config::OpendalConfig;
 
@@ -57,35 +57,6 @@ holdall_plugin_api::export_plugin! {
     runtime: tokio_spawn,
     operations: [head, list, copy, rename, health, shutdown],
     // Of all services together; an instance claims what its service offers and vows.
-    capabilities: [
-        atomic_put,
-        create_only,
-        if_match_put,
-        if_match_delete,
-        if_match_get,
-        if_none_match_get,
-        if_time,
-        suffix,
-        unknown_length,
-        content_type,
-        user_metadata,
-        header_cache_control,
-        header_content_disposition,
-        header_content_encoding,
-        server_copy,
-        copy_create_only,
-        atomic_move,
-        ordered_list,
-        start_after,
-        key_and_prefix,
-        case_sensitive,
-        unicode_exact,
-        sign_get,
-        sign_put,
-        sign_head,
-        sign_delete,
-        sign_content_type,
-        sign_disposition,
-    ],
+    capabilities: CLAIMS,
     config_schema: "config.schema.json",
 }

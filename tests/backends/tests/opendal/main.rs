@@ -10,7 +10,7 @@ mod bucket;
 mod large;
 
 use bucket::Bucket;
-use holdall_backends::{judged, plugin, server};
+use holdall_backends::{Holdall, S3, judged, parts, plugin, s3, server};
 use holdall_e2e::kit::HostStage;
 use serde_json::json;
 use std::sync::Arc;
@@ -25,37 +25,60 @@ mod radosgw {
 
     /// Ceph ignores a condition at the end of a multipart upload, and answers a right `If-Match` with
     /// 412.
-    fn s3() -> Bucket {
+    fn over_s3() -> Bucket {
         let more = json!({ "disable": ["create_only", "if_match_put"] });
         Bucket::s3(&server("radosgw"), more)
     }
 
-    fn swift() -> Bucket {
+    fn over_swift() -> Bucket {
         Bucket::swift(&server("radosgw")["swift"])
     }
 
     #[test]
     #[ignore = "needs radosgw: scripts/test-backends opendal/radosgw"]
     fn kit_over_s3() {
-        kit(s3(), "s3-radosgw");
+        kit(over_s3(), "s3-radosgw");
     }
 
     #[test]
     #[ignore = "needs radosgw: scripts/test-backends opendal/radosgw"]
     fn kit_over_swift() {
-        kit(swift(), "swift-radosgw");
+        kit(over_swift(), "swift-radosgw");
     }
 
     #[test]
     #[ignore = "needs radosgw: scripts/test-backends opendal/radosgw"]
     fn two_gib_over_s3_in_bounded_memory() {
-        large::in_parts(&s3());
+        large::in_parts(&over_s3());
+    }
+
+    #[test]
+    #[ignore = "needs radosgw: scripts/test-backends opendal/radosgw"]
+    fn curl_uses_signed_urls_of_s3() {
+        let holdall = Holdall::new("opendal", &over_s3().below("signed/"));
+        s3::used_by_curl(&holdall, "403");
+    }
+
+    #[test]
+    #[ignore = "needs radosgw: scripts/test-backends opendal/radosgw"]
+    fn an_upload_to_a_killed_server_is_aborted_when_it_is_back() {
+        let server = server("radosgw");
+        let prefix = "killed-server/";
+        let unfinished = || S3::of(&server).unfinished(prefix);
+        let dir = server["dir"].as_str().unwrap();
+        parts::server_killed(
+            "opendal",
+            over_s3().below(prefix),
+            unfinished,
+            "radosgw",
+            dir,
+        );
     }
 
     #[test]
     #[ignore = "needs radosgw: scripts/test-backends opendal/radosgw"]
     fn the_largest_object_over_swift_in_bounded_memory() {
-        large::in_one_piece(&swift(), &server("radosgw")["swift"]["token"]);
+        large::in_one_piece(&over_swift(), &server("radosgw")["swift"]["token"]);
     }
 }
 
