@@ -79,7 +79,7 @@ fn check(app: &App) -> Result<()> {
         for backend in &report.backends {
             let state = match backend.problems {
                 0 => "right".to_owned(),
-                count => format!("{count} problems"),
+                count => counted(count),
             };
             lines.push(format!(
                 "backend {} (plugin {}): {state}",
@@ -96,10 +96,14 @@ fn check(app: &App) -> Result<()> {
     Err(Failure::refused(
         exit::SETUP,
         "config_invalid",
-        match all.len() {
-            1 => "1 problem in the configuration".to_owned(),
-            count => format!("{count} problems in the configuration"),
-        },
+        format!("{} in the configuration", counted(all.len())),
         "each stands above with its place and remedy",
     ))
+}
+
+fn counted(problems: usize) -> String {
+    match problems {
+        1 => "1 problem".to_owned(),
+        count => format!("{count} problems"),
+    }
 }
