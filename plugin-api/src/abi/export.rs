@@ -79,7 +79,7 @@ pub const fn is_name(name: &str) -> bool {
 ///     backend: Memory,
 ///     name: "memory",
 ///     schemes: ["memory"],
-///     runtime: none,                 // none (default), tokio or tokio_spawn
+///     runtime: none,                 // none (default); tokio, tokio_spawn: with the feature `tokio`
 ///     max_in_flight: 8,              // most operations at once; any number when it is left out
 ///     operations: [head, list],      // beside the five required ones
 ///     capabilities: [atomic_put, content_type],   // or the name of a constant
@@ -225,6 +225,34 @@ macro_rules! __join {
     ($one:literal, $($more:literal),+) => { concat!("\"", $one, "\",", $crate::__join!($($more),+)) };
 }
 
+/// ```
+/// const _: holdall_plugin_api::abi::guard::RuntimeMode = holdall_plugin_api::__runtime!(tokio);
+/// ```
+#[doc(hidden)]
+#[macro_export]
+#[cfg(feature = "tokio")]
+macro_rules! __tokio {
+    ($mode:ident) => {
+        $crate::abi::guard::RuntimeMode::$mode
+    };
+}
+
+/// Without the runtime that it names, a plugin would panic at its first timer or connection.
+///
+/// ```compile_fail
+/// const _: holdall_plugin_api::abi::guard::RuntimeMode = holdall_plugin_api::__runtime!(tokio);
+/// ```
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(feature = "tokio"))]
+macro_rules! __tokio {
+    ($mode:ident) => {
+        compile_error!(
+            "this `runtime` is a feature: holdall-plugin-api = { .., features = [\"tokio\"] } in Cargo.toml"
+        )
+    };
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __runtime {
@@ -235,10 +263,10 @@ macro_rules! __runtime {
         $crate::abi::guard::RuntimeMode::None
     };
     (tokio) => {
-        $crate::abi::guard::RuntimeMode::Tokio
+        $crate::__tokio!(Tokio)
     };
     (tokio_spawn) => {
-        $crate::abi::guard::RuntimeMode::TokioSpawn
+        $crate::__tokio!(TokioSpawn)
     };
     ($other:ident) => {
         compile_error!("runtime is one of: none, tokio, tokio_spawn")
