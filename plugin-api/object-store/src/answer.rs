@@ -157,9 +157,10 @@ pub(crate) fn only_ascii(headers: &mut HeaderMap) {
     }
 }
 
-/// Refuses a range that no object has, which the store's client takes for one: for the last bytes of an
-/// empty object Garage answers `bytes 0-18446744073709551615/0`, and the client counts one further. An
-/// empty object has no range; anything else like it is no answer.
+/// Refuses a range that no object has, which the store's client takes for one. Some stores answer so where
+/// they should refuse, when what was asked for begins at the end: Garage says
+/// `bytes 0-18446744073709551615/0` of an empty object (the client counts one further), Azurite
+/// `bytes 5-4/5`. Anything else like it is no answer.
 pub(crate) fn only_possible_ranges(parts: &mut Parts) {
     if parts.status != StatusCode::PARTIAL_CONTENT {
         return;
@@ -169,10 +170,11 @@ pub(crate) fn only_possible_ranges(parts: &mut Parts) {
         // The client says itself that it cannot read it.
         return;
     };
-    if size == 0 {
+    if first >= size {
         parts.status = StatusCode::RANGE_NOT_SATISFIABLE;
-        let none = HeaderValue::from_static("bytes */0");
-        parts.headers.insert(CONTENT_RANGE, none);
+        if let Ok(none) = HeaderValue::try_from(format!("bytes */{size}")) {
+            parts.headers.insert(CONTENT_RANGE, none);
+        }
     } else if first > last || last >= size {
         parts.status = StatusCode::BAD_GATEWAY;
     }
@@ -201,8 +203,17 @@ mod tests {
             only_possible_ranges(&mut parts);
             (parts.status.as_u16(), parts.headers[CONTENT_RANGE].clone())
         };
-        let empty = judged("bytes 0-18446744073709551615/0");
-        assert_eq!(empty, (416, HeaderValue::from_static("bytes */0")));
+        for (past, size) in [
+            ("bytes 0-18446744073709551615/0", "bytes */0"),
+            ("bytes 5-4/5", "bytes */5"),
+            ("bytes 7-4/5", "bytes */5"),
+        ] {
+            assert_eq!(
+                judged(past),
+                (416, HeaderValue::from_static(size)),
+                "{past}"
+            );
+        }
         for (value, status) in [
             ("bytes 0-0/1", 206),
             ("bytes 1-1/2", 206),
