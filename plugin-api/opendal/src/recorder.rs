@@ -273,20 +273,20 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     Some(headers.get(name)?.to_str().ok()?.to_owned())
 }
 
-/// `Retry-After` in seconds, or as a date ([RFC 9110, 10.2.3]).
+/// `Retry-After` in seconds, or as a date ([RFC 9110, 10.2.3]). Longer than an hour is cut.
 ///
 /// [RFC 9110, 10.2.3]: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = text(headers, header::RETRY_AFTER.as_str())?;
-    if let Ok(seconds) = value.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = opendal_core::raw::Timestamp::parse_rfc2822(value.trim()).ok()?;
-    Some(
-        SystemTime::from(date)
-            .duration_since(SystemTime::now())
-            .unwrap_or_default(),
-    )
+    let wait = match value.trim().parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = opendal_core::raw::Timestamp::parse_rfc2822(value.trim()).ok()?;
+            let date = SystemTime::from(date);
+            date.duration_since(SystemTime::now()).unwrap_or_default()
+        }
+    };
+    Some(wait.min(Duration::from_secs(3600)))
 }
 
 /// The provider's own code, as XML services (`<Error><Code>`) and JSON services (`code`, or
@@ -395,6 +395,20 @@ mod tests {
             let found = answer(range, status, content_range);
             assert_eq!(found, refused, "{range}: {status}, {content_range:?}");
         }
+    }
+
+    #[test]
+    fn nobody_waits_for_years_because_a_server_says_so() {
+        let after = |value: &'static str| {
+            let name = header::RETRY_AFTER;
+            retry_after(&HeaderMap::from_iter([(name, value.parse().unwrap())]))
+        };
+        let hour = Some(Duration::from_secs(3600));
+        assert_eq!(after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(after("Thu, 01 Jan 1970 00:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(after("18446744073709551615"), hour);
+        assert_eq!(after("Tue, 31 Dec 2999 00:00:00 GMT"), hour);
+        assert_eq!(after("soon"), None);
     }
 
     #[test]
