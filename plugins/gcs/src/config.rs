@@ -170,7 +170,7 @@ mod tests {
         std::fs::write(&file, KEY).unwrap();
         let of_file = settled(json!({"service_account_key": null, "service_account_file": &file}));
         std::fs::remove_file(&file).unwrap();
-        let Identity::ServiceAccount(found) = of_file.unwrap().identity else {
+        let Identity::ServiceAccount { key: found, .. } = of_file.unwrap().identity else {
             panic!("a key is a service account");
         };
         assert_eq!(found.reveal(), KEY);

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 /// What proves who we are.
 #[derive(Clone, Debug)]
 pub(crate) enum Identity {
-    /// A key, as JSON: makes its own tokens, and signs.
-    ServiceAccount(Secret),
+    /// A key, as JSON: makes its own tokens, and signs. `field`: the one that it came by.
+    ServiceAccount { field: &'static str, key: Secret },
     /// A person, or a tool that acts for one: this file has a refresh token, changed for short ones.
     User(PathBuf),
     /// The account of this machine, whose tokens the metadata service hands out.
@@ -74,8 +74,18 @@ fn service_account(config: &GcsConfig, problems: &mut Problems) -> Option<Identi
         }
     };
     let fields = fields(field, "this", &text, problems)?;
-    has(field, &fields, OF_A_SERVICE_ACCOUNT, problems)
-        .then(|| Identity::ServiceAccount(text.into()))
+    key(field, &fields, text, problems)
+}
+
+fn key(
+    field: &'static str,
+    fields: &Value,
+    text: String,
+    problems: &mut Problems,
+) -> Option<Identity> {
+    let key = text.into();
+    has(field, fields, OF_A_SERVICE_ACCOUNT, problems)
+        .then_some(Identity::ServiceAccount { field, key })
 }
 
 fn application_default(config: &GcsConfig, problems: &mut Problems) -> Option<Identity> {
@@ -91,8 +101,7 @@ fn application_default(config: &GcsConfig, problems: &mut Problems) -> Option<Id
     let shown = file.display().to_string();
     let fields = fields(field, &shown, &text, problems)?;
     match fields["type"].as_str() {
-        Some("service_account") => has(field, &fields, OF_A_SERVICE_ACCOUNT, problems)
-            .then(|| Identity::ServiceAccount(text.into())),
+        Some("service_account") => key(field, &fields, text, problems),
         Some("authorized_user") => {
             has(field, &fields, OF_A_USER, problems).then_some(Identity::User(file))
         }
@@ -189,7 +198,7 @@ mod tests {
         let account = json!({"type": "service_account", "client_email": "a@b", "private_key": "c",
             "private_key_id": "d"});
         let account = of_file(&account.to_string());
-        assert!(matches!(account, Ok(Identity::ServiceAccount(_))));
+        assert!(matches!(account, Ok(Identity::ServiceAccount { .. })));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From a configuration to a store of the adapter.
 
-use crate::config::{Credentials, GcsConfig, Settled};
+use crate::config::{GcsConfig, Settled};
 use crate::generation::Generations;
 use crate::identity::Identity;
 use crate::request::Bearer;
@@ -49,16 +49,9 @@ fn build(settled: &Settled, http: Http) -> Result<GoogleCloudStorage> {
         .with_retry(config.settings.retry())
         .with_http_connector(Tokens::new(settled, http)?);
     let (builder, field) = match &settled.identity {
-        Identity::ServiceAccount(key) => (
-            builder.with_service_account_key(key.reveal()),
-            match config.credentials {
-                Credentials::ApplicationDefault => "application_credentials_file",
-                Credentials::ServiceAccount => match config.service_account_key {
-                    Some(_) => "service_account_key",
-                    None => "service_account_file",
-                },
-            },
-        ),
+        Identity::ServiceAccount { field, key } => {
+            (builder.with_service_account_key(key.reveal()), *field)
+        }
         Identity::User(file) => (
             builder.with_application_credentials(file.display().to_string()),
             "application_credentials_file",
@@ -78,7 +71,7 @@ fn adapted(settled: Settled, http: Http, gcs: GoogleCloudStorage) -> Store {
     let mut without = settled.without;
     // Others would have every signature made by a service of Google's.
     let elsewhere = config.endpoint.is_some() && !config.endpoint_verifies_google_urls;
-    if elsewhere || !matches!(settled.identity, Identity::ServiceAccount(_)) {
+    if elsewhere || !matches!(settled.identity, Identity::ServiceAccount { .. }) {
         without = without.with(SIGNING);
     }
     let largest = config.parts.max_object_size();
