@@ -178,6 +178,11 @@ impl Command {
         text.lines().next().unwrap_or_default().to_owned()
     }
 
+    /// As [`Command::sign`], for a method and a life such as `10m`.
+    pub fn signed(&self, address: &str, method: &str, expires: &str) -> String {
+        self.sign(address, &["--method", method, "--expires", expires])
+    }
+
     /// What a command that succeeds prints.
     fn output(&self, arguments: &[&str]) -> Option<Vec<u8>> {
         match self.start(arguments).wait_with_output() {

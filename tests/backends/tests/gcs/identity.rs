@@ -173,7 +173,7 @@ pub(crate) fn of_a_service_account(bucket: &Bucket) {
     let (holdall, _home) = command(&with_file(bucket, file.path()));
     let before = bucket.tokens();
     holdall.put("b:an object", b"stored");
-    let url = holdall.sign("b:an object", &["--method", "GET", "--expires", "2m"]);
+    let url = holdall.signed("b:an object", "GET", "2m");
     assert_eq!(curl(&[], &url), ("200".into(), "stored".into()));
     assert_eq!(holdall.remove("b:an object"), Some(0));
     assert_eq!(bucket.tokens(), before, "it makes its own");

@@ -56,7 +56,7 @@ mod radosgw {
     #[ignore = "needs radosgw: scripts/test-backends opendal/radosgw"]
     fn curl_uses_signed_urls_of_s3() {
         let holdall = Holdall::new("opendal", &over_s3().below("signed/"));
-        s3::used_by_curl(&holdall, "403");
+        s3::signed_urls(&holdall, "403");
     }
 
     #[test]

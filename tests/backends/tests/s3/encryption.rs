@@ -68,7 +68,7 @@ pub(crate) fn paid_by_who_asks(bucket: &Bucket) {
     paying.put("b:large", &BYTES);
     assert_eq!(paying.get("b:small").as_deref(), Some(&b"small"[..]));
     // Requests of our own, and URLs, say it too.
-    let url = paying.sign("b:small", &["--method", "GET", "--expires", "2m"]);
+    let url = paying.signed("b:small", "GET", "2m");
     assert_eq!(holdall_backends::curl(&[], &url).0, "200");
     assert_eq!(paying.remove("b:small"), Some(0));
     assert_eq!(paying.remove("b:large"), Some(0));

@@ -51,5 +51,5 @@ pub(crate) fn server_killed(bucket: &Bucket, name: &str) {
 /// `expired`: the status of a URL whose time is over.
 pub(crate) fn signed_urls(bucket: &Bucket, expired: &str) {
     let holdall = Holdall::new("s3", &bucket.below("signed/"));
-    s3::used_by_curl(&holdall, expired);
+    s3::signed_urls(&holdall, expired);
 }

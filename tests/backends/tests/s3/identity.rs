@@ -29,7 +29,7 @@ fn works(config: &Value) {
     let bytes = vec![7; 6 << 20];
     holdall.put("b:an object", &bytes);
     assert!(holdall.get("b:an object") == Some(bytes), "{config}");
-    let url = holdall.sign("b:an object", &["--method", "GET", "--expires", "2m"]);
+    let url = holdall.signed("b:an object", "GET", "2m");
     let (status, _) = holdall_backends::curl(&["-o", "/dev/null"], &url);
     assert_eq!(status, "200", "{config}");
     assert_eq!(holdall.remove("b:an object"), Some(0));

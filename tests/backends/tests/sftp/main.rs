@@ -79,7 +79,7 @@ mod sshd {
     #[test]
     #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
     fn signed_urls_are_used_by_curl() {
-        urls::used_by_curl(&Holdall::new("sftp", &account().below("signed")));
+        urls::of_the_gateway(&Holdall::new("sftp", &account().below("signed")));
     }
 
     #[test]

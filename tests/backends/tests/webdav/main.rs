@@ -69,7 +69,7 @@ mod wsgidav {
     #[ignore = "needs wsgidav: scripts/test-backends webdav/wsgidav"]
     fn signed_urls_are_used_by_curl() {
         let config = Share::new(server("wsgidav")).below("signed");
-        urls::used_by_curl(&Holdall::new("webdav", &config));
+        urls::of_the_gateway(&Holdall::new("webdav", &config));
     }
 }
 
