@@ -123,7 +123,7 @@ fn typed(error: opendal::Error) -> opendal::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use holdall_wire::{Endpoint, Reply};
+    use holdall_conformance::wire::{Endpoint, Reply};
 
     const PATIENT: TimeLimits = TimeLimits {
         connect: Duration::from_secs(60),

@@ -164,7 +164,7 @@ impl StorageBackend for Sftp {
             store: &self.store,
             session: Arc::clone(&lease.session),
         };
-        holdall_plugin_api_folders::page(&listing, &list).await
+        holdall_plugin_api_hierarchical_list::page(&listing, &list).await
     }
 
     async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {

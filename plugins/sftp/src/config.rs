@@ -2,7 +2,7 @@
 
 use crate::identity::HostKey;
 use holdall_plugin_api::{Problems, Result};
-use holdall_plugin_api_folders::apart;
+use holdall_plugin_api_hierarchical_list::apart;
 use russh::keys::PrivateKey;
 use serde::Deserialize;
 use std::path::PathBuf;

@@ -4,7 +4,7 @@ use crate::error::{self, About};
 use crate::session::{Opened, Session, asked};
 use crate::store::{Kind, Object, Store, kind};
 use holdall_plugin_api::{Entry, Result};
-use holdall_plugin_api_folders::{Folders, Window};
+use holdall_plugin_api_hierarchical_list::{Folders, Window};
 use russh_sftp::protocol::StatusCode;
 use std::sync::Arc;
 

@@ -173,7 +173,7 @@ impl StorageBackend for Webdav {
 
     async fn list(&self, list: List<'_>) -> Result<Page> {
         self.store.check_open()?;
-        holdall_plugin_api_folders::page(&*self.store, &list).await
+        holdall_plugin_api_hierarchical_list::page(&*self.store, &list).await
     }
 
     async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {

@@ -2,7 +2,7 @@
 
 use crate::names::{basic, below};
 use holdall_plugin_api::{Problems, Result};
-use holdall_plugin_api_folders::apart;
+use holdall_plugin_api_hierarchical_list::apart;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;

@@ -5,7 +5,7 @@ use crate::error::About;
 use crate::names;
 use crate::store::{Object, Store};
 use holdall_plugin_api::{Entry, ErrorKind, Result};
-use holdall_plugin_api_folders::{Folders, Window};
+use holdall_plugin_api_hierarchical_list::{Folders, Window};
 
 impl Folders for Store {
     async fn read(&self, folder: &str, window: &mut Window) -> Result<()> {

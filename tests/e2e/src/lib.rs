@@ -15,7 +15,7 @@ const PACKAGES: &[&str] = &[
     "holdall-cli",
     "holdall-plugin-local",
     "holdall-plugin-memory",
-    "holdall-puppet",
+    "holdall-misbehaving",
     "holdall-bench-plugin",
 ];
 
@@ -38,8 +38,8 @@ impl Artifacts {
     }
 
     /// The library that misbehaves on demand.
-    pub fn puppet(&self) -> &Path {
-        self.file("libholdall_puppet.so")
+    pub fn misbehaving(&self) -> &Path {
+        self.file("libholdall_misbehaving.so")
     }
 
     /// The library that counts what is allocated on its side.

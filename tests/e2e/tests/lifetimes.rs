@@ -19,7 +19,7 @@ fn folder() -> tempfile::TempDir {
     let libraries = [
         built.plugin("memory"),
         built.plugin("local"),
-        built.puppet(),
+        built.misbehaving(),
     ];
     built.folder_of(libraries, folder.path());
     folder
@@ -89,7 +89,7 @@ async fn row_30_host_then_handles_then_bodies() {
 async fn row_30_futures_end_last() {
     let folder = folder();
     let host = host(folder.path());
-    let backend = handle(&host, "puppet", serde_json::json!({}));
+    let backend = handle(&host, "misbehaving", serde_json::json!({}));
     backend.exists("k").await.unwrap();
     let pending = |key: &'static str| {
         let backend = backend.clone();
@@ -118,7 +118,7 @@ fn row_29_what_a_plugin_leaves_behind_survives_its_removal() {
     // removed and the host dropped.
     let ours = runtime();
     let host_here = host(folder.path());
-    let backend = handle(&host_here, "puppet", serde_json::json!({}));
+    let backend = handle(&host_here, "misbehaving", serde_json::json!({}));
     let left = ours.block_on(async {
         let before = [
             number(&backend, "locals").await,
@@ -131,13 +131,13 @@ fn row_29_what_a_plugin_leaves_behind_survives_its_removal() {
         assert!(backend.exists("escaped-waker").now_or_never().is_none());
         before
     });
-    assert!(host_here.remove("puppet"));
+    assert!(host_here.remove("misbehaving"));
     drop((backend, host_here));
     drop(ours);
 
     // A new host finds the same code, still mapped, and asks it.
     let (theirs, host_there) = (runtime(), host(folder.path()));
-    let backend = handle(&host_there, "puppet", serde_json::json!({}));
+    let backend = handle(&host_there, "misbehaving", serde_json::json!({}));
     let ask = |name: &str| theirs.block_on(number(&backend, name));
     until("the destructor", || ask("locals") > left[0]);
     until("the waker", || ask("woken") > left[1]);

@@ -125,7 +125,7 @@ struct Stand {
 impl Stand {
     fn new(environment: Environment) -> Self {
         let plugins = tempfile::tempdir().unwrap();
-        artifacts().folder_of([artifacts().puppet()], plugins.path());
+        artifacts().folder_of([artifacts().misbehaving()], plugins.path());
         let mut config = Config::default();
         config.gateway =
             Some(GatewayConfig::new("https://files.example").key("1", "env:GATEWAY_SECRET"));
@@ -141,8 +141,8 @@ impl Stand {
         }
     }
 
-    fn puppet(&self, name: &str, config: serde_json::Value) -> Backend {
-        let registration = Registration::new(PluginRef::from("puppet")).config(config);
+    fn misbehaving(&self, name: &str, config: serde_json::Value) -> Backend {
+        let registration = Registration::new(PluginRef::from("misbehaving")).config(config);
         self.host.register(name, registration).unwrap();
         self.host.handle(name).unwrap()
     }
@@ -161,7 +161,7 @@ fn events_of_five_levels_arrive_whole() {
     listen(5);
     block_on(async {
         let stand = Stand::new(Environment::from_iter([GATEWAY]));
-        let backend = stand.puppet("chatty", json!({}));
+        let backend = stand.misbehaving("chatty", json!({}));
         let named = backend.with(CallOptions::new().request_id("request-45"));
         assert!(named.exists("log-levels").await.unwrap());
     });
@@ -180,8 +180,8 @@ fn events_of_five_levels_arrive_whole() {
         assert_eq!(found.len(), 1, "{message}: {found:?}");
         let line = found[0];
         assert_eq!((line.level, &*line.target), (level, "holdall::plugin"));
-        assert_eq!(line.field("plugin"), "puppet");
-        assert_eq!(line.field("origin"), "holdall_puppet");
+        assert_eq!(line.field("plugin"), "misbehaving");
+        assert_eq!(line.field("origin"), "holdall_misbehaving");
         assert_eq!(line.field("request_id"), "request-45");
         let fields = line.field("fields");
         assert!(fields.contains("counted=counted"), "{fields}");
@@ -196,7 +196,7 @@ fn a_level_that_is_off_formats_nothing() {
         listen(level);
         block_on(async {
             let stand = Stand::new(Environment::from_iter([GATEWAY]));
-            let backend = stand.puppet("chatty", json!({}));
+            let backend = stand.misbehaving("chatty", json!({}));
             let before = formatted(&backend).await;
             assert!(backend.exists("log-levels").await.unwrap());
             let now = formatted(&backend).await - before;
@@ -216,7 +216,7 @@ const CANARY: &str = "canary/of \"the\" plugin+0002";
 /// Whatever the host gives out about a backend that tells its secret wherever it can.
 async fn outputs(stand: &Stand, name: &str, config: serde_json::Value) -> String {
     let mut all = String::new();
-    let backend = stand.puppet(name, config);
+    let backend = stand.misbehaving(name, config);
     let mut errors = Vec::new();
     // A backend that panics is left alone for a while: that comes last.
     for key in [

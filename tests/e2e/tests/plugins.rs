@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Counters of the puppet are the process's, and so is what is mapped.
+/// Counters of the misbehaving are the process's, and so is what is mapped.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
@@ -33,7 +33,7 @@ fn folder() -> tempfile::TempDir {
     let libraries = [
         built.plugin("memory"),
         built.plugin("local"),
-        built.puppet(),
+        built.misbehaving(),
     ];
     built.folder_of(libraries, folder.path());
     folder
@@ -50,10 +50,10 @@ fn host(folder: &Path) -> Host {
     host
 }
 
-async fn puppet(host: &Host, name: &str, config: serde_json::Value) -> Backend {
+async fn misbehaving(host: &Host, name: &str, config: serde_json::Value) -> Backend {
     host.register(
         name,
-        Registration::new(PluginRef::from("puppet")).config(config),
+        Registration::new(PluginRef::from("misbehaving")).config(config),
     )
     .unwrap();
     host.handle(name).unwrap()
@@ -157,7 +157,7 @@ async fn child_maps_one_plugin() {
     let folder = folder();
     for index in 0..100 {
         std::os::unix::fs::symlink(
-            artifacts().puppet(),
+            artifacts().misbehaving(),
             folder.path().join(format!("copy-{index}.so")),
         )
         .unwrap();
@@ -166,12 +166,12 @@ async fn child_maps_one_plugin() {
     assert_eq!(host.plugins().len(), 3);
     assert_eq!(host.shadowed().len(), 100, "one name, one owner");
     assert!(
-        !mapped("memory") && !mapped("local") && !mapped("puppet"),
+        !mapped("memory") && !mapped("local") && !mapped("misbehaving"),
         "a scan maps nothing"
     );
     host.backend("memory").await.unwrap();
     assert!(
-        mapped("memory") && !mapped("local") && !mapped("puppet"),
+        mapped("memory") && !mapped("local") && !mapped("misbehaving"),
         "one use, one mapping"
     );
     println!("child: mapped one");
@@ -201,9 +201,9 @@ async fn a_thousand_first_gets_open_once() {
     let _alone = alone();
     let folder = folder();
     let host = host(folder.path());
-    let probe = puppet(&host, "probe", serde_json::json!({})).await;
+    let probe = misbehaving(&host, "probe", serde_json::json!({})).await;
     let before = number(&probe, "opens").await;
-    puppet(&host, "slow", serde_json::json!({ "slow_ms": 50 })).await;
+    misbehaving(&host, "slow", serde_json::json!({ "slow_ms": 50 })).await;
     assert_eq!(
         number(&probe, "opens").await,
         before,
@@ -228,7 +228,7 @@ async fn a_failed_open_is_tried_again() {
     let _alone = alone();
     let folder = folder();
     let host = host(folder.path());
-    puppet(&host, "flaky", serde_json::json!({ "fail": 1 })).await;
+    misbehaving(&host, "flaky", serde_json::json!({ "fail": 1 })).await;
     let error = host.backend("flaky").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(
@@ -298,7 +298,7 @@ async fn panics_stay_inside() {
             _ => "",
         };
         // A registration of its own, so that the breaker of one does not delay the next.
-        let backend = puppet(
+        let backend = misbehaving(
             &host,
             &format!("panics-{operation}"),
             serde_json::json!({ "panic_in": keyless }),
@@ -353,12 +353,12 @@ async fn panics_stay_inside() {
     }
 
     for key in ["panic-late", "panic-payload"] {
-        let backend = puppet(&host, key, serde_json::json!({})).await;
+        let backend = misbehaving(&host, key, serde_json::json!({})).await;
         let error = backend.exists(key).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PluginFault, "{key}");
     }
 
-    let backend = puppet(&host, "streams", serde_json::json!({})).await;
+    let backend = misbehaving(&host, "streams", serde_json::json!({})).await;
     let first = number(&backend, "number").await;
     let body = backend
         .download(Download::new("panic-stream"))
@@ -373,14 +373,14 @@ async fn panics_stay_inside() {
 
     let faults = |host: &Host| {
         let plugins = host.status().plugins;
-        let puppet = plugins
+        let misbehaving = plugins
             .into_iter()
-            .find(|plugin| plugin.name == "puppet")
+            .find(|plugin| plugin.name == "misbehaving")
             .unwrap();
-        puppet.faults.unwrap()
+        misbehaving.faults.unwrap()
     };
     let before = faults(&host);
-    let backend = puppet(&host, "drops", serde_json::json!({})).await;
+    let backend = misbehaving(&host, "drops", serde_json::json!({})).await;
     let released = backend
         .with(CallOptions::new().timeout(Duration::from_millis(20)))
         .exists("panic-drop")
@@ -401,7 +401,7 @@ async fn refused_credentials_end_the_instance() {
     let _alone = alone();
     let folder = folder();
     let host = host(folder.path());
-    let backend = puppet(
+    let backend = misbehaving(
         &host,
         "expired",
         serde_json::json!({ "unauthenticated": 1 }),
@@ -451,7 +451,7 @@ async fn one_good_file_among_bad_ones_serves() {
         verdict("notes.txt"),
         ("NotAPlugin".into(), "not_a_library".into())
     );
-    puppet(&host, "panicking", serde_json::json!({ "panic": true })).await;
+    misbehaving(&host, "panicking", serde_json::json!({ "panic": true })).await;
     let error = host.backend("panicking").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PluginFault);
     assert!(host.backend("memory").await.is_ok());
@@ -463,7 +463,7 @@ async fn a_deaf_plugin_holds_nobody() {
     let _alone = alone();
     let folder = folder();
     let host = host(folder.path());
-    let backend = puppet(&host, "deaf", serde_json::json!({})).await;
+    let backend = misbehaving(&host, "deaf", serde_json::json!({})).await;
     let started = Instant::now();
     let hurried = backend.with(CallOptions::new().timeout(Duration::from_millis(50)));
     let calls = join_all((0..100).map(|_| hurried.exists("hang"))).await;
@@ -523,23 +523,23 @@ fn logs_arrive_at_the_host() {
     tracing::subscriber::with_default(Collect(lines.clone()), || {
         runtime.block_on(async {
             let host = host(folder.path());
-            let backend = puppet(&host, "chatty", serde_json::json!({})).await;
+            let backend = misbehaving(&host, "chatty", serde_json::json!({})).await;
             let named = backend.with(CallOptions::new().request_id("request-9"));
             assert!(named.exists("log").await.unwrap());
         });
     });
     let lines = lines.0.lock().unwrap().join("\n");
     for expected in [
-        "an error of the puppet",
+        "an error of the misbehaving",
         "answer=42",
-        "a warning of the puppet",
+        "a warning of the misbehaving",
         "request-9",
-        "plugin=\"puppet\"",
+        "plugin=\"misbehaving\"",
     ] {
         assert!(lines.contains(expected), "{expected} in:\n{lines}");
     }
     assert!(
-        !lines.contains("a detail of the puppet"),
+        !lines.contains("a detail of the misbehaving"),
         "a level that is off is not sent:\n{lines}"
     );
 }

@@ -105,7 +105,7 @@ impl Harness for Oss {
     }
 
     fn follow(&self, request: Request<Bytes>) -> Option<Following<'_>> {
-        Some(Box::pin(holdall_wire::send(request)))
+        Some(Box::pin(holdall_conformance::wire::send(request)))
     }
 
     fn part_bytes(&self) -> usize {
@@ -161,7 +161,7 @@ async fn the_server_refuses_what_is_not_signed_right() {
     let bare = Request::get(format!("{endpoint}/{BUCKET}/a"))
         .body(Bytes::new())
         .unwrap();
-    assert_eq!(holdall_wire::send(bare).await.unwrap().status(), 403);
+    assert_eq!(holdall_conformance::wire::send(bare).await.unwrap().status(), 403);
 }
 
 /// Each part of a signed URL is bound.
@@ -179,7 +179,7 @@ async fn a_url_that_was_altered_is_refused() {
     };
     let get = async |url: &str| {
         let request = Request::get(url).body(Bytes::new()).unwrap();
-        holdall_wire::send(request).await.unwrap()
+        holdall_conformance::wire::send(request).await.unwrap()
     };
     let answer = get(&signed.url).await;
     assert_eq!(

@@ -6,7 +6,7 @@ use crate::container::{Container, WRONG};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use holdall_backends::Holdall;
-use holdall_wire::{Endpoint, Reply, Seen, refused_url};
+use holdall_conformance::wire::{Endpoint, Reply, Seen, refused_url};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -3,7 +3,7 @@
 
 use crate::bucket::Bucket;
 use holdall_backends::{Holdall, Serving, curl};
-use holdall_wire::{Endpoint, Reply, refused_url};
+use holdall_conformance::wire::{Endpoint, Reply, refused_url};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 
 use crate::bucket::Bucket;
 use holdall_backends::Holdall;
-use holdall_wire::{Endpoint, Reply, Seen};
+use holdall_conformance::wire::{Endpoint, Reply, Seen};
 use serde_json::{Value, json};
 use std::path::Path;
 

@@ -52,13 +52,13 @@ fn ctrl_c_ends_a_put_and_leaves_the_old_object() {
 fn ctrl_c_ends_what_a_plugin_would_not_and_lets_the_plugin_put_things_away() {
     let desk = Desk::new();
     std::fs::create_dir(desk.path("plugins")).unwrap();
-    artifacts().folder_of([artifacts().puppet()], &desk.path("plugins"));
+    artifacts().folder_of([artifacts().misbehaving()], &desk.path("plugins"));
     // That its shutdown is called shows by its panic, and that must change nothing.
     desk.write(
         "holdall.toml",
-        "[backend.puppet.config]\npanic_in = \"shutdown\"\n",
+        "[backend.misbehaving.config]\npanic_in = \"shutdown\"\n",
     );
-    let mut child = desk.start("put - puppet:hang -v --plugin-dir plugins");
+    let mut child = desk.start("put - misbehaving:hang -v --plugin-dir plugins");
     let mut stdin = child.stdin.take().unwrap();
     // More than a pipe holds: the upload is under way when all of it is taken.
     stdin.write_all(&bytes(3 << 20, 1)).unwrap();

@@ -21,17 +21,17 @@ fn desk() -> Desk {
 root = "data"
 
 [backend.by-variable]
-plugin = "puppet"
+plugin = "misbehaving"
 [backend.by-variable.config]
 secret = "env:CANARY"
 
 [backend.in-place]
-plugin = "puppet"
+plugin = "misbehaving"
 [backend.in-place.config]
 secret = "{IN_PLACE}"
 
 [backend.in-a-file]
-plugin = "puppet"
+plugin = "misbehaving"
 [backend.in-a-file.config]
 secret = "file:token"
 tell_when_opening = true
@@ -64,7 +64,7 @@ fn said(desk: &Desk, line: &str) -> String {
 fn install(desk: &Desk) {
     let folder = desk.path("plugins");
     std::fs::create_dir(&folder).unwrap();
-    let libraries = [artifacts().puppet(), artifacts().plugin("local")];
+    let libraries = [artifacts().misbehaving(), artifacts().plugin("local")];
     artifacts().folder_of(libraries, &folder);
 }
 
@@ -95,7 +95,7 @@ fn no_command_shows_a_secret() {
     for line in [
         "plugins --load",
         "plugins",
-        "inspect plugins/libholdall_puppet.so",
+        "inspect plugins/libholdall_misbehaving.so",
         "config check",
     ] {
         for how in ["", "--json", "-vvv"] {

@@ -1,0 +1,88 @@
+//! What "a correct storage backend" means, as named cases.
+//!
+//! For plugin authors, who run the cases on their type with a few lines in `plugin-api/conformance.rs`,
+//! and for the host's own tests, which run the same cases on the linked and on the loaded plugin.
+//! The three runs must agree ([`Report::disagreements`]).
+//!
+//! ```
+//! use holdall_conformance::{Claims, Harness, run};
+//! # use holdall_plugin_api::*;
+//! # #[derive(serde::Deserialize)] struct Settings {}
+//! # struct Shelf;
+//! # impl StorageBackend for Shelf {
+//! #     type Config = Settings;
+//! #     async fn open(_: Settings, _: Host) -> Result<Self> { Ok(Shelf) }
+//! #     async fn upload(&self, _: Upload<'_>) -> Result<Uploaded> { Err(Error::unsupported("upload")) }
+//! #     async fn download(&self, _: Download<'_>) -> Result<Downloaded> { Err(Error::not_found()) }
+//! #     async fn delete(&self, _: Delete<'_>) -> Result<Deleted> { Ok(Deleted::new(None)) }
+//! #     async fn exists(&self, _: &Key) -> Result<bool> { Ok(false) }
+//! #     async fn signed_url(&self, _: SignUrl<'_>) -> Result<Signing> { Ok(Signing::AtGateway) }
+//! # }
+//! struct Mine;
+//!
+//! impl Harness for Mine {
+//!     type Backend = Shelf;
+//!     fn claims(&self) -> Claims {
+//!         // A plugin says `Claims::of(&PLUGIN)`.
+//!         Claims {
+//!             plugin: "shelf".to_owned(),
+//!             operations: Operations::REQUIRED,
+//!             capabilities: Capabilities::atomic_put,
+//!             schema: None,
+//!         }
+//!     }
+//!     fn config(&self, _store: u32) -> Settings {
+//!         Settings {}
+//!     }
+//! }
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+//! let report = runtime.block_on(run(Mine.stage(), |case| case.group() == 'H'));
+//! assert!(!report.is_ok(), "it answers, but keeps nothing");
+//! ```
+//!
+//! With [`conformance_tests!`] each case becomes one `#[test]`.
+//!
+//! **How a case ends.** *Passed*; *not applicable*, with the reason; *failed*; *lied*: a capability
+//! that is not claimed must answer `Unsupported`, fast, and leave nothing behind, and one that works
+//! all the same has lied too, modestly. *Skipped*: it should have run and could not.
+//!
+//! **What a stage supplies.** A case that needs what the stage does not have is not applicable, and
+//! says what it lacks. A backend that signs URLs itself, or whose host does, supplies
+//! [`Stage::follow`]. A backend that speaks HTTP supplies [`Stage::at`] and [`Stage::dialect`]: the
+//! kit then plays its server ([`wire::Endpoint`]) on all its bad days. With
+//! [`Stage::open_with`] the kit tries configurations of its own.
+//!
+//! Reading order: [`Subject`] and [`Stage`] (what is driven), [`Harness`] (a plain type as a subject),
+//! [`Case`], `trial` (what a case works with), `cases` (one file for each group), [`run()`],
+//! [`Report`].
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::missing_errors_doc,
+    reason = "a case fails for exactly the reason that its own line states"
+)]
+
+pub mod body;
+mod case;
+mod cases;
+mod checked;
+mod data;
+mod follow;
+mod macros;
+mod report;
+mod run;
+mod rust;
+mod subject;
+mod trial;
+mod unclaimed;
+mod watch;
+pub mod wire;
+
+pub use case::{Case, Tag};
+pub use cases::all as cases;
+pub use report::{CaseResult, Disagreement, Report, Status};
+pub use run::{run, test_case};
+pub use rust::{Claims, Harness};
+pub use subject::{
+    Broken, Facts, Following, Handshake, Level, Loader, Opening, Outside, Stage, Subject,
+};

@@ -1,0 +1,476 @@
+//! A plain Rust type as a subject: with the checks around it that a host makes.
+//!
+//! What a host emulates is emulated here too, in the simplest way that the contract allows.
+
+use crate::checked;
+use crate::subject::{Broken, Facts, Following, Level, Opening, Outside, Stage, Subject};
+use futures_util::future::BoxFuture;
+use holdall_plugin_api::abi::export::StaticPlugin;
+use holdall_plugin_api::contract::Terms;
+use holdall_plugin_api::descriptor::Descriptor;
+use holdall_plugin_api::{
+    Bytes, Capabilities, Capability, Copied, Copy, Custom, Delete, DeleteMany, Deleted, Download,
+    Downloaded, Error, ErrorKind, Head, Health, Host, Key, KeyPolicy, List, ObjectInfo, Operation,
+    Operations, Page, Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded,
+    Usage,
+};
+use crate::wire::Dialect;
+use http::Request;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a plugin's descriptor says.
+#[derive(Clone, Debug)]
+pub struct Claims {
+    /// Its name.
+    pub plugin: String,
+    /// The operations that it has.
+    pub operations: Operations,
+    /// The capabilities that it has.
+    pub capabilities: Capabilities,
+    /// The JSON Schema of its configuration, where it is known.
+    pub schema: Option<serde_json::Value>,
+}
+
+impl Claims {
+    /// Of a plugin's `PLUGIN`.
+    ///
+    /// # Panics
+    ///
+    /// When its descriptor does not parse, which `export_plugin!` makes impossible.
+    pub fn of(plugin: &StaticPlugin) -> Self {
+        match Descriptor::parse(plugin.section) {
+            Ok(descriptor) => Self {
+                plugin: descriptor.about.name,
+                operations: descriptor.operations,
+                capabilities: descriptor.capabilities,
+                schema: Some(descriptor.about.config_schema),
+            },
+            Err(faults) => panic!("not a descriptor: {faults:?}"),
+        }
+    }
+}
+
+/// A backend as its author knows it: a type and its configuration.
+pub trait Harness: Send + Sync + Sized + 'static {
+    /// The type.
+    type Backend: StorageBackend;
+
+    /// What it claims, usually `Claims::of(&PLUGIN)`.
+    fn claims(&self) -> Claims;
+
+    /// The configuration of store number `store`: equal numbers are one store; a number that was
+    /// not used before is an empty one.
+    fn config(&self, store: u32) -> <Self::Backend as StorageBackend>::Config;
+
+    /// Whether two instances with the configuration of one store share its objects.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// A look at a store from outside.
+    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
+        let _ = store;
+        None
+    }
+
+    /// The configuration of store `store`, confined to what is below `prefix`.
+    fn scoped(
+        &self,
+        store: u32,
+        prefix: &str,
+    ) -> Option<<Self::Backend as StorageBackend>::Config> {
+        let _ = (store, prefix);
+        None
+    }
+
+    /// A configuration with which something is wrong; see [`Stage::broken`].
+    fn broken(&self, how: Broken) -> Option<<Self::Backend as StorageBackend>::Config> {
+        let _ = how;
+        None
+    }
+
+    /// The configuration of store `store` with its HTTP server at this URL; see [`Stage::at`].
+    fn at(&self, store: u32, url: &str) -> Option<<Self::Backend as StorageBackend>::Config> {
+        let _ = (store, url);
+        None
+    }
+
+    /// How its servers word what goes wrong.
+    fn dialect(&self) -> Dialect {
+        Dialect::Plain
+    }
+
+    /// Where the real server listens; see [`Stage::server`].
+    fn server(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// Uses a URL that the backend signed itself; see [`Stage::follow`]. There is no gateway here.
+    fn follow(&self, request: Request<Bytes>) -> Option<Following<'_>> {
+        let _ = request;
+        None
+    }
+
+    /// Does a case in the harness's own way; see [`Stage::supplies`].
+    fn supplies(&self, case: &str) -> Option<BoxFuture<'_, Result<(), String>>> {
+        let _ = case;
+        None
+    }
+
+    /// The size of the parts in which the backend uploads, in bytes.
+    fn part_bytes(&self) -> usize {
+        1 << 20
+    }
+
+    /// Texts that must not be in any error.
+    fn secrets(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What [`run`](crate::run()) and [`conformance_tests!`](crate::conformance_tests) take.
+    fn stage(self) -> Arc<dyn Stage> {
+        Arc::new(RustStage(self))
+    }
+}
+
+struct RustStage<H>(H);
+
+impl<H: Harness> RustStage<H> {
+    async fn with(
+        &self,
+        config: <H::Backend as StorageBackend>::Config,
+    ) -> Result<Arc<dyn Subject>> {
+        let claims = self.0.claims();
+        let backend = H::Backend::open(config, Host::detached(BACKEND)).await?;
+        let instance = backend.instance();
+        let native = match instance.operations {
+            Some(served) => served.with(Operations::REQUIRED).both(claims.operations),
+            None => claims.operations,
+        };
+        let emulated = Operations::head
+            .with(Operations::copy)
+            .with(Operations::rename)
+            .with(Operations::delete_many);
+        let facts = Facts {
+            plugin: claims.plugin,
+            level: Level::Rust,
+            operations: native.with(emulated),
+            capabilities: instance.capabilities.unwrap_or(claims.capabilities),
+            limits: instance.limits,
+            policy: KeyPolicy::Portable,
+        };
+        Ok(Arc::new(RustSubject {
+            backend,
+            native,
+            facts,
+        }))
+    }
+}
+
+/// The name under which backends are opened.
+const BACKEND: &str = "conformance";
+
+impl<H: Harness> Stage for RustStage<H> {
+    fn open(&self, store: u32) -> Opening<'_> {
+        Box::pin(self.with(self.0.config(store)))
+    }
+    fn is_shared(&self) -> bool {
+        self.0.is_shared()
+    }
+    fn schema(&self) -> Option<serde_json::Value> {
+        self.0.claims().schema
+    }
+    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
+        self.0.outside(store)
+    }
+    fn scoped(&self, store: u32, prefix: &str) -> Option<Opening<'_>> {
+        let config = self.0.scoped(store, prefix)?;
+        Some(Box::pin(self.with(config)))
+    }
+    fn broken(&self, how: Broken) -> Option<Opening<'_>> {
+        let config = self.0.broken(how)?;
+        Some(Box::pin(self.with(config)))
+    }
+    fn at(&self, store: u32, url: &str) -> Option<Opening<'_>> {
+        let config = self.0.at(store, url)?;
+        Some(Box::pin(self.with(config)))
+    }
+    fn dialect(&self) -> Dialect {
+        self.0.dialect()
+    }
+    fn server(&self) -> Option<SocketAddr> {
+        self.0.server()
+    }
+    fn follow(&self, request: Request<Bytes>) -> Option<Following<'_>> {
+        self.0.follow(request)
+    }
+    fn supplies(&self, case: &str) -> Option<BoxFuture<'_, Result<(), String>>> {
+        self.0.supplies(case)
+    }
+    fn part_bytes(&self) -> usize {
+        self.0.part_bytes()
+    }
+    fn secrets(&self) -> Vec<String> {
+        self.0.secrets()
+    }
+}
+
+struct RustSubject<B> {
+    backend: B,
+    native: Operations,
+    facts: Facts,
+}
+
+impl<B: StorageBackend> RustSubject<B> {
+    fn terms(&self) -> Terms {
+        Terms {
+            policy: self.facts.policy,
+            capabilities: self.facts.capabilities,
+            limits: self.facts.limits,
+        }
+    }
+
+    fn claims(&self, wanted: bool, capability: Capability) -> Result<()> {
+        if wanted && !self.facts.claims(capability) {
+            return Err(Error::unsupported(format!(
+                "the backend does not claim `{capability}`"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Tells an error where it happened.
+    fn place<T>(&self, operation: Operation, key: Option<&Key>, result: Result<T>) -> Result<T> {
+        result.map_err(|error| {
+            error.at(|place| {
+                place.backend = Some(BACKEND.to_owned());
+                place.plugin = Some(self.facts.plugin.clone());
+                place.operation = Some(operation);
+                place.key = key.map(|key| key.text().to_owned());
+                place.attempts = 1;
+            })
+        })
+    }
+
+    async fn try_upload(&self, mut upload: Upload<'_>) -> Result<Uploaded> {
+        self.terms().upload(&upload)?;
+        let expected = upload.options().checksums;
+        upload.body = checked::upload(upload.body, upload.length, expected);
+        self.backend.upload(upload).await
+    }
+
+    async fn try_download(&self, download: Download<'_>) -> Result<Downloaded> {
+        self.terms().download(&download)?;
+        let mut downloaded = self.backend.download(download).await?;
+        let length = downloaded.range.end - downloaded.range.start;
+        downloaded.body = checked::download(downloaded.body, length);
+        Ok(downloaded)
+    }
+
+    async fn try_delete(&self, delete: Delete<'_>) -> Result<Deleted> {
+        self.terms().delete(&delete)?;
+        let window = delete.must_exist && !self.facts.claims(Capability::ExactDelete);
+        if window && !self.backend.exists(delete.key).await? {
+            return Err(Error::not_found());
+        }
+        self.backend.delete(delete).await
+    }
+
+    async fn try_head(&self, head: Head<'_>) -> Result<ObjectInfo> {
+        self.terms().head(&head)?;
+        if self.native.has(Operation::Head) {
+            return self.backend.head(head).await;
+        }
+        let options = head.options().clone();
+        let download = Download::new(head.key).with_options(Some(options));
+        Ok(self.backend.download(download).await?.info)
+    }
+
+    async fn try_list(&self, list: List<'_>) -> Result<Page> {
+        self.terms().list(&list)?;
+        let mut page = self.backend.list(list).await?;
+        let before = page.entries.len();
+        let policy = self.facts.policy;
+        page.entries
+            .retain(|entry| policy.check(&entry.key).is_ok());
+        page.skipped += (before - page.entries.len()) as u64;
+        Ok(page)
+    }
+
+    async fn try_sign(&self, sign: SignUrl<'_>) -> Result<Signing> {
+        self.terms().sign(&sign)?;
+        if sign.must_exist && !self.backend.exists(sign.key).await? {
+            return Err(Error::not_found());
+        }
+        match self.terms().signs_natively(&sign) {
+            true => self.backend.signed_url(sign).await,
+            false => Ok(Signing::AtGateway),
+        }
+    }
+
+    async fn try_copy(&self, copy: Copy<'_>) -> Result<Copied> {
+        self.terms().copy(&copy)?;
+        if self.native.has(Operation::Copy) {
+            return self.backend.copy(copy).await;
+        }
+        let source = self.backend.download(Download::new(copy.from)).await?;
+        let mut copied = Copied::default();
+        copied.size = Some(source.info.size);
+        if copy.from == copy.to {
+            return Ok(copied);
+        }
+        let info = &source.info;
+        let upload = Upload::new(copy.to, source.body)
+            .length(info.size)
+            .option(|options| {
+                options.content_type = info.content_type.as_deref();
+                options.headers.cache_control = info.cache_control.as_deref();
+                options.headers.content_disposition = info.content_disposition.as_deref();
+                options.headers.content_encoding = info.content_encoding.as_deref();
+                options.headers.content_language = info.content_language.as_deref();
+                options.metadata = info
+                    .metadata
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str()))
+                    .collect();
+            });
+        copied.etag = self.try_upload(upload).await?.etag;
+        Ok(copied)
+    }
+
+    async fn try_rename(&self, rename: Rename<'_>) -> Result<Renamed> {
+        self.terms().rename(&rename)?;
+        if self.native.has(Operation::Rename) {
+            return self.backend.rename(rename).await;
+        }
+        let copied = self.try_copy(Copy::new(rename.from, rename.to)).await?;
+        if rename.from != rename.to {
+            self.backend.delete(Delete::new(rename.from)).await?;
+        }
+        let mut renamed = Renamed::new(false);
+        renamed.etag = copied.etag;
+        Ok(renamed)
+    }
+
+    async fn try_delete_many(&self, delete: DeleteMany<'_>) -> Result<Vec<Result<Deleted>>> {
+        let mut results = Vec::with_capacity(delete.keys.len());
+        if !self.native.has(Operation::DeleteMany) {
+            for key in delete.keys {
+                let deleted = self.try_delete(Delete::new(key)).await;
+                results.push(self.place(Operation::DeleteMany, Some(key), deleted));
+            }
+            return Ok(results);
+        }
+        // Keys that break the policy never reach the backend.
+        let checked: Vec<_> = delete
+            .keys
+            .iter()
+            .map(|key| self.terms().key(key.text()))
+            .collect();
+        let good = delete
+            .keys
+            .iter()
+            .zip(&checked)
+            .filter(|(_, check)| check.is_ok());
+        let good: Vec<&Key> = good.map(|(key, _)| *key).collect();
+        let mut answers = self
+            .backend
+            .delete_many(DeleteMany::new(good))
+            .await?
+            .into_iter();
+        for (key, check) in delete.keys.iter().zip(checked) {
+            let missing = || Err(Error::unsupported("fewer answers than keys"));
+            let one = check.and_then(|()| answers.next().unwrap_or_else(missing));
+            results.push(self.place(Operation::DeleteMany, Some(key), one));
+        }
+        Ok(results)
+    }
+}
+
+macro_rules! placed {
+    ($self:ident, $operation:ident, $key:expr, $call:expr) => {
+        Box::pin(async move {
+            let key = $key;
+            let result = $call.await;
+            $self.place(Operation::$operation, key, result)
+        })
+    };
+}
+
+impl<B: StorageBackend> Subject for RustSubject<B> {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+    fn upload<'a>(&'a self, upload: Upload<'a>) -> BoxFuture<'a, Result<Uploaded>> {
+        placed!(self, Upload, Some(upload.key), self.try_upload(upload))
+    }
+    fn upload_within<'a>(
+        &'a self,
+        upload: Upload<'a>,
+        timeout: Duration,
+    ) -> Option<BoxFuture<'a, Result<Uploaded>>> {
+        // A host drops the call of a caller whose time is over.
+        Some(placed!(self, Upload, Some(upload.key), async {
+            let call = tokio::time::timeout(timeout, self.try_upload(upload)).await;
+            call.unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout)))
+        }))
+    }
+    fn download<'a>(&'a self, download: Download<'a>) -> BoxFuture<'a, Result<Downloaded>> {
+        placed!(
+            self,
+            Download,
+            Some(download.key),
+            self.try_download(download)
+        )
+    }
+    fn delete<'a>(&'a self, delete: Delete<'a>) -> BoxFuture<'a, Result<Deleted>> {
+        placed!(self, Delete, Some(delete.key), self.try_delete(delete))
+    }
+    fn exists<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<bool>> {
+        placed!(self, Exists, Some(key), async {
+            self.terms().key(key.text())?;
+            self.backend.exists(key).await
+        })
+    }
+    fn signed_url<'a>(&'a self, sign: SignUrl<'a>) -> BoxFuture<'a, Result<Signing>> {
+        placed!(self, SignedUrl, Some(sign.key), self.try_sign(sign))
+    }
+    fn head<'a>(&'a self, head: Head<'a>) -> BoxFuture<'a, Result<ObjectInfo>> {
+        placed!(self, Head, Some(head.key), self.try_head(head))
+    }
+    fn list<'a>(&'a self, list: List<'a>) -> BoxFuture<'a, Result<Page>> {
+        placed!(self, List, None, self.try_list(list))
+    }
+    fn copy<'a>(&'a self, copy: Copy<'a>) -> BoxFuture<'a, Result<Copied>> {
+        placed!(self, Copy, Some(copy.from), self.try_copy(copy))
+    }
+    fn rename<'a>(&'a self, rename: Rename<'a>) -> BoxFuture<'a, Result<Renamed>> {
+        placed!(self, Rename, Some(rename.from), self.try_rename(rename))
+    }
+    fn delete_many<'a>(
+        &'a self,
+        delete: DeleteMany<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Result<Deleted>>>> {
+        placed!(self, DeleteMany, None, self.try_delete_many(delete))
+    }
+    fn health(&self) -> BoxFuture<'_, Result<Health>> {
+        placed!(self, Health, None, self.backend.health())
+    }
+    fn usage(&self) -> BoxFuture<'_, Result<Usage>> {
+        placed!(self, Usage, None, async {
+            self.claims(true, Capability::Usage)?;
+            self.backend.usage().await
+        })
+    }
+    fn shutdown(&self) -> BoxFuture<'_, Result<()>> {
+        placed!(self, Shutdown, None, self.backend.shutdown())
+    }
+    fn custom<'a>(&'a self, custom: Custom<'a>) -> BoxFuture<'a, Result<Bytes>> {
+        placed!(self, Custom, None, async {
+            self.claims(true, Capability::Custom)?;
+            self.backend.custom(custom).await
+        })
+    }
+}
