@@ -21,37 +21,15 @@
 //! plugins runs in this process. Loading itself is safe to call.
 #![warn(missing_docs)]
 
-// Put together.
-mod builder;
 pub mod config;
-mod host;
-mod reconfigure;
-mod registration;
+pub mod gateway;
+mod plugin;
 
-// Found, judged, loaded.
-mod catalog;
-pub mod fault;
-pub mod inspect;
-#[allow(
-    unsafe_code,
-    reason = "the only folder of the host that touches foreign code"
-)]
-mod load;
-pub mod scan;
-
-// Registered, opened, followed.
-mod backoff;
-mod context;
-mod errors;
-mod generation;
-mod names;
-mod slot;
-
-// Used.
 mod backend;
-mod checked;
-mod content_type;
-mod frame;
+mod operations;
+
+mod host;
+
 #[cfg(feature = "object-store")]
 pub mod object_store;
 #[cfg(feature = "object-store-0_13")]
@@ -63,28 +41,14 @@ pub mod object_store;
 pub mod object_store_0_13;
 #[cfg(feature = "opendal")]
 mod opendal;
-mod operations;
-mod options;
-mod page_token;
-mod spool;
-mod verified;
 
-// Signed and watched.
-mod counters;
-pub mod gateway;
-mod latency;
-mod status;
-
-pub use backend::{Backend, Facts};
-pub use builder::Builder;
-pub use counters::{CounterReport, OperationReport};
-pub use host::Host;
-pub use latency::Latency;
+pub use backend::{Backend, CallOptions, Cancel, CounterReport, Facts, Latency, OperationReport};
+pub use host::{
+    BackendStatus, Builder, ErrorStatus, Host, PluginFaults, PluginState, PluginStatus,
+    Reconfigured, Registration, Status,
+};
 pub use operations::DeletedPrefix;
-pub use options::{CallOptions, Cancel};
-pub use reconfigure::Reconfigured;
-pub use registration::{PluginRef, Registration};
-pub use status::{BackendStatus, ErrorStatus, PluginFaults, PluginState, PluginStatus, Status};
+pub use plugin::{PluginRef, fault, inspect, scan};
 
 pub use holdall_plugin_api::abi::export::StaticPlugin;
 pub use holdall_plugin_api::{

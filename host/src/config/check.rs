@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::document::join;
 use super::problem::names;
 use super::{Code, Config, Place, Problem, Problems, Schema, Secrets};
-use crate::gateway::Gateway;
 
 /// What `holdall config check` says.
 #[derive(Clone, Debug, Serialize)]
@@ -96,7 +95,7 @@ pub fn check(config: &Config, schemas: &BTreeMap<String, Schema>, secrets: &Secr
         }
     }
     if let Some(gateway) = &config.gateway
-        && let Err(more) = Gateway::new(gateway, &config.environment, secrets)
+        && let Err(more) = gateway.resolve(&config.environment, secrets)
     {
         problems.extend(more);
     }

@@ -57,6 +57,7 @@ mod document;
 mod duration;
 mod environment;
 mod file;
+mod gateway;
 mod overlay;
 mod problem;
 mod resolve;
@@ -80,12 +81,12 @@ pub use check::{BackendReport, Report, check};
 pub use compiled::Schema;
 pub use duration::parse_duration;
 pub use environment::Environment;
-pub(crate) use file::{check_key_id, check_public_url};
+pub use gateway::{GatewayConfig, GatewayKey, MIN_SECRET};
 pub use problem::{Code, Place, Problem, Problems};
 pub(crate) use problem::{names, nearest};
 pub use resolve::{ConfigJson, Resolved};
 pub use secret::{REDACTED, SecretText, Secrets};
-pub(crate) use secret::{WeakSecrets, hex, resolve as resolve_secret};
+pub(crate) use secret::{UNRESERVED, WeakSecrets, hex};
 pub use section::Section;
 use settings::Settings;
 pub use source::{Flags, Sources};
@@ -256,54 +257,6 @@ pub struct PluginRule {
     pub disabled: bool,
     /// Only a file with this SHA-256 is accepted.
     pub sha256: Option<[u8; 32]>,
-}
-
-/// The gateway that signs URLs for backends that cannot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct GatewayConfig {
-    /// Where clients reach the server, without a `/` at its end.
-    pub public_url: String,
-    /// The keys; the first signs, all verify. May be empty: nothing can be signed then.
-    pub keys: Vec<GatewayKey>,
-}
-
-impl GatewayConfig {
-    /// A gateway as a program configures it.
-    ///
-    /// Nothing is checked here; [`Gateway::new`](crate::gateway::Gateway::new) does.
-    pub fn new(public_url: impl Into<String>) -> Self {
-        Self {
-            public_url: public_url.into(),
-            keys: Vec::new(),
-        }
-    }
-
-    /// Adds a key; the first that is added signs. The secret may be a reference.
-    #[must_use]
-    pub fn key(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
-        self.keys.push(GatewayKey {
-            path: format!("gateway.keys[{}].secret", self.keys.len()),
-            id: id.into(),
-            secret: SecretText::new(secret),
-            place: Place::Flag("the program's own configuration"),
-        });
-        self
-    }
-}
-
-/// One key of the gateway.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct GatewayKey {
-    /// Its id, which stands in every URL that it signs.
-    pub id: String,
-    /// Its secret, or a reference to it.
-    pub secret: SecretText,
-    /// Where it was written.
-    pub place: Place,
-    /// Dotted path of the secret.
-    pub(crate) path: String,
 }
 
 /// The rule for names of backends, in words.

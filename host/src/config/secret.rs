@@ -16,11 +16,18 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 use hmac::{Hmac, KeyInit, Mac};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::{Code, Environment, Place, Problem};
+
+/// Everything but the unreserved characters of RFC 3986, 2.3.
+pub(crate) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// What stands in the place of a secret.
 pub const REDACTED: &str = "[redacted]";
@@ -110,7 +117,7 @@ impl Secrets {
                 SHORTEST_SOUGHT,
             );
             add(
-                &utf8_percent_encode(text, crate::gateway::UNRESERVED).to_string(),
+                &utf8_percent_encode(text, UNRESERVED).to_string(),
                 SHORTEST_SOUGHT,
             );
         }

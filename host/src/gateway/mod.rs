@@ -79,30 +79,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
 use holdall_plugin_api::{Error, ErrorKind};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use sha2::Sha256;
 
-use crate::config::{
-    Code, Environment, GatewayConfig, Place, Problem, Problems, SecretText, Secrets, check_key_id,
-    check_public_url, resolve_secret,
-};
+use crate::config::{Environment, GatewayConfig, Problems, SecretText, Secrets};
 
+pub use crate::config::MIN_SECRET;
 pub use holdall_plugin_api::attachment;
 pub use verify::{Grant, Refused};
-
-/// Everything but the unreserved characters of RFC 3986, 2.3.
-pub(crate) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 /// The shortest life of a URL.
 pub const MIN_LIFE: Duration = Duration::from_secs(1);
 /// The longest life of a URL: 7 days, as with the large providers.
 pub const MAX_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// The shortest secret of a key, in bytes.
-pub const MIN_SECRET: usize = 16;
 
 /// What the operator must add before anything can be signed.
 const LINES_TO_ADD: &str = r#"[gateway]
@@ -166,57 +154,12 @@ impl Gateway {
         environment: &Environment,
         secrets: &Secrets,
     ) -> Result<Self, Problems> {
+        let resolved = config.resolve(environment, secrets)?;
         let mut gateway = Self::unconfigured();
-        let mut problems = Vec::new();
-        // An empty URL was reported when the file was read.
-        if !config.public_url.is_empty() {
-            match check_public_url(&config.public_url, "gateway.public_url", &Place::Default) {
-                Ok(url) => gateway.set_public_url(url),
-                Err(problem) => problems.push(*problem),
-            }
-        }
-        for key in &config.keys {
-            let path = key.path.clone();
-            problems.extend(
-                check_key_id(&key.id, "gateway.keys", &key.place)
-                    .err()
-                    .map(|problem| *problem),
-            );
-            match resolve_secret(key.secret.expose(), &path, &key.place, environment, secrets) {
-                Ok(secret) if secret.expose().len() < MIN_SECRET => problems.push(
-                    Problem::new(
-                        Code::SecretTooShort,
-                        path,
-                        key.place.clone(),
-                        format!("a secret of at least {MIN_SECRET} bytes"),
-                        "a shorter one",
-                    )
-                    .fix("make one with: openssl rand -base64 32"),
-                ),
-                Ok(secret) => gateway.keys.push(Key {
-                    id: key.id.clone(),
-                    secret,
-                }),
-                Err(problem) => problems.push(*problem),
-            }
-            if config
-                .keys
-                .iter()
-                .filter(|other| other.id == key.id)
-                .count()
-                > 1
-            {
-                problems.push(Problem::new(
-                    Code::Duplicate,
-                    "gateway.keys",
-                    key.place.clone(),
-                    "an id that no other key has",
-                    format!("{:?} more than once", key.id),
-                ));
-            }
-        }
-        let problems: Problems = problems.into_iter().collect();
-        problems.into_result().map(|()| gateway)
+        gateway.set_public_url(resolved.public_url);
+        let keys = resolved.keys.into_iter();
+        gateway.keys = keys.map(|(id, secret)| Key { id, secret }).collect();
+        Ok(gateway)
     }
 
     fn set_public_url(&mut self, url: String) {

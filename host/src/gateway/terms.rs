@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use holdall_plugin_api::{Checksums, Method};
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 
-use super::UNRESERVED;
-use crate::config::hex;
+use crate::config::{UNRESERVED, hex};
 
 /// Everything in the query but the signature.
 #[derive(Clone, Debug, PartialEq)]

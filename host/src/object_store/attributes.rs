@@ -1,7 +1,7 @@
 //! Attributes of an object, both ways.
 
 use super::upstream::{Attribute, Attributes, TagSet};
-use crate::generation::Opened;
+use crate::backend::generation::Opened;
 use holdall_plugin_api::{Capability, Error, ObjectInfo, Result, Upload};
 use std::borrow::Cow;
 

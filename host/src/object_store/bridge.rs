@@ -8,8 +8,8 @@ use super::upstream::{
 };
 use super::{copy, list, multipart, read, write};
 use crate::backend::Backend;
-use crate::generation::Opened;
-use crate::options::CallOptions;
+use crate::backend::generation::Opened;
+use crate::backend::options::CallOptions;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;

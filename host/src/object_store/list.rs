@@ -141,7 +141,7 @@ async fn delete_batch(backend: &Backend, batch: Vec<StoreResult<Path>>) -> Vec<S
         let location = location?;
         match answers.next() {
             Some(answer) => answer.map(|_| location).map_err(outward),
-            None => Err(outward(crate::verified::fault("fewer answers than keys"))),
+            None => Err(outward(crate::operations::fault("fewer answers than keys"))),
         }
     };
     batch.into_iter().map(answer).collect()

@@ -10,7 +10,7 @@ use super::upstream::{
     Result as StoreResult, coalesce_ranges,
 };
 use crate::backend::Backend;
-use crate::generation::Opened;
+use crate::backend::generation::Opened;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt};

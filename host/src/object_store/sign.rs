@@ -44,6 +44,6 @@ impl BackendStore {
             );
         }
         Url::parse(&signed.url)
-            .map_err(|why| crate::verified::fault("the signed URL is none").because(why))
+            .map_err(|why| crate::operations::fault("the signed URL is none").because(why))
     }
 }

@@ -1,14 +1,14 @@
-//! `copy` and `rename`.
+//! `copy`.
 
-use super::{delete, download, needs, upload};
+use super::spool::spool;
+use super::{download, needs, upload};
 use crate::backend::Backend;
-use crate::counters::add;
-use crate::frame::Frame;
-use crate::generation::Opened;
-use crate::spool::spool;
+use crate::backend::counters::add;
+use crate::backend::generation::Opened;
+use crate::backend::scope::Scope;
 use holdall_plugin_api::{
-    Body, Capability, Copied, Copy, Delete, Download, Error, ErrorKind, Head, Key, ObjectInfo,
-    Operation, Rename, Renamed, Result, Upload,
+    Body, Capability, Copied, Copy, Download, Error, ErrorKind, Head, Key, ObjectInfo, Operation,
+    Result, Upload,
 };
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,70 +25,48 @@ impl Backend {
     /// - `Unsupported`: `create_only`, and the backend does not claim `copy_create_only`.
     /// - `InvalidKey`, and those of download and upload.
     pub async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {
-        let frame = self.frame(Operation::Copy, Some(copy.from));
-        frame
+        let scope = self.scope(Operation::Copy, Some(copy.from));
+        scope
             .run(pin!(async {
-                let opened = frame.opened().await?;
-                duplicate(&frame, opened, copy).await
-            }))
-            .await
-    }
-
-    /// Renames an object. Where the plugin has no `rename`, the host copies and deletes; `atomic`
-    /// of the answer is `false` then. Onto itself: success, and nothing changes.
-    ///
-    /// # Errors
-    ///
-    /// As [`Backend::copy`].
-    pub async fn rename(&self, rename: Rename<'_>) -> Result<Renamed> {
-        let frame = self.frame(Operation::Rename, Some(rename.from));
-        frame
-            .run(pin!(async {
-                let opened = frame.opened().await?;
-                opened.terms.rename(&rename)?;
-                if rename.from == rename.to {
-                    let info = source(&frame, opened, rename.from).await?;
-                    let mut renamed = Renamed::new(true);
-                    renamed.etag = info.etag;
-                    return Ok(renamed);
-                }
-                if needs(opened, Operation::Rename).is_ok() {
-                    return opened.instance.rename(rename, frame.call()).await;
-                }
-                let copied = duplicate(&frame, opened, Copy::new(rename.from, rename.to)).await?;
-                delete::remove(&frame, opened, Delete::new(rename.from)).await?;
-                let mut renamed = Renamed::new(false);
-                renamed.etag = copied.etag;
-                Ok(renamed)
+                let opened = scope.opened().await?;
+                duplicate(&scope, opened, copy).await
             }))
             .await
     }
 }
 
-async fn source(frame: &Frame<'_>, opened: &Arc<Opened>, key: &Key) -> Result<ObjectInfo> {
-    download::facts(frame, opened, Head::new(key)).await
+pub(super) async fn source(
+    scope: &Scope<'_>,
+    opened: &Arc<Opened>,
+    key: &Key,
+) -> Result<ObjectInfo> {
+    download::facts(scope, opened, Head::new(key)).await
 }
 
-async fn duplicate(frame: &Frame<'_>, opened: &Arc<Opened>, copy: Copy<'_>) -> Result<Copied> {
+pub(super) async fn duplicate(
+    scope: &Scope<'_>,
+    opened: &Arc<Opened>,
+    copy: Copy<'_>,
+) -> Result<Copied> {
     opened.terms.copy(&copy)?;
     if copy.from == copy.to {
-        let info = source(frame, opened, copy.from).await?;
+        let info = source(scope, opened, copy.from).await?;
         if copy.create_only {
             return Err(Error::new(ErrorKind::PreconditionFailed).message("the target exists"));
         }
         return Ok(copied(info));
     }
     if needs(opened, Operation::Copy).is_ok() {
-        return opened.instance.copy(copy, frame.call()).await;
+        return opened.instance.copy(copy, scope.call()).await;
     }
-    through_host(frame, opened, copy).await
+    through_host(scope, opened, copy).await
 }
 
-async fn through_host(frame: &Frame<'_>, opened: &Arc<Opened>, copy: Copy<'_>) -> Result<Copied> {
+async fn through_host(scope: &Scope<'_>, opened: &Arc<Opened>, copy: Copy<'_>) -> Result<Copied> {
     let download = Download::new(copy.from);
-    let downloaded = download::read(frame, opened, download, Instant::now()).await?;
+    let downloaded = download::read(scope, opened, download, Instant::now()).await?;
     let info = downloaded.info;
-    let body = apart(frame, opened, downloaded.body).await?;
+    let body = detached(scope, opened, downloaded.body).await?;
     let mut target = Upload::new(copy.to, body).length(info.size);
     // What the store gives out without claiming to keep it (a type guessed from the name) is not
     // asked of the target: it will give it out again.
@@ -119,7 +97,7 @@ async fn through_host(frame: &Frame<'_>, opened: &Arc<Opened>, copy: Copy<'_>) -
             options.metadata = pairs.map(|(name, value)| (&**name, &**value)).collect();
         }
     });
-    let uploaded = upload::store(frame, opened, target)
+    let uploaded = upload::store(scope, opened, target)
         .await
         .map_err(|error| error.at(|place| place.key = Some(copy.to.text().to_owned())))?;
     let mut copied = Copied::default();
@@ -131,12 +109,12 @@ async fn through_host(frame: &Frame<'_>, opened: &Arc<Opened>, copy: Copy<'_>) -
 
 /// A body that does not keep the upload out of a plugin that takes few operations at once: a copy
 /// for each of them would wait for the others.
-async fn apart(frame: &Frame<'_>, opened: &Opened, body: Body) -> Result<Body> {
+async fn detached(scope: &Scope<'_>, opened: &Opened, body: Body) -> Result<Body> {
     if !opened.instance.plugin().is_gated() {
         return Ok(body);
     }
-    let (_, body) = spool(body, &frame.context().spool).await?;
-    add(&frame.counters().spooled, 1);
+    let (_, body) = spool(body, &scope.context().spool).await?;
+    add(&scope.counters().spooled, 1);
     Ok(body)
 }
 

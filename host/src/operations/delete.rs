@@ -1,10 +1,10 @@
 //! `delete`, `delete_many` and `delete_prefix`.
 
+use super::fault;
 use super::{list, needs};
 use crate::backend::Backend;
-use crate::frame::Frame;
-use crate::generation::Opened;
-use crate::verified::fault;
+use crate::backend::generation::Opened;
+use crate::backend::scope::Scope;
 use futures_util::StreamExt;
 use holdall_plugin_api::{
     Capability, Delete, DeleteMany, Deleted, Error, Key, List, Operation, Result,
@@ -39,11 +39,11 @@ impl Backend {
     /// - `PreconditionFailed`: `if_match` lost.
     /// - `InvalidKey`, `InvalidArgument`, `Unsupported`.
     pub async fn delete(&self, delete: Delete<'_>) -> Result<Deleted> {
-        let frame = self.frame(Operation::Delete, Some(delete.key));
-        frame
+        let scope = self.scope(Operation::Delete, Some(delete.key));
+        scope
             .run(pin!(async {
-                let opened = frame.opened().await?;
-                remove(&frame, opened, delete).await
+                let opened = scope.opened().await?;
+                remove(&scope, opened, delete).await
             }))
             .await
     }
@@ -54,11 +54,11 @@ impl Backend {
     ///
     /// Only what concerns all of them; the rest is in the answers.
     pub async fn delete_many(&self, delete: DeleteMany<'_>) -> Result<Vec<Result<Deleted>>> {
-        let frame = self.frame(Operation::DeleteMany, None);
-        frame
+        let scope = self.scope(Operation::DeleteMany, None);
+        scope
             .run(pin!(async {
-                let opened = frame.opened().await?;
-                remove_many(&frame, opened, &delete.keys).await
+                let opened = scope.opened().await?;
+                remove_many(&scope, opened, &delete.keys).await
             }))
             .await
     }
@@ -71,23 +71,23 @@ impl Backend {
     /// - `Unsupported`: the plugin cannot list.
     /// - What keeps the listing from going on; objects that could not be removed are in the answer.
     pub async fn delete_prefix(&self, prefix: &str) -> Result<DeletedPrefix> {
-        let frame = self.frame(Operation::DeleteMany, None);
-        frame
+        let scope = self.scope(Operation::DeleteMany, None);
+        scope
             .run(pin!(async {
-                let opened = frame.opened().await?;
+                let opened = scope.opened().await?;
                 let limit = opened.terms.limits.max_page.clamp(1, 1000);
                 let mut done = DeletedPrefix::default();
                 let mut token: Option<String> = None;
                 loop {
                     let wanted = List::new(prefix).limit(limit).page_token(token.as_deref());
-                    let page = list::page(&frame, opened, wanted).await?;
+                    let page = list::page(&scope, opened, wanted).await?;
                     done.skipped += page.skipped;
                     let keys: Vec<_> = page
                         .entries
                         .iter()
                         .map(|entry| Key::new(&entry.key))
                         .collect();
-                    let answers = remove_many(&frame, opened, &keys).await?;
+                    let answers = remove_many(&scope, opened, &keys).await?;
                     for (entry, answer) in page.entries.into_iter().zip(answers) {
                         match answer {
                             Ok(_) => done.deleted += 1,
@@ -105,19 +105,19 @@ impl Backend {
 }
 
 pub(super) async fn remove(
-    frame: &Frame<'_>,
+    scope: &Scope<'_>,
     opened: &Arc<Opened>,
     mut delete: Delete<'_>,
 ) -> Result<Deleted> {
     opened.terms.delete(&delete)?;
     let must_exist = delete.must_exist;
     if must_exist && !opened.claims(Capability::ExactDelete) {
-        if !opened.instance.exists(delete.key, frame.call()).await? {
+        if !opened.instance.exists(delete.key, scope.call()).await? {
             return Err(Error::not_found());
         }
         delete.must_exist = false;
     }
-    let deleted = opened.instance.delete(delete, frame.call()).await?;
+    let deleted = opened.instance.delete(delete, scope.call()).await?;
     // Somebody else was faster, and the store tells.
     if must_exist && deleted.existed == Some(false) {
         return Err(Error::not_found());
@@ -126,21 +126,21 @@ pub(super) async fn remove(
 }
 
 async fn remove_many(
-    frame: &Frame<'_>,
+    scope: &Scope<'_>,
     opened: &Arc<Opened>,
     keys: &[&Key],
 ) -> Result<Vec<Result<Deleted>>> {
     let named = |key: &Key, answer: Result<Deleted>| {
         answer.map_err(|error| {
             let error = error.at(|place| place.key = Some(key.text().to_owned()));
-            frame.completed(error)
+            scope.completed(error)
         })
     };
     if needs(opened, Operation::DeleteMany).is_err() {
         // A loop: as a closure of an iterator the futures would not be known to be `Send`.
         let mut each = Vec::with_capacity(keys.len());
         for key in keys {
-            each.push(async { named(key, remove(frame, opened, Delete::new(*key)).await) });
+            each.push(async { named(key, remove(scope, opened, Delete::new(*key)).await) });
         }
         let each = futures_util::stream::iter(each);
         return Ok(each.buffered(AT_ONCE).collect().await);
@@ -157,7 +157,7 @@ async fn remove_many(
         _ => {
             opened
                 .instance
-                .delete_many(DeleteMany::new(good), frame.call())
+                .delete_many(DeleteMany::new(good), scope.call())
                 .await?
         }
     };

@@ -1,10 +1,11 @@
 //! `download`, `head` and `exists`.
 
+use super::download_body::{Origin, Verified};
+use super::fault;
 use super::needs;
 use crate::backend::Backend;
-use crate::frame::Frame;
-use crate::generation::Opened;
-use crate::verified::{Origin, Verified, fault};
+use crate::backend::generation::Opened;
+use crate::backend::scope::Scope;
 use holdall_plugin_api::{Body, Download, Downloaded, Head, Key, ObjectInfo, Operation, Result};
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,11 +24,11 @@ impl Backend {
     ///   digest that was stored with it.
     pub async fn download(&self, download: Download<'_>) -> Result<Downloaded> {
         let started = Instant::now();
-        let frame = self.frame(Operation::Download, Some(download.key));
-        frame
+        let scope = self.scope(Operation::Download, Some(download.key));
+        scope
             .run(pin!(async {
-                let opened = frame.opened().await?;
-                read(&frame, opened, download, started).await
+                let opened = scope.opened().await?;
+                read(&scope, opened, download, started).await
             }))
             .await
     }
@@ -38,11 +39,11 @@ impl Backend {
     ///
     /// As [`Backend::download`].
     pub async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {
-        let frame = self.frame(Operation::Head, Some(head.key));
-        frame
+        let scope = self.scope(Operation::Head, Some(head.key));
+        scope
             .run(pin!(async {
-                let opened = frame.opened().await?;
-                facts(&frame, opened, head).await
+                let opened = scope.opened().await?;
+                facts(&scope, opened, head).await
             }))
             .await
     }
@@ -54,26 +55,26 @@ impl Backend {
     /// `InvalidKey`, and whatever keeps the store from telling: `Ok(false)` is a proven absence.
     pub async fn exists<K: AsRef<Key> + ?Sized + Sync>(&self, key: &K) -> Result<bool> {
         let key = key.as_ref();
-        let frame = self.frame(Operation::Exists, Some(key));
-        frame
+        let scope = self.scope(Operation::Exists, Some(key));
+        scope
             .run(pin!(async {
-                let opened = frame.opened().await?;
+                let opened = scope.opened().await?;
                 opened.terms.key(key.text())?;
-                opened.instance.exists(key, frame.call()).await
+                opened.instance.exists(key, scope.call()).await
             }))
             .await
     }
 }
 
 pub(super) async fn read(
-    frame: &Frame<'_>,
+    scope: &Scope<'_>,
     opened: &Arc<Opened>,
     download: Download<'_>,
     started: Instant,
 ) -> Result<Downloaded> {
     opened.terms.download(&download)?;
     let (key, asked) = (download.key.text().to_owned(), download.range.clone());
-    let mut downloaded = opened.instance.download(download, frame.call()).await?;
+    let mut downloaded = opened.instance.download(download, scope.call()).await?;
     let size = downloaded.info.size;
     let range = match asked {
         None => 0..size,
@@ -87,12 +88,12 @@ pub(super) async fn read(
     let whole = range.end - range.start == size;
     let stored = downloaded.info.checksums.crc32c.filter(|_| whole);
     let origin = Origin {
-        slot: frame.backend.slot.clone(),
-        generation: frame.generation()?.clone(),
+        slot: scope.backend.slot.clone(),
+        generation: scope.generation()?.clone(),
         opened: opened.clone(),
         key,
         started,
-        deadline: frame.body_deadline(),
+        deadline: scope.body_deadline(),
     };
     let body = std::mem::replace(&mut downloaded.body, Body::empty());
     downloaded.body = Body::source(Verified::new(body, range.end - range.start, stored, origin));
@@ -100,16 +101,16 @@ pub(super) async fn read(
 }
 
 pub(super) async fn facts(
-    frame: &Frame<'_>,
+    scope: &Scope<'_>,
     opened: &Arc<Opened>,
     head: Head<'_>,
 ) -> Result<ObjectInfo> {
     opened.terms.head(&head)?;
     if needs(opened, Operation::Head).is_ok() {
-        return opened.instance.head(head, frame.call()).await;
+        return opened.instance.head(head, scope.call()).await;
     }
     let options = (!head.is_plain()).then(|| head.options().clone());
     let download = Download::new(head.key).with_options(options);
-    let downloaded = opened.instance.download(download, frame.call()).await?;
+    let downloaded = opened.instance.download(download, scope.call()).await?;
     Ok(downloaded.info)
 }

@@ -1,12 +1,12 @@
 //! `list`.
 
+use super::fault;
 use super::needs;
+use super::page_token;
 use crate::backend::Backend;
-use crate::counters::add;
-use crate::frame::Frame;
-use crate::generation::Opened;
-use crate::page_token;
-use crate::verified::fault;
+use crate::backend::counters::add;
+use crate::backend::generation::Opened;
+use crate::backend::scope::Scope;
 use holdall_plugin_api::{Capability, KeyPolicy, List, Operation, Page, Result};
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,29 +25,29 @@ impl Backend {
     /// - `InvalidKey`: the prefix.
     /// - `Unsupported`: a delimiter beside `/`, or `start_after`, that the backend does not claim.
     pub async fn list(&self, list: List<'_>) -> Result<Page> {
-        let frame = self.frame(Operation::List, None);
-        frame
+        let scope = self.scope(Operation::List, None);
+        scope
             .run(pin!(async {
-                let opened = frame.opened().await?;
-                page(&frame, opened, list).await
+                let opened = scope.opened().await?;
+                page(&scope, opened, list).await
             }))
             .await
     }
 }
 
-pub(super) async fn page(frame: &Frame<'_>, opened: &Arc<Opened>, list: List<'_>) -> Result<Page> {
+pub(super) async fn page(scope: &Scope<'_>, opened: &Arc<Opened>, list: List<'_>) -> Result<Page> {
     needs(opened, Operation::List)?;
     opened.terms.list(&list)?;
-    let backend = frame.backend.name();
+    let backend = scope.backend.name();
     let inner = list
         .page_token
         .map(|token| page_token::decode(backend, &list, token))
         .transpose()?;
     let asked = list.page_token(inner.as_deref());
-    let mut page = opened.instance.list(asked, frame.call()).await?;
+    let mut page = opened.instance.list(asked, scope.call()).await?;
     verify(&page, &asked, opened)?;
     leave_out(&mut page, opened.terms.policy);
-    add(&frame.counters().skipped_keys, page.skipped);
+    add(&scope.counters().skipped_keys, page.skipped);
     page.next = page
         .next
         .map(|next| page_token::encode(backend, &list, &next));

@@ -2,36 +2,27 @@
 //! where the plugin has no such operation.
 
 mod copy;
+mod custom;
 mod delete;
 mod download;
+mod health;
 mod list;
-mod rest;
-mod sign;
+mod rename;
+mod shutdown;
+mod signed_url;
 mod upload;
+mod usage;
+
+mod content_type;
+mod download_body;
+mod page_token;
+mod spool;
+mod upload_body;
 
 pub use delete::DeletedPrefix;
 
-use crate::generation::Opened;
-use holdall_plugin_api::{Error, Operation, Operations, Result};
-
-/// What the host composes of other operations when a plugin has none of its own. Every other
-/// optional operation is `Unsupported` then, but for `shutdown`, where there is nothing to end.
-const EMULATED: Operations = Operations::head
-    .with(Operations::copy)
-    .with(Operations::rename)
-    .with(Operations::delete_many)
-    .with(Operations::shutdown);
-
-/// The operations that the host does in place of a plugin which has these.
-pub(crate) fn emulated(operations: Operations) -> Operations {
-    EMULATED.without(operations)
-}
-
-/// The operations that answer `Unsupported` with a plugin which has these.
-pub(crate) fn unsupported(operations: Operations) -> Operations {
-    let all: Operations = Operation::ALL.iter().copied().collect();
-    all.without(operations).without(EMULATED)
-}
+use crate::backend::generation::Opened;
+use holdall_plugin_api::{Capability, Error, ErrorKind, Operation, Result};
 
 /// # Errors
 ///
@@ -41,4 +32,22 @@ fn needs(opened: &Opened, operation: Operation) -> Result<()> {
         return Ok(());
     }
     Err(Error::unsupported("the plugin has no such operation").fact("operation", operation))
+}
+
+/// # Errors
+///
+/// `Unsupported`: the backend does not claim the capability.
+fn claimed(claims: bool, capability: Capability) -> Result<()> {
+    if claims {
+        return Ok(());
+    }
+    Err(
+        Error::unsupported(format!("the backend does not claim `{capability}`"))
+            .fact("capability", capability),
+    )
+}
+
+/// The plugin broke the contract.
+pub(crate) fn fault(what: &'static str) -> Error {
+    Error::new(ErrorKind::PluginFault).message(what)
 }

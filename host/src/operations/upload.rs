@@ -1,13 +1,13 @@
 //! `upload`.
 
+use super::content_type;
+use super::fault;
+use super::spool;
+use super::upload_body::{self, Checked, Expected};
 use crate::backend::Backend;
-use crate::checked::{self, Checked, Expected};
-use crate::content_type;
-use crate::counters::add;
-use crate::frame::Frame;
-use crate::generation::Opened;
-use crate::spool;
-use crate::verified::fault;
+use crate::backend::counters::add;
+use crate::backend::generation::Opened;
+use crate::backend::scope::Scope;
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::{
     Body, Capability, Checksums, Error, ErrorKind, MAX_CHUNK, Operation, Result, Upload, Uploaded,
@@ -31,11 +31,11 @@ impl Backend {
     /// - `Unsupported`: an option that the backend does not claim. None is dropped in silence.
     /// - The error of the body, and those of the store.
     pub async fn upload(&self, upload: Upload<'_>) -> Result<Uploaded> {
-        let frame = self.frame(Operation::Upload, Some(upload.key));
-        frame
+        let scope = self.scope(Operation::Upload, Some(upload.key));
+        scope
             .run(pin!(async {
-                let opened = frame.opened().await?;
-                store(&frame, opened, upload).await
+                let opened = scope.opened().await?;
+                store(&scope, opened, upload).await
             }))
             .await
     }
@@ -43,19 +43,19 @@ impl Backend {
 
 /// The whole of an upload on an instance, for composed operations too.
 pub(super) async fn store(
-    frame: &Frame<'_>,
+    scope: &Scope<'_>,
     opened: &Arc<Opened>,
     mut upload: Upload<'_>,
 ) -> Result<Uploaded> {
     let known = upload.body.known_length();
     if let Some(known) = known {
-        checked::check_length(upload.length, known)?;
+        upload_body::check_length(upload.length, known)?;
         upload.length = Some(known);
     }
     if upload.is_plain() {
         opened.terms.upload(&upload)?;
     } else {
-        upload = agreed(frame, opened, upload)?;
+        upload = agreed(scope, opened, upload)?;
     }
     let wanted = upload.options().checksums;
     if let Some(known) = known
@@ -63,21 +63,21 @@ pub(super) async fn store(
         && wanted.md5.is_none()
         && wanted.sha256.is_none()
     {
-        return store_one_chunk(frame, opened, upload, known, &wanted).await;
+        return store_one_chunk(scope, opened, upload, known, &wanted).await;
     }
     if upload.length.is_none() && !opened.claims(Capability::UnknownLength) {
         let body = std::mem::replace(&mut upload.body, Body::empty());
-        let (length, body) = spool::spool(body, &frame.context().spool).await?;
-        add(&frame.counters().spooled, 1);
+        let (length, body) = spool::spool(body, &scope.context().spool).await?;
+        add(&scope.counters().spooled, 1);
         upload.length = Some(length);
         upload.body = body;
         opened.terms.upload(&upload)?;
     }
-    store_stream(frame, opened, upload, wanted).await
+    store_stream(scope, opened, upload, wanted).await
 }
 
 /// The checks, where a content type that the store cannot keep is dropped if it may be.
-fn agreed<'a>(frame: &Frame<'_>, opened: &Opened, upload: Upload<'a>) -> Result<Upload<'a>> {
+fn agreed<'a>(scope: &Scope<'_>, opened: &Opened, upload: Upload<'a>) -> Result<Upload<'a>> {
     let Some(content_type) = upload.options().content_type else {
         opened.terms.upload(&upload)?;
         return Ok(upload);
@@ -88,7 +88,7 @@ fn agreed<'a>(frame: &Frame<'_>, opened: &Opened, upload: Upload<'a>) -> Result<
     if opened.claims(Capability::ContentType) {
         return Ok(upload);
     }
-    let policy = frame.generation()?.config.content_type;
+    let policy = scope.generation()?.config.content_type;
     content_type::may_drop(upload.key, content_type, policy)?;
     Ok(upload.option(|options| options.content_type = None))
 }
@@ -96,7 +96,7 @@ fn agreed<'a>(frame: &Frame<'_>, opened: &Opened, upload: Upload<'a>) -> Result<
 /// The usual small object: its bytes are here, so all is known before the plugin is entered, and the
 /// body goes over without a box.
 async fn store_one_chunk(
-    frame: &Frame<'_>,
+    scope: &Scope<'_>,
     opened: &Arc<Opened>,
     mut upload: Upload<'_>,
     length: u64,
@@ -106,16 +106,16 @@ async fn store_one_chunk(
     let crc32c = crc_fast::crc32_iscsi(bytes);
     let mut found = Checksums::NONE;
     found.crc32c = Some(crc32c);
-    checked::compare(wanted, &found)?;
+    upload_body::compare(wanted, &found)?;
     upload.body = std::mem::replace(&mut upload.body, Body::empty()).with_crc32c(crc32c);
-    frame.moved.store(length, Ordering::Relaxed);
-    add(&frame.counters().bytes_in, length);
-    let uploaded = opened.instance.upload(upload, frame.call()).await?;
+    scope.moved.store(length, Ordering::Relaxed);
+    add(&scope.counters().bytes_in, length);
+    let uploaded = opened.instance.upload(upload, scope.call()).await?;
     accept(uploaded, length, found)
 }
 
 async fn store_stream(
-    frame: &Frame<'_>,
+    scope: &Scope<'_>,
     opened: &Arc<Opened>,
     mut upload: Upload<'_>,
     checksums: Checksums,
@@ -126,11 +126,11 @@ async fn store_stream(
         checksums,
     };
     let body = std::mem::replace(&mut upload.body, Body::empty());
-    let (body, outcome) = Checked::new(body, expected, frame.counters().clone());
+    let (body, outcome) = Checked::new(body, expected, scope.counters().clone());
     upload.body = Body::source(body);
-    let answer = opened.instance.upload(upload, frame.call()).await;
+    let answer = opened.instance.upload(upload, scope.call()).await;
     let bytes = outcome.bytes();
-    frame.moved.store(bytes, Ordering::Relaxed);
+    scope.moved.store(bytes, Ordering::Relaxed);
     match (answer, outcome.end()) {
         // The body's own error says more than what a plugin made of it.
         (Err(of_plugin), Some(Err(_))) if of_plugin.kind() == ErrorKind::PluginFault => {

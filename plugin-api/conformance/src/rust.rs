@@ -4,6 +4,7 @@
 
 use crate::checked;
 use crate::subject::{Broken, Facts, Following, Level, Opening, Outside, Stage, Subject};
+use crate::wire::Dialect;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::abi::export::StaticPlugin;
 use holdall_plugin_api::contract::Terms;
@@ -14,7 +15,6 @@ use holdall_plugin_api::{
     Operations, Page, Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded,
     Usage,
 };
-use crate::wire::Dialect;
 use http::Request;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -2,13 +2,13 @@
 //!
 //! Object-safe with boxed futures, so that every case is compiled once, whatever it drives.
 
+use crate::wire::Dialect;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{
     Bytes, Capabilities, Capability, Copied, Copy, Custom, Delete, DeleteMany, Deleted, Download,
     Downloaded, Head, Health, Key, KeyPolicy, Limits, List, ObjectInfo, Operation, Operations,
     Page, Rename, Renamed, Result, SignUrl, Signing, Upload, Uploaded, Usage,
 };
-use crate::wire::Dialect;
 use http::{Request, Response};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;

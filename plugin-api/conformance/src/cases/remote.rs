@@ -4,13 +4,13 @@
 use crate::case::{Outcome, Stop, ensure};
 use crate::trial::{Trial, not_applicable};
 use crate::watch::{Watched, drain};
+use crate::wire::{Dialect, Endpoint, Fault, REQUEST_ID, RETRY_AFTER, Reply, refused_url};
 use crate::{body, data};
 use bytes::Bytes;
 use holdall_plugin_api::{
     ByteRange, Capability, Copy, Download, Error, ErrorKind, Head, List, Operation, Result, Retry,
     Upload,
 };
-use crate::wire::{Dialect, Endpoint, Fault, REQUEST_ID, RETRY_AFTER, Reply, refused_url};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! How providers word what goes wrong.
 
-use crate::reply::Reply;
+use super::reply::Reply;
 use bytes::Bytes;
 
 /// What can be wrong, whatever a provider calls it.

@@ -1,7 +1,7 @@
 //! A server that answers as its script says, and counts.
 
-use crate::client;
-use crate::reply::{How, Reply};
+use super::client;
+use super::reply::{How, Reply};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::header::CONTENT_LENGTH;

@@ -1,6 +1,6 @@
 //! What an endpoint does with a request.
 
-use crate::endpoint::Seen;
+use super::endpoint::Seen;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};

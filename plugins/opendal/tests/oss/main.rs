@@ -161,7 +161,13 @@ async fn the_server_refuses_what_is_not_signed_right() {
     let bare = Request::get(format!("{endpoint}/{BUCKET}/a"))
         .body(Bytes::new())
         .unwrap();
-    assert_eq!(holdall_conformance::wire::send(bare).await.unwrap().status(), 403);
+    assert_eq!(
+        holdall_conformance::wire::send(bare)
+            .await
+            .unwrap()
+            .status(),
+        403
+    );
 }
 
 /// Each part of a signed URL is bound.

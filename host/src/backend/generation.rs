@@ -1,0 +1,335 @@
+//! One registration of a backend, and the instance that is opened for it.
+//!
+//! Getting an open instance is two atomic loads. Opening is single flight: whoever comes first
+//! starts a task, everybody waits for the same answer, and a caller that goes away ends nothing.
+
+use super::backoff::Backoff;
+use super::context::Context;
+use super::counters::{Counters, add};
+use crate::config::BackendConfig;
+use crate::plugin::PluginRef;
+use crate::plugin::load::{Instance, Plugin};
+use arc_swap::ArcSwapOption;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use holdall_plugin_api::contract::Terms;
+use holdall_plugin_api::{Capability, Error, ErrorKind, KeyPolicy, Operation, Operations, Result};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// An opened backend and what was agreed with it.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) instance: Arc<Instance>,
+    pub(crate) terms: Terms,
+    pub(crate) operations: Operations,
+    /// Tells instances with equal configurations from others; holds no secret.
+    pub(crate) fingerprint: String,
+    pub(crate) opened_at: SystemTime,
+    pub(crate) took: Duration,
+    pub(crate) description: String,
+    /// Credentials were refused, or the host itself saw a breach of the contract.
+    given_up: AtomicBool,
+    /// It was shut down on purpose: not to be replaced behind the caller's back.
+    pub(crate) ended: AtomicBool,
+}
+
+impl Opened {
+    fn is_usable(&self) -> bool {
+        !self.given_up.load(Ordering::Acquire) && !self.instance.is_poisoned()
+    }
+
+    pub(crate) fn has(&self, operation: Operation) -> bool {
+        self.operations.has(operation)
+    }
+
+    pub(crate) fn claims(&self, capability: Capability) -> bool {
+        self.terms.capabilities.has(capability)
+    }
+}
+
+type Opening = Shared<BoxFuture<'static, Result<Arc<Opened>>>>;
+
+/// A backend as it was registered at one moment.
+pub(crate) struct Generation {
+    /// Counts from 1 for each name.
+    pub(crate) number: u64,
+    pub(crate) config: BackendConfig,
+    pub(crate) plugin: PluginRef,
+    /// Kept from the first open on: an instance that is rebuilt runs the same code, whatever lies
+    /// in the plugin's file by then.
+    code: OnceLock<Arc<Plugin>>,
+    live: ArcSwapOption<Opened>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Goes up with every attempt and every reset: an attempt that was overtaken keeps its answer
+    /// to its own waiters.
+    attempt: u64,
+    opening: Option<Opening>,
+    backoff: Backoff,
+    last_error: Option<Error>,
+}
+
+impl Generation {
+    pub(crate) fn new(number: u64, config: BackendConfig, plugin: PluginRef) -> Arc<Self> {
+        Arc::new(Self {
+            number,
+            config,
+            plugin,
+            code: OnceLock::new(),
+            live: ArcSwapOption::empty(),
+            state: Mutex::default(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The instance, when one is open and good.
+    pub(crate) fn live(&self) -> Option<Arc<Opened>> {
+        self.live.load_full().filter(|opened| opened.is_usable())
+    }
+
+    /// The instance; opened first when there is none.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be opened. During the back-off: the last such error, with its retry-after.
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        context: &Arc<Context>,
+        counters: &Arc<Counters>,
+    ) -> Result<Arc<Opened>> {
+        let opening = self.start(context, counters)?;
+        opening.await
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        context: &Arc<Context>,
+        counters: &Arc<Counters>,
+    ) -> Result<Opening> {
+        let mut state = self.state();
+        // Somebody may have finished between our look and the lock.
+        if let Some(opened) = self.live() {
+            return Ok(std::future::ready(Ok(opened)).boxed().shared());
+        }
+        if let Some(poisoned) = self.live.swap(None) {
+            // Nobody reported the fault that spoilt it: a body may have.
+            if !poisoned.given_up.load(Ordering::Acquire) {
+                let error = Error::new(ErrorKind::PluginFault).message("the instance had a fault");
+                add(&counters.evictions, 1);
+                state.backoff.gave_up(&error);
+            }
+        }
+        if let Some(opening) = &state.opening {
+            return Ok(opening.clone());
+        }
+        if let Some(error) = state.backoff.refusal() {
+            return Err(error);
+        }
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
+            Error::new(ErrorKind::Other).message("a backend is opened inside a tokio runtime")
+        })?;
+        state.attempt += 1;
+        let attempt = state.attempt;
+        let (this, context, counters) = (self.clone(), context.clone(), counters.clone());
+        let task = runtime.spawn({
+            let this = this.clone();
+            async move {
+                let outcome = this.open_now(&context).await.map(Arc::new);
+                this.finish(attempt, &outcome, &counters);
+                outcome
+            }
+        });
+        let opening = async move {
+            match task.await {
+                Ok(outcome) => outcome,
+                Err(ended) => {
+                    // The runtime that drove it has gone: whoever comes next starts anew.
+                    let mut state = this.state();
+                    if state.attempt == attempt {
+                        state.opening = None;
+                    }
+                    Err(Error::new(ErrorKind::Cancelled)
+                        .message("the open was cut off")
+                        .because(ended))
+                }
+            }
+        };
+        let opening = opening.boxed().shared();
+        state.opening = Some(opening.clone());
+        Ok(opening)
+    }
+
+    fn finish(&self, attempt: u64, outcome: &Result<Arc<Opened>>, counters: &Counters) {
+        let mut state = self.state();
+        let current = state.attempt == attempt;
+        if current {
+            state.opening = None;
+        }
+        match outcome {
+            Ok(opened) => {
+                add(&counters.opens, 1);
+                if current {
+                    state.backoff.opened();
+                    self.live.store(Some(opened.clone()));
+                }
+            }
+            Err(error) => {
+                add(&counters.failed_opens, 1);
+                if current {
+                    state.backoff.failed(error);
+                    state.last_error = Some(error.clone());
+                }
+            }
+        }
+    }
+
+    async fn open_now(&self, context: &Arc<Context>) -> Result<Opened> {
+        let place = |plugin: Option<&Arc<Plugin>>, error: Error| {
+            context.redact(error).at(|place| {
+                place.backend = Some(self.config.name.clone());
+                if let Some(plugin) = plugin {
+                    place.plugin = Some(plugin.descriptor().about.name.clone());
+                    place.plugin_version = Some(plugin.descriptor().about.version.clone());
+                }
+            })
+        };
+        let plugin = match self.code.get() {
+            Some(plugin) => plugin.clone(),
+            None => {
+                let loaded = context.catalog.plugin(&self.plugin).await;
+                let loaded = loaded.map_err(|error| place(None, error))?;
+                self.code.get_or_init(|| loaded).clone()
+            }
+        };
+        self.open_with(&plugin, context)
+            .await
+            .map_err(|error| place(Some(&plugin), error))
+    }
+
+    async fn open_with(&self, plugin: &Arc<Plugin>, context: &Context) -> Result<Opened> {
+        let (config, started) = (&self.config, Instant::now());
+        let resolved = config.resolve(plugin.schema(), &context.environment, &context.secrets)?;
+        // Before it knows them.
+        plugin.hide(&context.secrets);
+        let json = resolved.json.expose().to_owned();
+        let open = plugin.open(&config.name, json, config.max_wait);
+        let instance = match config.timeout {
+            None => open.await?,
+            Some(limit) => tokio::time::timeout(limit, open).await.map_err(|_| {
+                Error::new(ErrorKind::Timeout)
+                    .message("the plugin did not open in time")
+                    .fact("timeout", format!("{limit:?}"))
+            })??,
+        };
+        let facts = instance.facts();
+        let terms = Terms {
+            policy: config.key_policy,
+            capabilities: instance.capabilities(),
+            limits: facts.limits,
+        };
+        self.accept(&terms)?;
+        Ok(Opened {
+            terms,
+            operations: instance.operations(),
+            fingerprint: resolved.fingerprint,
+            opened_at: SystemTime::now(),
+            took: started.elapsed(),
+            description: context.secrets.redact(&facts.description).into_owned(),
+            instance: Arc::new(instance),
+            given_up: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether the configuration agrees to what the store cannot do.
+    fn accept(&self, terms: &Terms) -> Result<()> {
+        let name = &self.config.name;
+        let refused = |why: &'static str, fix: String| {
+            Err(Error::new(ErrorKind::ConfigInvalid)
+                .message(why)
+                .fact("fix", fix))
+        };
+        if !terms.capabilities.has(Capability::AtomicPut) && !self.config.allow_non_atomic_put {
+            return refused(
+                "readers of this backend may see partial objects",
+                format!("to accept that, add to [backend.{name}]: allow_non_atomic_put = true"),
+            );
+        }
+        if terms.policy == KeyPolicy::Opaque && !terms.capabilities.has(Capability::AnyKey) {
+            return refused(
+                "this backend cannot keep every key that key_policy = \"opaque\" allows",
+                format!("in [backend.{name}]: key_policy = \"portable\""),
+            );
+        }
+        Ok(())
+    }
+
+    /// Gives an instance up, so that the next operation opens another.
+    pub(crate) fn give_up(&self, opened: &Arc<Opened>, error: &Error, counters: &Counters) {
+        if opened.ended.load(Ordering::Acquire) {
+            return;
+        }
+        let mut state = self.state();
+        if opened.given_up.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        add(&counters.evictions, 1);
+        state.backoff.gave_up(error);
+        state.last_error = Some(error.clone());
+        let current = self.live.load_full();
+        if current.is_some_and(|current| Arc::ptr_eq(&current, opened)) {
+            self.live.store(None);
+        }
+    }
+
+    /// Forgets the instance and every failure. Operations and bodies that run keep theirs.
+    pub(crate) fn reset(&self) {
+        let mut state = self.state();
+        let attempt = state.attempt + 1;
+        let new = State {
+            attempt,
+            ..State::default()
+        };
+        let forgotten = (std::mem::replace(&mut *state, new), self.live.swap(None));
+        drop(state);
+        // The instance may end here, which is the plugin's code: nobody waits for that at our lock.
+        drop(forgotten);
+    }
+
+    /// In one word, for people and programs.
+    pub(crate) fn state_name(&self) -> &'static str {
+        let state = self.state();
+        match self.live() {
+            Some(opened) if opened.ended.load(Ordering::Acquire) => "shut_down",
+            Some(_) => "open",
+            None if state.opening.is_some() => "opening",
+            None if state.backoff.refusal().is_some() => "backing_off",
+            None if state.last_error.is_some() => "failed",
+            None => "registered",
+        }
+    }
+
+    pub(crate) fn last_error(&self) -> Option<Error> {
+        self.state().last_error.clone()
+    }
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generation")
+            .field("number", &self.number)
+            .field("backend", &self.config.name)
+            .field("plugin", &self.plugin)
+            .field("state", &self.state_name())
+            .finish_non_exhaustive()
+    }
+}

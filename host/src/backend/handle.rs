@@ -1,0 +1,146 @@
+//! The handle that programs hold.
+
+use super::generation::Generation;
+use super::options::CallOptions;
+use super::scope::Scope;
+use super::slot::Slot;
+use holdall_plugin_api::{Capabilities, Key, Limits, Operation, Operations, Result};
+use std::fmt;
+use std::sync::Arc;
+
+/// A named store. Cheap to clone, usable from any thread, good for as long as the program runs.
+///
+/// It follows its name: each operation starts on the generation that is registered then, opened if
+/// need be and opened anew after a fault of the plugin or refused credentials. A body keeps the
+/// instance that it began on. Its operations are those of the plugin API, checked, measured and
+/// bounded; where a plugin lacks one that can be composed of others, the host composes it.
+#[derive(Clone)]
+pub struct Backend {
+    pub(crate) slot: Arc<Slot>,
+    /// Of the few handles that are special. Two words are a handle's whole size, so that finding one
+    /// by its name costs little more than counting it.
+    special: Option<Arc<Special>>,
+}
+
+#[derive(Clone, Default)]
+struct Special {
+    pinned: Option<Arc<Generation>>,
+    options: Option<CallOptions>,
+}
+
+impl Backend {
+    pub(crate) fn new(slot: Arc<Slot>) -> Self {
+        Self {
+            slot,
+            special: None,
+        }
+    }
+
+    fn specially(&self, change: impl FnOnce(&mut Special)) -> Self {
+        let mut special = self.special.as_deref().cloned().unwrap_or_default();
+        change(&mut special);
+        Self {
+            slot: self.slot.clone(),
+            special: Some(Arc::new(special)),
+        }
+    }
+
+    fn pinned(&self) -> Option<&Arc<Generation>> {
+        self.special.as_deref()?.pinned.as_ref()
+    }
+
+    pub(crate) fn options(&self) -> Option<&CallOptions> {
+        self.special.as_deref()?.options.as_ref()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.slot.name
+    }
+
+    /// The same backend, each of whose operations runs under these options.
+    #[must_use]
+    pub fn with(&self, options: CallOptions) -> Self {
+        self.specially(|special| special.options = Some(options))
+    }
+
+    /// A handle that stays with the generation of now, whatever is registered later.
+    ///
+    /// # Errors
+    ///
+    /// `BackendNotRegistered`: the backend was removed.
+    pub fn pin(&self) -> Result<Self> {
+        let generation = self.generation()?;
+        Ok(self.specially(|special| special.pinned = Some(generation)))
+    }
+
+    pub(crate) fn generation(&self) -> Result<Arc<Generation>> {
+        match self.pinned() {
+            Some(generation) => Ok(generation.clone()),
+            None => self.slot.generation(),
+        }
+    }
+
+    /// The number of the generation that the next operation starts on.
+    ///
+    /// # Errors
+    ///
+    /// `BackendNotRegistered`: the backend was removed.
+    pub fn generation_number(&self) -> Result<u64> {
+        self.generation().map(|generation| generation.number)
+    }
+
+    /// What the instance can do; opens it first when there is none.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be opened.
+    pub async fn facts(&self) -> Result<Facts> {
+        let generation = self.generation()?;
+        let opened = self.slot.open(&generation).await?;
+        let about = &opened.instance.plugin().descriptor().about;
+        Ok(Facts {
+            plugin: about.name.clone(),
+            plugin_version: about.version.clone(),
+            generation: generation.number,
+            operations: opened.operations,
+            capabilities: opened.terms.capabilities,
+            limits: opened.terms.limits,
+            description: opened.description.clone(),
+        })
+    }
+
+    pub(crate) fn scope<'a>(&'a self, operation: Operation, key: Option<&'a Key>) -> Scope<'a> {
+        Scope::new(self, operation, key)
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backend")
+            .field("name", &self.slot.name)
+            .field("pinned", &self.pinned().map(|generation| generation.number))
+            .finish_non_exhaustive()
+    }
+}
+
+/// An opened instance, as its plugin describes it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Facts {
+    /// Name of the plugin.
+    pub plugin: String,
+    /// Version of the plugin.
+    pub plugin_version: String,
+    /// Counts registrations of the backend's name.
+    pub generation: u64,
+    /// Operations that the plugin does itself. `head`, `copy`, `rename` and `delete_many` work in
+    /// any case.
+    pub operations: Operations,
+    /// What it promises.
+    pub capabilities: Capabilities,
+    /// Its numbers.
+    pub limits: Limits,
+    /// One line for people.
+    pub description: String,
+}

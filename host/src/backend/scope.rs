@@ -1,0 +1,229 @@
+//! What surrounds every operation: which instance, how long, counted, and errors with their place.
+
+use super::Backend;
+use super::context::Context;
+use super::counters::{Counters, add};
+use super::generation::{Generation, Opened};
+use super::options::Cancel;
+use crate::plugin::errors;
+use crate::plugin::load::Call;
+use holdall_plugin_api::{Error, ErrorKind, Key, Operation, Result};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
+use std::time::Instant;
+
+/// One operation that is going on.
+pub(crate) struct Scope<'a> {
+    pub(crate) backend: &'a Backend,
+    operation: Operation,
+    key: Option<&'a Key>,
+    started: Instant,
+    deadline: Option<Instant>,
+    generation: Option<Arc<Generation>>,
+    opened: OnceLock<Arc<Opened>>,
+    /// Payload bytes, once the operation knows.
+    pub(crate) moved: AtomicU64,
+    answered: AtomicBool,
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) fn new(backend: &'a Backend, operation: Operation, key: Option<&'a Key>) -> Self {
+        let started = Instant::now();
+        let generation = backend.generation().ok();
+        let timeout = generation.as_ref().and_then(|it| it.config.timeout);
+        let own = timeout.and_then(|timeout| started.checked_add(timeout));
+        let asked = backend.options().and_then(|options| options.deadline);
+        let counters = &backend.slot.counters;
+        counters.call(operation);
+        Self {
+            backend,
+            operation,
+            key,
+            started,
+            deadline: [own, asked].into_iter().flatten().min(),
+            generation,
+            opened: OnceLock::new(),
+            moved: AtomicU64::new(0),
+            answered: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn context(&self) -> &'a Arc<Context> {
+        &self.backend.slot.context
+    }
+
+    pub(crate) fn counters(&self) -> &'a Arc<Counters> {
+        &self.backend.slot.counters
+    }
+
+    pub(crate) fn generation(&self) -> Result<&Arc<Generation>> {
+        let removed = || errors::removed(&self.backend.slot.name);
+        self.generation.as_ref().ok_or_else(removed)
+    }
+
+    /// The instance that this operation runs on: the same for all its steps.
+    pub(crate) async fn opened(&self) -> Result<&Arc<Opened>> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let opened = self.backend.slot.open(self.generation()?).await?;
+        Ok(self.opened.get_or_init(|| opened))
+    }
+
+    /// What goes to the plugin.
+    pub(crate) fn call(&self) -> Call {
+        let Some(options) = self.backend.options() else {
+            return Call {
+                deadline: self.deadline,
+                ..Call::default()
+            };
+        };
+        Call {
+            deadline: self.deadline,
+            request_id: options.request_id.clone(),
+            trace_id: options.trace_id,
+            span_id: options.span_id,
+        }
+    }
+
+    /// Does the work within the caller's bounds and accounts for it. The work lies pinned in the
+    /// caller's own future, because each level that took it by value would hold it twice or more: a
+    /// download came to tens of kilobytes then, which every layer above copied.
+    pub(crate) async fn run<T>(
+        &self,
+        work: Pin<&mut (impl Future<Output = Result<T>> + ?Sized)>,
+    ) -> Result<T> {
+        let options = self.backend.options();
+        let cancel = options.and_then(|options| options.cancel.as_ref());
+        let outcome = match (self.deadline, cancel) {
+            (None, None) => work.await,
+            (deadline, cancel) => bounded(work, deadline, cancel, self.counters()).await,
+        };
+        self.answered.store(true, Ordering::Relaxed);
+        self.counters()
+            .answered(self.operation, self.started.elapsed());
+        outcome.map_err(|error| self.fail(error))
+    }
+
+    /// The error as the caller gets it, counted; gives the instance up where it must.
+    fn fail(&self, error: Error) -> Error {
+        let opened = self.opened.get();
+        let error = self.completed(error);
+        let kind = error.kind();
+        self.counters().error(self.operation, kind);
+        if let (Some(opened), Some(generation)) = (opened, &self.generation)
+            && matches!(kind, ErrorKind::PluginFault | ErrorKind::Unauthenticated)
+        {
+            generation.give_up(opened, &error, self.counters());
+        }
+        if kind == ErrorKind::PluginFault {
+            tracing::warn!(target: "holdall", %error, "a plugin broke the contract");
+        } else {
+            tracing::debug!(target: "holdall", code = error.code(), %error, "an operation failed");
+        }
+        error
+    }
+
+    /// Adds who, where and how long, and takes secrets out. What an inner step knew better stays.
+    pub(crate) fn completed(&self, error: Error) -> Error {
+        let place = Placed {
+            backend: &self.backend.slot.name,
+            operation: self.operation,
+            key: self.key,
+            opened: self.opened.get().map(Arc::as_ref),
+        };
+        place.complete(error, self.context()).at(|place| {
+            place.attempts = place.attempts.max(1);
+            place.elapsed = self.started.elapsed();
+            place.bytes_moved = self.moved.load(Ordering::Relaxed);
+        })
+    }
+
+    /// Until when the body of a download may run: what the caller asked, not the time that the
+    /// configuration gives to one operation.
+    pub(crate) fn body_deadline(&self) -> Option<Instant> {
+        let options = self.backend.options();
+        options.and_then(|options| options.deadline)
+    }
+}
+
+impl Drop for Scope<'_> {
+    fn drop(&mut self) {
+        if !*self.answered.get_mut() {
+            self.counters().dropped(self.operation);
+        }
+    }
+}
+
+/// Who and where, for the place of an error.
+pub(crate) struct Placed<'a> {
+    pub(crate) backend: &'a str,
+    pub(crate) operation: Operation,
+    pub(crate) key: Option<&'a Key>,
+    pub(crate) opened: Option<&'a Opened>,
+}
+
+impl Placed<'_> {
+    pub(crate) fn complete(&self, error: Error, context: &Context) -> Error {
+        let about = self
+            .opened
+            .map(|opened| &opened.instance.plugin().descriptor().about);
+        context.redact(error).at(|place| {
+            place.backend = Some(self.backend.to_owned());
+            place.operation = Some(self.operation);
+            if let Some(about) = about {
+                place.plugin = Some(about.name.clone());
+                place.plugin_version = Some(about.version.clone());
+            }
+            if place.key.is_none() {
+                place.key = self.key.map(|key| key.text().to_owned());
+            }
+        })
+    }
+}
+
+/// Lets the caller go at the deadline, or when somebody cancels, whatever the work does. Dropping
+/// the work tells the plugin, and frees what it still yields.
+async fn bounded<T>(
+    mut work: Pin<&mut (impl Future<Output = Result<T>> + ?Sized)>,
+    deadline: Option<Instant>,
+    cancel: Option<&Cancel>,
+    counters: &Counters,
+) -> Result<T> {
+    let too_late = || {
+        add(&counters.released, 1);
+        Err(Error::new(ErrorKind::Timeout).message("the deadline has passed"))
+    };
+    // The runtime's clock, which tests may stop. Asked here, because its timer counts whole
+    // milliseconds: it would let a caller begin who is late already.
+    let deadline = deadline.map(tokio::time::Instant::from_std);
+    if deadline.is_some_and(|at| at <= tokio::time::Instant::now()) {
+        return too_late();
+    }
+    let late = async {
+        match deadline {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    };
+    let cancelled = async {
+        match cancel {
+            Some(cancel) => cancel.cancelled().await,
+            None => std::future::pending().await,
+        }
+    };
+    let (mut late, mut cancelled) = (pin!(late), pin!(cancelled));
+    std::future::poll_fn(|cx| {
+        // Before the work: for a caller that has gone already nothing is begun.
+        if cancelled.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(Error::new(ErrorKind::Cancelled)));
+        }
+        if let Poll::Ready(outcome) = work.as_mut().poll(cx) {
+            return Poll::Ready(outcome);
+        }
+        late.as_mut().poll(cx).map(|()| too_late())
+    })
+    .await
+}

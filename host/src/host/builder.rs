@@ -1,0 +1,150 @@
+//! How a host is put together.
+
+use crate::backend::context::{Context, SpoolSettings};
+use crate::config::{Config, Environment, Flags, Secrets, Sources};
+use crate::gateway::Gateway;
+use crate::host::Host;
+use crate::plugin::catalog::Catalog;
+use arc_swap::ArcSwap;
+use holdall_plugin_api::Result;
+use holdall_plugin_api::abi::export::StaticPlugin;
+use std::path::PathBuf;
+
+/// Makes a [`Host`].
+///
+/// Naming a plugin directory, here or in the configuration, is the act of trust: the code of the
+/// plugins in it runs in this process as soon as a backend needs it. Nothing is scanned and no
+/// environment is read unless it is said here.
+#[derive(Debug, Default)]
+pub struct Builder {
+    sources: Sources,
+    config: Option<Config>,
+    environment: Option<Environment>,
+    built_in: Vec<&'static StaticPlugin>,
+    spool: SpoolSettings,
+}
+
+impl Builder {
+    /// Looks for plugins here; may be called again. Wins over file and environment.
+    #[must_use]
+    pub fn plugin_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.sources.flags.plugin_dirs.push(dir.into());
+        self
+    }
+
+    /// Reads this `holdall.toml`, which must be there.
+    #[must_use]
+    pub fn config_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.sources.flags.config_file = Some(file.into());
+        self
+    }
+
+    /// Reads this `holdall.toml` when no other is named and it is there.
+    #[must_use]
+    pub fn default_config_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.sources.default_file = Some(file.into());
+        self
+    }
+
+    /// Names the default backend.
+    #[must_use]
+    pub fn default_backend(mut self, name: impl Into<String>) -> Self {
+        self.sources.flags.default_backend = Some(name.into());
+        self
+    }
+
+    /// Takes this configuration instead of reading one.
+    /// [`plugin_dir`](Self::plugin_dir) still wins.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// Draws on these variables.
+    #[must_use]
+    pub fn env(mut self, environment: Environment) -> Self {
+        self.environment = Some(environment);
+        self
+    }
+
+    /// Draws on the variables of this process, as they are now.
+    #[must_use]
+    pub fn env_from_process(self) -> Self {
+        self.env(Environment::of_process())
+    }
+
+    /// Takes a plugin that is linked into the program. It comes before every file.
+    #[must_use]
+    pub fn built_in(mut self, plugin: &'static StaticPlugin) -> Self {
+        self.built_in.push(plugin);
+        self
+    }
+
+    /// Bounds the temporary file of one upload of unknown length, for backends that must be told
+    /// the length first. Default: 1 GiB; more is `TooLarge`.
+    #[must_use]
+    pub fn spool_limit(mut self, bytes: u64) -> Self {
+        self.spool.limit = bytes;
+        self
+    }
+
+    /// Where such files lie; default: the system's folder for temporary files.
+    #[must_use]
+    pub fn spool_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.spool.dir = Some(dir.into());
+        self
+    }
+
+    /// Reads the configuration, scans the plugin directories and maps nothing, except for plugins
+    /// that the configuration calls `required`.
+    ///
+    /// # Errors
+    ///
+    /// - `ConfigInvalid`: every problem of the configuration.
+    /// - `PluginLoad`: a linked-in plugin does not pass the checks, or a required one does not load.
+    pub fn build(mut self) -> Result<Host> {
+        if let Some(environment) = &self.environment {
+            self.sources.environment = environment.clone();
+        }
+        let config = match self.config {
+            None => Config::load(&self.sources)?,
+            Some(mut config) => {
+                let Flags {
+                    plugin_dirs,
+                    default_backend,
+                    ..
+                } = self.sources.flags;
+                if !plugin_dirs.is_empty() {
+                    config.plugin_dirs = plugin_dirs;
+                }
+                config.default_backend = default_backend.or(config.default_backend);
+                config
+            }
+        };
+        let environment = match self.environment {
+            Some(environment) => environment,
+            None => config.environment().clone(),
+        };
+        let secrets = Secrets::new();
+        let gateway = match &config.gateway {
+            Some(gateway) => Gateway::new(gateway, &environment, &secrets)?,
+            None => Gateway::unconfigured(),
+        };
+        let catalog = Catalog::new(config.plugin_dirs.clone(), config.plugins.clone());
+        for plugin in self.built_in {
+            catalog.add_built_in(plugin)?;
+        }
+        catalog.scan();
+        let context = Context {
+            catalog,
+            environment,
+            secrets,
+            gateway: ArcSwap::from_pointee(gateway),
+            spool: self.spool,
+        };
+        let host = Host::new(context, config);
+        host.load_required()?;
+        Ok(host)
+    }
+}

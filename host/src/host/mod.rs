@@ -1,0 +1,308 @@
+//! The host: registered backends by name, and the plugins that serve them.
+
+mod builder;
+mod registration;
+mod reload;
+mod status;
+
+pub use builder::Builder;
+pub use registration::Registration;
+pub use reload::Reconfigured;
+pub use status::{BackendStatus, ErrorStatus, PluginFaults, PluginState, PluginStatus, Status};
+
+use crate::backend::Backend;
+use crate::backend::context::Context;
+use crate::backend::slot::Slot;
+use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::plugin::errors;
+use crate::plugin::scan::{ScanReport, Shadowed};
+use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
+use holdall_plugin_api::{Error, Result};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Plugins and backends of a program. Cheap to clone; clones are the same host.
+///
+/// ```no_run
+/// # async fn example() -> holdall::Result<()> {
+/// use holdall::{Host, Upload};
+///
+/// let host = Host::builder().plugin_dir("plugins").config_file("holdall.toml").build()?;
+/// let avatars = host.backend("avatars").await?;
+/// avatars.upload(Upload::new("u/7.txt", "hello").content_type("text/plain")).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Host(Arc<Inner>);
+
+struct Inner {
+    context: Arc<Context>,
+    /// Locked for as long as another one is put in its place.
+    config: Mutex<Arc<Config>>,
+    /// Copied when a name is added. A name keeps its slot when its backend is removed, because
+    /// handles follow it. Hashed without protection against chosen keys: names come from the
+    /// configuration.
+    slots: ArcSwap<HashMap<String, Arc<Slot>, RandomState>>,
+}
+
+impl Host {
+    /// Starts with nothing: no directory, no environment, no plugin.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn new(context: Context, config: Config) -> Self {
+        let config = Arc::new(config);
+        let host = Self(Arc::new(Inner {
+            context: Arc::new(context),
+            config: Mutex::new(config.clone()),
+            slots: ArcSwap::default(),
+        }));
+        for backend in config.backends.values() {
+            let plugin = backend.plugin.as_str().into();
+            host.slot(&backend.name).register(backend.clone(), plugin);
+        }
+        host
+    }
+
+    /// The slot of this name; made when there is none.
+    pub(crate) fn slot(&self, name: &str) -> Arc<Slot> {
+        if let Some(slot) = self.0.slots.load().get(name) {
+            return slot.clone();
+        }
+        let new = Slot::new(name, &self.0.context);
+        let mut slot = new.clone();
+        self.0.slots.rcu(|slots| {
+            let mut slots = HashMap::clone(slots);
+            // Another thread may have added the name meanwhile.
+            slot = slots
+                .entry(name.to_owned())
+                .or_insert_with(|| new.clone())
+                .clone();
+            slots
+        });
+        slot
+    }
+
+    #[inline]
+    fn known(&self, name: &str) -> Result<Arc<Slot>> {
+        match self.0.slots.load().get(name) {
+            Some(slot) if slot.is_registered() => Ok(slot.clone()),
+            _ => Err(self.unknown(name)),
+        }
+    }
+
+    #[cold]
+    fn unknown(&self, name: &str) -> Error {
+        let catalog = &self.0.context.catalog;
+        errors::not_registered(name, &self.backends(), catalog.dirs(), &catalog.report())
+    }
+
+    /// The backend of this name. The first get opens it; a thousand at once open it once.
+    ///
+    /// # Errors
+    ///
+    /// - `BackendNotRegistered`: with what there is, where it was searched and the nearest name.
+    /// - `PluginLoad`: its plugin is not there or does not load.
+    /// - `ConfigInvalid`: every bad field.
+    /// - Whatever the plugin's `open` says. The next get tries again, at once the first time, then
+    ///   after 100 ms, doubling up to 30 s; until then the last error is answered, with its
+    ///   retry-after.
+    pub fn backend(&self, name: &str) -> impl Future<Output = Result<Backend>> + Send + use<> {
+        let slot = self.known(name);
+        async move {
+            let slot = slot?;
+            let generation = slot.generation()?;
+            slot.open(&generation).await?;
+            Ok(Backend::new(slot))
+        }
+    }
+
+    /// The handle of this backend, without opening it: the first operation will.
+    ///
+    /// # Errors
+    ///
+    /// `BackendNotRegistered`.
+    #[inline]
+    pub fn handle(&self, name: &str) -> Result<Backend> {
+        self.known(name).map(Backend::new)
+    }
+
+    /// The backend that is meant when none is named.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::backend`]; also when there are several and none is the default.
+    pub fn default_backend(&self) -> impl Future<Output = Result<Backend>> + Send + use<> {
+        let backend = match self.default_name() {
+            Some(name) => Ok(self.backend(&name)),
+            None => Err(self.unknown("(default)")),
+        };
+        async move { backend?.await }
+    }
+
+    /// The name of the default backend: the configured one, else the only one.
+    pub fn default_name(&self) -> Option<String> {
+        self.config().default_backend.clone().or_else(|| {
+            let mut names = self.backends().into_iter();
+            names.next().filter(|_| names.next().is_none())
+        })
+    }
+
+    /// Names a backend. What had the name is replaced in one step: handles go on with the new
+    /// generation, operations and bodies that run end on the old one. Nothing is opened yet.
+    ///
+    /// Returns the number of the generation, which counts from 1 for each name.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInvalid`: the name is not `[a-z0-9][a-z0-9-]{0,62}`, or the configuration no object.
+    pub fn register(&self, name: &str, registration: Registration) -> Result<u64> {
+        let (config, plugin) = registration.split(name)?;
+        Ok(self.slot(name).register(config, plugin))
+    }
+
+    /// Takes a backend away; `false` when there was none. Its handles answer
+    /// `BackendNotRegistered` until somebody registers the name again.
+    pub fn remove(&self, name: &str) -> bool {
+        self.0
+            .slots
+            .load()
+            .get(name)
+            .is_some_and(|slot| slot.remove())
+    }
+
+    /// Closes every instance and forgets every failure; registrations stay. The next operation
+    /// of each backend opens it anew.
+    pub fn reset_instances(&self) {
+        for slot in self.all() {
+            if let Some(generation) = slot.current() {
+                generation.reset();
+            }
+        }
+    }
+
+    /// Takes every backend away. Plugins stay known.
+    pub fn reset_all(&self) {
+        for slot in self.all() {
+            slot.remove();
+        }
+    }
+
+    /// The names of the backends, sorted.
+    pub fn backends(&self) -> Vec<String> {
+        let slots = self.all();
+        let registered = slots.iter().filter(|slot| slot.is_registered());
+        registered.map(|slot| slot.name.clone()).collect()
+    }
+
+    fn all(&self) -> Vec<Arc<Slot>> {
+        let mut slots: Vec<_> = self.0.slots.load().values().cloned().collect();
+        slots.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        slots
+    }
+
+    /// Reads the plugin directories again. A name that is taken stays with who has it; candidates
+    /// that lost are in [`Host::shadowed`]. Maps nothing.
+    pub fn scan_again(&self) -> Arc<ScanReport> {
+        self.0.context.catalog.scan()
+    }
+
+    /// What the last scan found: every file, with its verdict.
+    pub fn scan_report(&self) -> Arc<ScanReport> {
+        self.0.context.catalog.report()
+    }
+
+    /// Candidates that came too late for a name or scheme.
+    pub fn shadowed(&self) -> Vec<Shadowed> {
+        self.0.context.catalog.shadowed()
+    }
+
+    /// The plugins that were accepted, by name.
+    pub fn plugins(&self) -> Vec<PluginStatus> {
+        let candidates = self.0.context.catalog.candidates();
+        candidates
+            .iter()
+            .map(|plugin| PluginStatus::of(plugin))
+            .collect()
+    }
+
+    /// Maps every accepted plugin, and tells what came of each. Blocks for some milliseconds each.
+    pub fn load_plugins(&self) -> Vec<(PluginStatus, Result<()>)> {
+        let candidates = self.0.context.catalog.candidates();
+        candidates
+            .iter()
+            .map(|plugin| {
+                let outcome = plugin.load().map(drop);
+                (PluginStatus::of(plugin), outcome)
+            })
+            .collect()
+    }
+
+    /// Every file with its verdict, every plugin, every backend.
+    pub fn status(&self) -> Status {
+        let backends = self.all();
+        let backends = backends.iter().filter_map(|slot| status::of_slot(slot));
+        let scan = self.scan_report();
+        Status {
+            scan_us: status::micros(scan.took),
+            scan,
+            shadowed: self.shadowed(),
+            plugins: self.plugins(),
+            default_backend: self.default_name(),
+            backends: backends.collect(),
+        }
+    }
+
+    /// Signs URLs for backends that cannot, and verifies them. With the keys of now.
+    pub fn gateway(&self) -> Arc<Gateway> {
+        self.0.context.gateway.load_full()
+    }
+
+    /// The configuration that the host runs with.
+    pub fn config(&self) -> Arc<Config> {
+        let config = self.0.config.lock();
+        config.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn config_cell(&self) -> &Mutex<Arc<Config>> {
+        &self.0.config
+    }
+
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.0.context
+    }
+
+    /// The text with every known secret replaced by `[redacted]`.
+    pub fn redact(&self, text: &str) -> String {
+        self.0.context.secrets.redact(text).into_owned()
+    }
+
+    /// Validates the configuration of every backend, without opening or loading anything.
+    pub fn check_config(&self) -> crate::config::Report {
+        self.check(&self.config())
+    }
+
+    pub(crate) fn load_required(&self) -> Result<()> {
+        let catalog = &self.0.context.catalog;
+        let required = catalog.rules().iter().filter(|(_, rule)| rule.required);
+        let mut failed: Vec<(String, Error)> = Vec::new();
+        for (name, _) in required {
+            let loaded = catalog.candidate(name).and_then(|plugin| plugin.load());
+            failed.extend(loaded.err().map(|error| (name.clone(), error)));
+        }
+        errors::required(failed)
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("backends", &self.backends())
+            .finish_non_exhaustive()
+    }
+}

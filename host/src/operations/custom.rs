@@ -1,0 +1,25 @@
+//! `custom`.
+
+use super::{claimed, needs};
+use crate::backend::Backend;
+use holdall_plugin_api::{Bytes, Capability, Custom, Operation, Result};
+use std::pin::pin;
+
+impl Backend {
+    /// A call of the vendor's own, as the plugin's documentation says.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`: the backend does not claim `custom`, or does not know the call.
+    pub async fn custom(&self, custom: Custom<'_>) -> Result<Bytes> {
+        let scope = self.scope(Operation::Custom, None);
+        scope
+            .run(pin!(async {
+                let opened = scope.opened().await?;
+                needs(opened, Operation::Custom)?;
+                claimed(opened.claims(Capability::Custom), Capability::Custom)?;
+                opened.instance.custom(custom, scope.call()).await
+            }))
+            .await
+    }
+}

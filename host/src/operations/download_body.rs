@@ -1,0 +1,166 @@
+//! The body of a download on its way out of a plugin: exactly the bytes that were announced.
+
+use super::fault;
+use crate::backend::counters::{Counters, add};
+use crate::backend::generation::{Generation, Opened};
+use crate::backend::scope::Placed;
+use crate::backend::slot::Slot;
+use crc_fast::{CrcAlgorithm, Digest as Crc};
+use holdall_plugin_api::abi::stream::Source;
+use holdall_plugin_api::{
+    Body, Bytes, Checksums, Error, ErrorKind, Key, MAX_CHUNK, Operation, Result, Retry,
+};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tokio::time::Sleep;
+
+/// Chunks of no bytes that a plugin may send in a row.
+const EMPTY_CHUNKS: u32 = 64;
+
+/// What outlives the operation together with its body.
+pub(crate) struct Origin {
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) opened: Arc<Opened>,
+    pub(crate) key: String,
+    pub(crate) started: Instant,
+    pub(crate) deadline: Option<Instant>,
+}
+
+pub(crate) struct Verified {
+    body: Body,
+    left: u64,
+    moved: u64,
+    /// The digest so far and the one that the store keeps.
+    crc32c: Option<(Crc, u32)>,
+    checksums: Checksums,
+    late: Option<Pin<Box<Sleep>>>,
+    origin: Origin,
+}
+
+impl Verified {
+    /// `stored`: the digest of these very bytes, when the store keeps one.
+    pub(crate) fn new(body: Body, length: u64, stored: Option<u32>, origin: Origin) -> Self {
+        let late = origin
+            .deadline
+            .map(|at| Box::pin(tokio::time::sleep_until(at.into())));
+        Self {
+            body,
+            left: length,
+            moved: 0,
+            crc32c: stored.map(|stored| (Crc::new(CrcAlgorithm::Crc32Iscsi), stored)),
+            checksums: Checksums::NONE,
+            late,
+            origin,
+        }
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.origin.slot.counters
+    }
+
+    fn check(&mut self, chunk: &[u8]) -> Result<()> {
+        if chunk.len() > MAX_CHUNK as usize {
+            return Err(fault("a chunk of more than 1 MiB").fact("bytes", chunk.len()));
+        }
+        let length = chunk.len() as u64;
+        self.left = self
+            .left
+            .checked_sub(length)
+            .ok_or_else(|| fault("more bytes than were announced"))?;
+        let Some((crc, stored)) = &mut self.crc32c else {
+            return Ok(());
+        };
+        crc.update(chunk);
+        // With the last bytes and not after them: many readers stop at the size.
+        if self.left == 0 {
+            let found = crc.finalize() as u32;
+            self.checksums.crc32c = Some(found);
+            if found != *stored {
+                return Err(Error::new(ErrorKind::Corrupt)
+                    .message("the bytes do not have the digest that was stored with them")
+                    .fact("algorithm", "crc32c")
+                    .fact("expected", format!("{stored:08x}"))
+                    .fact("found", format!("{found:08x}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        let origin = &self.origin;
+        let place = Placed {
+            backend: &origin.slot.name,
+            operation: Operation::Download,
+            key: Some(Key::new(&origin.key)),
+            opened: Some(&origin.opened),
+        };
+        let error = place.complete(error, &origin.slot.context).at(|place| {
+            place.attempts = place.attempts.max(1);
+            place.elapsed = origin.started.elapsed();
+            place.bytes_moved = self.moved;
+        });
+        self.counters().error(Operation::Download, error.kind());
+        if matches!(
+            error.kind(),
+            ErrorKind::PluginFault | ErrorKind::Unauthenticated
+        ) {
+            origin
+                .generation
+                .give_up(&origin.opened, &error, &origin.slot.counters);
+        }
+        tracing::debug!(target: "holdall", code = error.code(), %error, "a body failed");
+        error
+    }
+
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        for _ in 0..EMPTY_CHUNKS {
+            match self.body.poll_chunk(cx) {
+                Poll::Ready(Some(Ok(chunk))) if chunk.is_empty() => {}
+                Poll::Ready(Some(Ok(chunk))) => {
+                    return Poll::Ready(Some(self.check(&chunk).map(|()| chunk.into())));
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(None) if self.left > 0 => {
+                    let short = Error::new(ErrorKind::Unavailable)
+                        .message("the body ended early")
+                        .fact("missing_bytes", self.left)
+                        .with_retry(Retry::Safe);
+                    return Poll::Ready(Some(Err(short)));
+                }
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => {
+                    let late = self.late.as_mut().map(|late| late.as_mut().poll(cx));
+                    if late.is_some_and(|late| late.is_ready()) {
+                        add(&self.counters().released, 1);
+                        let error = Error::new(ErrorKind::Timeout);
+                        return Poll::Ready(Some(Err(error.message("the deadline has passed"))));
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(Some(Err(fault("chunk after chunk without any bytes"))))
+    }
+}
+
+impl Source for Verified {
+    fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        self.next(cx).map(|next| {
+            next.map(|next| match next {
+                Ok(bytes) => {
+                    self.moved += bytes.len() as u64;
+                    add(&self.counters().bytes_out, bytes.len() as u64);
+                    Ok(bytes)
+                }
+                Err(error) => Err(self.fail(error)),
+            })
+        })
+    }
+
+    fn checksums(self: Pin<&mut Self>) -> Checksums {
+        self.checksums
+    }
+}

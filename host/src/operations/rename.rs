@@ -1,0 +1,39 @@
+//! `rename`.
+
+use super::copy::{duplicate, source};
+use super::{delete, needs};
+use crate::backend::Backend;
+use holdall_plugin_api::{Copy, Delete, Operation, Rename, Renamed, Result};
+use std::pin::pin;
+
+impl Backend {
+    /// Renames an object. Where the plugin has no `rename`, the host copies and deletes; `atomic`
+    /// of the answer is `false` then. Onto itself: success, and nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::copy`].
+    pub async fn rename(&self, rename: Rename<'_>) -> Result<Renamed> {
+        let scope = self.scope(Operation::Rename, Some(rename.from));
+        scope
+            .run(pin!(async {
+                let opened = scope.opened().await?;
+                opened.terms.rename(&rename)?;
+                if rename.from == rename.to {
+                    let info = source(&scope, opened, rename.from).await?;
+                    let mut renamed = Renamed::new(true);
+                    renamed.etag = info.etag;
+                    return Ok(renamed);
+                }
+                if needs(opened, Operation::Rename).is_ok() {
+                    return opened.instance.rename(rename, scope.call()).await;
+                }
+                let copied = duplicate(&scope, opened, Copy::new(rename.from, rename.to)).await?;
+                delete::remove(&scope, opened, Delete::new(rename.from)).await?;
+                let mut renamed = Renamed::new(false);
+                renamed.etag = copied.etag;
+                Ok(renamed)
+            }))
+            .await
+    }
+}

@@ -1,0 +1,52 @@
+//! `signed_url`.
+
+use super::fault;
+use crate::backend::Backend;
+use holdall_plugin_api::{Error, Operation, Result, SignUrl, SignedUrl, Signing};
+use std::pin::pin;
+use std::time::{Duration, SystemTime};
+
+/// Clocks of a provider may be a little ahead of ours.
+const CLOCK_SLACK: Duration = Duration::from_secs(5);
+
+impl Backend {
+    /// Makes a URL that works without credentials, for one object, one method and a bounded time.
+    ///
+    /// The store signs when it can bind everything that is asked; otherwise the host's gateway does.
+    /// No constraint is dropped. `expires_at` is the URL's own truth and never later than asked.
+    ///
+    /// # Errors
+    ///
+    /// - `InvalidArgument`: a life outside 1 second to 7 days, or a constraint of another method.
+    /// - `FileNotFound`: `must_exist`, and there is no such object.
+    /// - `ConfigInvalid`: the store cannot sign this and no gateway key is configured; the fact
+    ///   `fix` has the lines to add.
+    pub async fn signed_url(&self, sign: SignUrl<'_>) -> Result<SignedUrl> {
+        let scope = self.scope(Operation::SignedUrl, Some(sign.key));
+        scope
+            .run(pin!(async {
+                let opened = scope.opened().await?;
+                opened.terms.sign(&sign)?;
+                if sign.must_exist && !opened.instance.exists(sign.key, scope.call()).await? {
+                    return Err(Error::not_found());
+                }
+                if opened.terms.signs_natively(&sign) {
+                    let latest = SystemTime::now().checked_add(sign.expires_in + CLOCK_SLACK);
+                    let native = opened
+                        .instance
+                        .signed_url(sign.clone(), scope.call())
+                        .await?;
+                    if let Signing::Url(url) = native {
+                        return match latest {
+                            Some(latest) if url.expires_at > latest => {
+                                Err(fault("a signed URL that lives longer than was asked"))
+                            }
+                            _ => Ok(url),
+                        };
+                    }
+                }
+                scope.context().gateway.load().sign(self.name(), &sign)
+            }))
+            .await
+    }
+}

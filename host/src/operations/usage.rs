@@ -1,0 +1,25 @@
+//! `usage`.
+
+use super::{claimed, needs};
+use crate::backend::Backend;
+use holdall_plugin_api::{Capability, Operation, Result, Usage};
+use std::pin::pin;
+
+impl Backend {
+    /// Space that is used and free.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`: the backend does not claim `usage`.
+    pub async fn usage(&self) -> Result<Usage> {
+        let scope = self.scope(Operation::Usage, None);
+        scope
+            .run(pin!(async {
+                let opened = scope.opened().await?;
+                needs(opened, Operation::Usage)?;
+                claimed(opened.claims(Capability::Usage), Capability::Usage)?;
+                opened.instance.usage(scope.call()).await
+            }))
+            .await
+    }
+}

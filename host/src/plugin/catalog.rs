@@ -1,0 +1,388 @@
+//! The plugins that there are: linked in, and found by scans. Nothing is mapped before it is needed.
+
+use super::PluginRef;
+use super::errors;
+use super::inspect::Verdict;
+use super::load::Plugin;
+use super::scan::{self, ScanReport, Shadowed};
+use crate::config::{self, PluginRule};
+use holdall_plugin_api::abi::export::StaticPlugin;
+use holdall_plugin_api::descriptor::Descriptor;
+use holdall_plugin_api::{Error, ErrorKind, Result};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+/// Where a plugin comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    BuiltIn(Arc<Plugin>),
+    File(PathBuf),
+}
+
+/// A plugin that was accepted, and is used when somebody needs it.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) descriptor: Descriptor,
+    pub(crate) origin: Origin,
+    rule: PluginRule,
+    /// How long its file took to judge; `None` for a plugin that is linked in.
+    pub(crate) inspected: Option<Duration>,
+    loaded: OnceLock<Arc<Plugin>>,
+    load_took: OnceLock<Duration>,
+    /// One at a time: reading and hashing a file is not done twice for nothing.
+    loading: Mutex<()>,
+    load_error: Mutex<Option<Error>>,
+}
+
+impl Candidate {
+    fn new(
+        descriptor: Descriptor,
+        origin: Origin,
+        inspected: Option<Duration>,
+        rule: PluginRule,
+    ) -> Arc<Self> {
+        let loaded = OnceLock::new();
+        if let Origin::BuiltIn(plugin) = &origin {
+            let _ = loaded.set(plugin.clone());
+        }
+        Arc::new(Self {
+            descriptor,
+            origin,
+            rule,
+            inspected,
+            loaded,
+            load_took: OnceLock::new(),
+            loading: Mutex::default(),
+            load_error: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.descriptor.about.name
+    }
+
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match &self.origin {
+            Origin::BuiltIn(_) => None,
+            Origin::File(path) => Some(path),
+        }
+    }
+
+    pub(crate) fn loaded(&self) -> Option<&Arc<Plugin>> {
+        self.loaded.get()
+    }
+
+    pub(crate) fn load_took(&self) -> Option<Duration> {
+        self.load_took.get().copied()
+    }
+
+    pub(crate) fn load_error(&self) -> Option<Error> {
+        self.load_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Maps the file, once. Blocks for milliseconds.
+    pub(crate) fn load(&self) -> Result<Arc<Plugin>> {
+        if let Some(plugin) = self.loaded.get() {
+            return Ok(plugin.clone());
+        }
+        let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plugin) = self.loaded.get() {
+            return Ok(plugin.clone());
+        }
+        let Origin::File(path) = &self.origin else {
+            return Err(Error::new(ErrorKind::Other));
+        };
+        let started = Instant::now();
+        let outcome = load_file(path, self.rule.sha256.as_ref());
+        let mut last = self
+            .load_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = outcome.as_ref().err().cloned();
+        let plugin = outcome?;
+        if plugin.descriptor().about.name != self.name() {
+            let error = Error::new(ErrorKind::PluginLoad)
+                .message("the file holds another plugin than when it was scanned; scan again")
+                .fact("file", path.display())
+                .fact("expected", self.name())
+                .fact("found", &plugin.descriptor().about.name);
+            *last = Some(error.clone());
+            return Err(error);
+        }
+        let _ = self.load_took.set(started.elapsed());
+        let _ = self.loaded.set(plugin.clone());
+        Ok(plugin)
+    }
+}
+
+fn load_file(path: &Path, pinned: Option<&[u8; 32]>) -> Result<Arc<Plugin>> {
+    let mismatch = |found: &[u8]| {
+        Error::new(ErrorKind::PluginLoad)
+            .message("the plugin's file is not the one that the configuration pins")
+            .fact("file", path.display())
+            .fact(
+                "expected_sha256",
+                pinned.map(|hash| config::hex(hash)).unwrap_or_default(),
+            )
+            .fact("found_sha256", config::hex(found))
+    };
+    if let Some(pinned) = pinned {
+        // Before anything of the file can run.
+        let bytes = std::fs::read(path).map_err(|why| {
+            Error::new(ErrorKind::PluginLoad)
+                .message("the plugin's file cannot be read")
+                .fact("file", path.display())
+                .because(why)
+        })?;
+        let found = Sha256::digest(&bytes);
+        if found[..] != pinned[..] {
+            return Err(mismatch(&found));
+        }
+    }
+    let plugin = Plugin::load(path).map_err(|faults| errors::plugin_load(path, &faults))?;
+    // The file may have been replaced between the two readings.
+    match (pinned, plugin.sha256()) {
+        (Some(pinned), Some(found)) if found != *pinned => Err(mismatch(&found)),
+        _ => Ok(plugin),
+    }
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    by_name: BTreeMap<String, Arc<Candidate>>,
+    by_scheme: BTreeMap<String, Arc<Candidate>>,
+    report: Arc<ScanReport>,
+    shadowed: Vec<Shadowed>,
+}
+
+const TAKEN: &str = "the first keeps it: built-in plugins, then directories in their order, then file names in byte order; a scan never replaces a taken name";
+
+/// The plugins of one host.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    dirs: Vec<PathBuf>,
+    rules: BTreeMap<String, PluginRule>,
+    known: RwLock<Known>,
+    /// Linked-in plugins that were checked, so that each is checked once.
+    linked: Mutex<Vec<(&'static StaticPlugin, Arc<Plugin>)>>,
+}
+
+impl Catalog {
+    pub(crate) fn new(dirs: Vec<PathBuf>, rules: BTreeMap<String, PluginRule>) -> Self {
+        Self {
+            dirs,
+            rules,
+            known: RwLock::default(),
+            linked: Mutex::default(),
+        }
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a linked-in plugin, through the same checks as a file.
+    pub(crate) fn add_built_in(&self, plugin: &'static StaticPlugin) -> Result<()> {
+        let plugin = self.linked(plugin)?;
+        let descriptor = plugin.descriptor().clone();
+        let rule = self.rule(&descriptor);
+        if rule.disabled {
+            return Ok(());
+        }
+        let candidate = Candidate::new(descriptor, Origin::BuiltIn(plugin), None, rule);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.take(&candidate);
+        Ok(())
+    }
+
+    fn linked(&self, plugin: &'static StaticPlugin) -> Result<Arc<Plugin>> {
+        let mut linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = linked
+            .iter()
+            .find(|(known, _)| std::ptr::eq(*known, plugin));
+        if let Some((_, checked)) = known {
+            return Ok(checked.clone());
+        }
+        let checked = Plugin::linked(plugin)
+            .map_err(|faults| errors::plugin_load(Path::new(errors::BUILT_IN), &faults))?;
+        linked.push((plugin, checked.clone()));
+        Ok(checked)
+    }
+
+    fn rule(&self, descriptor: &Descriptor) -> PluginRule {
+        self.rules
+            .get(&descriptor.about.name)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Reads the directories again. What has a name keeps it; new names are added. Only a file that
+    /// was never loaded and is no longer what it was loses its name: nobody relied on it yet.
+    pub(crate) fn scan(&self) -> Arc<ScanReport> {
+        if self.dirs.is_empty() {
+            return self.read().report.clone();
+        }
+        let report = Arc::new(scan::scan(&self.dirs));
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known
+            .shadowed
+            .retain(|shadowed| shadowed.loser == Path::new(errors::BUILT_IN));
+        known.forget_changed(&report);
+        let accepted = report
+            .files
+            .iter()
+            .filter(|file| file.verdict() == Verdict::Accepted);
+        for file in accepted {
+            let Some(descriptor) = &file.descriptor else {
+                continue;
+            };
+            let rule = self.rule(descriptor);
+            if rule.disabled {
+                continue;
+            }
+            let same = known.by_name.get(&descriptor.about.name);
+            if same.is_some_and(|known| known.path() == Some(&file.path)) {
+                continue;
+            }
+            let origin = Origin::File(file.path.clone());
+            known.take(&Candidate::new(
+                descriptor.clone(),
+                origin,
+                Some(file.took),
+                rule,
+            ));
+        }
+        known.report = report.clone();
+        report
+    }
+
+    pub(crate) fn report(&self) -> Arc<ScanReport> {
+        self.read().report.clone()
+    }
+
+    pub(crate) fn shadowed(&self) -> Vec<Shadowed> {
+        self.read().shadowed.clone()
+    }
+
+    pub(crate) fn candidates(&self) -> Vec<Arc<Candidate>> {
+        self.read().by_name.values().cloned().collect()
+    }
+
+    pub(crate) fn dirs(&self) -> &[PathBuf] {
+        &self.dirs
+    }
+
+    pub(crate) fn rules(&self) -> &BTreeMap<String, PluginRule> {
+        &self.rules
+    }
+
+    /// The candidate of this name or scheme.
+    ///
+    /// # Errors
+    ///
+    /// `PluginLoad`: there is none, with what was searched and what is near.
+    pub(crate) fn candidate(&self, asked: &str) -> Result<Arc<Candidate>> {
+        let known = self.read();
+        let candidate = known
+            .by_name
+            .get(asked)
+            .or_else(|| known.by_scheme.get(asked));
+        candidate.cloned().ok_or_else(|| {
+            let names: Vec<_> = known
+                .by_name
+                .keys()
+                .chain(known.by_scheme.keys())
+                .cloned()
+                .collect();
+            let disabled = self.rules.get(asked).is_some_and(|rule| rule.disabled);
+            errors::no_such_plugin(asked, disabled, &names, &self.dirs, &known.report)
+        })
+    }
+
+    /// The plugin itself, mapped now if need be.
+    pub(crate) async fn plugin(&self, asked: &PluginRef) -> Result<Arc<Plugin>> {
+        let job: Box<dyn FnOnce() -> Result<Arc<Plugin>> + Send> = match asked {
+            PluginRef::Named(name) => {
+                let candidate = self.candidate(name)?;
+                if let Some(plugin) = candidate.loaded() {
+                    return Ok(plugin.clone());
+                }
+                Box::new(move || candidate.load())
+            }
+            PluginRef::BuiltIn(plugin) => {
+                return self.linked(plugin);
+            }
+            PluginRef::File(path) => {
+                let path = path.clone();
+                Box::new(move || load_file(&path, None))
+            }
+        };
+        tokio::task::spawn_blocking(job).await.map_err(|ended| {
+            Error::new(ErrorKind::Cancelled)
+                .message("loading the plugin was cut off")
+                .because(ended)
+        })?
+    }
+}
+
+impl Known {
+    fn forget_changed(&mut self, report: &ScanReport) {
+        let stays = |_: &String, candidate: &mut Arc<Candidate>| {
+            let Some(path) = candidate.path().filter(|_| candidate.loaded().is_none()) else {
+                return true;
+            };
+            let mut files = report.files.iter();
+            files.any(|file| {
+                file.path == path
+                    && file.verdict() == Verdict::Accepted
+                    && file.descriptor.as_ref() == Some(&candidate.descriptor)
+            })
+        };
+        self.by_name.retain(stays);
+        self.by_scheme.retain(stays);
+    }
+
+    /// Gives a candidate the names that are still free.
+    fn take(&mut self, candidate: &Arc<Candidate>) {
+        let named = self.by_name.get(candidate.name());
+        if let Some(winner) = named {
+            let shadowed = shadow("name", candidate.name(), winner, candidate);
+            // A file that may not be called by its name is not used at all.
+            self.shadowed.push(shadowed);
+            return;
+        }
+        self.by_name
+            .insert(candidate.name().to_owned(), candidate.clone());
+        for scheme in &candidate.descriptor.about.schemes {
+            match self.by_scheme.get(scheme) {
+                Some(winner) => {
+                    let shadowed = shadow("scheme", scheme, winner, candidate);
+                    self.shadowed.push(shadowed);
+                }
+                None => {
+                    self.by_scheme.insert(scheme.clone(), candidate.clone());
+                }
+            }
+        }
+    }
+}
+
+fn shadow(claim: &'static str, value: &str, winner: &Candidate, loser: &Candidate) -> Shadowed {
+    let shown = |candidate: &Candidate| match candidate.path() {
+        Some(path) => path.to_owned(),
+        None => PathBuf::from(errors::BUILT_IN),
+    };
+    Shadowed {
+        claim,
+        value: value.to_owned(),
+        winner: shown(winner),
+        loser: shown(loser),
+        rule: TAKEN,
+    }
+}

@@ -1,0 +1,143 @@
+//! Errors of the host itself: what was asked for, what there is, where it was searched, what is near.
+
+use super::fault::Fault;
+use super::inspect::{Inspection, Verdict};
+use super::scan::ScanReport;
+use crate::config;
+use holdall_plugin_api::{Error, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// How a plugin that is linked in is called where a file's path would stand.
+pub(crate) const BUILT_IN: &str = "built in";
+
+/// `PluginLoad`: the file was refused, or did not pass the checks after mapping.
+pub(crate) fn plugin_load(path: &Path, faults: &[Fault]) -> Error {
+    let codes: Vec<_> = faults.iter().map(|fault| fault.code.name()).collect();
+    let error = Error::new(ErrorKind::PluginLoad)
+        .message(format!("the plugin cannot be loaded: {}", codes.join(", ")))
+        .fact("file", path.display());
+    faults
+        .iter()
+        .fold(error, |error, fault| error.fact(fault.code.name(), fault))
+}
+
+/// `BackendNotRegistered`, with all that helps to find the slip.
+pub(crate) fn not_registered(
+    requested: &str,
+    available: &[String],
+    dirs: &[PathBuf],
+    report: &ScanReport,
+) -> Error {
+    let message = if available.is_empty() {
+        format!("backend {requested:?} is not registered, and no other is")
+    } else {
+        format!("backend {requested:?} is not registered")
+    };
+    let error = Error::new(ErrorKind::BackendNotRegistered).message(message);
+    complete(error, requested, available, dirs, report)
+}
+
+/// `BackendNotRegistered` for a handle whose backend was removed.
+pub(crate) fn removed(name: &str) -> Error {
+    Error::new(ErrorKind::BackendNotRegistered)
+        .message(format!("backend {name:?} was removed"))
+        .fact("requested", name)
+}
+
+/// `PluginLoad`: no plugin has this name or scheme.
+pub(crate) fn no_such_plugin(
+    requested: &str,
+    disabled: bool,
+    available: &[String],
+    dirs: &[PathBuf],
+    report: &ScanReport,
+) -> Error {
+    let message = if disabled {
+        format!("the plugin {requested:?} is disabled by the configuration")
+    } else {
+        format!("no plugin has the name or scheme {requested:?}")
+    };
+    let error = Error::new(ErrorKind::PluginLoad).message(message);
+    complete(error, requested, available, dirs, report)
+}
+
+fn complete(
+    error: Error,
+    requested: &str,
+    available: &[String],
+    dirs: &[PathBuf],
+    report: &ScanReport,
+) -> Error {
+    // A plugin's name is often its scheme too.
+    let mut names: Vec<&str> = Vec::new();
+    for name in available {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    // What a refused file would provide is near too: it is what was meant, and does not load.
+    let refused: Vec<&Inspection> = report
+        .files
+        .iter()
+        .filter(|file| file.verdict() == Verdict::Refused)
+        .collect();
+    let provided = refused.iter().flat_map(|file| provides(file));
+    let nearest = config::nearest(requested, names.iter().copied().chain(provided));
+    let mut error = error
+        .fact("requested", requested)
+        .fact("available", config::names(names));
+    if let Some(nearest) = nearest {
+        error = error.fact("nearest", nearest);
+    }
+    if dirs.is_empty() {
+        return error.fact("searched", "no plugin directory is configured");
+    }
+    for folder in &report.folders {
+        let why = folder.error.as_ref().map(|why| format!(": {why}"));
+        let place = format!("{}{}", folder.path.display(), why.unwrap_or_default());
+        error = error.fact("searched", place);
+    }
+    for file in refused {
+        let codes: Vec<_> = file.faults.iter().map(|fault| fault.code.name()).collect();
+        let (path, codes) = (file.path.display(), codes.join(", "));
+        let meant = [Some(requested), nearest];
+        let meant = meant
+            .into_iter()
+            .flatten()
+            .find(|meant| provides(file).any(|name| name == *meant));
+        error = match meant {
+            Some(meant) => error.fact(
+                "refused",
+                format!("{meant:?} is provided by {path}, refused: {codes}"),
+            ),
+            None => error.fact("refused", format!("{path}: {codes}")),
+        };
+    }
+    error
+}
+
+/// The names that a backend could call the plugin of this file by.
+fn provides(file: &Inspection) -> impl Iterator<Item = &str> {
+    let about = file.descriptor.as_ref().map(|descriptor| &descriptor.about);
+    about.into_iter().flat_map(|about| {
+        let schemes = about.schemes.iter().map(String::as_str);
+        schemes.chain([about.name.as_str()])
+    })
+}
+
+/// All required plugins that did not load, in one error.
+pub(crate) fn required(failed: Vec<(String, Error)>) -> holdall_plugin_api::Result<()> {
+    let names: Vec<_> = failed.iter().map(|(name, _)| name.as_str()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let message = format!("required plugins do not load: {}", config::names(names));
+    let mut all = Error::new(ErrorKind::PluginLoad).message(message);
+    for (name, error) in &failed {
+        all = all.fact("plugin", name).fact("reason", error.text());
+        for (fact, value) in error.facts() {
+            all = all.fact(fact.to_owned(), value);
+        }
+    }
+    Err(all)
+}

@@ -1,0 +1,258 @@
+//! What only ELF has: the headers that the loader trusts.
+
+use super::loading;
+use super::{Inspection, library};
+use crate::plugin::fault::{Code, Fault};
+use object::ReadRef;
+
+const HEADER: u64 = 64;
+const PROGRAM_HEADER: u64 = 56;
+const ET_DYN: u16 = 3;
+const EM_X86_64: u16 = 62;
+const EM_AARCH64: u16 = 183;
+pub(super) const PT_LOAD: u32 = 1;
+pub(super) const PT_DYNAMIC: u32 = 2;
+pub(super) const PT_INTERP: u32 = 3;
+const PF_X: u32 = 1;
+/// No address space is larger.
+const MAX_MEMORY: u64 = 1 << 40;
+const MAX_ALIGN: u64 = 1 << 30;
+
+/// The little-endian number at `at`, zero past the end.
+pub(super) fn number<const N: usize>(bytes: &[u8], at: usize) -> u64 {
+    let mut wide = [0; 8];
+    if let Some(found) = bytes.get(at..).and_then(|rest| rest.first_chunk::<N>()) {
+        wide[..N].copy_from_slice(found);
+    }
+    u64::from_le_bytes(wide)
+}
+
+/// One entry of the program headers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment {
+    pub(super) kind: u32,
+    flags: u32,
+    pub(super) offset: u64,
+    pub(super) address: u64,
+    pub(super) file_size: u64,
+    memory_size: u64,
+    align: u64,
+}
+
+impl Segment {
+    fn read(header: &[u8]) -> Self {
+        Self {
+            kind: number::<4>(header, 0) as u32,
+            flags: number::<4>(header, 4) as u32,
+            offset: number::<8>(header, 8),
+            address: number::<8>(header, 16),
+            file_size: number::<8>(header, 32),
+            memory_size: number::<8>(header, 40),
+            align: number::<8>(header, 48),
+        }
+    }
+
+    /// Whether the code at this address would be this segment's.
+    pub(super) fn runs(&self, address: u64) -> bool {
+        let inside = address.checked_sub(self.address);
+        self.kind == PT_LOAD
+            && self.flags & PF_X != 0
+            && inside.is_some_and(|inside| inside < self.file_size)
+    }
+}
+
+/// Where the file keeps what will lie at this address, and how many bytes of it follow.
+pub(super) fn in_file(segments: &[Segment], address: u64) -> Option<(u64, u64)> {
+    let mut loaded = segments.iter().filter(|segment| segment.kind == PT_LOAD);
+    loaded.find_map(|segment| {
+        let inside = address.checked_sub(segment.address)?;
+        let left = segment.file_size.checked_sub(inside)?;
+        (left > 0).then(|| (segment.offset.saturating_add(inside), left))
+    })
+}
+
+/// Judges the headers of a 64-bit little-endian file. `None`: nothing behind them can be trusted.
+pub(super) fn judge_headers<'data, R: ReadRef<'data>>(
+    found: &mut Inspection,
+    data: R,
+    size: u64,
+) -> Option<Vec<Segment>> {
+    let truncated = |what: &str, end: u64| {
+        Fault::new(Code::Truncated)
+            .expected(format!("{what} up to byte {end}"))
+            .found(format!("{size} bytes"))
+    };
+    let Ok(header) = data.read_bytes_at(0, HEADER) else {
+        found.faults.push(truncated("a header", HEADER));
+        return None;
+    };
+    judge_file_header(found, header);
+
+    let mut within = |what: &str, start: u64, entry: u64, count: u64| {
+        let end = entry
+            .checked_mul(count)
+            .and_then(|bytes| start.checked_add(bytes));
+        let fault = match end {
+            Some(end) if end <= size => return true,
+            Some(end) => truncated(what, end),
+            None => Fault::new(Code::Malformed)
+                .expected(format!("{what} inside the file"))
+                .found("an offset past the end of numbers"),
+        };
+        found.faults.push(fault);
+        false
+    };
+    let (programs_at, sections_at) = (number::<8>(header, 32), number::<8>(header, 40));
+    let (stride, count) = (number::<2>(header, 54), number::<2>(header, 56));
+    let (section, sections) = (number::<2>(header, 58), number::<2>(header, 60));
+    let mut whole = within("program headers", programs_at, stride, count);
+    whole &= sections_at == 0 || within("section headers", sections_at, section, sections);
+    let segments = match stride {
+        PROGRAM_HEADER if whole => read_segments(data, programs_at, count),
+        _ => Vec::new(),
+    };
+    for segment in segments.iter().filter(|segment| segment.kind == PT_LOAD) {
+        whole &= within("a loadable segment", segment.offset, 1, segment.file_size);
+    }
+    if !whole {
+        judge_machine(found, header);
+        return None;
+    }
+    if is_debug_information(&segments) {
+        let mut fault = Fault::new(Code::NotALibrary)
+            .expected("a shared library")
+            .found("debug information that was taken out of one");
+        fault.fix = "none is needed: debuggers read it".to_owned();
+        found.faults.push(fault);
+        return None;
+    }
+    judge_segments(found, &segments);
+    Some(segments)
+}
+
+fn read_segments<'data, R: ReadRef<'data>>(data: R, start: u64, count: u64) -> Vec<Segment> {
+    let bytes = data.read_bytes_at(start, PROGRAM_HEADER * count);
+    bytes
+        .unwrap_or_default()
+        .chunks_exact(PROGRAM_HEADER as usize)
+        .map(Segment::read)
+        .collect()
+}
+
+/// `objcopy --only-keep-debug` leaves the headers of a library as they were, without what they lead
+/// to.
+fn is_debug_information(segments: &[Segment]) -> bool {
+    let is_code = |segment: &&Segment| segment.kind == PT_LOAD && segment.flags & PF_X != 0;
+    let is_gone = |segment: &Segment| segment.file_size == 0 && segment.memory_size > 0;
+    let mut dynamic = segments.iter().filter(|segment| segment.kind == PT_DYNAMIC);
+    dynamic.any(is_gone) && segments.iter().filter(is_code).all(is_gone)
+}
+
+fn judge_file_header(found: &mut Inspection, header: &[u8]) {
+    let abi = header[7];
+    if ![0, 3].contains(&abi) {
+        found.faults.push(
+            Fault::new(Code::OsMismatch)
+                .expected("OS ABI 0 (System V) or 3 (Linux)")
+                .found(match abi {
+                    9 => "OS ABI 9 (FreeBSD)".to_owned(),
+                    other => format!("OS ABI {other}"),
+                })
+                .location("file header"),
+        );
+    }
+    let kind = number::<2>(header, 16) as u16;
+    if kind != ET_DYN {
+        let name = match kind {
+            1 => "an object file",
+            2 => "an executable",
+            4 => "a core dump",
+            _ => "an unknown type",
+        };
+        found.faults.push(
+            Fault::new(Code::NotSharedObject)
+                .expected("a shared object")
+                .found(name)
+                .location("file header"),
+        );
+    }
+}
+
+/// For a file that is cut: whoever copies it again should know at once that it is the wrong one.
+fn judge_machine(found: &mut Inspection, header: &[u8]) {
+    let machine = number::<2>(header, 18) as u16;
+    let (name, here) = match machine {
+        EM_X86_64 => ("x86_64".to_owned(), cfg!(target_arch = "x86_64")),
+        EM_AARCH64 => ("aarch64".to_owned(), cfg!(target_arch = "aarch64")),
+        other => (format!("machine {other}"), false),
+    };
+    found.target = format!("elf {name}-linux");
+    if !here {
+        let target = found.target.clone();
+        found.faults.push(library::other_processor(&target));
+    }
+}
+
+/// The loader maps what stands here without asking whether it can be.
+fn judge_segments(found: &mut Inspection, segments: &[Segment]) {
+    let mut malformed = |expected: &str, is: String| {
+        found.faults.push(
+            Fault::new(Code::Malformed)
+                .expected(expected)
+                .found(is)
+                .location("program headers"),
+        );
+    };
+    let loaded: Vec<&Segment> = segments.iter().filter(|s| s.kind == PT_LOAD).collect();
+    if loaded.is_empty() {
+        return malformed("a loadable segment", "none".to_owned());
+    }
+    for segment in &loaded {
+        let end = segment.address.checked_add(segment.memory_size);
+        let aligned = segment.align <= 1
+            || (segment.align.is_power_of_two()
+                && segment.align <= MAX_ALIGN
+                && segment.address % segment.align == segment.offset % segment.align);
+        if segment.memory_size < segment.file_size
+            || end.is_none_or(|end| end > MAX_MEMORY)
+            || !aligned
+        {
+            let (bytes, address) = (segment.file_size, segment.address);
+            let is = format!("{bytes} bytes of the file at address {address:#x}");
+            return malformed("a segment that can be mapped", is);
+        }
+    }
+    // Room is taken for the first to the last of them; another order would be mapped over whatever
+    // lies beside it, which is the host.
+    for pair in loaded.windows(2) {
+        if pair[1].address < pair[0].address + pair[0].memory_size {
+            let is = format!("{:#x} after {:#x}", pair[1].address, pair[0].address);
+            return malformed("segments in the order of their addresses", is);
+        }
+    }
+    let dynamic: Vec<&Segment> = segments.iter().filter(|s| s.kind == PT_DYNAMIC).collect();
+    let [dynamic] = dynamic[..] else {
+        return malformed("one dynamic segment", format!("{}", dynamic.len()));
+    };
+    let place = in_file(segments, dynamic.address);
+    if place.is_none_or(|(at, left)| at != dynamic.offset || left < dynamic.file_size) {
+        let is = format!("it lies at {:#x} in the file", dynamic.offset);
+        malformed("the dynamic segment inside a loadable one", is);
+    }
+}
+
+/// Judges the rest, once the descriptor was read.
+pub(super) fn judge_loading<'data, R: ReadRef<'data>>(
+    found: &mut Inspection,
+    file: &object::File<'data, R>,
+    data: R,
+    segments: &[Segment],
+) {
+    if found
+        .faults
+        .iter()
+        .all(|fault| fault.code != Code::Malformed)
+    {
+        loading::judge(found, file, data, segments);
+    }
+}

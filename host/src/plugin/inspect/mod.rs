@@ -1,0 +1,186 @@
+//! Reading a plugin's file without running it.
+//!
+//! Bounded positional reads, never a memory map: a file that is being copied in may shrink, and a
+//! map of it would end the process. Every fault of the file goes into one list. The same checks run
+//! over a file on disk, and over the very bytes that will be mapped.
+
+mod dependencies;
+mod descriptor;
+mod elf;
+mod library;
+mod loading;
+mod negotiation;
+mod relocations;
+mod source;
+
+use crate::plugin::emulation::{emulated, unsupported};
+use crate::plugin::fault::{Code, Fault};
+use holdall_plugin_api::Operations;
+use holdall_plugin_api::descriptor::Descriptor;
+pub(crate) use negotiation::{Spoken, effective_minor};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use source::Reads;
+use std::io::{Cursor, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What a file turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It would load here.
+    Accepted,
+    /// It means to be a plugin, or may, and would not load.
+    Refused,
+    /// Nothing in it says that it means to be a plugin.
+    NotAPlugin,
+}
+
+/// All that could be read of a file.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// The file.
+    pub path: PathBuf,
+    /// Its size, in bytes.
+    pub size: u64,
+    /// Format and processor, such as `elf x86_64-linux-gnu`; empty when it is no library.
+    pub target: String,
+    /// What it says of itself.
+    pub descriptor: Option<Descriptor>,
+    /// Everything that is wrong with it, the gravest first.
+    pub faults: Vec<Fault>,
+    /// How long it took to find out. Not in the JSON form, which is the same for the same file.
+    pub took: Duration,
+}
+
+impl Inspection {
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            size: 0,
+            target: String::new(),
+            descriptor: None,
+            faults: Vec::new(),
+            took: Duration::ZERO,
+        }
+    }
+
+    /// The operations that the host does in the plugin's place, of other operations.
+    pub fn emulated(&self) -> Operations {
+        self.of_operations(emulated)
+    }
+
+    /// The operations that answer `Unsupported`.
+    pub fn unsupported(&self) -> Operations {
+        self.of_operations(unsupported)
+    }
+
+    fn of_operations(&self, rest: fn(Operations) -> Operations) -> Operations {
+        let descriptor = self.descriptor.as_ref();
+        descriptor.map_or(Operations::EMPTY, |descriptor| rest(descriptor.operations))
+    }
+
+    /// What the file turned out to be.
+    pub fn verdict(&self) -> Verdict {
+        let stranger = |fault: &Fault| {
+            matches!(
+                fault.code,
+                Code::NotRegularFile | Code::NotALibrary | Code::NoDescriptor
+            )
+        };
+        match self.faults.as_slice() {
+            [] => Verdict::Accepted,
+            // A plain library may have other faults, which nobody asked about.
+            faults if faults.iter().any(stranger) => Verdict::NotAPlugin,
+            _ => Verdict::Refused,
+        }
+    }
+}
+
+impl Serialize for Inspection {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        // A file's name need not be text, and one such name must not cost the whole report.
+        map.serialize_entry("path", &self.path.display().to_string())?;
+        map.serialize_entry("size", &self.size)?;
+        map.serialize_entry("verdict", &self.verdict())?;
+        map.serialize_entry("target", &self.target)?;
+        if let Some(descriptor) = &self.descriptor {
+            map.serialize_entry(
+                "abi",
+                &format!("{}.{}", descriptor.abi_major, descriptor.abi_minor),
+            )?;
+            map.serialize_entry("flags", &descriptor.flags.names())?;
+            map.serialize_entry("operations", &descriptor.operations.names())?;
+            map.serialize_entry("emulated", &self.emulated().names())?;
+            map.serialize_entry("unsupported", &self.unsupported().names())?;
+            map.serialize_entry("capabilities", &descriptor.capabilities.names())?;
+            map.serialize_entry("max_in_flight", &descriptor.max_in_flight)?;
+            map.serialize_entry("about", &descriptor.about)?;
+        }
+        map.serialize_entry("faults", &self.faults)?;
+        map.end()
+    }
+}
+
+/// Inspects a file. Never runs or maps it, never blocks on a pipe.
+pub fn inspect_file(path: &Path) -> Inspection {
+    let (mut found, started) = (Inspection::new(path), Instant::now());
+    match source::open(path) {
+        Err(fault) => found.faults.push(*fault),
+        Ok((file, size)) => {
+            found.size = size;
+            inspect(&mut found, &Reads::new(file), size);
+        }
+    }
+    found.took = started.elapsed();
+    found
+}
+
+/// Inspects bytes that were read from `path`: gives what [`inspect_file`] gives for the file.
+pub fn inspect_bytes(bytes: &[u8], path: &Path) -> Inspection {
+    let (mut found, started) = (Inspection::new(path), Instant::now());
+    found.size = bytes.len() as u64;
+    let size = found.size;
+    inspect(&mut found, &Reads::new(Cursor::new(bytes)), size);
+    found.took = started.elapsed();
+    found
+}
+
+fn inspect<S: Read + Seek>(found: &mut Inspection, data: &Reads<S>, size: u64) {
+    if size == 0 {
+        let fault = Fault::new(Code::EmptyFile).expected("a library");
+        return found.faults.push(fault.found("0 bytes"));
+    }
+    library::judge(found, data, size);
+    found.faults.sort_by_key(|fault| fault.code);
+    found.faults.dedup();
+}
+
+/// The whole content of a file that is a regular one.
+pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>, Vec<Fault>> {
+    source::open(path)
+        .and_then(|(file, size)| source::read(file, size, path))
+        .map_err(|fault| vec![*fault])
+}
+
+/// The descriptor of bytes that would load here.
+pub(crate) fn judge_bytes(bytes: &[u8], path: &Path) -> Result<Descriptor, Vec<Fault>> {
+    let found = inspect_bytes(bytes, path);
+    match found.descriptor {
+        Some(descriptor) if found.faults.is_empty() => Ok(descriptor),
+        _ => Err(found.faults),
+    }
+}
+
+/// The descriptor of a plugin that is linked in, when it would be accepted.
+pub(crate) fn judge_section(section: &[u8]) -> Result<Descriptor, Vec<Fault>> {
+    let (descriptor, faults) = descriptor::read(section);
+    match descriptor {
+        Some(descriptor) if faults.is_empty() => Ok(descriptor),
+        _ => Err(faults),
+    }
+}

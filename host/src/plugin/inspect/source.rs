@@ -1,0 +1,167 @@
+//! Opening and reading a candidate within bounds.
+
+use crate::plugin::fault::{Code, Fault};
+use object::{ReadCache, ReadRef};
+use rustix::fs::{FileType, Mode, OFlags, RawMode, fstat, open as open_file, stat};
+use rustix::io::Errno;
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::ops::Range;
+use std::path::Path;
+
+/// No plugin is larger.
+const MAX_BYTES: u64 = 1 << 30;
+/// Headers, symbols and the descriptor together are smaller.
+const READ_BUDGET: u64 = 64 << 20;
+
+/// A regular file and its size.
+pub(super) fn open(path: &Path) -> Result<(File, u64), Box<Fault>> {
+    // Asked before it is opened: opening alone would wake a writer that waits at a pipe, or move a
+    // tape. Asked again afterwards, because the name may lead elsewhere by then.
+    regular(stat(path).map_err(unreadable)?.st_mode)?;
+    // `NONBLOCK`, so that not even then a pipe without a writer hangs us.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = open_file(path, flags, Mode::empty()).map_err(unreadable)?;
+    let stat = fstat(&file).map_err(unreadable)?;
+    regular(stat.st_mode)?;
+    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    if size > MAX_BYTES {
+        let fault = Fault::new(Code::TooLarge).expected("at most 1 GiB");
+        return Err(Box::new(fault.found(format!("{size} bytes"))));
+    }
+    Ok((File::from(file), size))
+}
+
+fn unreadable(cause: Errno) -> Box<Fault> {
+    let cause = io::Error::from(cause).to_string();
+    Box::new(
+        Fault::new(Code::Unreadable)
+            .expected("a readable file")
+            .found(cause),
+    )
+}
+
+fn regular(mode: RawMode) -> Result<(), Box<Fault>> {
+    let kind = match FileType::from_raw_mode(mode) {
+        FileType::RegularFile => return Ok(()),
+        FileType::Directory => "a folder",
+        FileType::Fifo => "a pipe",
+        FileType::Socket => "a socket",
+        FileType::CharacterDevice | FileType::BlockDevice => "a device",
+        _ => "something else",
+    };
+    Err(Box::new(
+        Fault::new(Code::NotRegularFile)
+            .expected("a regular file")
+            .found(kind),
+    ))
+}
+
+/// The whole content; a file that changes its size meanwhile is refused.
+pub(super) fn read(file: File, size: u64, path: &Path) -> Result<Vec<u8>, Box<Fault>> {
+    let refuse = |code, expected: String, found: String| {
+        Box::new(
+            Fault::new(code)
+                .expected(expected)
+                .found(found)
+                .location(path.display().to_string()),
+        )
+    };
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    file.take(size + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|cause| {
+            refuse(
+                Code::Unreadable,
+                "a readable file".into(),
+                cause.to_string(),
+            )
+        })?;
+    if bytes.len() as u64 != size {
+        let found = format!("{} bytes: it is being written", bytes.len());
+        return Err(refuse(Code::Truncated, format!("{size} bytes"), found));
+    }
+    Ok(bytes)
+}
+
+/// Positional reads of a file, or of its bytes, remembered, within a budget.
+///
+/// Both go through the same lines, so that a file and a copy of it are always judged alike.
+#[derive(Debug)]
+pub(super) struct Reads<S: Read + Seek> {
+    cache: ReadCache<S>,
+    /// Ranges that were paid for: start and length, or start and `STRING`.
+    paid: RefCell<HashSet<(u64, u64)>>,
+    left: Cell<u64>,
+}
+
+/// Stands for the length of a text, which is not known before it is read.
+const STRING: u64 = u64::MAX;
+/// What each read costs on top of its bytes: its place in the lists.
+const OVERHEAD: u64 = 128;
+
+impl<S: Read + Seek> Reads<S> {
+    pub(super) fn new(source: S) -> Self {
+        Self {
+            cache: ReadCache::new(source),
+            paid: RefCell::default(),
+            left: Cell::new(READ_BUDGET),
+        }
+    }
+
+    /// Before anything is allocated: the lengths are the file's own word.
+    fn pay(&self, start: u64, length: u64, cost: u64) -> Result<(), ()> {
+        if self.paid.borrow_mut().insert((start, length)) {
+            let left = self.left.get().checked_sub(cost.saturating_add(OVERHEAD));
+            self.left.set(left.unwrap_or(0));
+            left.ok_or(())?;
+        }
+        Ok(())
+    }
+}
+
+impl<'data, S: Read + Seek> ReadRef<'data> for &'data Reads<S> {
+    fn len(self) -> Result<u64, ()> {
+        (&self.cache).len()
+    }
+
+    fn read_bytes_at(self, offset: u64, size: u64) -> Result<&'data [u8], ()> {
+        self.pay(offset, size, size)?;
+        (&self.cache).read_bytes_at(offset, size)
+    }
+
+    fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'data [u8], ()> {
+        // The cache reads no text of more than 4096 bytes, and most in one piece of 256.
+        self.pay(range.start, STRING, 256)?;
+        (&self.cache).read_bytes_at_until(range, delimiter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    #[test]
+    fn reads_end_with_the_budget() {
+        let bytes = vec![7; 1 << 20];
+        let reads = Reads::new(Cursor::new(&bytes));
+        let read = |at| (&reads).read_bytes_at(at, 1 << 19).map(<[u8]>::len);
+        let most = READ_BUDGET / (1 << 19);
+        for at in 0..most - 1 {
+            assert_eq!(read(at), Ok(1 << 19), "{at}");
+        }
+        assert_eq!(read(most), Err(()));
+        // What was read before is still there, and costs nothing.
+        assert_eq!(read(0), Ok(1 << 19));
+    }
+
+    #[test]
+    fn a_length_past_the_end_allocates_nothing() {
+        let reads = Reads::new(Cursor::new([1, 2, 3]));
+        assert_eq!((&reads).read_bytes_at(0, u64::MAX), Err(()));
+        assert_eq!((&reads).read_bytes_at(0, 1 << 40), Err(()));
+    }
+}

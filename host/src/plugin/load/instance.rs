@@ -1,0 +1,425 @@
+//! One opened backend: rules R12 and R14.
+
+use super::call::{Call, Operation, Start, settle};
+use super::config_text::ConfigText;
+use super::gate::Gate;
+use super::instance_body::InstanceBody;
+use super::owned::Portable;
+use super::pool::off_the_caller;
+use super::{Plugin, PluginCounters, blocking};
+use holdall_plugin_api::abi::answer;
+use holdall_plugin_api::abi::grow::Grows;
+use holdall_plugin_api::abi::request::{self, Args, Owned};
+use holdall_plugin_api::abi::tables::*;
+use holdall_plugin_api::abi::text::breach;
+use holdall_plugin_api::rules;
+use holdall_plugin_api::{
+    Body, Bytes, Capabilities, Checksums, Copied, Copy, Custom, Delete, DeleteMany, Deleted,
+    Download, Downloaded, Error, ErrorKind, Head, Health, Instance as Facts, Key, List, ObjectInfo,
+    Operations, Page, Rename, Renamed, Result, SignUrl, Signing, Upload, Uploaded, Usage,
+};
+use std::ffi::c_void;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// An opened backend. Its operations and bodies hold it, so it ends after the last of them.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    plugin: Arc<Plugin>,
+    backend: Handle,
+    facts: Facts,
+    poisoned: AtomicBool,
+    /// How long an operation waits for its turn.
+    max_wait: Duration,
+    /// Whether an operation may begin where its caller is: the plugin neither blocks nor is gated.
+    plain: bool,
+}
+
+#[derive(Debug)]
+struct Handle(*const c_void);
+
+// SAFETY: a backend is used from many threads at once (it is `Send + Sync` in Rust, and C promises
+// the same).
+unsafe impl Send for Handle {}
+// SAFETY: as above.
+unsafe impl Sync for Handle {}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if let Some(end) = self.plugin.checked.ops.drop
+            && !self.backend.0.is_null()
+        {
+            let counters = self.plugin.counters();
+            counters.instances.fetch_sub(1, Ordering::Relaxed);
+            let backend = Handle(self.backend.0);
+            let end = move || {
+                let backend = backend;
+                // SAFETY: R12: once; every operation and body held this instance.
+                unsafe { end(backend.0) }
+            };
+            match (self.gate(), self.blocks()) {
+                (Some(gate), blocks) => gate.end(!blocks, end),
+                (None, true) => off_the_caller(end),
+                (None, false) => end(),
+            }
+        }
+    }
+}
+
+/// Opens a backend of a plugin.
+pub(super) async fn open(
+    plugin: Arc<Plugin>,
+    name: String,
+    config: String,
+    max_wait: Duration,
+) -> Result<Instance> {
+    // Until `open` has answered there is no backend: the slot ignores its first argument.
+    let nobody = Handle(std::ptr::null());
+    let opening = Arc::new(Instance::new(plugin, nobody, Facts::new(""), max_wait));
+    let config = ConfigText::new(config);
+    let Some(start) = opening.plugin.checked.table.open else {
+        return Err(breach("no function `open`"));
+    };
+    let (host, minor) = (
+        opening.plugin.host_table(),
+        opening.plugin.effective_minor(),
+    );
+    if opening.blocks() {
+        let pass = match opening.gate() {
+            Some(gate) => Some(gate.enter(max_wait).await?),
+            None => None,
+        };
+        let opened = {
+            // SAFETY: the text is copied below, before it is wiped.
+            let mut args = request::write_open(unsafe { config.text() }, &name, host, minor);
+            let args: *const OpenArgs = args.raw();
+            let here = opening.clone();
+            let finish = move |status, out: &OpenOut, err: &FfiError| {
+                // SAFETY: R6: filled by the plugin, read once.
+                let opened = unsafe { settle(&here, status, read_opened, out, err) }?;
+                finished(&here, opened)
+            };
+            // SAFETY: R5: `args` and what it points to live for the call, which copies them.
+            unsafe { blocking::start(&opening, start, args, Call::default(), pass, finish) }
+        };
+        config.wipe();
+        return opened.await.map(blocking::Seated::alone);
+    }
+    let opened = {
+        // SAFETY: `config` is dropped after the operation, which reads the text in `start` only.
+        let args = request::write_open(unsafe { config.text() }, &name, host, minor);
+        let mut operation = std::pin::pin!(Operation::new(
+            &opening,
+            start,
+            read_opened,
+            args,
+            Call::default()
+        ));
+        std::future::poll_fn(|cx| {
+            let opened = operation.as_mut().poll(cx);
+            // R5: the plugin has read it when `start` returns, so it need not be there while the
+            // plugin connects.
+            if operation.as_ref().has_begun() {
+                config.wipe();
+            }
+            opened
+        })
+        .await
+    };
+    finished(&opening, opened?)
+}
+
+/// Makes an instance of what `open` answered; from here on its drop ends the backend.
+fn finished(opening: &Instance, (Opened(backend), facts): (Opened, Facts)) -> Result<Instance> {
+    let plugin = opening.plugin.clone();
+    let instance = Instance::new(plugin, Handle(backend), facts, opening.max_wait);
+    if !backend.is_null() {
+        PluginCounters::count(&instance.plugin.counters().instances);
+    } else {
+        return Err(breach("`open` succeeded without a backend"));
+    }
+    let lies = overclaims(
+        (
+            instance.plugin.checked.operations,
+            instance.plugin.descriptor.capabilities,
+        ),
+        (instance.operations(), instance.capabilities()),
+    );
+    if !lies.is_empty() {
+        return Err(breach(lies.join("; ")));
+    }
+    Ok(instance)
+}
+
+/// Everything that is wrong with what an instance says of itself: it serves the required operations,
+/// claims at most what its plugin declares, and keeps the rules between the two.
+fn overclaims(
+    (declared, may): (Operations, Capabilities),
+    (operations, capabilities): (Operations, Capabilities),
+) -> Vec<String> {
+    let sets = [
+        (
+            "lacks required operations",
+            Operations::REQUIRED.without(operations).names(),
+        ),
+        (
+            "serves operations that the descriptor does not declare",
+            operations.without(declared).names(),
+        ),
+        (
+            "claims capabilities that the descriptor does not declare",
+            capabilities.without(may).names(),
+        ),
+    ];
+    let sets = sets
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("the instance {what}: {}", names.join(", ")));
+    let rules = rules::broken(operations, capabilities)
+        .into_iter()
+        .map(|rule| {
+            let (id, claimed, needed) = (rule.id, rule.claimed, rule.needs.name());
+            format!("the instance claims `{claimed}` without `{needed}` ({id})")
+        });
+    sets.chain(rules).collect()
+}
+
+struct Opened(*const c_void);
+// SAFETY: as `Handle`.
+unsafe impl Send for Opened {}
+
+/// # Safety
+///
+/// As [`answer::read_opened`].
+unsafe fn read_opened(out: &OpenOut) -> Result<(Opened, Facts)> {
+    // SAFETY: by the contract.
+    let facts = unsafe { answer::read_opened(out) }?;
+    Ok((Opened(out.backend), facts))
+}
+
+/// # Safety
+///
+/// As [`answer::read_custom`].
+unsafe fn read_custom(out: &CustomOut) -> Result<Bytes> {
+    // SAFETY: by the contract.
+    Ok(unsafe { answer::read_custom(out) })
+}
+
+macro_rules! operation {
+    ($(#[$meta:meta])* $name:ident, $slot:ident, ($($arg:ident: $ty:ty),*) -> $answer:ty, $write:expr, $read:expr) => {
+        $(#[$meta])*
+        pub(crate) fn $name<'a>(
+            self: &'a Arc<Self>,
+            $($arg: $ty,)*
+            call: Call,
+        ) -> impl Future<Output = Result<$answer>> + Send + 'a {
+            self.start(self.plugin.checked.ops.$slot, $read, $write, call)
+        }
+    };
+}
+
+impl Instance {
+    fn new(plugin: Arc<Plugin>, backend: Handle, facts: Facts, max_wait: Duration) -> Self {
+        Self {
+            plain: plugin.share.is_none() && plugin.gate.is_none(),
+            plugin,
+            backend,
+            facts,
+            poisoned: AtomicBool::new(false),
+            max_wait,
+        }
+    }
+
+    /// What it can do.
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Slots that the plugin fills and claims, and that this instance serves.
+    pub(crate) fn operations(&self) -> Operations {
+        self.facts.operations.unwrap_or(Operations::EMPTY)
+    }
+
+    /// What it promises about them.
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        self.facts.capabilities.unwrap_or(Capabilities::EMPTY)
+    }
+
+    /// Its plugin.
+    pub(crate) fn plugin(&self) -> &Arc<Plugin> {
+        &self.plugin
+    }
+
+    /// Whether it panicked or broke the contract: it must not be used again.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
+    pub(super) fn poison(&self) {
+        self.poisoned.store(true, Ordering::Release);
+    }
+
+    /// Poisons after a fault of the plugin.
+    pub(super) fn judge(&self, error: &Error) {
+        if error.kind() == ErrorKind::PluginFault {
+            self.poison();
+        }
+    }
+
+    /// Whether its operations run in the pool.
+    pub(super) fn blocks(&self) -> bool {
+        self.plugin.share.is_some()
+    }
+
+    /// Where its operations may have to wait.
+    pub(super) fn gate(&self) -> Option<&Gate> {
+        self.plugin.gate.as_ref()
+    }
+
+    pub(super) fn max_wait(&self) -> Duration {
+        self.max_wait
+    }
+
+    /// Whether an operation begins where its caller is, at once.
+    #[inline(always)]
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain
+    }
+
+    pub(super) fn backend(&self) -> *const c_void {
+        self.backend.0
+    }
+
+    #[inline(always)]
+    fn start<'a, A: Portable, O: Grows + 'static, T: Send + 'static>(
+        self: &'a Arc<Self>,
+        slot: Option<Start<A, O>>,
+        read: super::call::Read<O, T>,
+        args: Args<'a, A>,
+        call: Call,
+    ) -> Operation<'a, A, O, T> {
+        Operation::new(self, slot.unwrap_or(absent::<A, O>), read, args, call)
+    }
+
+    operation!(exists, start_exists, (key: &'a Key) -> bool, request::write_exists(key), |out| Ok(answer::read_exists(out)));
+    operation!(upload, start_upload, (upload: Upload<'a>) -> Uploaded, request::write_upload(upload), answer::read_uploaded);
+    operation!(delete, start_delete, (delete: Delete<'a>) -> Deleted, request::write_delete(&delete), answer::read_deleted);
+    operation!(signed_url, start_signed_url, (sign: SignUrl<'a>) -> Signing, request::write_sign(&sign), answer::read_signing);
+    operation!(head, start_head, (head: Head<'a>) -> ObjectInfo, request::write_head(&head), answer::read_object);
+    operation!(list, start_list, (list: List<'a>) -> Page, request::write_list(&list), answer::read_page);
+    operation!(copy, start_copy, (copy: Copy<'a>) -> Copied, request::write_copy(&copy), answer::read_copied);
+    operation!(rename, start_rename, (rename: Rename<'a>) -> Renamed, request::write_rename(&rename), answer::read_renamed);
+    operation!(delete_many, start_delete_many, (delete: DeleteMany<'a>) -> Vec<Result<Deleted>>, request::write_delete_many(&delete), answer::read_deleted_many);
+    operation!(health, start_health, () -> Health, request::write_empty(), answer::read_health);
+    operation!(usage, start_usage, () -> Usage, request::write_empty(), |out| Ok(answer::read_usage(out)));
+    operation!(shutdown, start_shutdown, () -> (), request::write_empty(), |_| Ok(()));
+    operation!(custom, start_custom, (custom: Custom<'a>) -> Bytes, request::write_custom(custom), read_custom);
+
+    /// Reads an object; the body holds this instance.
+    pub(crate) async fn download(
+        self: &Arc<Self>,
+        download: Download<'_>,
+        call: Call,
+    ) -> Result<Downloaded> {
+        let under = call.clone();
+        // Made here: what a future takes with it and then pins, it holds twice.
+        let mut operation = std::pin::pin!(self.start(
+            self.plugin.checked.ops.start_download,
+            answer::read_downloaded,
+            request::write_download(&download),
+            call,
+        ));
+        let Downloaded {
+            info, range, body, ..
+        } = operation.as_mut().await?;
+        let held = InstanceBody::new(body, operation.take_pass(), self.clone());
+        let body = if self.blocks() {
+            Body::source(blocking::Pulled::new(held, under, self.clone()))
+        } else {
+            Body::source(Downloading { held, call: under })
+        };
+        Ok(Downloaded::new(info, range, body))
+    }
+}
+
+/// The body of a download, where its reader is.
+struct Downloading {
+    held: InstanceBody,
+    call: Call,
+}
+
+impl holdall_plugin_api::abi::stream::Source for Downloading {
+    fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        let call = self.call.table();
+        self.held.poll_chunk(cx, &raw const call)
+    }
+
+    fn checksums(self: Pin<&mut Self>) -> Checksums {
+        self.held.checksums()
+    }
+}
+
+/// In place of a slot that is not filled.
+unsafe extern "C" fn absent<A: Owned, O>(
+    _: *const c_void,
+    args: *const A,
+    _: *mut c_void,
+    _: *const FfiContext,
+    _: *mut O,
+    err: *mut FfiError,
+    _: *mut FfiFuture,
+) -> Status {
+    // SAFETY: R8: what the arguments own has moved here.
+    unsafe { args.read() }.discard();
+    let error = Error::unsupported("the plugin has no such operation");
+    // SAFETY: R6: our own slot, with room for a whole error.
+    unsafe { err.write(holdall_plugin_api::abi::flatten(error)) };
+    FAILED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DECLARED: (Operations, Capabilities) = (
+        Operations::REQUIRED
+            .with(Operations::head)
+            .with(Operations::list),
+        Capabilities::ordered_list.with(Capabilities::start_after),
+    );
+
+    #[test]
+    fn an_instance_may_be_less_than_its_plugin() {
+        assert!(overclaims(DECLARED, DECLARED).is_empty());
+        let less = (Operations::REQUIRED, Capabilities::EMPTY);
+        assert!(overclaims(DECLARED, less).is_empty());
+        // Bits of a newer minor mean nothing here.
+        let newer = (
+            Operations::from_bits(DECLARED.0.bits() | 1 << 63),
+            DECLARED.1,
+        );
+        assert!(overclaims(DECLARED, newer).is_empty());
+    }
+
+    #[test]
+    fn everything_that_an_instance_overclaims_is_named() {
+        let operations = DECLARED
+            .0
+            .without(Operations::delete.with(Operations::list))
+            .with(Operations::copy);
+        let capabilities = DECLARED.1.with(Capabilities::versions);
+        assert_eq!(
+            overclaims(DECLARED, (operations, capabilities)),
+            [
+                "the instance lacks required operations: delete",
+                "the instance serves operations that the descriptor does not declare: copy",
+                "the instance claims capabilities that the descriptor does not declare: versions",
+                "the instance claims `ordered_list` without `list` (REQ-04)",
+                "the instance claims `start_after` without `list` (REQ-05)",
+            ]
+        );
+    }
+}

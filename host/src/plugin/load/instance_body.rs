@@ -1,0 +1,65 @@
+//! A body of a plugin, with what must outlive it: rule R12.
+
+use super::gate::Pass;
+use super::instance::Instance;
+use holdall_plugin_api::abi::tables::FfiCall;
+use holdall_plugin_api::{Body, Bytes, Checksums, Result};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// A body, held with its instance and with what let the download into the plugin.
+pub(super) struct InstanceBody {
+    // Fields end in this order: the end of the body, and then of the instance, each need a pass.
+    body: Body,
+    /// Of a body that has ended and given its pass back.
+    checksums: Option<Checksums>,
+    pass: Option<Pass>,
+    instance: Arc<Instance>,
+}
+
+impl InstanceBody {
+    pub(super) fn new(body: Body, pass: Option<Pass>, instance: Arc<Instance>) -> Self {
+        Self {
+            body,
+            checksums: None,
+            pass,
+            instance,
+        }
+    }
+
+    /// The next chunk, or the end.
+    pub(super) fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        call: *const FfiCall,
+    ) -> Poll<Option<Result<Bytes>>> {
+        let next = std::task::ready!(self.body.poll_chunk_under(cx, call));
+        match &next {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                self.instance.judge(error);
+                self.leave();
+            }
+            None => self.leave(),
+        }
+        Poll::Ready(next.map(|chunk| chunk.map(Bytes::from)))
+    }
+
+    /// The digests that the plugin knows, at the end.
+    pub(super) fn checksums(&self) -> Checksums {
+        self.checksums.unwrap_or_else(|| {
+            self.body
+                .trailers()
+                .map_or(Checksums::NONE, |trailers| trailers.checksums)
+        })
+    }
+
+    /// Lets the next one into the plugin as soon as nothing more can come.
+    fn leave(&mut self) {
+        if self.pass.is_some() {
+            self.checksums = Some(self.checksums());
+            self.body = Body::empty();
+            self.pass = None;
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Reading plugin folders: a verdict for every file, nothing mapped, nothing run.
+
+use super::inspect::{Inspection, Verdict, inspect_file};
+use serde::{Serialize, Serializer};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What was found in the plugin folders, in their order and each in byte order of the names.
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct ScanReport {
+    /// The folders that were read.
+    pub folders: Vec<Folder>,
+    /// Every entry of every folder.
+    pub files: Vec<Inspection>,
+    /// Accepted plugins whose name or scheme an earlier one has.
+    pub shadowed: Vec<Shadowed>,
+    /// How long it took. Not in the JSON form, which is the same for the same files.
+    #[serde(skip)]
+    pub took: Duration,
+}
+
+/// A plugin folder.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Folder {
+    /// As configured.
+    #[serde(serialize_with = "shown")]
+    pub path: PathBuf,
+    /// Why it could not be read.
+    pub error: Option<String>,
+}
+
+/// A candidate that lost a name or a scheme.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Shadowed {
+    /// `name` or `scheme`.
+    pub claim: &'static str,
+    /// What both claim.
+    pub value: String,
+    /// Who has it.
+    #[serde(serialize_with = "shown")]
+    pub winner: PathBuf,
+    /// Who does not.
+    #[serde(serialize_with = "shown")]
+    pub loser: PathBuf,
+    /// Why.
+    pub rule: &'static str,
+}
+
+/// A file's name need not be text, and one such name must not cost the whole report.
+fn shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+/// Why the winner wins.
+const RULE: &str =
+    "the first folder wins, then the first file name in byte order; a scan replaces nothing";
+
+/// Reads the folders. Order: as given, then byte order of the file names.
+pub fn scan(folders: &[PathBuf]) -> ScanReport {
+    let (mut report, started) = (ScanReport::default(), Instant::now());
+    for folder in folders {
+        match entries(folder) {
+            Ok(paths) => {
+                report
+                    .files
+                    .extend(paths.iter().map(|path| inspect_file(path)));
+                report.folders.push(Folder {
+                    path: folder.clone(),
+                    error: None,
+                });
+            }
+            Err(cause) => report.folders.push(Folder {
+                path: folder.clone(),
+                error: Some(cause.to_string()),
+            }),
+        }
+    }
+    report.shadowed = shadowed(&report.files);
+    report.took = started.elapsed();
+    report
+}
+
+/// Directory order differs between file systems, and the first plugin to claim a name has it.
+fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths = std::fs::read_dir(folder)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<std::io::Result<Vec<PathBuf>>>()?;
+    paths.sort_by(|a, b| {
+        a.as_os_str()
+            .as_encoded_bytes()
+            .cmp(b.as_os_str().as_encoded_bytes())
+    });
+    Ok(paths)
+}
+
+/// As the catalog takes them: a file whose name is taken is not used at all, so its schemes are not
+/// looked at.
+fn shadowed(files: &[Inspection]) -> Vec<Shadowed> {
+    let mut names: HashMap<&str, &Path> = HashMap::new();
+    let mut schemes: HashMap<&str, &Path> = HashMap::new();
+    let mut losers = Vec::new();
+    let accepted = |file: &&Inspection| file.verdict() == Verdict::Accepted;
+    for file in files.iter().filter(accepted) {
+        let Some(descriptor) = &file.descriptor else {
+            continue;
+        };
+        let mut lost = |claim, value: &str, winner: &Path| {
+            losers.push(Shadowed {
+                claim,
+                value: value.to_owned(),
+                winner: winner.to_owned(),
+                loser: file.path.clone(),
+                rule: RULE,
+            });
+        };
+        let about = &descriptor.about;
+        if let Some(winner) = names.get(about.name.as_str()) {
+            lost("name", &about.name, winner);
+            continue;
+        }
+        names.insert(&about.name, &file.path);
+        for scheme in &about.schemes {
+            match schemes.get(scheme.as_str()) {
+                Some(winner) => lost("scheme", scheme, winner),
+                None => {
+                    schemes.insert(scheme, &file.path);
+                }
+            }
+        }
+    }
+    losers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::fault::Code;
+    use std::os::unix::fs::symlink;
+
+    fn codes(report: &ScanReport) -> Vec<(String, Verdict, Vec<Code>)> {
+        report
+            .files
+            .iter()
+            .map(|file| {
+                let name = file
+                    .path
+                    .file_name()
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned();
+                (
+                    name,
+                    file.verdict(),
+                    file.faults.iter().map(|fault| fault.code).collect(),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn odd_files_are_told_apart_and_nothing_blocks() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("README.md"), "text").unwrap();
+        std::fs::write(at("empty.so"), "").unwrap();
+        std::fs::write(at("text.so"), "#!/bin/sh\n").unwrap();
+        std::fs::write(at("cut.so"), b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0").unwrap();
+        std::fs::create_dir(at("folder.so")).unwrap();
+        symlink("/nowhere/at/all", at("dangling.so")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe.so"), rustix::fs::Mode::RUSR).unwrap();
+        let started = Instant::now();
+        let report = scan(&[folder.path().to_owned(), at("missing")]);
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "a pipe must not block"
+        );
+        assert_eq!(
+            codes(&report),
+            [
+                (
+                    "README.md".into(),
+                    Verdict::NotAPlugin,
+                    vec![Code::NotALibrary]
+                ),
+                ("cut.so".into(), Verdict::Refused, vec![Code::Truncated]),
+                (
+                    "dangling.so".into(),
+                    Verdict::Refused,
+                    vec![Code::Unreadable]
+                ),
+                ("empty.so".into(), Verdict::Refused, vec![Code::EmptyFile]),
+                (
+                    "folder.so".into(),
+                    Verdict::NotAPlugin,
+                    vec![Code::NotRegularFile]
+                ),
+                (
+                    "pipe.so".into(),
+                    Verdict::NotAPlugin,
+                    vec![Code::NotRegularFile]
+                ),
+                (
+                    "text.so".into(),
+                    Verdict::NotAPlugin,
+                    vec![Code::NotALibrary]
+                ),
+            ]
+        );
+        assert!(report.folders[0].error.is_none());
+        assert!(report.folders[1].error.is_some());
+    }
+
+    #[test]
+    fn no_folder_reads_nothing() {
+        let report = scan(&[]);
+        assert!(report.files.is_empty() && report.folders.is_empty());
+    }
+}
