@@ -30,7 +30,6 @@ async fn p_04_an_unknown_name_is_told_with_all_that_helps() {
     let (host, switches) = (host(), Switches::new());
     let error = host.backend("avatars").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BackendNotRegistered);
-    assert!(error.text().contains("no backend is registered"), "{error}");
     assert_eq!(facts(&error, "available"), ["none"]);
 
     for name in ["avatars", "backups"] {
