@@ -1,24 +1,5 @@
-//! Finds, checks, loads and calls storage plugins.
-//!
-//! For programs that embed the host. Plugin authors want the `holdall-plugin-api` crate instead.
-//!
-//! ```no_run
-//! # async fn example() -> holdall::Result<()> {
-//! use holdall::{Download, Host, Upload};
-//!
-//! // Reads the configuration, scans the directory, runs nothing of what is in it.
-//! let host = Host::builder().plugin_dir("plugins").config_file("holdall.toml").build()?;
-//! // Loads the plugin and opens the backend, once.
-//! let avatars = host.backend("avatars").await?;
-//! avatars.upload(Upload::new("u/7.txt", "hello").content_type("text/plain")).await?;
-//! let text = avatars.download(Download::new("u/7.txt")).await?.body.collect(1 << 20).await?;
-//! assert_eq!(text, "hello");
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! Naming a plugin directory, in code or in the configuration, is the act of trust: the code of its
-//! plugins runs in this process. Loading itself is safe to call.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs)]
 
 pub mod config;

@@ -1,11 +1,5 @@
-//! The contract of a Holdall storage plugin, and all that an author needs to write one.
-//!
-//! A plugin is one shared library that holds one [`StorageBackend`]. Write the trait, name it in
-//! [`export_plugin!`], build a `cdylib`: the host checks the file without running it, loads it and
-//! drives it through the tables in [`abi`]. No `unsafe` and no ABI type appears in a plugin.
-//!
-//! Programs that *embed* the host want the `holdall` crate; the requests and answers here are the
-//! ones they use too.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs)]
 
 mod answer;

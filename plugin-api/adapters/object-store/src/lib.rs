@@ -56,6 +56,7 @@
 //! Reading order: [`store`](Store) (what is told), `adapter` (the contract), `upload`, `download`,
 //! `list`, `sign`, then `error`, `reply` and `connector`; `settings` and `parts` for configurations;
 //! `requests` of a plugin's own, and `sweep` for what killed processes leave.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod adapter;
