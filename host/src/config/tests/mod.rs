@@ -3,6 +3,7 @@
 
 mod bad;
 mod merge;
+mod schema;
 mod secrets;
 
 use std::collections::BTreeMap;

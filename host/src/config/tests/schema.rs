@@ -1,0 +1,116 @@
+//! `schemas/config.schema.json` describes exactly the keys and words that the reader accepts. The
+//! configuration reference of the pages is generated from it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::super::{Code, Problem, file};
+
+const SCHEMA: &str = include_str!("../../../schemas/config.schema.json");
+
+fn schema(pointer: &str) -> Value {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    schema.pointer(pointer).unwrap().clone()
+}
+
+fn problems(text: &str) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    file::parse(Path::new("holdall.toml"), text, &mut problems);
+    problems
+}
+
+/// The texts in quotation marks.
+fn quoted(text: &str) -> BTreeSet<String> {
+    text.split('"')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
+}
+
+const TABLES: &[(&str, &str)] = &[
+    ("unknown = 1", ""),
+    ("[backend.a]\nunknown = 1", "/$defs/Backend"),
+    ("[plugin.a]\nunknown = 1", "/$defs/Plugin"),
+    ("[gateway]\nunknown = 1", "/$defs/Gateway"),
+    ("[gateway]\nkeys = [{ unknown = 1 }]", "/$defs/GatewayKey"),
+];
+
+#[test]
+fn tables_have_the_keys_of_the_schema() {
+    for (text, pointer) in TABLES {
+        let problems = problems(text);
+        let unknown: Vec<_> = problems
+            .iter()
+            .filter(|problem| problem.code == Code::UnknownKey)
+            .map(|problem| quoted(&problem.expected))
+            .collect();
+        let properties = schema(&format!("{pointer}/properties"));
+        let keys: BTreeSet<_> = properties.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(unknown, [keys], "{text}");
+    }
+}
+
+#[test]
+fn required_keys_are_required() {
+    for (text, pointer) in TABLES {
+        let missing: BTreeSet<_> = problems(text)
+            .iter()
+            .filter(|problem| problem.code == Code::MissingKey)
+            .filter_map(|problem| problem.path.rsplit('.').next().map(str::to_owned))
+            // A table of another pointer: keys of the gateway lie inside the gateway.
+            .filter(|key| pointer.ends_with("Gateway") == (key == "public_url"))
+            .collect();
+        let schema = schema(pointer);
+        let required = schema["required"].as_array().into_iter().flatten();
+        let required: BTreeSet<_> = required
+            .map(|key| key.as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(missing, required, "{text}");
+    }
+}
+
+#[test]
+fn words_are_those_of_the_schema() {
+    for key in ["key_policy", "content_type"] {
+        let schema = schema(&format!("/$defs/Backend/properties/{key}/oneOf"));
+        let words: BTreeSet<_> = schema
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|word| word["const"].as_str().unwrap().to_owned())
+            .collect();
+        for word in &words {
+            let text = format!("[backend.a]\n{key} = \"{word}\"");
+            assert!(problems(&text).is_empty(), "{text}");
+        }
+        let refused = problems(&format!("[backend.a]\n{key} = \"unknown\""));
+        assert_eq!(refused.len(), 1);
+        assert_eq!(quoted(&refused[0].expected), words, "{key}");
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_schema() {
+    let defaults = schema("/$defs/Backend/properties");
+    let mut written = String::from("[backend.a]\n");
+    for (key, property) in defaults.as_object().unwrap() {
+        match &property["default"] {
+            Value::Null => {}
+            default => written += &format!("{key} = {default}\n"),
+        }
+    }
+    let read = |text: &str| {
+        let mut problems = Vec::new();
+        let mut config = file::parse(Path::new("holdall.toml"), text, &mut problems);
+        assert!(problems.is_empty(), "{text}");
+        config.backends.remove("a").unwrap()
+    };
+    assert!(written.contains("max_wait"), "{written}");
+    assert!(
+        read(&written).is_as_written(&read("[backend.a]")),
+        "{written}"
+    );
+}
