@@ -31,7 +31,7 @@ pub use host::{
 pub use operations::DeletedPrefix;
 pub use plugin::{PluginRef, fault, inspect, scan};
 
-pub use holdall_plugin_api::abi::export::StaticPlugin;
+pub use holdall_plugin_api::StaticPlugin;
 pub use holdall_plugin_api::{
     Body, ByteRange, Bytes, Capabilities, Capability, Cause, Checksums, Copied, Copy, Custom,
     Delete, DeleteMany, Deleted, Download, Downloaded, Durability, Entry, Error, ErrorKind, Family,

@@ -85,6 +85,22 @@ impl Flags {
     }
 }
 
+/// Whether a name is `[a-z0-9][a-z0-9-]{0,62}`.
+pub const fn is_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    if bytes.is_empty() || bytes.len() > 63 || bytes[0] == b'-' {
+        return false;
+    }
+    let mut index = 0;
+    while index < bytes.len() {
+        if !matches!(bytes[index], b'a'..=b'z' | b'0'..=b'9' | b'-') {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
 /// A descriptor that could be read. Whether it may be *loaded* is for the host to judge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Descriptor {

@@ -4,40 +4,45 @@
 
 mod answer;
 mod backend;
-mod bridge;
+mod body;
 mod capability;
 pub mod contract;
 pub mod descriptor;
 mod disposition;
 mod error;
-mod host;
 mod key;
 mod problems;
 mod request;
 pub mod rules;
-#[cfg(feature = "tokio")]
-mod runtime;
 
 #[allow(
     unsafe_code,
-    reason = "the boundary itself: raw tables, erased state and panic guards; its rules are numbered in abi/mod.rs"
+    reason = "the wire format: raw tables and erased state; its rules are numbered in abi/mod.rs"
 )]
 pub mod abi;
+#[allow(
+    unsafe_code,
+    reason = "the plugin's side of the boundary: panic guards and pinned operations, by the rules of abi/mod.rs"
+)]
+#[doc(hidden)]
+pub mod sdk;
 
-pub use abi::stream::{Body, Trailers};
+pub use abi::bytes::Chunk;
 pub use answer::{
     Checksums, Copied, Deleted, Downloaded, Entry, Health, Instance, ObjectInfo, Page, Renamed,
     SignedUrl, Signing, Uploaded, Usage,
 };
 pub use backend::StorageBackend;
+pub use body::{Body, Source, Trailers};
 pub use bytes::Bytes;
 pub use capability::{Capabilities, Capability, Limits, Operation, Operations};
 pub use disposition::attachment;
 pub use error::{Cause, Error, ErrorKind, Family, Place, ProviderReply, Result, Retry};
-pub use host::{CallContext, Host, Level};
 pub use key::{Key, KeyFault, KeyPolicy, MAX_KEY_BYTES, MAX_SEGMENT_BYTES};
 pub use problems::Problems;
 pub use request::{
     ByteRange, Copy, Custom, Delete, DeleteMany, Download, Durability, Head, Headers, List,
     MAX_CHUNK, MIN_CHUNK, Method, ReadOptions, Rename, SignUrl, Upload, UploadOptions,
 };
+pub use sdk::export::StaticPlugin;
+pub use sdk::host::{CallContext, Host, Level};

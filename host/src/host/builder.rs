@@ -7,7 +7,7 @@ use crate::host::Host;
 use crate::plugin::catalog::Catalog;
 use arc_swap::ArcSwap;
 use holdall_plugin_api::Result;
-use holdall_plugin_api::abi::export::StaticPlugin;
+use holdall_plugin_api::StaticPlugin;
 use std::path::PathBuf;
 
 /// Makes a [`Host`].

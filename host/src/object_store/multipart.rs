@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use holdall_plugin_api::abi::stream::Source;
+use holdall_plugin_api::Source;
 use holdall_plugin_api::{Body, Capability, Error, ErrorKind, MAX_CHUNK, Result, Upload, Uploaded};
 use std::fmt;
 use std::pin::Pin;

@@ -7,7 +7,7 @@ use super::upstream::path::Path;
 use super::upstream::{PutMode, PutOptions, PutPayload, PutResult, Result as StoreResult};
 use crate::backend::Backend;
 use bytes::Bytes;
-use holdall_plugin_api::abi::stream::Source;
+use holdall_plugin_api::Source;
 use holdall_plugin_api::{Body, Error, Result, Upload};
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -6,7 +6,7 @@ use crate::backend::generation::{Generation, Opened};
 use crate::backend::scope::Placed;
 use crate::backend::slot::Slot;
 use crc_fast::{CrcAlgorithm, Digest as Crc};
-use holdall_plugin_api::abi::stream::Source;
+use holdall_plugin_api::Source;
 use holdall_plugin_api::{
     Body, Bytes, Checksums, Error, ErrorKind, Key, MAX_CHUNK, Operation, Result, Retry,
 };

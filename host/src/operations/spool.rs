@@ -2,7 +2,7 @@
 //! file that has no name, so that nothing stays behind whatever happens.
 
 use crate::backend::context::SpoolSettings;
-use holdall_plugin_api::abi::stream::Source;
+use holdall_plugin_api::Source;
 use holdall_plugin_api::{Body, Bytes, Error, ErrorKind, MAX_CHUNK, Result};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};

@@ -6,7 +6,7 @@
 
 use crate::backend::counters::{Counters, add};
 use crc_fast::{CrcAlgorithm, Digest as Crc};
-use holdall_plugin_api::abi::stream::Source;
+use holdall_plugin_api::Source;
 use holdall_plugin_api::{Body, Bytes, Cause, Checksums, Error, ErrorKind, MAX_CHUNK, Result};
 use md5::Md5;
 use sha2::{Digest, Sha256};

@@ -6,7 +6,7 @@ use super::inspect::Verdict;
 use super::load::Plugin;
 use super::scan::{self, ScanReport, Shadowed};
 use crate::config::{self, PluginRule};
-use holdall_plugin_api::abi::export::StaticPlugin;
+use holdall_plugin_api::StaticPlugin;
 use holdall_plugin_api::descriptor::Descriptor;
 use holdall_plugin_api::{Error, ErrorKind, Result};
 use sha2::{Digest, Sha256};

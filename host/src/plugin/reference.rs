@@ -1,6 +1,6 @@
 //! Reference to the plugin of a backend.
 
-use holdall_plugin_api::abi::export::StaticPlugin;
+use holdall_plugin_api::StaticPlugin;
 use std::fmt;
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest};
-use holdall_plugin_api::abi::stream::Source;
+use holdall_plugin_api::Source;
 use holdall_plugin_api::{Body, Checksums, Error, ErrorKind, Result};
 use sha2::{Digest as _, Sha256};
 use std::pin::Pin;

@@ -6,7 +6,7 @@ use crate::checked;
 use crate::subject::{Broken, Facts, Following, Level, Opening, Outside, Stage, Subject};
 use crate::wire::Dialect;
 use futures_util::future::BoxFuture;
-use holdall_plugin_api::abi::export::StaticPlugin;
+use holdall_plugin_api::StaticPlugin;
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::descriptor::Descriptor;
 use holdall_plugin_api::{

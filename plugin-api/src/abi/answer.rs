@@ -6,7 +6,8 @@
 use super::bytes::Chunk;
 use super::error::{flatten, read as read_error};
 use super::grow::{self, copy_in, strided};
-use super::guard::{self, FaultKind};
+use super::release::contained;
+use super::stream::OwnedStream;
 use super::tables::*;
 use super::text::{
     array, breach, checksums_in, checksums_out, copied, copied_pairs, number_in, number_out,
@@ -35,7 +36,7 @@ impl Drop for Release {
 /// Moves a value to the heap and lends it until its release.
 fn keep<T: Send + 'static>(value: T) -> (&'static mut T, *mut c_void, ReleaseFn) {
     unsafe extern "C" fn release<T>(owner: *mut c_void) {
-        guard::contained(FaultKind::Drop, || {
+        contained(|| {
             // SAFETY: R3: made by `keep`, released once.
             drop(unsafe { Box::from_raw(owner.cast::<T>()) });
         });
@@ -202,7 +203,7 @@ pub fn write_downloaded(downloaded: Downloaded) -> DownloadOut {
         object: &raw const kept.views.1,
         range_start: range.start,
         range_end: range.end,
-        body: body.into_ffi(),
+        body: body.into_stream().into_ffi(),
         owner,
         release,
         ..grow::empty()
@@ -224,7 +225,7 @@ pub unsafe fn read_downloaded(out: &DownloadOut) -> Result<Downloaded> {
         return Err(breach("a download without a body"));
     }
     // SAFETY: R3: owned by us now, so it ends also when the rest is refused.
-    let body = unsafe { Body::from_ffi(out.body) };
+    let body = Body::of(unsafe { OwnedStream::from_ffi(out.body) });
     // SAFETY: R1, R6.
     let object = unsafe { copy_in(out.object) }.map_err(breach)?;
     // SAFETY: R6.

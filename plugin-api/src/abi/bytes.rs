@@ -1,6 +1,6 @@
 //! Owned bytes: rules R3 and R4. Exporting allocates nothing, because a `Bytes` lies inline.
 
-use super::guard;
+use super::release::contained;
 use super::tables::FfiBytes;
 use bytes::Bytes;
 use std::ffi::c_void;
@@ -69,7 +69,7 @@ impl Drop for Chunk {
 impl From<Bytes> for Chunk {
     fn from(bytes: Bytes) -> Self {
         unsafe extern "C" fn release(owner: *mut Owner) {
-            guard::contained(guard::FaultKind::Drop, || {
+            contained(|| {
                 // SAFETY: R3: `owner` holds the `Bytes` written below, dropped here once.
                 unsafe { owner.cast::<Bytes>().drop_in_place() }
             });

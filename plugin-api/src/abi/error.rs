@@ -1,7 +1,7 @@
 //! Errors across the boundary, flattened and copied: rule R6.
 
 use super::grow::{self, Grows, strided};
-use super::guard::{self, FaultKind, Panic};
+use super::release::contained;
 use super::tables::{FfiCause, FfiError, FfiPair, FfiSlice};
 use super::text::{breach, copied, copied_pairs, pair_views, pairs_of};
 use crate::{Cause, Error, ErrorKind, ProviderReply, Retry};
@@ -16,7 +16,7 @@ struct Kept {
 }
 
 unsafe extern "C" fn release(owner: *mut c_void) {
-    guard::contained(FaultKind::Drop, || {
+    contained(|| {
         // SAFETY: R3: made by `flatten`, released once.
         drop(unsafe { Box::from_raw(owner.cast::<Kept>()) });
     });
@@ -75,22 +75,6 @@ pub fn flatten(error: Error) -> FfiError {
         release: Some(RELEASE),
         ..grow::empty()
     }
-}
-
-/// An error for a panic that was caught.
-pub(crate) fn of_panic(panic: Panic) -> Error {
-    let error = Error::new(ErrorKind::PluginFault).message("the plugin panicked");
-    let cause = Cause {
-        code: "panic".into(),
-        text: panic.message,
-        source: None,
-    };
-    let error = if panic.location.is_empty() {
-        error
-    } else {
-        error.fact("panic_location", panic.location)
-    };
-    error.with_cause(Some(cause))
 }
 
 /// Copies an error of the other side and releases it.

@@ -128,6 +128,15 @@ items! {
     FfiDeleteResult / FfiDeleteResult_Prefix . error;
 }
 
+// SAFETY: tables are read only, and lead to functions and statics.
+unsafe impl Sync for PluginTable {}
+// SAFETY: as above.
+unsafe impl Sync for BackendTable {}
+// SAFETY: R13: callable from any thread.
+unsafe impl Sync for HostServices {}
+// SAFETY: a stream table holds functions only.
+unsafe impl Sync for StreamTable {}
+
 /// Why a table cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TableFault {

@@ -1,4 +1,4 @@
-//! The boundary: what crosses it, and the glue on the plugin's side.
+//! The wire format: tables, their codecs and the rules for both sides.
 //!
 //! A plugin is reached through plain `repr(C)` tables of function pointers, so that it can be built
 //! by another compiler, with another allocator, or in C. Rules, each with the test that holds it:
@@ -23,59 +23,31 @@
 //! | R16 | A plugin whose descriptor says `blocking` may block in every function but a release: the host calls it from its pool, never from a caller's thread, and the streams that it gives never answer `PENDING`, they block. | host: `tests/e2e`, the plugin in C |
 
 pub mod answer;
-mod bytes;
+pub(crate) mod bytes;
 mod error;
-pub mod export;
-pub mod glue;
 pub mod grow;
-pub mod guard;
 #[cfg(feature = "layout-check")]
 pub mod layout;
 pub mod list;
-pub mod op;
+pub(crate) mod release;
 pub mod request;
-pub mod services;
 pub mod stream;
 pub mod tables;
 pub mod text;
 pub mod waker;
 
-pub use bytes::Chunk;
 pub use error::{flatten, unflatten};
 pub use list::{DRAFT, FINGERPRINTS, MIN_HOST_MINOR, VERSION, Version};
+
+/// Alignment of the caller's storage for an operation, in bytes.
+pub const STORAGE_ALIGN: usize = 16;
+
+/// Bit of `HostServices::flags`: the plugin is linked into the program and shares its globals.
+pub const LINKED_IN: u64 = 1;
 
 /// Views a text as a key.
 pub(crate) fn key_of(text: &str) -> &crate::Key {
     // SAFETY: `Key` is `repr(transparent)` over `str`, so the pointers have the same layout and
     // metadata, and every `str` is a valid `Key`.
     unsafe { &*(std::ptr::from_ref(text) as *const crate::Key) }
-}
-
-/// A copy of what the operation in this thread runs under.
-pub(crate) struct CallFacts {
-    pub(crate) deadline_ns: u64,
-    pub(crate) cancelled: bool,
-    pub(crate) trace_id: [u8; 16],
-    pub(crate) span_id: [u8; 8],
-    pub(crate) request_id: Option<String>,
-}
-
-pub(crate) fn call_in_this_thread() -> Option<CallFacts> {
-    let call = guard::current_call();
-    // SAFETY: R15: set for the call that is going on in this thread. R1 for the copy.
-    let call = unsafe { grow::copy_in(call) }.ok()?;
-    // SAFETY: R15: null, or an atomic byte that lives as long as the operation.
-    let flag = unsafe {
-        call.cancelled
-            .cast::<std::sync::atomic::AtomicU8>()
-            .as_ref()
-    };
-    Some(CallFacts {
-        deadline_ns: call.deadline_ns,
-        cancelled: flag.is_some_and(crate::host::is_set),
-        trace_id: call.trace_id,
-        span_id: call.span_id,
-        // SAFETY: R15.
-        request_id: unsafe { text::copied(call.request_id) }.ok().flatten(),
-    })
 }

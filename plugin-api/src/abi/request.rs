@@ -5,6 +5,7 @@
 
 use super::bytes::Chunk;
 use super::grow::{self, Grows, TableFault, copy_in};
+use super::stream::OwnedStream;
 use super::tables::*;
 use super::text::{
     array, checksums_in, checksums_out, number_in, number_out, pair_views, pairs_of, time_in,
@@ -104,7 +105,7 @@ plain!(
 impl Owned for UploadArgs {
     fn discard(&mut self) {
         // SAFETY: R8: not moved, because there was no start.
-        drop(unsafe { Body::from_ffi(self.body) });
+        drop(unsafe { OwnedStream::from_ffi(self.body) });
     }
 }
 
@@ -209,7 +210,7 @@ pub fn write_upload(upload: Upload<'_>) -> Args<'_, UploadArgs> {
     let mut args = Args::new(UploadArgs {
         key: key(name),
         length: number_out(length),
-        body: body.into_ffi(),
+        body: body.into_stream().into_ffi(),
         ..grow::empty()
     });
     if let Some(options) = options {
@@ -254,7 +255,7 @@ pub unsafe fn read_upload<'a>(args: *const UploadArgs, texts: &mut Texts) -> Res
     // SAFETY: R1.
     let args = unsafe { copy_in(args) }.map_err(refused)?;
     // SAFETY: R8.
-    let body = unsafe { Body::from_ffi(args.body) };
+    let body = Body::of(unsafe { OwnedStream::from_ffi(args.body) });
     // SAFETY: R5.
     let mut upload = Upload::new(unsafe { texts.key(args.key) }, body);
     upload.length = number_in(args.length);

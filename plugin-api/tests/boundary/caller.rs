@@ -1,6 +1,6 @@
 //! A caller as small as it gets: what a host in C would do.
 
-use holdall_plugin_api::abi::export::StaticPlugin;
+use holdall_plugin_api::StaticPlugin;
 use holdall_plugin_api::abi::grow::{self, Grows};
 use holdall_plugin_api::abi::tables::*;
 use holdall_plugin_api::abi::waker::lend;

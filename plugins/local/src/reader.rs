@@ -11,7 +11,7 @@ use crate::buffers;
 use crate::engine::read::Object;
 use crate::error::from_fault;
 use crc_fast::{CrcAlgorithm, Digest};
-use holdall_plugin_api::abi::stream::Source;
+use holdall_plugin_api::Source;
 use holdall_plugin_api::{Bytes, Checksums, Error, ErrorKind, Result};
 use std::collections::VecDeque;
 use std::ops::Range;

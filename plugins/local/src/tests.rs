@@ -2,7 +2,7 @@
 
 use crate::{Durability, Local, LocalConfig};
 use futures_util::{StreamExt, future::join_all, stream};
-use holdall_plugin_api::abi::stream::Source;
+use holdall_plugin_api::Source;
 use holdall_plugin_api::{
     Body, ByteRange, Bytes, Capability, Checksums, Copy, Delete, Download, Error, ErrorKind, Head,
     Host, Key, List, Method, Rename, Result, SignUrl, Signing, StorageBackend, Upload,

@@ -8,7 +8,7 @@
 use crate::engine::store::{Store, Sync};
 use crate::engine::write::{Staged, Writer};
 use crate::error::{from_fault, from_join};
-use holdall_plugin_api::abi::Chunk;
+use holdall_plugin_api::Chunk;
 use holdall_plugin_api::{Error, ErrorKind, Result};
 use std::collections::VecDeque;
 use std::future::poll_fn;

@@ -111,14 +111,14 @@ fn take_turns(files: &mut Files) {
     // Statics cannot take turns: they have all that there is.
     for (path, place) in [
         ("plugin-api/src/abi/stream.rs", "drop: Some(once_drop),\n    .."),
-        ("plugin-api/src/abi/stream.rs", "drop: Some(Self::drop),\n        .."),
-        ("plugin-api/src/abi/glue.rs", "        },\n        .."),
+        ("plugin-api/src/sdk/source.rs", "drop: Some(Self::drop),\n        .."),
+        ("plugin-api/src/sdk/glue.rs", "        },\n        .."),
     ] {
         let (before, after) = (format!("{place}grow::empty()"), format!("{place}grow::full()"));
         files.replace(path, 1, &before, &after);
     }
     files.replace(
-        "plugin-api/src/abi/export.rs",
+        "plugin-api/src/sdk/export.rs",
         1,
         "..$crate::abi::grow::empty()",
         "..$crate::abi::grow::full()",
@@ -145,7 +145,7 @@ pub fn retype(files: &mut Files) {
         "pub log_level: Option<unsafe extern \"C\" fn(host: *const c_void) -> i32>,",
     );
     files.replace(
-        "plugin-api/src/abi/services.rs",
+        "plugin-api/src/sdk/services.rs",
         1,
         "self.0.log_level.map_or(0, |f| unsafe { f(self.0.host) })",
         "self.0.log_level.map_or(0, |f| unsafe { f(self.0.host) }) as u32",

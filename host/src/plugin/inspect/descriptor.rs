@@ -3,9 +3,9 @@
 
 use super::negotiation::{Refusal, effective_minor};
 use crate::plugin::fault::{Code, Fault};
-use holdall_plugin_api::abi::export::is_name;
 use holdall_plugin_api::abi::list::{TABLES, fingerprints_of};
 use holdall_plugin_api::abi::{DRAFT, FINGERPRINTS, VERSION};
+use holdall_plugin_api::descriptor::is_name;
 use holdall_plugin_api::descriptor::{self as api, Descriptor, DescriptorFault, Flags};
 use holdall_plugin_api::{Operations, rules};
 

@@ -351,7 +351,7 @@ struct Downloading {
     call: Call,
 }
 
-impl holdall_plugin_api::abi::stream::Source for Downloading {
+impl holdall_plugin_api::Source for Downloading {
     fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         let call = self.call.table();
         self.held.poll_chunk(cx, &raw const call)

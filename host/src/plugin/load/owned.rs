@@ -5,9 +5,9 @@
 
 use super::caller::{CallerState, wait};
 use super::config_text::ConfigText;
+use holdall_plugin_api::Source;
 use holdall_plugin_api::abi::grow::copy_in;
 use holdall_plugin_api::abi::request::{self, Args, Owned, Texts};
-use holdall_plugin_api::abi::stream::Source;
 use holdall_plugin_api::abi::tables::*;
 use holdall_plugin_api::abi::text::{breach, copied};
 use holdall_plugin_api::{Body, Bytes, Checksums, Error, ErrorKind, Result};

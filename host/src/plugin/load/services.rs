@@ -1,8 +1,8 @@
 //! What the host does for a plugin: rule R13.
 
 use crate::config::{Secrets, WeakSecrets};
+use holdall_plugin_api::abi::LINKED_IN;
 use holdall_plugin_api::abi::grow::{self, copy_in};
-use holdall_plugin_api::abi::services::LINKED_IN;
 use holdall_plugin_api::abi::tables::{FfiLogRecord, FfiSlice, HostServices};
 use holdall_plugin_api::abi::text::{copied, copied_pairs, time_out};
 use std::borrow::Cow;

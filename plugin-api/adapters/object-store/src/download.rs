@@ -5,7 +5,7 @@ use crate::metadata;
 use crate::reply::Call;
 use crate::store::Store;
 use futures_util::stream::BoxStream;
-use holdall_plugin_api::abi::stream::Source;
+use holdall_plugin_api::Source;
 use holdall_plugin_api::{
     ByteRange, Bytes, Error, ErrorKind, MAX_CHUNK, ObjectInfo, ReadOptions, Result,
 };

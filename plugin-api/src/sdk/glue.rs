@@ -1,12 +1,11 @@
 //! From the trait to the tables. Everything here is generic, so that a plugin is one macro call.
 
-use super::answer;
-use super::grow;
 use super::guard::{FaultKind, PluginState, contained_of};
 use super::op::{Slots, Then, fail, in_runtime, start};
-use super::request::{self, Texts};
 use super::services::Services;
-use super::tables::*;
+use crate::abi::request::{self, Texts};
+use crate::abi::tables::*;
+use crate::abi::{answer, grow, text};
 use crate::{Capabilities, Error, ErrorKind, Host, Operations, StorageBackend};
 use std::ffi::c_void;
 use std::marker::PhantomData;
@@ -41,7 +40,7 @@ macro_rules! spawned {
             Ok(request) => {
                 // SAFETY: R12.
                 let backend = unsafe { Self::shared($this) };
-                let task = crate::runtime::Spawned::new(plugin, async move {
+                let task = super::runtime::Spawned::new(plugin, async move {
                     let _texts = texts;
                     backend.$method(request).await
                 });
@@ -262,20 +261,20 @@ impl<P: Exported> Glue<P> {
     unsafe fn read_open(
         args: *const OpenArgs,
     ) -> crate::Result<(<P::Backend as StorageBackend>::Config, Host)> {
-        let refused = |fault: super::grow::TableFault| {
+        let refused = |fault: grow::TableFault| {
             Error::new(ErrorKind::Other)
                 .message("the host passed a table that cannot be read")
                 .because(fault)
         };
         // SAFETY: R1.
-        let args = unsafe { super::grow::copy_in(args) }.map_err(refused)?;
+        let args = unsafe { grow::copy_in(args) }.map_err(refused)?;
         // SAFETY: R13.
         let services = unsafe { Services::new(args.services) }.map_err(refused)?;
         P::state().begin(services);
         // SAFETY: R5.
-        let name = unsafe { super::text::copied(args.backend_name) }?.unwrap_or_default();
+        let name = unsafe { text::copied(args.backend_name) }?.unwrap_or_default();
         // SAFETY: R5.
-        let config = unsafe { super::text::bytes(args.config) }?.unwrap_or(b"{}");
+        let config = unsafe { text::bytes(args.config) }?.unwrap_or(b"{}");
         match serde_json::from_slice(config) {
             Ok(config) => Ok((config, Host::new(name, services))),
             // The text may quote a value, which may be a secret: only the place is told.

@@ -1,21 +1,12 @@
 //! The macro that makes a library a plugin.
 
-use super::tables::{BackendTable, HostServices, PluginTable};
+use crate::abi::tables::PluginTable;
 use crate::descriptor::Flags;
 
 /// The compiler that built this crate.
 pub const RUSTC: &str = env!("HOLDALL_RUSTC");
 /// The target that this crate is built for.
 pub const TARGET: &str = env!("HOLDALL_TARGET");
-
-// SAFETY: tables are read only, and lead to functions and statics.
-unsafe impl Sync for PluginTable {}
-// SAFETY: as above.
-unsafe impl Sync for BackendTable {}
-// SAFETY: R13: callable from any thread.
-unsafe impl Sync for HostServices {}
-// SAFETY: a stream table holds functions only.
-unsafe impl Sync for super::tables::StreamTable {}
 
 /// A plugin that is linked into the program. It goes through the same checks as a file.
 #[derive(Clone, Copy, Debug)]
@@ -50,25 +41,9 @@ pub const fn flags(mode: super::guard::RuntimeMode) -> u32 {
 /// The layout description, null without the feature `layout-check`.
 pub const fn rust_layout() -> *const std::ffi::c_void {
     #[cfg(feature = "layout-check")]
-    return (&raw const super::layout::RUST_LAYOUT).cast();
+    return (&raw const crate::abi::layout::RUST_LAYOUT).cast();
     #[cfg(not(feature = "layout-check"))]
     return std::ptr::null();
-}
-
-/// Whether a name is `[a-z0-9][a-z0-9-]{0,62}`.
-pub const fn is_name(name: &str) -> bool {
-    let bytes = name.as_bytes();
-    if bytes.is_empty() || bytes.len() > 63 || bytes[0] == b'-' {
-        return false;
-    }
-    let mut index = 0;
-    while index < bytes.len() {
-        if !matches!(bytes[index], b'a'..=b'z' | b'0'..=b'9' | b'-') {
-            return false;
-        }
-        index += 1;
-    }
-    true
 }
 
 /// Makes the library a plugin: `PLUGIN` for programs that link it in, one symbol and one section
@@ -109,21 +84,21 @@ macro_rules! export_plugin {
         #[derive(Debug)]
         pub struct __HoldallPlugin;
 
-        impl $crate::abi::glue::Exported for __HoldallPlugin {
+        impl $crate::sdk::glue::Exported for __HoldallPlugin {
             type Backend = $backend;
             const OPERATIONS: $crate::Operations =
                 $crate::Operations::REQUIRED$(.with($crate::Operations::$operation))*;
             const CAPABILITIES: $crate::Capabilities = $crate::__capabilities!($capabilities);
-            fn state() -> &'static $crate::abi::guard::PluginState {
-                static STATE: $crate::abi::guard::PluginState =
-                    $crate::abi::guard::PluginState::new(__HOLDALL_MODE);
+            fn state() -> &'static $crate::sdk::guard::PluginState {
+                static STATE: $crate::sdk::guard::PluginState =
+                    $crate::sdk::guard::PluginState::new(__HOLDALL_MODE);
                 &STATE
             }
         }
 
-        const __HOLDALL_MODE: $crate::abi::guard::RuntimeMode = $crate::__runtime!($($runtime)?);
+        const __HOLDALL_MODE: $crate::sdk::guard::RuntimeMode = $crate::__runtime!($($runtime)?);
         const _: () = assert!(
-            $crate::abi::export::is_name($name),
+            $crate::descriptor::is_name($name),
             "a plugin's name is [a-z0-9][a-z0-9-]{{0,62}}"
         );
         const __HOLDALL_PIECES: &[$crate::descriptor::json::Piece] = {
@@ -137,8 +112,8 @@ macro_rules! export_plugin {
                 Raw("\",\"license\":\""), Text(env!("CARGO_PKG_LICENSE")),
                 Raw("\",\"authors\":["), Authors(env!("CARGO_PKG_AUTHORS")),
                 Raw("],\"homepage\":\""), Text(env!("CARGO_PKG_HOMEPAGE")),
-                Raw("\",\"rustc\":\""), Text($crate::abi::export::RUSTC),
-                Raw("\",\"target\":\""), Text($crate::abi::export::TARGET),
+                Raw("\",\"rustc\":\""), Text($crate::sdk::export::RUSTC),
+                Raw("\",\"target\":\""), Text($crate::sdk::export::TARGET),
                 Raw("\",\"config_schema\":"), Raw(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $schema))),
                 Raw("}"),
             ]
@@ -153,9 +128,9 @@ macro_rules! export_plugin {
         static __HOLDALL_SECTION: [u8; $crate::descriptor::written_len(__HOLDALL_JSON.len())] =
             $crate::descriptor::write(
                 $crate::descriptor::Header {
-                    flags: $crate::abi::export::flags(__HOLDALL_MODE),
-                    operations: <__HoldallPlugin as $crate::abi::glue::Exported>::OPERATIONS,
-                    capabilities: <__HoldallPlugin as $crate::abi::glue::Exported>::CAPABILITIES,
+                    flags: $crate::sdk::export::flags(__HOLDALL_MODE),
+                    operations: <__HoldallPlugin as $crate::sdk::glue::Exported>::OPERATIONS,
+                    capabilities: <__HoldallPlugin as $crate::sdk::glue::Exported>::CAPABILITIES,
                     max_in_flight: 0 $(+ $max_in_flight)?,
                 },
                 &__HOLDALL_JSON,
@@ -168,9 +143,9 @@ macro_rules! export_plugin {
                 ptr: (&raw const __HOLDALL_SECTION).cast(),
                 len: __HOLDALL_SECTION.len(),
             },
-            rust_layout: $crate::abi::export::rust_layout(),
-            open: Some($crate::abi::glue::Glue::<__HoldallPlugin>::open),
-            ops: $crate::abi::glue::Glue::<__HoldallPlugin>::OPS,
+            rust_layout: $crate::sdk::export::rust_layout(),
+            open: Some($crate::sdk::glue::Glue::<__HoldallPlugin>::open),
+            ops: $crate::sdk::glue::Glue::<__HoldallPlugin>::OPS,
             ..$crate::abi::grow::empty()
         };
 
@@ -180,7 +155,7 @@ macro_rules! export_plugin {
         }
 
         /// This plugin, for a program that links it in.
-        pub static PLUGIN: $crate::abi::export::StaticPlugin = $crate::abi::export::StaticPlugin {
+        pub static PLUGIN: $crate::sdk::export::StaticPlugin = $crate::sdk::export::StaticPlugin {
             entry: __holdall_entry,
             section: &__HOLDALL_SECTION,
         };
@@ -226,21 +201,21 @@ macro_rules! __join {
 }
 
 /// ```
-/// const _: holdall_plugin_api::abi::guard::RuntimeMode = holdall_plugin_api::__runtime!(tokio);
+/// const _: holdall_plugin_api::sdk::guard::RuntimeMode = holdall_plugin_api::__runtime!(tokio);
 /// ```
 #[doc(hidden)]
 #[macro_export]
 #[cfg(feature = "tokio")]
 macro_rules! __tokio {
     ($mode:ident) => {
-        $crate::abi::guard::RuntimeMode::$mode
+        $crate::sdk::guard::RuntimeMode::$mode
     };
 }
 
 /// Without the runtime that it names, a plugin would panic at its first timer or connection.
 ///
 /// ```compile_fail
-/// const _: holdall_plugin_api::abi::guard::RuntimeMode = holdall_plugin_api::__runtime!(tokio);
+/// const _: holdall_plugin_api::sdk::guard::RuntimeMode = holdall_plugin_api::__runtime!(tokio);
 /// ```
 #[doc(hidden)]
 #[macro_export]
@@ -257,10 +232,10 @@ macro_rules! __tokio {
 #[macro_export]
 macro_rules! __runtime {
     () => {
-        $crate::abi::guard::RuntimeMode::None
+        $crate::sdk::guard::RuntimeMode::None
     };
     (none) => {
-        $crate::abi::guard::RuntimeMode::None
+        $crate::sdk::guard::RuntimeMode::None
     };
     (tokio) => {
         $crate::__tokio!(Tokio)

@@ -1,15 +1,13 @@
 //! What the host does for a plugin: rule R13.
 
-use super::grow::{self, TableFault};
 use super::guard::FaultKind;
-use super::tables::{FfiCall, FfiLogRecord, FfiPair, FfiSlice, HostServices};
-use super::text::{pair_views, pairs_of};
+use crate::abi::LINKED_IN;
+use crate::abi::grow::{self, TableFault};
+use crate::abi::tables::{FfiCall, FfiLogRecord, FfiPair, FfiSlice, HostServices};
+use crate::abi::text::{self, pair_views, pairs_of};
 use std::ffi::c_void;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
-
-/// Bit of `HostServices::flags`: the plugin shares globals with the program.
-pub const LINKED_IN: u64 = 1;
 
 /// A checked copy of the host's table.
 #[derive(Clone, Copy)]
@@ -116,8 +114,7 @@ impl Services {
     pub fn now(&self) -> SystemTime {
         // SAFETY: R13.
         let ns = self.0.unix_ns.map(|f| unsafe { f(self.0.host) });
-        ns.and_then(super::text::time_in)
-            .unwrap_or_else(SystemTime::now)
+        ns.and_then(text::time_in).unwrap_or_else(SystemTime::now)
     }
 
     /// Fills `out` with unpredictable bytes.
@@ -137,7 +134,7 @@ unsafe extern "C" fn own_monotonic(_: *const c_void) -> u64 {
 }
 
 unsafe extern "C" fn own_unix(_: *const c_void) -> i64 {
-    super::text::time_out(Some(SystemTime::now()))
+    text::time_out(Some(SystemTime::now()))
 }
 
 unsafe extern "C" fn own_random(_: *const c_void, out: *mut u8, len: usize) {

@@ -1,18 +1,16 @@
 //! Operations on the plugin's side: rule R7.
 
-use super::error::{flatten, of_panic};
-use super::grow::{Grows, copy_out};
 use super::guard::{FaultKind, PluginState, contained_of, guarded};
-use super::tables::*;
-use super::waker::with_context;
 use crate::Result;
+use crate::abi::STORAGE_ALIGN;
+use crate::abi::flatten;
+use crate::abi::grow::{Grows, copy_out};
+use crate::abi::tables::*;
+use crate::abi::waker::with_context;
 use std::ffi::c_void;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-
-/// Alignment of the caller's storage, in bytes.
-pub const STORAGE_ALIGN: usize = 16;
 
 /// Where the caller wants things: the last arguments of every `start_*`.
 #[derive(Clone, Copy)]
@@ -145,7 +143,7 @@ where
         }
         Err(panic) => {
             // SAFETY: R7.
-            unsafe { copy_out(err, flatten(of_panic(panic))) };
+            unsafe { copy_out(err, flatten(panic.into())) };
             PANICKED
         }
     }

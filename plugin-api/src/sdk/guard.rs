@@ -4,7 +4,9 @@
 //! no caller can see (in a drop, in a thread of the plugin's runtime) is reported to the host.
 
 use super::services::Services;
-use super::tables::FfiCall;
+use crate::abi::release;
+use crate::abi::tables::FfiCall;
+use crate::{Cause, Error, ErrorKind};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
 use std::sync::{Once, OnceLock};
@@ -50,10 +52,11 @@ impl PluginState {
         if !services.linked_in() {
             // A loaded library has its own `std`: a panic in any thread of it is this plugin's.
             if IMAGE.set(self).is_ok() {
-                crate::bridge::install(*services);
+                super::tracing::install(*services);
             }
         }
         install_hook();
+        release::run_under(|release| contained(FaultKind::Drop, release));
     }
 
     pub(crate) fn services(&self) -> Option<&Services> {
@@ -108,6 +111,23 @@ pub struct Panic {
     pub location: String,
 }
 
+impl From<Panic> for Error {
+    fn from(panic: Panic) -> Self {
+        let error = Error::new(ErrorKind::PluginFault).message("the plugin panicked");
+        let cause = Cause {
+            code: "panic".into(),
+            text: panic.message,
+            source: None,
+        };
+        let error = if panic.location.is_empty() {
+            error
+        } else {
+            error.fact("panic_location", panic.location)
+        };
+        error.with_cause(Some(cause))
+    }
+}
+
 /// Runs `f` as an exported function of `plugin`.
 ///
 /// # Errors
@@ -133,13 +153,7 @@ pub(crate) fn guarded<R>(
 #[cold]
 fn caught(payload: Box<dyn std::any::Any + Send>) -> Panic {
     let said = message_of(&*payload);
-    // The payload's own `Drop` may panic too. What that one carries is dropped if it is a text;
-    // anything else might go on like this for ever.
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
-        && !(second.is::<&str>() || second.is::<String>())
-    {
-        std::mem::forget(second);
-    }
+    release::discard(payload);
     let hooked = CAUGHT
         .try_with(|slot| slot.borrow_mut().take())
         .ok()

@@ -1,6 +1,6 @@
 //! A tokio of the plugin's own. The host's is invisible to a loaded library, and the other way round.
 
-use crate::abi::guard::{self, PluginState};
+use super::guard::{self, PluginState};
 use crate::{Error, ErrorKind, Result};
 use std::future::Future;
 use std::panic::resume_unwind;

@@ -1,7 +1,8 @@
 //! What the host does for a backend.
 
-use crate::abi::guard;
-use crate::abi::services::{LogLine, Services};
+use super::guard;
+use super::services::{LogLine, Services};
+use crate::abi::{grow, text};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -114,20 +115,21 @@ pub struct CallContext {
 
 impl CallContext {
     fn current(services: &Services) -> Option<Self> {
-        let raw = crate::abi::call_in_this_thread()?;
-        let remaining = (raw.deadline_ns != u64::MAX)
-            .then(|| Duration::from_nanos(raw.deadline_ns.saturating_sub(services.monotonic_ns())));
+        let call = guard::current_call();
+        // SAFETY: R15: set for the call that is going on in this thread. R1 for the copy.
+        let call = unsafe { grow::copy_in(call) }.ok()?;
+        // SAFETY: R15: null, or an atomic byte that lives as long as the operation.
+        let cancelled = unsafe { call.cancelled.cast::<AtomicU8>().as_ref() };
+        let remaining = (call.deadline_ns != u64::MAX).then(|| {
+            Duration::from_nanos(call.deadline_ns.saturating_sub(services.monotonic_ns()))
+        });
         Some(Self {
             remaining,
-            cancelled: raw.cancelled,
-            trace_id: raw.trace_id,
-            span_id: raw.span_id,
-            request_id: raw.request_id,
+            cancelled: cancelled.is_some_and(|flag| flag.load(Ordering::Relaxed) != 0),
+            trace_id: call.trace_id,
+            span_id: call.span_id,
+            // SAFETY: R15.
+            request_id: unsafe { text::copied(call.request_id) }.ok().flatten(),
         })
     }
-}
-
-/// A flag that may be read across the boundary.
-pub(crate) fn is_set(flag: &AtomicU8) -> bool {
-    flag.load(Ordering::Relaxed) != 0
 }

@@ -4,8 +4,8 @@
 //! and passes every event on with its target, place, fields and the spans around it. The host's
 //! level is asked first, so that a disabled event formats nothing.
 
-use crate::abi::guard;
-use crate::abi::services::{LogLine, Services};
+use super::guard;
+use super::services::{LogLine, Services};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::{self, Write};
