@@ -4,6 +4,7 @@ use super::generation::Generation;
 use super::options::CallOptions;
 use super::scope::Scope;
 use super::slot::Slot;
+use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::{Capabilities, Key, Limits, Operation, Operations, Result};
 use std::fmt;
 use std::sync::Arc;
@@ -108,6 +109,17 @@ impl Backend {
             limits: opened.terms.limits,
             description: opened.description.clone(),
         })
+    }
+
+    /// Returns the key policy, the capabilities and the limits that requests are checked against;
+    /// opens the backend first when there is no instance.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be opened.
+    pub async fn terms(&self) -> Result<Terms> {
+        let opened = self.slot.open(&self.generation()?).await?;
+        Ok(opened.terms)
     }
 
     pub(crate) fn scope<'a>(&'a self, operation: Operation, key: Option<&'a Key>) -> Scope<'a> {

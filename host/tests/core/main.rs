@@ -15,7 +15,6 @@ mod few;
 mod generations;
 mod listing;
 mod metrics;
-#[cfg(feature = "object-store")]
 mod object_store;
 mod opening;
 mod reconfigure;

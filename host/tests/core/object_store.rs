@@ -1,11 +1,12 @@
 //! A backend as an `ObjectStore`: what the bridge itself decides. That it keeps the trait's own
-//! tests is shown on loaded plugins (`tests/object-store`).
+//! tests is shown on loaded plugins (host/bridges/object-store/tests).
 
 use crate::plugin::Act;
 use crate::{bare, host, store, with};
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
-use holdall::object_store::{BackendStore, cause, into_error};
+
 use holdall::{Bytes, CallOptions, Error, ErrorKind};
+use holdall_object_store::{BackendStore, IntoObjectStore, cause, into_error};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{
@@ -409,7 +410,6 @@ async fn an_upload_that_is_given_up_leaves_the_old_object() {
     assert_eq!(switches.objects.lock().unwrap()["k"].bytes, "old");
 }
 
-#[cfg(feature = "object-store-signer")]
 #[tokio::test]
 async fn urls_are_signed() {
     use object_store::signer::{Method, Signer};

@@ -1,8 +1,8 @@
 //! The loaded plugin as an `ObjectStore`, for the tests of the `object_store` crate.
 
 use crate::bucket::Bucket;
-use holdall::object_store::BackendStore;
 use holdall_backends::Hosted;
+use holdall_object_store::BackendStore;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub(crate) struct Opened {

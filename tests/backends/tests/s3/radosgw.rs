@@ -64,7 +64,7 @@ fn who_asks_pays() {
     encryption::paid_by_who_asks(&bucket());
 }
 
-holdall_object_store_tests::integration! {
+holdall_object_store::integration! {
     #[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
     mod integration {
         plugin: "s3",

@@ -57,7 +57,7 @@ fn conditions_of_the_preset_aws() {
     every_server::cases(as_amazon, "s3-seaweedfs-as-aws", &cases);
 }
 
-holdall_object_store_tests::integration! {
+holdall_object_store::integration! {
     #[ignore = "needs seaweedfs: scripts/test-backends s3/seaweedfs"]
     mod integration {
         plugin: "s3",

@@ -11,6 +11,7 @@ use datafusion::dataframe::DataFrameWriteOptions;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::prelude::*;
 use holdall::Host;
+use holdall_object_store::v0_13::IntoObjectStore;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let backend = arguments.next().unwrap_or("local".to_owned());
 
     let host = Host::builder().config_file(config).build()?;
-    let store = host.backend(&backend).await?.into_object_store_0_13();
+    let store = host.backend(&backend).await?.into_object_store();
     let context = SessionContext::new();
     let url = ObjectStoreUrl::parse(format!("holdall://{backend}"))?;
     context.register_object_store(url.as_ref(), store);

@@ -7,6 +7,7 @@
 //! ```
 
 use holdall::Host;
+use holdall_object_store::IntoObjectStore;
 use slatedb::Db;
 
 #[tokio::main]

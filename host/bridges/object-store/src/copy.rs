@@ -1,0 +1,68 @@
+//! `copy_opts` and `rename_opts`.
+
+use super::attributes::Kept;
+use super::error::{During, outward};
+use holdall::Backend;
+use holdall_plugin_api::{Capability, Copy, Delete, Download, Key, Rename, Result, Upload};
+use object_store::path::Path;
+use object_store::{CopyMode, RenameTargetMode, Result as StoreResult};
+
+pub(super) async fn copy(
+    backend: &Backend,
+    from: &Path,
+    to: &Path,
+    mode: CopyMode,
+) -> StoreResult<()> {
+    let (from, to) = (Key::new(from.as_ref()), Key::new(to.as_ref()));
+    match mode {
+        CopyMode::Overwrite => {
+            let copied = backend.copy(Copy::new(from, to)).await;
+            copied.map(drop).map_err(outward(During::Other))
+        }
+        CopyMode::Create => {
+            let copied = copy_new(backend, from, to).await;
+            copied.map_err(outward(During::Create))
+        }
+    }
+}
+
+pub(super) async fn rename(
+    backend: &Backend,
+    from: &Path,
+    to: &Path,
+    mode: RenameTargetMode,
+) -> StoreResult<()> {
+    let (from_key, to_key) = (Key::new(from.as_ref()), Key::new(to.as_ref()));
+    match mode {
+        RenameTargetMode::Overwrite => {
+            let renamed = backend.rename(Rename::new(from_key, to_key)).await;
+            renamed.map(drop).map_err(outward(During::Other))
+        }
+        // No backend renames "only if there is nothing": the copy decides who wins.
+        RenameTargetMode::Create => {
+            copy(backend, from, to, CopyMode::Create).await?;
+            let deleted = backend.delete(Delete::new(from_key)).await;
+            deleted.map(drop).map_err(outward(During::Other))
+        }
+    }
+}
+
+/// A copy that replaces nothing. Where the backend has no such copy and has such an upload, the
+/// bytes go through here, which is as exact.
+async fn copy_new(backend: &Backend, from: &Key, to: &Key) -> Result<()> {
+    let terms = backend.terms().await?;
+    let native = terms.capabilities.has(Capability::CopyCreateOnly);
+    if native || !terms.capabilities.has(Capability::CreateOnly) {
+        return backend
+            .copy(Copy::new(from, to).create_only())
+            .await
+            .map(drop);
+    }
+    let downloaded = backend.download(Download::new(from)).await?;
+    let kept = Kept::of(&downloaded.info, &terms);
+    let upload = Upload::new(to, downloaded.body).length(downloaded.info.size);
+    backend
+        .upload(kept.apply(upload).create_only())
+        .await
+        .map(drop)
+}

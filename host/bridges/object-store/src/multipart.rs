@@ -1,0 +1,235 @@
+//! `put_multipart_opts`: parts as one stream.
+//!
+//! A store's own multipart upload is the plugin's business. Here the parts are the chunks of one
+//! upload that runs beside its caller, in the order in which `put_part` was called. The
+//! alternative, a temporary file of all parts, would cost a disk the size of the object and begin
+//! to send at `complete` only.
+
+use super::attributes::Kept;
+use super::error::{During, outward};
+use super::write::put_result;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, Shared};
+use futures_util::{FutureExt, Stream};
+use holdall::Backend;
+use holdall_plugin_api::{Body, Capability, Error, ErrorKind, MAX_CHUNK, Result, Upload, Uploaded};
+use object_store::path::Path;
+use object_store::{
+    Error as StoreError, MultipartUpload, PutMultipartOptions, PutPayload, PutPayloadIntoIter,
+    PutResult, Result as StoreResult, UploadPart,
+};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+/// How long `abort` waits for the backend to clean up before it lets go of it.
+const CLEAN_UP: Duration = Duration::from_secs(30);
+
+pub(super) async fn begin(
+    backend: Backend,
+    location: &Path,
+    options: PutMultipartOptions,
+) -> StoreResult<Box<dyn MultipartUpload>> {
+    let outward = outward(During::Put);
+    let kept = Kept::new(&options.attributes, &options.tags).map_err(outward)?;
+    let key = location.as_ref().to_owned();
+    let mut terms = backend.terms().await.map_err(outward)?;
+    // Now rather than at the first part. Whether a content type may be dropped is decided there.
+    terms.capabilities = terms.capabilities.with(Capability::ContentType.into());
+    let asked = kept.apply(Upload::new(&key, Body::empty()));
+    terms.upload(&asked).map_err(outward)?;
+    let runtime = Handle::try_current().map_err(|why| {
+        let why = Error::new(ErrorKind::Other).because(why);
+        outward(why.message("a multipart upload runs beside its caller: it needs a tokio runtime"))
+    })?;
+
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let given_up = Arc::<AtomicBool>::default();
+    let body = Parts {
+        queue: receiver,
+        part: None,
+        given_up: given_up.clone(),
+    };
+    let task = runtime.spawn(async move {
+        let upload = Upload::new(&key, Body::stream(body));
+        backend.upload(kept.apply(upload)).await
+    });
+    let stop = task.abort_handle();
+    let outcome = task.map(|ended| match ended {
+        Ok(outcome) => outcome,
+        Err(ended) => Err(Error::new(ErrorKind::Cancelled).because(ended)),
+    });
+    Ok(Box::new(Multipart {
+        queue: Some(sender),
+        given_up,
+        outcome: outcome.boxed().shared(),
+        stop,
+    }))
+}
+
+/// The caller's end.
+struct Multipart {
+    /// `None` once no part can follow.
+    queue: Option<mpsc::UnboundedSender<Message>>,
+    given_up: Arc<AtomicBool>,
+    outcome: Shared<BoxFuture<'static, Result<Uploaded>>>,
+    stop: AbortHandle,
+}
+
+enum Message {
+    /// A part, and who waits until it is taken.
+    Part(PutPayload, oneshot::Sender<()>),
+    /// The object is whole.
+    End,
+}
+
+#[async_trait]
+impl MultipartUpload for Multipart {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        let (taken, is_taken) = oneshot::channel();
+        // Into the queue now, not when the future is polled: that is what keeps the order.
+        if let Some(queue) = &self.queue {
+            // An upload that has ended says so below.
+            let _ = queue.send(Message::Part(data, taken));
+        }
+        let outcome = self.outcome.clone();
+        Box::pin(async move {
+            if is_taken.await.is_ok() {
+                return Ok(());
+            }
+            let why = match outcome.await {
+                Ok(_) => Error::invalid("a part after the upload was completed"),
+                Err(why) => why,
+            };
+            Err(outward(During::Put)(why))
+        })
+    }
+
+    async fn complete(&mut self) -> StoreResult<PutResult> {
+        if let Some(queue) = self.queue.take() {
+            // As above.
+            let _ = queue.send(Message::End);
+        }
+        let outcome = self.outcome.clone().await;
+        outcome.map(put_result).map_err(outward(During::Put))
+    }
+
+    async fn abort(&mut self) -> StoreResult<()> {
+        if matches!(self.outcome.peek(), Some(Ok(_))) {
+            return Err(after_the_end());
+        }
+        self.given_up.store(true, Ordering::Release);
+        self.queue = None;
+        // The body ends in an error, upon which the backend removes what it has. An upload that had
+        // failed before has nothing left either.
+        let ended = tokio::time::timeout(CLEAN_UP, self.outcome.clone()).await;
+        self.stop.abort();
+        match ended {
+            // `complete` was called, given up, and has won.
+            Ok(Ok(_)) => Err(after_the_end()),
+            Ok(Err(_)) | Err(_) => Ok(()),
+        }
+    }
+}
+
+fn after_the_end() -> StoreError {
+    let why = Error::invalid("the upload was completed before it was aborted");
+    outward(During::Other)(why)
+}
+
+/// Dropped without `complete`: the backend sees its upload dropped, and leaves nothing.
+impl Drop for Multipart {
+    fn drop(&mut self) {
+        self.stop.abort();
+    }
+}
+
+impl fmt::Debug for Multipart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Multipart")
+            .field("open", &self.queue.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The backend's end: the bytes of one part after the other.
+struct Parts {
+    queue: mpsc::UnboundedReceiver<Message>,
+    part: Option<Part>,
+    given_up: Arc<AtomicBool>,
+}
+
+/// What is left of a part, and who waits until all of it is taken.
+struct Part {
+    chunks: PutPayloadIntoIter,
+    rest: Bytes,
+    taken: oneshot::Sender<()>,
+}
+
+impl Part {
+    /// The next piece. Cut here, as the host would cut it later: what was handed on is what the
+    /// backend has.
+    fn piece(&mut self) -> Option<Bytes> {
+        if self.is_over() {
+            return None;
+        }
+        let length = self.rest.len().min(MAX_CHUNK as usize);
+        Some(self.rest.split_to(length))
+    }
+
+    fn is_over(&mut self) -> bool {
+        while self.rest.is_empty() {
+            match self.chunks.next() {
+                Some(chunk) => self.rest = chunk,
+                None => return true,
+            }
+        }
+        false
+    }
+}
+
+impl Stream for Parts {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        loop {
+            if self.given_up.load(Ordering::Acquire) {
+                return Poll::Ready(Some(Err(given_up())));
+            }
+            if let Some(mut part) = self.part.take() {
+                let piece = part.piece();
+                if part.is_over() {
+                    // Nobody may wait for it any more.
+                    let _ = part.taken.send(());
+                } else {
+                    self.part = Some(part);
+                }
+                if let Some(piece) = piece {
+                    return Poll::Ready(Some(Ok(piece)));
+                }
+            }
+            match ready!(self.queue.poll_recv(cx)) {
+                Some(Message::Part(payload, taken)) => {
+                    self.part = Some(Part {
+                        chunks: payload.into_iter(),
+                        rest: Bytes::new(),
+                        taken,
+                    });
+                }
+                Some(Message::End) => return Poll::Ready(None),
+                None => return Poll::Ready(Some(Err(given_up()))),
+            }
+        }
+    }
+}
+
+fn given_up() -> Error {
+    Error::new(ErrorKind::Cancelled).message("the upload was given up")
+}

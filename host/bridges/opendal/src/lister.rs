@@ -1,0 +1,68 @@
+//! Listings, page by page.
+
+use super::error::error;
+use super::metadata;
+use holdall::Backend;
+use holdall_plugin_api::List;
+use opendal_core::raw::OpList;
+use opendal_core::raw::oio::{self, PageContext, PageList};
+use opendal_core::{MetadataBuilder, Result};
+
+pub(super) struct Listing {
+    backend: Backend,
+    prefix: String,
+    grouped: bool,
+    limit: u32,
+    start_after: Option<String>,
+}
+
+impl Listing {
+    pub(super) fn new(backend: Backend, path: &str, args: &OpList, max_page: u32) -> Self {
+        let limit = args.limit().map_or(max_page, |limit| {
+            u32::try_from(limit).unwrap_or(max_page).clamp(1, max_page)
+        });
+        Self {
+            backend,
+            prefix: if path == "/" {
+                String::new()
+            } else {
+                path.to_owned()
+            },
+            grouped: !args.recursive(),
+            limit,
+            start_after: args.start_after().map(str::to_owned),
+        }
+    }
+}
+
+impl PageList for Listing {
+    async fn next_page(&self, context: &mut PageContext) -> Result<()> {
+        let mut list = List::new(&self.prefix).limit(self.limit);
+        if self.grouped {
+            list = list.delimiter("/");
+        }
+        if let Some(start) = &self.start_after {
+            list = list.start_after(start);
+        }
+        let token = Some(context.token.as_str()).filter(|token| !token.is_empty());
+        let page = self
+            .backend
+            .list(list.page_token(token))
+            .await
+            .map_err(error)?;
+        let keys = page
+            .entries
+            .iter()
+            .map(|entry| oio::Entry::new(&entry.key, metadata::of_entry(entry)));
+        let groups = page
+            .common_prefixes
+            .iter()
+            .map(|group| oio::Entry::new(group, MetadataBuilder::dir().build()));
+        context.entries.extend(keys.chain(groups));
+        match page.next {
+            Some(next) => context.token = next,
+            None => context.done = true,
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,325 @@
+//! The service: which operation of OpenDAL is which of ours.
+
+use super::error::error;
+use super::lister::Listing;
+use super::metadata;
+use super::reader::{Conditions, Reading};
+use super::writer::Writer;
+use holdall::{Backend, Facts};
+use holdall_plugin_api::{
+    Capability as Claim, Copy, Delete, Head, KeyPolicy, Method, Operation, Rename, SignUrl,
+};
+use opendal_core::raw::oio::{self, OneShotCopier, OneShotDelete, OneShotDeleter, PageLister};
+use opendal_core::raw::{
+    OpCopy, OpCreateDir, OpDelete, OpList, OpPresign, OpRead, OpRename, OpStat, OpWrite,
+    PresignOperation, PresignedRequest, RpCreateDir, RpPresign, RpRename, RpStat, Service,
+    ServiceInfo,
+};
+use opendal_core::{
+    Builder, Capability, Configurator, Error, ErrorKind, MetadataBuilder, OperationContext, Result,
+};
+use serde::{Deserialize, Serialize};
+
+/// Makes the service of one backend.
+#[derive(Default)]
+pub(super) struct Holdall(Option<Mounted>);
+
+impl Holdall {
+    pub(super) fn new(backend: Backend, facts: &Facts) -> Self {
+        Self(Some(Mounted {
+            info: ServiceInfo::new("holdall", "/", backend.name()),
+            capability: capability(facts),
+            max_page: facts.limits.max_page.clamp(1, 1000),
+            backend,
+        }))
+    }
+}
+
+/// Nothing: a backend is made by a host, not by options.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct HoldallConfig {}
+
+impl Configurator for HoldallConfig {
+    type Builder = Holdall;
+
+    fn into_builder(self) -> Holdall {
+        Holdall::default()
+    }
+}
+
+impl Builder for Holdall {
+    type Config = HoldallConfig;
+
+    fn build(self) -> Result<impl Service> {
+        self.0.ok_or_else(|| {
+            Error::new(
+                ErrorKind::ConfigInvalid,
+                "an operator of a Holdall backend is made by `Backend::into_operator`",
+            )
+        })
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Mounted {
+    backend: Backend,
+    info: ServiceInfo,
+    capability: Capability,
+    max_page: u32,
+}
+
+/// What an operator may be asked: what the backend claims, and nothing that it does not.
+fn capability(facts: &Facts) -> Capability {
+    let has = |claim: Claim| facts.capabilities.has(claim);
+    let lists = facts.operations.has(Operation::List);
+    Capability {
+        stat: true,
+        stat_with_if_match: has(Claim::IfMatchGet),
+        stat_with_if_none_match: has(Claim::IfNoneMatchGet),
+        stat_with_if_modified_since: has(Claim::IfTime),
+        stat_with_if_unmodified_since: has(Claim::IfTime),
+        stat_with_version: has(Claim::Versions),
+        read: true,
+        read_with_if_match: has(Claim::IfMatchGet),
+        read_with_if_none_match: has(Claim::IfNoneMatchGet),
+        read_with_if_modified_since: has(Claim::IfTime),
+        read_with_if_unmodified_since: has(Claim::IfTime),
+        read_with_version: has(Claim::Versions),
+        read_with_suffix: has(Claim::Suffix),
+        read_with_override_content_disposition: has(Claim::SignDisposition),
+        read_with_override_content_type: has(Claim::SignDisposition),
+        write: true,
+        write_can_multi: true,
+        write_can_empty: true,
+        write_with_content_type: has(Claim::ContentType),
+        write_with_cache_control: has(Claim::HeaderCacheControl),
+        write_with_content_disposition: has(Claim::HeaderContentDisposition),
+        write_with_content_encoding: has(Claim::HeaderContentEncoding),
+        write_with_user_metadata: has(Claim::UserMetadata),
+        write_with_if_match: has(Claim::IfMatchPut),
+        write_with_if_not_exists: has(Claim::CreateOnly),
+        write_total_max_size: facts
+            .limits
+            .max_object_size
+            .and_then(|bytes| usize::try_from(bytes).ok()),
+        delete: true,
+        delete_with_if_match: has(Claim::IfMatchDelete),
+        delete_with_version: has(Claim::Versions),
+        copy: true,
+        copy_with_if_not_exists: has(Claim::CopyCreateOnly),
+        rename: true,
+        list: lists,
+        list_with_recursive: lists,
+        list_with_limit: lists,
+        list_with_start_after: lists && has(Claim::StartAfter),
+        presign: [
+            Claim::SignGet,
+            Claim::SignPut,
+            Claim::SignHead,
+            Claim::SignDelete,
+        ]
+        .into_iter()
+        .any(has),
+        presign_read: has(Claim::SignGet),
+        presign_write: has(Claim::SignPut),
+        presign_stat: has(Claim::SignHead),
+        presign_delete: has(Claim::SignDelete),
+        shared: true,
+        ..Capability::default()
+    }
+}
+
+fn not_supported(what: &'static str) -> Error {
+    Error::new(ErrorKind::Unsupported, what)
+}
+
+impl Service for Mounted {
+    type Reader = oio::StreamReader<Reading>;
+    type Writer = Writer;
+    type Lister = PageLister<Listing>;
+    type Deleter = OneShotDeleter<Deleting>;
+    type Copier = OneShotCopier;
+    type Composer = ();
+
+    fn info(&self) -> ServiceInfo {
+        self.info.clone()
+    }
+
+    fn capability(&self) -> Capability {
+        self.capability
+    }
+
+    async fn create_dir(
+        &self,
+        _: &OperationContext,
+        _: &str,
+        _: OpCreateDir,
+    ) -> Result<RpCreateDir> {
+        Err(not_supported("a backend has keys and no folders"))
+    }
+
+    async fn stat(&self, _: &OperationContext, path: &str, args: OpStat) -> Result<RpStat> {
+        let conditions = Conditions::from(&args);
+        let head = Head::new(path).option(|options| conditions.apply(options));
+        let info = self.backend.head(head).await.map_err(error)?;
+        Ok(RpStat::new(metadata::of_object(&info)))
+    }
+
+    fn read(&self, _: &OperationContext, path: &str, args: OpRead) -> Result<Self::Reader> {
+        Ok(oio::StreamReader::new(Reading {
+            backend: self.backend.clone(),
+            key: path.to_owned(),
+            conditions: Conditions::from(&args),
+        }))
+    }
+
+    fn write(&self, _: &OperationContext, path: &str, args: OpWrite) -> Result<Writer> {
+        // `create_dir` comes here as an empty object of a folder's name.
+        if path.ends_with('/') {
+            return Err(not_supported("a backend has keys and no folders"));
+        }
+        if args.append() {
+            return Err(not_supported(
+                "a backend replaces objects and appends to none",
+            ));
+        }
+        Ok(Writer::new(self.backend.clone(), path.to_owned(), args))
+    }
+
+    fn delete(&self, _: &OperationContext) -> Result<Self::Deleter> {
+        Ok(OneShotDeleter::new(Deleting(self.backend.clone())))
+    }
+
+    fn list(&self, _: &OperationContext, path: &str, args: OpList) -> Result<Self::Lister> {
+        let listing = Listing::new(self.backend.clone(), path, &args, self.max_page);
+        Ok(PageLister::new(listing))
+    }
+
+    fn copy(
+        &self,
+        _: &OperationContext,
+        from: &str,
+        to: &str,
+        args: OpCopy,
+    ) -> Result<OneShotCopier> {
+        let (backend, from, to) = (self.backend.clone(), from.to_owned(), to.to_owned());
+        Ok(OneShotCopier::new(async move {
+            let mut copy = Copy::new(&from, &to);
+            copy.create_only = args.if_not_exists();
+            let copied = backend.copy(copy).await.map_err(error)?;
+            let size = match copied.size {
+                Some(size) => size,
+                // OpenDAL asks for the size; a store that does not tell is asked.
+                None => backend.head(Head::new(&to)).await.map_err(error)?.size,
+            };
+            let mut built = MetadataBuilder::file(size);
+            metadata::common(&mut built, copied.etag.as_deref(), copied.last_modified);
+            Ok(built.build())
+        }))
+    }
+
+    async fn rename(
+        &self,
+        _: &OperationContext,
+        from: &str,
+        to: &str,
+        _: OpRename,
+    ) -> Result<RpRename> {
+        self.backend
+            .rename(Rename::new(from, to))
+            .await
+            .map_err(error)?;
+        Ok(RpRename::default())
+    }
+
+    async fn presign(
+        &self,
+        _: &OperationContext,
+        path: &str,
+        args: OpPresign,
+    ) -> Result<RpPresign> {
+        let life = args.expire();
+        let (name, content_type);
+        let sign = match args.operation() {
+            PresignOperation::Stat(_) => SignUrl::new(Method::Head, path, life),
+            PresignOperation::Delete(_) => SignUrl::new(Method::Delete, path, life),
+            PresignOperation::Write(write) => {
+                content_type = write.content_type().map(str::to_owned);
+                let mut sign = SignUrl::new(Method::Put, path, life);
+                sign.content_type = content_type.as_deref();
+                sign
+            }
+            PresignOperation::Read(_, read) => {
+                name = read
+                    .override_content_disposition()
+                    .map(|text| {
+                        attachment(text).ok_or_else(|| {
+                            not_supported("only `attachment; filename=\"..\"` can be signed")
+                        })
+                    })
+                    .transpose()?;
+                content_type = read.override_content_type().map(str::to_owned);
+                let mut sign = SignUrl::new(Method::Get, path, life);
+                sign.download_name = name.as_deref();
+                sign.response_content_type = content_type.as_deref();
+                sign
+            }
+            _ => return Err(not_supported("this cannot be signed")),
+        };
+        let method = sign.method.name();
+        let url = self.backend.signed_url(sign).await.map_err(error)?;
+        let broken = |cause: http::Error| {
+            Error::new(ErrorKind::Unexpected, "the backend signed no URL").set_source(cause)
+        };
+        let mut request = http::Request::builder().method(method).uri(&url.url);
+        for (name, value) in &url.headers {
+            request = request.header(name, value);
+        }
+        let (parts, ()) = request.body(()).map_err(broken)?.into_parts();
+        let request = PresignedRequest::new(parts.method, parts.uri, parts.headers);
+        Ok(RpPresign::new(request))
+    }
+}
+
+/// The file name in the plain form of an attachment; the backend makes the header itself.
+fn attachment(disposition: &str) -> Option<String> {
+    let name = disposition.strip_prefix("attachment; filename=\"")?;
+    let (name, rest) = name.split_once('"')?;
+    rest.is_empty().then(|| name.to_owned())
+}
+
+pub(super) struct Deleting(Backend);
+
+impl OneShotDelete for Deleting {
+    async fn delete_once(&self, path: String, args: OpDelete) -> Result<()> {
+        // No key ends so, and a folder is gone with its last key.
+        if KeyPolicy::Portable.check(&path).is_err() && path.ends_with('/') {
+            return Ok(());
+        }
+        let mut delete = Delete::new(&path);
+        delete.if_match = args.if_match();
+        delete.version = args.version();
+        self.0.delete(delete).await.map_err(error)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plain_attachment_is_understood() {
+        assert_eq!(
+            attachment("attachment; filename=\"a b\""),
+            Some("a b".to_owned())
+        );
+        for other in [
+            "inline",
+            "attachment",
+            "attachment; filename=\"a\"; filename*=UTF-8''b",
+        ] {
+            assert_eq!(attachment(other), None, "{other}");
+        }
+    }
+}

@@ -1,2 +1,0 @@
-//! The kit through the OpenDAL bridge, and the operator as programs use it: see `tests/`.
-#![forbid(unsafe_code)]
