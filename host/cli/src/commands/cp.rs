@@ -9,7 +9,8 @@ use super::{listing, many, rm};
 use crate::address::Address;
 use crate::app::App;
 use crate::args::Jobs;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
+use crate::local::StoreDirectory;
 use crate::progress::Progress;
 use crate::transfer::CHUNK;
 use crate::values::printable;
@@ -58,9 +59,17 @@ impl Cp {
     async fn folder(&self, app: &App) -> Result<()> {
         let (from, to) = (app.backend(&self.from).await?, app.backend(&self.to).await?);
         let (prefix, target) = (self.from.folder(), self.to.folder());
-        if from.name() == to.name() && target.starts_with(&prefix) {
+        let same = from.name() == to.name()
+            || match (
+                StoreDirectory::of(&from).await?,
+                StoreDirectory::of(&to).await?,
+            ) {
+                (Some(from), Some(to)) => from.is_same(&to),
+                _ => false,
+            };
+        if same && target.starts_with(&prefix) {
             // The listing would find the copies, and copy them.
-            return Err(crate::failure::Failure::usage(format!(
+            return Err(Failure::usage(format!(
                 "{} lies within {}",
                 self.to, self.from
             )));

@@ -17,7 +17,7 @@ use crate::address::Address;
 use crate::app::App;
 use crate::args::Jobs;
 use crate::failure::{Failure, Result};
-use crate::local::{Folder, Part, Spot};
+use crate::local::{Folder, Part, Spot, StoreDirectory};
 use crate::progress::Progress;
 use crate::transfer::{CHUNK, Stopped, drain};
 use crate::values::{self, printable};
@@ -164,6 +164,9 @@ impl Get {
             },
         };
         let backend = app.backend(&self.from).await?;
+        if let Some(store) = StoreDirectory::of(&backend).await? {
+            store.refuse(&to)?;
+        }
         let progress = app.progress_of_many();
         let folder = std::sync::OnceLock::new();
         let folder = || -> Result<&Folder> {

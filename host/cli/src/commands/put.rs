@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::args::Jobs;
 use crate::exit;
 use crate::failure::{Failure, Result};
+use crate::local::StoreDirectory;
 use crate::progress::Progress;
 use crate::transfer::{Input, Source};
 use crate::values;
@@ -89,8 +90,12 @@ impl Put {
             ));
         }
         let backend = app.backend(&self.to).await?;
+        let store = StoreDirectory::of(&backend).await?;
+        if let Some(store) = &store {
+            store.refuse(&self.file)?;
+        }
         let progress = app.progress_of_many();
-        let files = files_below(&self.file, self.follow);
+        let files = files_below(&self.file, self.follow, store.clone());
         let prefix = self.to.folder();
         let done = many::each(
             app,
@@ -103,6 +108,10 @@ impl Put {
                     Found::Other(path) => {
                         let what =
                             format!("{} is neither file nor folder: left out", path.display());
+                        progress.aside(|| app.output.note(&what));
+                        return Ok(());
+                    }
+                    Found::Store(what) => {
                         progress.aside(|| app.output.note(&what));
                         return Ok(());
                     }
@@ -187,22 +196,33 @@ fn utf8<'a>(name: &'a std::ffi::OsStr, path: &Path) -> Result<&'a str> {
 enum Found {
     File(PathBuf),
     Other(PathBuf),
+    /// The directory of the target itself, as a line for people.
+    Store(String),
 }
 
 /// The files below a folder, in the order of their names, found while others are on their way.
 fn files_below(
     folder: &Path,
     follow: bool,
+    store: Option<StoreDirectory>,
 ) -> impl futures_util::Stream<Item = Result<Found>> + use<> {
     let (send, mut receive) = tokio::sync::mpsc::channel(256);
     let folder = folder.to_owned();
     tokio::task::spawn_blocking(move || {
         // The folder itself may be a link: it was named.
-        let walk = walkdir::WalkDir::new(&folder)
+        let mut walk = walkdir::WalkDir::new(&folder)
             .follow_links(follow)
-            .sort_by_file_name();
-        for entry in walk {
+            .sort_by_file_name()
+            .into_iter();
+        while let Some(entry) = walk.next() {
             let found = match entry {
+                Ok(entry)
+                    if entry.file_type().is_dir()
+                        && let Some(store) = store.as_ref().filter(|it| it.is(entry.path())) =>
+                {
+                    walk.skip_current_dir();
+                    Ok(Found::Store(store.skipped(entry.path())))
+                }
                 Ok(entry) if entry.file_type().is_dir() => continue,
                 Ok(entry) if entry.file_type().is_file() => Ok(Found::File(entry.into_path())),
                 // The root is followed all the same, and then is a folder.

@@ -2,6 +2,8 @@
 
 mod folder;
 mod part;
+mod store;
 
 pub(crate) use folder::{Folder, Spot};
 pub(crate) use part::{Mark, Part, exists};
+pub(crate) use store::StoreDirectory;

@@ -1,8 +1,9 @@
-//! A file in the making: `NAME.holdall-part` until all of it is there.
+//! Partial downloads: `NAME.holdall-part` until the file is complete.
 //!
-//! What an interrupted `get` leaves behind is only of use together with the knowledge of what it is
-//! a part of. That is kept in an extended attribute of the part itself, so that one file is all
-//! there is; where the file system has none, nothing is left behind.
+//! Every part carries an extended attribute that marks it as made by this command and says which
+//! object it belongs to. A file of that name without the mark belongs to the user and is never
+//! opened for writing. On file systems without extended attributes a part is removed when the
+//! command ends.
 
 use std::collections::hash_map::DefaultHasher;
 use std::ffi::{OsStr, OsString};
@@ -24,11 +25,12 @@ use crate::failure::{Failure, Result};
 
 const SUFFIX: &str = ".holdall-part";
 const ATTRIBUTE: &str = "user.holdall.part";
-/// More than any mark needs; a longer one is somebody else's.
+/// Longest mark that is written or read, in bytes.
 const MAX_MARK: usize = 4096;
 
-/// What a part is a part of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The object that a part belongs to. The default mark belongs to no object: such a part was made by
+/// this command and cannot be resumed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mark {
     /// The address.
     pub(crate) source: String,
@@ -38,7 +40,7 @@ pub(crate) struct Mark {
     pub(crate) size: u64,
 }
 
-/// A file in the making. Dropped before it is published, it stays only when it can be resumed.
+/// A partial file. Dropped before it is published, it stays only when it can be resumed.
 #[derive(Debug)]
 pub(crate) struct Part {
     spot: Spot,
@@ -50,24 +52,46 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Begins a file, or finds what an earlier attempt left. Nobody else can write it meanwhile.
+    /// Creates the part, or opens the one that an earlier attempt left, under an exclusive lock.
+    ///
+    /// # Errors
+    ///
+    /// Exit code 4 when the name is taken by something that this command did not make, or by the part
+    /// of a command that runs.
     pub(crate) fn open(spot: Spot) -> Result<Self> {
+        const EXISTING: OFlags = OFlags::RDWR
+            .union(OFlags::CLOEXEC)
+            .union(OFlags::NOFOLLOW)
+            .union(OFlags::NONBLOCK);
         let name = part_name(&spot.name);
         let failed = |cause: Errno| Failure::file("create", &spot.beside(&name))(cause.into());
+        let foreign = || foreign(&spot, &name);
         loop {
-            let flags = OFlags::RDWR
-                | OFlags::CREATE
-                | OFlags::CLOEXEC
-                | OFlags::NOFOLLOW
-                | OFlags::NONBLOCK;
-            let fd =
-                openat(&*spot.folder, &name, flags, Mode::from_raw_mode(0o666)).map_err(failed)?;
+            let mode = Mode::from_raw_mode(0o666);
+            let new = EXISTING | OFlags::CREATE | OFlags::EXCL;
+            let (fd, created) = match openat(&*spot.folder, &name, new, mode) {
+                Ok(fd) => (fd, true),
+                Err(Errno::EXIST) => match openat(&*spot.folder, &name, EXISTING, mode) {
+                    Ok(fd) => (fd, false),
+                    Err(Errno::NOENT) => continue,
+                    Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::NODEV) => {
+                        return Err(foreign());
+                    }
+                    Err(cause) => return Err(failed(cause)),
+                },
+                Err(cause) => return Err(failed(cause)),
+            };
             let about = fstat(&fd).map_err(failed)?;
             if FileType::from_raw_mode(about.st_mode) != FileType::RegularFile {
-                return Err(failed(Errno::EXIST));
+                return Err(foreign());
             }
-            match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
-                // Some file systems of the network have no locks; then nobody is kept out.
+            // A new file can only be locked by a command that is about to refuse it.
+            let lock = match created {
+                true => FlockOperation::LockExclusive,
+                false => FlockOperation::NonBlockingLockExclusive,
+            };
+            match flock(&fd, lock) {
+                // Some network file systems have no locks: two commands do not exclude each other there.
                 Ok(()) | Err(Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK) => {}
                 Err(Errno::WOULDBLOCK) => {
                     return Err(Failure::refused(
@@ -83,13 +107,20 @@ impl Part {
                 Err(cause) => return Err(failed(cause)),
             }
             let file = File::from(fd);
-            // Who had the lock before may have published the file that we opened.
+            // The previous holder of the lock may have published the file that was opened.
             if !is_at(&file, &spot, &name) {
                 continue;
             }
-            let kept = read_mark(&file).map(|mark| (mark, about.st_size.unsigned_abs()));
+            let mark = match created {
+                true => {
+                    set_mark(&file, &Mark::default());
+                    None
+                }
+                false => Some(read_mark(&file).ok_or_else(foreign)?),
+            };
+            let kept = mark.map(|mark| (mark, about.st_size.unsigned_abs()));
             return Ok(Self {
-                resumable: kept.is_some(),
+                resumable: kept.as_ref().is_some_and(|(mark, _)| mark.is_resumable()),
                 spot,
                 name,
                 file,
@@ -113,16 +144,9 @@ impl Part {
         self.kept = None;
         let emptied = self.file.set_len(0).and_then(|()| self.file.rewind());
         emptied.map_err(Failure::file("write", &self.path()))?;
-        let marked = mark
-            .and_then(|mark| serde_json::to_vec(mark).ok())
-            .is_some_and(|mark| {
-                mark.len() <= MAX_MARK
-                    && fsetxattr(&self.file, ATTRIBUTE, &mark, XattrFlags::empty()).is_ok()
-            });
-        if !marked {
-            // An old mark on new bytes would be a lie.
-            let _ = rustix::fs::fremovexattr(&self.file, ATTRIBUTE);
-        }
+        // An old mark on new bytes would be wrong: it is always replaced.
+        let none = Mark::default();
+        let marked = set_mark(&self.file, mark.unwrap_or(&none)) && mark.is_some();
         self.resumable = marked;
         Ok(())
     }
@@ -148,8 +172,7 @@ impl Part {
     /// Gives the file its name, in one step.
     pub(crate) fn publish(mut self, force: bool) -> Result<()> {
         if !is_at(&self.file, &self.spot, &self.name) {
-            // Some other file has the part's name by now; its own name may end like that.
-            return Err(Failure::file("write", &self.path())(Errno::STALE.into()));
+            return Err(foreign(&self.spot, &self.name));
         }
         let folder = &*self.spot.folder;
         let (from, to) = (&self.name, &self.spot.name);
@@ -214,6 +237,25 @@ fn is_at(file: &File, spot: &Spot, name: &OsStr) -> bool {
     }
 }
 
+impl Mark {
+    fn is_resumable(&self) -> bool {
+        !self.etag.is_empty()
+    }
+}
+
+/// The refusal to use a file that this command did not make.
+fn foreign(spot: &Spot, name: &OsStr) -> Failure {
+    Failure::refused(
+        exit::PRECONDITION,
+        "part_exists",
+        format!(
+            "{} exists and is not a partial download that holdall can resume",
+            spot.beside(name).display()
+        ),
+        "move or remove it, or name another target file",
+    )
+}
+
 /// The refusal to replace a file.
 pub(crate) fn exists(spot: &Spot) -> Failure {
     Failure::refused(
@@ -255,6 +297,13 @@ impl ConcatNames for [&OsStr; 2] {
         whole.push(self[1]);
         whole
     }
+}
+
+/// Whether the mark was written: the file system may have no extended attributes.
+fn set_mark(file: &File, mark: &Mark) -> bool {
+    serde_json::to_vec(mark).is_ok_and(|mark| {
+        mark.len() <= MAX_MARK && fsetxattr(file, ATTRIBUTE, &mark, XattrFlags::empty()).is_ok()
+    })
 }
 
 fn read_mark(file: &File) -> Option<Mark> {

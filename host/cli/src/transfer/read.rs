@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use futures_util::stream::poll_fn;
 use holdall::{Body, Bytes, Error, ErrorKind};
@@ -31,8 +32,8 @@ impl Input {
         }
     }
 
-    /// Opens it, and tells the size when that can be relied on.
-    fn open(&self) -> Result<(File, Option<u64>)> {
+    /// Opens it. The facts are those of a regular file that is read as a whole.
+    fn open(&self) -> Result<(File, Option<Facts>)> {
         let path = self.path();
         let file = match self {
             // The descriptor itself: the buffer of `Stdin` would cost a copy.
@@ -57,7 +58,57 @@ impl Input {
         // Files of the kernel say 0 and have content all the same; and standard input may have been
         // read from before it was handed to us.
         let whole = matches!(self, Input::File(_)) && about.len() > 0;
-        Ok((file, whole.then_some(about.len())))
+        Ok((file, whole.then(|| Facts::of(&about))))
+    }
+}
+
+/// What shows that a file was written to while it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Facts {
+    size: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Facts {
+    fn of(about: &std::fs::Metadata) -> Self {
+        Self {
+            size: about.len(),
+            modified: about.modified().ok(),
+        }
+    }
+}
+
+/// A file that is read, up to the size that it had when it was opened.
+struct Opened {
+    file: io::Take<File>,
+    path: PathBuf,
+    facts: Option<Facts>,
+}
+
+impl Opened {
+    /// Fills the buffer as far as the input goes. At the end of a file its facts are compared with
+    /// those at its opening: before the last bytes are handed on, so that nothing is stored.
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let failed = Failure::file("read", &self.path);
+        let read = fill(&mut self.file, buffer).map_err(failed)?;
+        if let Some(facts) = self.facts
+            && (read < buffer.len() || self.file.limit() == 0)
+        {
+            let about = self.file.get_ref().metadata();
+            let about = about.map_err(Failure::file("read", &self.path))?;
+            if Facts::of(&about) != facts {
+                return Err(Failure::refused(
+                    exit::PRECONDITION,
+                    "source_changed",
+                    format!(
+                        "{} was changed while it was read; nothing is stored",
+                        self.path.display()
+                    ),
+                    "repeat when no program writes to it; `holdall put - ADDR < FILE` stores a file that grows",
+                ));
+            }
+        }
+        Ok(read)
     }
 }
 
@@ -67,27 +118,29 @@ pub(crate) struct Source {
     /// In bytes, when it is known.
     pub(crate) length: Option<u64>,
     fault: Fault,
-    path: PathBuf,
 }
 
 /// Why reading ended early. The upload that pulls the body knows no paths of this machine.
-type Fault = Arc<Mutex<Option<io::Error>>>;
+type Fault = Arc<Mutex<Option<Failure>>>;
 
 impl Source {
     /// Opens it and reads the first chunk; what fits into that travels in one piece.
     pub(crate) async fn open(input: Input, progress: Progress) -> Result<Self> {
-        let path = input.path().to_owned();
         let opened = tokio::task::spawn_blocking(move || {
-            let (file, length) = input.open()?;
-            // A file that grows meanwhile, as logs do, is stored as it was when it was opened.
-            let mut file = file.take(length.unwrap_or(u64::MAX));
+            let (file, facts) = input.open()?;
+            let length = facts.map(|facts| facts.size);
+            let mut opened = Opened {
+                file: file.take(length.unwrap_or(u64::MAX)),
+                path: input.path().to_owned(),
+                facts,
+            };
             let mut first = vec![0; CHUNK.min(length.map_or(CHUNK, |length| length as usize + 1))];
-            let read = fill(&mut file, &mut first).map_err(Failure::file("read", input.path()))?;
+            let read = opened.fill(&mut first)?;
             let ended = read < first.len();
             first.truncate(read);
-            Ok::<_, Failure>((file, length, first, ended))
+            Ok::<_, Failure>((opened, length, first, ended))
         });
-        let (file, length, first, ended) = opened.await.map_err(cut_off)??;
+        let (opened, length, first, ended) = opened.await.map_err(cut_off)??;
         let fault = Fault::default();
         if ended {
             progress.advance(first.len() as u64);
@@ -95,35 +148,28 @@ impl Source {
                 length: Some(first.len() as u64),
                 body: Body::from(Bytes::from(first)),
                 fault,
-                path,
             });
         }
         if let Some(length) = length {
             progress.total(length);
         }
-        let body = stream(file, first, fault.clone(), progress);
+        let body = stream(opened, first, fault.clone(), progress);
         Ok(Self {
             body,
             length,
             fault,
-            path,
         })
     }
 
-    /// Parts: the body and its length for the upload, and who knows why it ended early.
+    /// Returns the body and its length for the upload, and the reader that explains its failure.
     pub(crate) fn split(self) -> (Body, Option<u64>, Reader) {
-        let reader = Reader {
-            fault: self.fault,
-            path: self.path,
-        };
-        (self.body, self.length, reader)
+        (self.body, self.length, Reader { fault: self.fault })
     }
 }
 
 /// The reading side, once the body is on its way.
 pub(crate) struct Reader {
     fault: Fault,
-    path: PathBuf,
 }
 
 impl Reader {
@@ -134,20 +180,17 @@ impl Reader {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        match fault {
-            Some(cause) => Failure::file("read", &self.path)(cause),
-            None => error.into(),
-        }
+        fault.unwrap_or_else(|| error.into())
     }
 }
 
 /// A body fed by a thread that reads ahead.
-fn stream(file: io::Take<File>, first: Vec<u8>, fault: Fault, progress: Progress) -> Body {
+fn stream(opened: Opened, first: Vec<u8>, fault: Fault, progress: Progress) -> Body {
     let (send, mut receive) = mpsc::channel::<Bytes>(AHEAD);
-    let told = fault.clone();
+    let reported = fault.clone();
     tokio::task::spawn_blocking(move || {
-        if let Err(cause) = feed(file, first, &send) {
-            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
+        if let Err(failure) = feed(opened, first, &send) {
+            *reported.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
         }
     });
     let mut ended = false;
@@ -174,8 +217,8 @@ fn stream(file: io::Take<File>, first: Vec<u8>, fault: Fault, progress: Progress
     }))
 }
 
-/// Reads to the end. Ends early, and well, when nobody wants more.
-fn feed(mut file: io::Take<File>, first: Vec<u8>, send: &mpsc::Sender<Bytes>) -> io::Result<()> {
+/// Reads to the end. Returns early, without a failure, when the body is dropped.
+fn feed(mut opened: Opened, first: Vec<u8>, send: &mpsc::Sender<Bytes>) -> Result<()> {
     let (back, free) = std_mpsc::sync_channel(AHEAD + 2);
     let lend = |buffer: Vec<u8>, len: usize| {
         Bytes::from_owner(Lent {
@@ -192,7 +235,7 @@ fn feed(mut file: io::Take<File>, first: Vec<u8>, send: &mpsc::Sender<Bytes>) ->
         let mut buffer = free.try_recv().unwrap_or_default();
         // Zeroed once; buffers that come back are as large as they were.
         buffer.resize(CHUNK, 0);
-        let len = fill(&mut file, &mut buffer)?;
+        let len = opened.fill(&mut buffer)?;
         if len == 0 {
             return Ok(());
         }
@@ -292,6 +335,43 @@ mod tests {
         drop(body);
         // The runtime waits for its threads when it ends: a reader that went on waiting would hang
         // this test.
+    }
+
+    #[tokio::test]
+    async fn a_source_that_changes_while_it_is_read_is_refused_before_its_end() {
+        type Change = fn(&File);
+        let changes: [(&str, Change); 3] = [
+            ("it grows", |mut file| file.write_all(b"more").unwrap()),
+            ("it is cut", |file| file.set_len(1).unwrap()),
+            ("it is rewritten at the same size", |file| {
+                let later = SystemTime::now() + std::time::Duration::from_secs(2);
+                file.set_modified(later).unwrap();
+            }),
+        ];
+        for (what, change) in changes {
+            // More than the reader takes ahead: its end is not reached before the change.
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(&vec![1; 20 * CHUNK]).unwrap();
+            let source = Source::open(Input::File(file.path().into()), silent())
+                .await
+                .unwrap();
+            change(file.as_file());
+            let (mut body, length, reader) = source.split();
+            let mut passed = 0;
+            let error = loop {
+                match body.chunk().await.expect(what) {
+                    Ok(chunk) => passed += chunk.len() as u64,
+                    Err(error) => break error,
+                }
+            };
+            assert!(
+                Some(passed) < length,
+                "{what}: the last bytes are not handed on"
+            );
+            let failure = reader.explain(error);
+            assert_eq!(failure.exit(), 4, "{what}");
+            assert_eq!(failure.report().unwrap().code, "source_changed", "{what}");
+        }
     }
 
     #[tokio::test]

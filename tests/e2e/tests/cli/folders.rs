@@ -181,3 +181,41 @@ fn many_at_once_and_large_ones_among_them() {
         assert!(desk.read(&format!("tree/{file}")) == desk.read(&format!("back/{file}")));
     }
 }
+
+#[test]
+fn a_store_is_never_copied_into_itself() {
+    let desk = Desk::new();
+    desk.write("in/a", "a");
+    let same = String::from_utf8(desk.read("holdall.toml")).unwrap()
+        + "[backend.same]\nplugin = \"local\"\n[backend.same.config]\nroot = \"data\"\n";
+    desk.write("holdall.toml", same);
+    desk.ok("put in/a local:x/a");
+    // The second run would add a level.
+    for _ in 0..2 {
+        let ran = desk.run(["put", "-r", ".", "local:backup", "-j", "1"]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert!(
+            ran.err.contains("data is the directory of backend"),
+            "{}",
+            ran.err
+        );
+        assert_eq!(
+            desk.files("data/objects"),
+            ["backup/holdall.toml", "backup/in/a", "x/a"]
+        );
+    }
+    std::os::unix::fs::symlink("data/objects", desk.path("link")).unwrap();
+    for line in [
+        "put -r data local:b",
+        "put -r data/objects/x local:b",
+        "put -r link local:b",
+        "get -r local:x data/new",
+        "get -r local:x link/x",
+    ] {
+        assert_eq!(desk.fails_json(5, line)["code"], "within_store", "{line}");
+    }
+    desk.fails(2, "cp -r local:x same:x/deeper");
+    assert_eq!(desk.files("data/objects").len(), 3);
+    desk.ok("put -r data other:copy -q");
+    desk.ok("get -r local:x out -q");
+}

@@ -255,3 +255,44 @@ fn ctrl_c_keeps_what_can_be_resumed() {
     }
     panic!("never interrupted in time");
 }
+
+#[test]
+fn get_leaves_a_users_file_with_the_name_of_a_part() {
+    let desk = Desk::new();
+    desk.write("in", "object");
+    for key in ["tp/x", "tp/y", "d/x", "d/x.holdall-part"] {
+        desk.ok(&format!("put in local:{key}"));
+    }
+    desk.write("x.holdall-part", "notes");
+    for line in ["get local:tp/x", "get local:tp/x --force"] {
+        let report = desk.fails_json(4, line);
+        assert_eq!(report["code"], "part_exists");
+        assert!(
+            report["message"]
+                .as_str()
+                .unwrap()
+                .contains("x.holdall-part")
+        );
+    }
+    assert_eq!(desk.read("x.holdall-part"), b"notes");
+    assert!(!desk.path("x").exists());
+
+    desk.write("all/x.holdall-part", "notes");
+    let ran = desk.run(["get", "-r", "local:tp", "all", "--json"]);
+    assert_eq!(ran.code, 4, "{}", ran.err);
+    assert!(ran.err.contains("part_exists"), "{}", ran.err);
+    assert_eq!(desk.read("all/x.holdall-part"), b"notes");
+    assert_eq!(
+        desk.read("all/y"),
+        b"object",
+        "the others are read all the same"
+    );
+
+    // One at a time, the keys come in the order of their bytes.
+    std::fs::create_dir(desk.path("both")).unwrap();
+    desk.write("both/x.holdall-part", "notes");
+    let ran = desk.run(["get", "-r", "local:d", "both", "-j", "1"]);
+    assert_eq!(ran.code, 4, "{}", ran.err);
+    assert_eq!(desk.read("both/x.holdall-part"), b"notes");
+    assert_eq!(desk.files("both"), ["x.holdall-part"]);
+}

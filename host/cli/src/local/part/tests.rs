@@ -134,7 +134,7 @@ fn long_names_are_cut_and_told_apart() {
 }
 
 #[test]
-fn another_file_in_the_part_s_place_is_left_alone() {
+fn publish_leaves_a_file_that_took_the_parts_name() {
     let folder = tempfile::tempdir().unwrap();
     let mut part = Part::open(spot(folder.path())).unwrap();
     part.begin(None).unwrap();
@@ -142,7 +142,45 @@ fn another_file_in_the_part_s_place_is_left_alone() {
     let stranger = folder.path().join("a.txt.holdall-part");
     std::fs::remove_file(&stranger).unwrap();
     std::fs::write(&stranger, "theirs").unwrap();
-    assert_eq!(part.publish(true).err().unwrap().exit(), 1);
+    assert_eq!(part.publish(true).err().unwrap().exit(), 4);
     assert_eq!(names(folder.path()), ["a.txt.holdall-part"]);
     assert_eq!(std::fs::read(stranger).unwrap(), b"theirs");
+}
+
+#[test]
+fn open_refuses_what_holdall_did_not_make() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = folder.path().join("a.txt.holdall-part");
+    let refused = || {
+        let failure = Part::open(spot(folder.path())).err().unwrap();
+        assert_eq!(failure.exit(), 4);
+        assert_eq!(failure.report().unwrap().code, "part_exists");
+    };
+    std::fs::write(&taken, "notes").unwrap();
+    refused();
+    assert_eq!(std::fs::read(&taken).unwrap(), b"notes");
+    std::fs::remove_file(&taken).unwrap();
+    let target = folder.path().join("target");
+    std::os::unix::fs::symlink(&target, &taken).unwrap();
+    refused();
+    assert!(!target.exists());
+    std::fs::remove_file(&taken).unwrap();
+    std::fs::create_dir(&taken).unwrap();
+    refused();
+}
+
+#[test]
+fn a_part_without_an_object_is_ours_and_starts_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut part = Part::open(spot(folder.path())).unwrap();
+    part.begin(None).unwrap();
+    part.file().unwrap().write_all(b"0123").unwrap();
+    // A killed command: nothing is cleaned up.
+    let copy = folder.path().join("copy");
+    std::fs::rename(folder.path().join("a.txt.holdall-part"), &copy).unwrap();
+    drop(part);
+    std::fs::rename(&copy, folder.path().join("a.txt.holdall-part")).unwrap();
+    let part = Part::open(spot(folder.path())).unwrap();
+    assert_eq!(part.kept("local:a.txt"), None);
+    assert_eq!(part.stays(), None);
 }
