@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use holdall::config::{Config, Environment, Flags, Problems, Sources};
+use holdall::config::{BackendConfig, Config, Environment, Flags, Problems, Sources};
 use holdall::{Backend, Host};
 
 use crate::address::Address;
@@ -42,6 +42,7 @@ impl App {
         let mut sources = Sources::default();
         sources.flags = flags;
         sources.environment = Environment::of_process();
+        sources.fallback_backend = Some(BackendConfig::default_local());
         let (mut config, problems) = Config::read(&sources);
         if config.plugin_dirs.is_empty() {
             config.plugin_dirs = beside_the_executable();
@@ -91,20 +92,11 @@ impl App {
         wanted && std::io::stderr().is_terminal()
     }
 
-    /// Lets the plugins put away what an interrupted command has left half done.
+    /// Shuts the open backends down, so that plugins remove what an interrupted command left.
     pub(crate) async fn close(&self) {
-        let Some(host) = self.host.get() else { return };
-        for name in host.backends() {
-            // Opening a backend now, only to close it, would be absurd.
-            if host
-                .status()
-                .backends
-                .iter()
-                .any(|it| it.name == name && it.state == "open")
-                && let Ok(backend) = host.handle(&name)
-            {
-                let _ = tokio::time::timeout(Duration::from_secs(2), backend.shutdown()).await;
-            }
+        if let Some(host) = self.host.get() {
+            // The command has its own outcome; what a plugin says here is in its log.
+            let _ = host.shutdown(Duration::from_secs(2)).await;
         }
     }
 }

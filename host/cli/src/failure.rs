@@ -299,7 +299,8 @@ impl fmt::Display for Report {
                 .collect();
             write!(f, "\n  provider: {}", parts.join(", "))?;
         }
-        for cause in &self.causes {
+        let shown = |text: &str| self.facts.iter().any(|fact| fact.value == text);
+        for cause in self.causes.iter().filter(|cause| !shown(&cause.text)) {
             write!(f, "\n  because: {}", printable(&cause.text))?;
             if !cause.code.is_empty() && !cause.text.contains(&cause.code) {
                 write!(f, " ({})", printable(&cause.code))?;

@@ -305,6 +305,17 @@ impl Generation {
         drop(forgotten);
     }
 
+    /// Whether no operation and no body uses the instance, and none is being opened.
+    pub(crate) fn is_idle(&self) -> bool {
+        if self.state().opening.is_some() {
+            return false;
+        }
+        let live = self.live.load();
+        live.as_ref().is_none_or(|opened| {
+            Arc::strong_count(opened) == 1 && Arc::strong_count(&opened.instance) == 1
+        })
+    }
+
     /// In one word, for people and programs.
     pub(crate) fn state_name(&self) -> &'static str {
         let state = self.state();

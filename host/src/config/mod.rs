@@ -44,7 +44,8 @@
 //! instead of the secret itself. References are followed just before a backend opens. No secret is
 //! shown by `Debug`, in a [`Problem`], or in a text that went through [`Secrets::redact`].
 //!
-//! Without any backend there is one called `local`, of the plugin `local`, under `./data`.
+//! Without any backend the command adds one: `local`, of the plugin `local`, under `./data`
+//! ([`Sources::fallback_backend`]). The library adds none.
 //!
 //! Everything wrong is reported at once ([`Problems`]): syntax first, then all keys and values,
 //! then, as soon as the plugins' schemas are known, every field of every backend ([`check()`]).
@@ -91,7 +92,7 @@ pub use section::Section;
 use settings::Settings;
 pub use source::{Flags, Sources};
 
-/// The backend that is there when none is configured, and the plugin that serves it.
+/// Name of the backend that the command adds when none is configured, and of its plugin.
 pub const LOCAL: &str = "local";
 
 /// A whole configuration: what [`Sources`] said, merged. Nothing in it is resolved yet.
@@ -212,7 +213,7 @@ impl BackendConfig {
         }
     }
 
-    /// `local` under `./data`, as it is without any configuration.
+    /// `local` under `./data`: what the command adds when no backend is configured.
     pub fn default_local() -> Self {
         let mut local = Self::bare(LOCAL.to_owned(), LOCAL.to_owned());
         let values = [("root".to_owned(), "./data".into())].into_iter().collect();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use holdall_plugin_api::{Error, ErrorKind};
+use holdall_plugin_api::{Cause, Error, ErrorKind};
 use serde::{Serialize, Serializer};
 
 /// What kind of problem it is: stable, for programs.
@@ -284,23 +284,31 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// `ConfigInvalid`: the message counts the problems, each is a fact named after its path.
+/// `ConfigInvalid`: the message counts the problems. Each is a fact named after its path, and a
+/// cause, so that programs that print the chain of sources show all of them.
 ///
-/// The texts name files of this machine, which a client must not see; facts go to logs and
-/// operators, the message to everybody.
+/// The texts name files of this machine, which a client must not see; facts and causes go to logs
+/// and operators, the message to everybody.
 impl From<Problems> for Error {
     fn from(problems: Problems) -> Self {
         let message = match problems.len() {
             1 => "1 problem in the configuration".to_owned(),
             count => format!("{count} problems in the configuration"),
         };
-        problems.into_iter().fold(
-            Error::new(ErrorKind::ConfigInvalid).message(message),
-            |error, problem| {
-                let text = problem.to_string();
-                error.fact(problem.path, text)
-            },
-        )
+        let causes = problems.iter().rev().fold(None, |source, problem| {
+            Some(Cause {
+                code: problem.code.name().to_owned(),
+                text: problem.to_string(),
+                source: source.map(Box::new),
+            })
+        });
+        let error = Error::new(ErrorKind::ConfigInvalid)
+            .message(message)
+            .with_cause(causes);
+        problems.into_iter().fold(error, |error, problem| {
+            let text = problem.to_string();
+            error.fact(problem.path, text)
+        })
     }
 }
 
@@ -375,6 +383,15 @@ mod tests {
                 ("a", "a: expected a string, found integer ($X) [wrong_type]"),
                 ("b", "b: expected a string, found integer ($X) [wrong_type]"),
             ]
+        );
+        let sources = std::iter::successors(std::error::Error::source(&error), |it| it.source());
+        assert_eq!(
+            sources.map(ToString::to_string).collect::<Vec<_>>(),
+            [
+                "a: expected a string, found integer ($X) [wrong_type]",
+                "b: expected a string, found integer ($X) [wrong_type]",
+            ],
+            "as anyhow and other reporters print them"
         );
     }
 

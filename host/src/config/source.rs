@@ -31,6 +31,9 @@ pub struct Sources {
     pub environment: Environment,
     /// The file that is read when none is named and this one is there.
     pub default_file: Option<PathBuf>,
+    /// The backend that is added when none is configured. `None` adds nothing; the command takes
+    /// [`BackendConfig::default_local`].
+    pub fallback_backend: Option<BackendConfig>,
 }
 
 impl Config {
@@ -41,6 +44,7 @@ impl Config {
             flags,
             environment,
             default_file,
+            ..
         } = sources;
 
         let named = flags
@@ -96,7 +100,7 @@ impl Config {
                 ))
             })
             .or(from_file.default_backend);
-        config.set_default(default, whole, problems);
+        config.set_default(default, sources.fallback_backend.as_ref(), whole, problems);
         overlay::apply(&mut config, whole, problems);
         config
     }
@@ -114,12 +118,16 @@ impl Config {
     fn set_default(
         &mut self,
         default: Option<(String, Place)>,
+        fallback: Option<&BackendConfig>,
         whole: bool,
         problems: &mut Vec<Problem>,
     ) {
         let Some((name, place)) = default else {
-            if self.backends.is_empty() && whole {
-                self.insert(BackendConfig::default_local());
+            if self.backends.is_empty()
+                && whole
+                && let Some(fallback) = fallback
+            {
+                self.insert(fallback.clone());
             }
             self.default_backend = if self.backends.contains_key(LOCAL) {
                 Some(LOCAL.to_owned())
@@ -144,8 +152,10 @@ impl Config {
             // A container without any file names its backend and sets its fields in variables.
             let prefix = overlay::prefix(&name);
             let has_variables = self.environment.with_prefix(&prefix).next().is_some();
-            if self.backends.is_empty() && name == LOCAL {
-                self.insert(BackendConfig::default_local());
+            if self.backends.is_empty()
+                && let Some(fallback) = fallback.filter(|it| it.name == name)
+            {
+                self.insert(fallback.clone());
             } else if self.backends.is_empty() || has_variables {
                 let mut backend = BackendConfig::bare(name.clone(), name.clone());
                 backend.settings.place = place;

@@ -3,6 +3,7 @@
 mod builder;
 mod registration;
 mod reload;
+mod shutdown;
 mod status;
 
 pub use builder::Builder;
@@ -145,12 +146,17 @@ impl Host {
         async move { backend?.await }
     }
 
-    /// The name of the default backend: the configured one, else the only one.
+    /// The name of the default backend: the configured one, else the only one. `None` when that
+    /// backend is not registered.
     pub fn default_name(&self) -> Option<String> {
-        self.config().default_backend.clone().or_else(|| {
-            let mut names = self.backends().into_iter();
-            names.next().filter(|_| names.next().is_none())
-        })
+        let names = self.backends();
+        match &self.config().default_backend {
+            Some(name) => names.contains(name).then(|| name.clone()),
+            None => match names.as_slice() {
+                [only] => Some(only.clone()),
+                _ => None,
+            },
+        }
     }
 
     /// Names a backend. What had the name is replaced in one step: handles go on with the new

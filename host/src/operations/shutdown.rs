@@ -7,9 +7,12 @@ use std::pin::pin;
 use std::sync::atomic::Ordering;
 
 impl Backend {
-    /// Ends the instance: its operations fail from now on. May be called twice. Where the plugin has
-    /// no such operation there is nothing to end, and it goes on. The instance is not replaced until [`Host::reset_instances`](crate::Host::reset_instances) or another
+    /// Ends the open instance: its operations fail from now on. May be called twice. The instance is
+    /// not replaced until [`Host::reset_instances`](crate::Host::reset_instances) or another
     /// registration.
+    ///
+    /// Opens nothing: a backend that was not used has no instance to end. An instance whose plugin
+    /// has no such operation goes on.
     ///
     /// # Errors
     ///
@@ -18,8 +21,10 @@ impl Backend {
         let scope = self.scope(Operation::Shutdown, None);
         scope
             .run(pin!(async {
-                let opened = scope.opened().await?;
-                if needs(opened, Operation::Shutdown).is_err() {
+                let Some(opened) = scope.generation()?.live() else {
+                    return Ok(());
+                };
+                if needs(&opened, Operation::Shutdown).is_err() {
                     return Ok(());
                 }
                 opened.ended.store(true, Ordering::Release);

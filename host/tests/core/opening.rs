@@ -203,7 +203,10 @@ async fn every_operation_survives_a_panic() {
             "delete_many" => backend.delete_many(DeleteMany::new(["a"])).await.err(),
             "health" => backend.health().await.err(),
             "usage" => backend.usage().await.err(),
-            "shutdown" => backend.shutdown().await.err(),
+            "shutdown" => {
+                backend.facts().await.unwrap();
+                backend.shutdown().await.err()
+            }
             "custom" => backend.custom(Custom::new("c", "x")).await.err(),
             _ => backend.exists("k").await.err(),
         };

@@ -165,16 +165,46 @@ async fn a_plugin_is_found_by_scheme_and_the_first_keeps_it() {
 }
 
 #[tokio::test]
-async fn without_any_configuration_there_is_local() {
-    let host = Host::builder().build().unwrap();
-    assert_eq!(host.backends(), ["local"]);
+async fn a_host_starts_with_nothing_and_the_only_backend_is_the_default() {
+    let host = Host::builder()
+        .built_in(&crate::plugin::probe::PLUGIN)
+        .build()
+        .unwrap();
+    assert_eq!(host.backends(), [""; 0]);
+    assert_eq!(host.default_name(), None);
+    let kind = host.default_backend().await.unwrap_err().kind();
+    assert_eq!(kind, ErrorKind::BackendNotRegistered);
+    let switches = Switches::new();
+    for name in ["mine", "local"] {
+        let registration = crate::with("probe", &switches, json!({}));
+        host.register(name, registration).unwrap();
+        assert_eq!(host.default_name().as_deref(), Some(name));
+        assert_eq!(host.default_backend().await.unwrap().name(), name);
+        host.remove(name);
+        assert_eq!(host.default_name(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_default_backend_that_was_removed_is_no_default() {
+    let mut config = Config::default();
+    config.insert(BackendConfig::new("local", "probe", json!({})).unwrap());
+    config.default_backend = Some("local".into());
+    let host = Host::builder().config(config).build().unwrap();
     assert_eq!(host.default_name().as_deref(), Some("local"));
-    let error = host.default_backend().await.unwrap_err();
-    assert_eq!(
-        error.kind(),
-        ErrorKind::PluginLoad,
-        "nothing was scanned: {error}"
-    );
+    host.remove("local");
+    assert_eq!(host.default_name(), None);
+}
+
+#[tokio::test]
+async fn shutdown_of_a_backend_that_was_never_used_opens_nothing() {
+    let (host, switches) = (host(), Switches::new());
+    let registration = crate::with("probe", &switches, json!({}));
+    host.register("store", registration).unwrap();
+    host.handle("store").unwrap().shutdown().await.unwrap();
+    assert_eq!(host.status().backends[0].state, "registered");
+    host.shutdown(std::time::Duration::ZERO).await.unwrap();
+    assert_eq!(host.status().backends.len(), 0);
 }
 
 #[tokio::test]
@@ -253,4 +283,51 @@ async fn a_configuration_of_the_program_names_backends() {
             .await
             .unwrap()
     );
+}
+
+#[tokio::test]
+async fn shutdown_of_the_host_waits_for_what_runs_and_refuses_what_comes() {
+    let (host, backend, switches) = crate::store().await;
+    switches.on("exists", crate::plugin::Act::Gated);
+    let running = tokio::spawn({
+        let backend = backend.clone();
+        async move { backend.exists("k").await }
+    });
+    while switches.entered_by("exists") == 0 {
+        tokio::task::yield_now().await;
+    }
+    let limit = std::time::Duration::from_secs(600);
+    let shutdown = tokio::spawn({
+        let host = host.clone();
+        async move { host.shutdown(limit).await }
+    });
+    while !host.backends().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let kind = backend.exists("k").await.unwrap_err().kind();
+    assert_eq!(kind, ErrorKind::BackendNotRegistered);
+    assert_eq!(
+        switches.entered_by("shutdown"),
+        0,
+        "an operation still runs"
+    );
+    switches.gate.add_permits(1);
+    assert!(!running.await.unwrap().unwrap());
+    shutdown.await.unwrap().unwrap();
+    assert_eq!(switches.entered_by("shutdown"), 1);
+}
+
+#[tokio::test]
+async fn shutdown_of_the_host_names_what_still_runs_at_the_deadline() {
+    let (host, backend, switches) = crate::store().await;
+    switches.on("exists", crate::plugin::Act::Deaf);
+    let running = tokio::spawn(async move { backend.exists("k").await });
+    while switches.entered_by("exists") == 0 {
+        tokio::task::yield_now().await;
+    }
+    let error = host.shutdown(std::time::Duration::ZERO).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(error.fact_value("running"), Some("store"));
+    assert_eq!(switches.entered_by("shutdown"), 1);
+    running.abort();
 }

@@ -150,7 +150,9 @@ fn told(error: &Error) -> String {
     for (name, value) in error.facts() {
         let _ = write!(text, "\n  {name}: {}", printable(value));
     }
-    for cause in error.cause().into_iter().flat_map(|cause| cause.chain()) {
+    let shown = |text: &str| error.facts().any(|(_, value)| value == text);
+    let causes = error.cause().into_iter().flat_map(|cause| cause.chain());
+    for cause in causes.filter(|cause| !shown(&cause.text)) {
         let _ = write!(text, "\n  because: {}", printable(&cause.text));
     }
     text

@@ -32,8 +32,14 @@ fn right(text: &str, variables: &[(&str, &str)]) -> Config {
 }
 
 #[test]
-fn nothing_at_all_is_local_under_data() {
+fn without_any_backend_the_fallback_is_added_and_no_other() {
     let config = Config::load(&Sources::default()).unwrap();
+    assert!(config.backends.is_empty() && config.default_backend.is_none());
+    let config = Config::load(&Sources {
+        fallback_backend: Some(BackendConfig::default_local()),
+        ..Sources::default()
+    })
+    .unwrap();
     assert_eq!(config.default_backend.as_deref(), Some("local"));
     assert_eq!(config.backends.len(), 1);
     assert_eq!(resolved(&config, "local"), json!({ "root": "./data" }));
@@ -122,12 +128,7 @@ fn paths_in_a_file_start_at_its_folder() {
 
     // A default file that is not there is no fault, a named one is.
     sources.default_file = Some(folder.path().join("none.toml"));
-    assert!(
-        Config::load(&sources)
-            .unwrap()
-            .backends
-            .contains_key("local")
-    );
+    assert!(Config::load(&sources).is_ok());
     sources.flags.config_file = sources.default_file.take();
     let problems = Config::load(&sources).unwrap_err();
     assert_eq!(
@@ -167,6 +168,7 @@ fn flag_over_environment_over_file_over_default() {
             flags: flags.clone(),
             environment: Environment::from_iter(variables.iter().copied()),
             default_file: Some(file.clone()),
+            ..Sources::default()
         })
         .unwrap_or_else(|problems| panic!("{problems}"));
         let dirs: Vec<_> = config

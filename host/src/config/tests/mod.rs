@@ -11,7 +11,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Config, Environment, Problem, Schema, Secrets, Sources, check, file};
+use super::{BackendConfig, Config, Environment, Problem, Schema, Secrets, Sources, check, file};
 
 /// Schemas of two plugins: one like an object store's, one like a derived one with forms.
 fn schemas() -> BTreeMap<String, Schema> {
@@ -87,6 +87,7 @@ fn read(text: &str, variables: &[(&str, &str)]) -> (Config, Vec<Problem>) {
     let parsed = file::parse(Path::new("holdall.toml"), text, &mut problems);
     let sources = Sources {
         environment: Environment::from_iter(variables.iter().copied()),
+        fallback_backend: Some(BackendConfig::default_local()),
         ..Sources::default()
     };
     let config = Config::merge(parsed, Some("holdall.toml".into()), &sources, &mut problems);
