@@ -16,7 +16,7 @@ pub use host::{
     BackendStatus, Builder, ErrorStatus, Host, PluginFaults, PluginState, PluginStatus,
     Reconfigured, Registration, Status,
 };
-pub use operations::DeletedPrefix;
+pub use operations::{DeletedPrefix, implied_content_type};
 pub use plugin::{PluginRef, fault, inspect, scan};
 
 pub use holdall_plugin_api::StaticPlugin;

@@ -1,6 +1,6 @@
 //! What is said about an object: from and to headers.
 
-use holdall::{ObjectInfo, Upload};
+use holdall::{ObjectInfo, Upload, implied_content_type};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE,
     CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED,
@@ -94,11 +94,16 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Proble
     Ok((!lines.is_empty()).then(|| lines.join(", ")))
 }
 
-/// Writes everything that is known of an object, but its size.
-pub(crate) fn write(headers: &mut HeaderMap, info: &ObjectInfo) {
+/// Writes everything that is known of an object, but its size. An object without a content type has
+/// the one that its key implies.
+pub(crate) fn write(headers: &mut HeaderMap, key: &str, info: &ObjectInfo) {
     validators(headers, info);
+    let stored = info.content_type.as_deref();
+    let content_type = match stored {
+        Some(stored) => value(stored),
+        None => implied_content_type(key).map(HeaderValue::from_static),
+    };
     let octets = HeaderValue::from_static("application/octet-stream");
-    let content_type = info.content_type.as_deref().and_then(value);
     headers.insert(CONTENT_TYPE, content_type.unwrap_or(octets));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     for (name, text) in [
@@ -163,7 +168,7 @@ mod tests {
             .map(|(index, text)| (format!("n-{index}"), (*text).to_owned()))
             .collect();
         let mut headers = HeaderMap::new();
-        write(&mut headers, &info);
+        write(&mut headers, "key", &info);
         for value in headers.values() {
             assert!(value.to_str().is_ok(), "ASCII: {value:?}");
         }
@@ -189,7 +194,7 @@ mod tests {
         let mut info = ObjectInfo::new(0);
         info.content_type = Some("a\r\nb".to_owned());
         let mut headers = HeaderMap::new();
-        write(&mut headers, &info);
+        write(&mut headers, "key", &info);
         assert_eq!(headers[CONTENT_TYPE], "application/octet-stream");
     }
 }

@@ -1,7 +1,20 @@
-//! Content types for stores that keep none.
+//! Content types that follow from keys.
 
 use crate::config::ContentTypePolicy;
 use holdall_plugin_api::{Error, Key, Result};
+
+/// Returns the content type that the extension of a key implies, such as `image/jpeg` for
+/// `a/photo.jpg`.
+///
+/// The one rule of command and server for objects without a content type of their own.
+///
+/// ```
+/// assert_eq!(holdall::implied_content_type("a/photo.jpg"), Some("image/jpeg"));
+/// assert_eq!(holdall::implied_content_type("a/photo"), None);
+/// ```
+pub fn implied_content_type<K: AsRef<Key> + ?Sized>(key: &K) -> Option<&'static str> {
+    mime_guess::from_path(Key::new(key).file_name()).first_raw()
+}
 
 /// Whether a content type may be left out, because readers get the same from the key's extension
 /// or because the configuration says that the extension decides.
@@ -10,7 +23,7 @@ use holdall_plugin_api::{Error, Key, Result};
 ///
 /// `Unsupported`: it would be lost.
 pub(crate) fn may_drop(key: &Key, content_type: &str, policy: ContentTypePolicy) -> Result<()> {
-    let implied = mime_guess::from_path(key.file_name()).first_raw();
+    let implied = implied_content_type(key);
     if policy == ContentTypePolicy::ByExtension
         || implied.is_some_and(|implied| implied.eq_ignore_ascii_case(content_type.trim()))
     {

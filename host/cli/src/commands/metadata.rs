@@ -1,7 +1,7 @@
 //! What is stored with an object beside its bytes.
 
 use clap::Args;
-use holdall::{Durability, UploadOptions};
+use holdall::{Durability, UploadOptions, implied_content_type};
 
 use crate::values;
 
@@ -70,12 +70,14 @@ impl Metadata {
         options
     }
 
-    /// The content type of a file, when nobody says: the key's extension decides, as it does for
-    /// stores that keep no type. A type that only the file's own name tells is given where it will
-    /// be kept, so that it never makes a plain `put` fail.
+    /// Default content type of a file: the key's extension decides, as over HTTP, then the file's
+    /// own name. The latter is given where the store keeps it, so that it never makes a plain `put`
+    /// fail.
     pub(crate) fn implied(key: &str, file: Option<&str>, kept: bool) -> Option<&'static str> {
-        let of = |name: &str| mime_guess::from_path(name).first_raw();
-        of(key).or_else(|| file.filter(|_| kept).and_then(of))
+        implied_content_type(key).or_else(|| {
+            file.filter(|_| kept)
+                .and_then(|name| implied_content_type(name))
+        })
     }
 }
 

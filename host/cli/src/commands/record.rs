@@ -1,6 +1,6 @@
 //! Facts about an object, as programs get them.
 
-use holdall::{Checksums, ObjectInfo, Uploaded};
+use holdall::{Checksums, ObjectInfo, Uploaded, implied_content_type};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -66,7 +66,9 @@ impl Object {
             etag: info.etag,
             version: info.version,
             last_modified: info.last_modified.map(moment),
-            content_type: info.content_type,
+            content_type: info
+                .content_type
+                .or_else(|| implied_content_type(&*address.key).map(str::to_owned)),
             cache_control: info.cache_control,
             content_disposition: info.content_disposition,
             content_encoding: info.content_encoding,

@@ -12,7 +12,7 @@
 use axum::body::Body;
 use axum::response::Response;
 use futures_util::TryStreamExt;
-use holdall::{Error, ErrorKind, Upload};
+use holdall::{Error, ErrorKind, Upload, implied_content_type};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use multer::{Constraints, Field, Multipart, SizeLimit};
@@ -113,7 +113,10 @@ async fn store(
     };
     call.may(Scope::Write, &target.backend, &key)?;
     let backend = call.backend_named(&target.backend)?;
-    let content_type = field.content_type().map(ToString::to_string);
+    let content_type = field
+        .content_type()
+        .map(ToString::to_string)
+        .or_else(|| implied_content_type(&*key).map(str::to_owned));
     let body = holdall::Body::stream(field.map_err(of_form));
     let mut upload = Upload::new(&*key, body);
     if let Some(content_type) = &content_type {

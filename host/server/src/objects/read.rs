@@ -64,7 +64,7 @@ pub(crate) async fn head(
     }
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
-    headers::write(headers, &info);
+    headers::write(headers, &target.key, &info);
     headers.insert(CONTENT_LENGTH, info.size.into());
     shown.write(headers);
     Ok(response)
@@ -193,7 +193,7 @@ impl Read<'_> {
         self.room.shrink(length);
         let mut response = Response::new(Body::new(Outgoing::new(body, length, self.room)));
         *response.status_mut() = status;
-        headers::write(response.headers_mut(), &info);
+        headers::write(response.headers_mut(), self.key, &info);
         response
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use holdall::{Checksums, Upload};
+use holdall::{Checksums, Upload, implied_content_type};
 use http::StatusCode;
 use http::header::{CONTENT_RANGE, ETAG, EXPECT, HeaderMap, HeaderValue};
 
@@ -32,7 +32,10 @@ pub(crate) async fn handle(
             "an object is stored whole: Content-Range has no meaning here",
         ));
     }
-    let facts = Facts::of(&request)?;
+    let mut facts = Facts::of(&request)?;
+    if facts.content_type.is_none() {
+        facts.content_type = implied_content_type(&*target.key).map(str::to_owned);
+    }
     let mut checksums = digests::stated(&request)?;
     let mut limit = None;
     if let Some(grant) = call.access.grant() {

@@ -302,3 +302,32 @@ async fn a_copy_takes_everything_along() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_without_a_content_type_has_the_one_that_its_key_implies() {
+    let server = Served::start().await;
+    for backend in ["local", "memory"] {
+        for (key, implied) in [
+            ("photo.jpg", "image/jpeg"),
+            ("a/b.TXT", "text/plain"),
+            ("a.jpg/none", "application/octet-stream"),
+        ] {
+            let path = format!("/v1/{backend}/{key}");
+            assert_eq!(server.put(&path, "x").await.code(), 200);
+            assert_eq!(
+                server.get(&path).await.header("content-type"),
+                implied,
+                "{path}"
+            );
+        }
+    }
+    // A file that another program put there.
+    std::fs::write(server.folder.path().join("store/objects/dropped.png"), "x").unwrap();
+    let got = server.get("/v1/local/dropped.png").await;
+    assert_eq!(got.header("content-type"), "image/png");
+    // What a request says wins.
+    let said = [("content-type", "text/html")];
+    server.send("PUT", "/v1/local/said.jpg", &said, "x").await;
+    let got = server.get("/v1/local/said.jpg").await;
+    assert_eq!(got.header("content-type"), "text/html");
+}
