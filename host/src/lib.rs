@@ -4,6 +4,11 @@
 
 pub mod config;
 pub mod gateway;
+#[allow(
+    unsafe_code,
+    reason = "asks the operating system for what no safe library offers"
+)]
+mod platform;
 mod plugin;
 
 mod backend;

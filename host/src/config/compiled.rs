@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use jsonschema::Validator;
+use super::schema_budget::{MAX_BACKTRACKING, MAX_PATTERN_SIZE, check_budget};
+use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
 /// The JSON Schema of a plugin's configuration, or of a [`super::Section`]. Cheap to clone.
@@ -25,9 +26,20 @@ impl Schema {
         &self.0.value
     }
 
-    pub(super) fn validator(&self) -> Result<&Validator, &str> {
+    /// The compiled schema.
+    ///
+    /// # Errors
+    ///
+    /// Why it is no schema, or which bound it exceeds.
+    pub(crate) fn validator(&self) -> Result<&Validator, &str> {
         let compiled = self.0.validator.get_or_init(|| {
+            check_budget(&self.0.value)?;
+            let patterns = PatternOptions::fancy_regex()
+                .size_limit(MAX_PATTERN_SIZE)
+                .dfa_size_limit(MAX_PATTERN_SIZE)
+                .backtrack_limit(MAX_BACKTRACKING);
             jsonschema::options()
+                .with_pattern_options(patterns)
                 // A plugin's schema reaches nothing outside itself: neither a file nor the network.
                 .offline()
                 .should_validate_formats(true)

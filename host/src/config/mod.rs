@@ -63,6 +63,7 @@ mod overlay;
 mod problem;
 mod resolve;
 mod schema;
+mod schema_budget;
 mod secret;
 mod section;
 mod settings;

@@ -2,14 +2,14 @@
 
 use super::PluginRef;
 use super::errors;
+use super::fault::Fault;
 use super::inspect::Verdict;
-use super::load::Plugin;
+use super::load::{Image, Plugin};
 use super::scan::{self, ScanReport, Shadowed};
 use crate::config::{self, PluginRule};
 use holdall_plugin_api::StaticPlugin;
 use holdall_plugin_api::descriptor::Descriptor;
 use holdall_plugin_api::{Error, ErrorKind, Result};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -132,24 +132,12 @@ fn load_file(path: &Path, pinned: Option<&[u8; 32]>) -> Result<Arc<Plugin>> {
             )
             .fact("found_sha256", config::hex(found))
     };
-    if let Some(pinned) = pinned {
-        // Before anything of the file can run.
-        let bytes = std::fs::read(path).map_err(|why| {
-            Error::new(ErrorKind::PluginLoad)
-                .message("the plugin's file cannot be read")
-                .fact("file", path.display())
-                .because(why)
-        })?;
-        let found = Sha256::digest(&bytes);
-        if found[..] != pinned[..] {
-            return Err(mismatch(&found));
-        }
-    }
-    let plugin = Plugin::load(path).map_err(|faults| errors::plugin_load(path, &faults))?;
-    // The file may have been replaced between the two readings.
-    match (pinned, plugin.sha256()) {
-        (Some(pinned), Some(found)) if found != *pinned => Err(mismatch(&found)),
-        _ => Ok(plugin),
+    // Read once: what is compared, judged and mapped are the same bytes.
+    let refused = |faults: Vec<Fault>| errors::plugin_load(path, &faults);
+    let image = Image::read(path).map_err(refused)?;
+    match pinned {
+        Some(pinned) if image.sha256() != *pinned => Err(mismatch(&image.sha256())),
+        _ => Plugin::load(image, path).map_err(refused),
     }
 }
 

@@ -12,13 +12,20 @@ pub(crate) const BUILT_IN: &str = "built in";
 
 /// `PluginLoad`: the file was refused, or did not pass the checks after mapping.
 pub(crate) fn plugin_load(path: &Path, faults: &[Fault]) -> Error {
-    let codes: Vec<_> = faults.iter().map(|fault| fault.code.name()).collect();
+    let what = match faults {
+        [] => String::new(),
+        [one] => format!(": {one}"),
+        [first, more @ ..] => {
+            let more: Vec<_> = more.iter().map(|fault| fault.code.name()).collect();
+            format!(": {first}; also {}", more.join(", "))
+        }
+    };
     let error = Error::new(ErrorKind::PluginLoad)
-        .message(format!("the plugin cannot be loaded: {}", codes.join(", ")))
+        .message(format!("the plugin cannot be loaded{what}"))
         .fact("file", path.display());
-    faults
-        .iter()
-        .fold(error, |error, fault| error.fact(fault.code.name(), fault))
+    faults.iter().fold(error, |error, fault| {
+        error.fact(fault.code.name(), fault.without_code())
+    })
 }
 
 /// `BackendNotRegistered`, with all that helps to find the slip.

@@ -47,6 +47,8 @@ macro_rules! codes {
 codes! {
     /// The file cannot be opened or read.
     Unreadable = "unreadable", Inspect, "make the file readable for this user";
+    /// A file that changes while it is read.
+    Changing = "changing", Inspect, "wait until the file is complete; to replace a plugin, write a file beside it and rename it";
     /// A folder, a pipe, a device or a socket.
     NotRegularFile = "not_regular_file", Inspect, "put the library itself into the folder";
     /// No bytes.
@@ -69,6 +71,12 @@ codes! {
     LibcMismatch = "libc_mismatch", Inspect, "use the build for this C library";
     /// An executable, an object file or a core dump.
     NotSharedObject = "not_shared_object", Inspect, "build the plugin with crate-type cdylib";
+    /// A library that makes the stacks of the process executable.
+    ExecutableStack = "executable_stack", Inspect, "link with -z noexecstack; an object made from assembly needs a .note.GNU-stack section";
+    /// A library with memory that is writable and executable.
+    WritableCode = "writable_code", Inspect, "link without -N and without sections that are both writable and executable";
+    /// A library whose code the loader would have to change.
+    TextRelocations = "text_relocations", Inspect, "compile every object with -fPIC";
     /// A library without a descriptor.
     NoDescriptor = "no_descriptor", Inspect, "this is a library, but no plugin: call export_plugin! in it, or remove it";
     /// Two plugins in one library.
@@ -202,18 +210,23 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// Both sides and the location in one line, for places where the code stands already.
+    pub(crate) fn without_code(&self) -> String {
+        let Self {
+            expected, found, ..
+        } = self;
+        match self.location.as_str() {
+            "" => format!("expected {expected}, found {found}"),
+            location => format!("expected {expected}, found {found} ({location})"),
+        }
+    }
+}
+
 /// One line, without the fix.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: expected {}, found {}",
-            self.code, self.expected, self.found
-        )?;
-        if !self.location.is_empty() {
-            write!(f, " ({})", self.location)?;
-        }
-        Ok(())
+        write!(f, "{}: {}", self.code, self.without_code())
     }
 }
 

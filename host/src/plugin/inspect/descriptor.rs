@@ -2,6 +2,7 @@
 //! linked in is judged by the same lines.
 
 use super::negotiation::{Refusal, effective_minor};
+use crate::config::Schema;
 use crate::plugin::fault::{Code, Fault};
 use holdall_plugin_api::abi::list::{TABLES, fingerprints_of};
 use holdall_plugin_api::abi::{DRAFT, FINGERPRINTS, VERSION};
@@ -83,16 +84,15 @@ fn judge(descriptor: &Descriptor) -> Vec<Fault> {
     faults
 }
 
-/// A schema that is none would refuse every configuration, and much later.
+/// Checked now, because an invalid schema would refuse every configuration when a backend opens.
 fn check_schema(schema: &serde_json::Value) -> Result<(), String> {
     if !(schema.is_object() || schema.is_boolean()) {
         return Err(format!("JSON of another kind: {schema:.40}"));
     }
-    jsonschema::options()
-        .offline()
-        .build(schema)
-        .map(drop)
-        .map_err(|problem| format!("{problem:.200}"))
+    // As a configuration will be judged by it, and within the same bounds.
+    let schema = Schema::from(schema.clone());
+    let judged = schema.validator().map(drop);
+    judged.map_err(|problem| format!("{problem:.200}"))
 }
 
 fn judge_version(descriptor: &Descriptor, faults: &mut Vec<Fault>) {

@@ -13,7 +13,9 @@ const EM_AARCH64: u16 = 183;
 pub(super) const PT_LOAD: u32 = 1;
 pub(super) const PT_DYNAMIC: u32 = 2;
 pub(super) const PT_INTERP: u32 = 3;
+const PT_GNU_STACK: u32 = 0x6474_e551;
 const PF_X: u32 = 1;
+const PF_W: u32 = 2;
 /// No address space is larger.
 const MAX_MEMORY: u64 = 1 << 40;
 const MAX_ALIGN: u64 = 1 << 30;
@@ -230,6 +232,15 @@ fn judge_segments(found: &mut Inspection, segments: &[Segment]) {
             return malformed("segments in the order of their addresses", is);
         }
     }
+    judge_protection(found, segments);
+    let mut malformed = |expected: &str, is: String| {
+        found.faults.push(
+            Fault::new(Code::Malformed)
+                .expected(expected)
+                .found(is)
+                .location("program headers"),
+        );
+    };
     let dynamic: Vec<&Segment> = segments.iter().filter(|s| s.kind == PT_DYNAMIC).collect();
     let [dynamic] = dynamic[..] else {
         return malformed("one dynamic segment", format!("{}", dynamic.len()));
@@ -238,6 +249,38 @@ fn judge_segments(found: &mut Inspection, segments: &[Segment]) {
     if place.is_none_or(|(at, left)| at != dynamic.offset || left < dynamic.file_size) {
         let is = format!("it lies at {:#x} in the file", dynamic.offset);
         malformed("the dynamic segment inside a loadable one", is);
+    }
+}
+
+/// A library may ask for memory that is writable and executable, for its own data or for every
+/// stack of the process: the loader grants it, and the process has lost a protection.
+fn judge_protection(found: &mut Inspection, segments: &[Segment]) {
+    let mut refuse = |code, expected: &str, is: String| {
+        let fault = Fault::new(code).expected(expected).found(is);
+        found.faults.push(fault.location("program headers"));
+    };
+    let mut stack = segments.iter().filter(|s| s.kind == PT_GNU_STACK);
+    match stack.next() {
+        Some(stack) if stack.flags & PF_X != 0 => refuse(
+            Code::ExecutableStack,
+            "a stack that is not executable",
+            "PT_GNU_STACK asks for an executable one".to_owned(),
+        ),
+        // Without a word about it, the loader of glibc makes it executable on this processor.
+        None if cfg!(target_arch = "x86_64") => refuse(
+            Code::ExecutableStack,
+            "a stack that is not executable",
+            "no PT_GNU_STACK, so that it is".to_owned(),
+        ),
+        _ => {}
+    }
+    let both = |s: &&Segment| s.kind == PT_LOAD && s.flags & PF_W != 0 && s.flags & PF_X != 0;
+    if let Some(segment) = segments.iter().find(both) {
+        refuse(
+            Code::WritableCode,
+            "segments that are writable or executable, not both",
+            format!("a segment that is both, at address {:#x}", segment.address),
+        );
     }
 }
 

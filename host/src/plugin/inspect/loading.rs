@@ -12,7 +12,10 @@ const DT_STRTAB: u64 = 5;
 const DT_SYMTAB: u64 = 6;
 const DT_STRSZ: u64 = 10;
 const DT_RPATH: u64 = 15;
+const DT_TEXTREL: u64 = 22;
 const DT_RUNPATH: u64 = 29;
+const DT_FLAGS: u64 = 30;
+const DF_TEXTREL: u64 = 4;
 const DT_FLAGS_1: u64 = 0x6fff_fffb;
 const DF_1_PIE: u64 = 0x0800_0000;
 /// Bytes of the largest dynamic section: real ones have some hundreds.
@@ -84,6 +87,18 @@ pub(super) fn judge<'data, R: ReadRef<'data>>(
             return;
         }
     }
+    let text_relocations = dynamic.value(DT_TEXTREL).is_some()
+        || dynamic
+            .value(DT_FLAGS)
+            .is_some_and(|flags| flags & DF_TEXTREL != 0);
+    if text_relocations {
+        found.faults.push(
+            Fault::new(Code::TextRelocations)
+                .expected("code that the loader maps unchanged")
+                .found("relocations of read-only segments (TEXTREL)")
+                .location("dynamic section"),
+        );
+    }
     let program = segments.iter().any(|segment| segment.kind == PT_INTERP)
         && dynamic
             .value(DT_FLAGS_1)
@@ -152,7 +167,21 @@ fn judge_libraries(found: &mut Inspection, needed: &[String], paths: &[String]) 
             return;
         }
     }
-    for missing in dependencies::missing(needed, paths) {
+    let missing = match dependencies::missing(needed, paths) {
+        Ok(missing) => missing,
+        Err(lookups) => {
+            return found.faults.push(
+                Fault::new(Code::Malformed)
+                    .expected(format!(
+                        "at most {} places to look for libraries",
+                        dependencies::MAX_LOOKUPS
+                    ))
+                    .found(format!("{lookups}"))
+                    .location("needed libraries"),
+            );
+        }
+    };
+    for missing in missing {
         found.faults.push(
             Fault::new(Code::DependencyMissing)
                 .expected(format!("the library {missing}"))

@@ -21,7 +21,8 @@ pub(crate) use negotiation::{Spoken, effective_minor};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use source::Reads;
-use std::io::{Cursor, Read, Seek};
+use std::fs::File;
+use std::io::{Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -133,7 +134,11 @@ pub fn inspect_file(path: &Path) -> Inspection {
         Err(fault) => found.faults.push(*fault),
         Ok((file, size)) => {
             found.size = size;
-            inspect(&mut found, &Reads::new(file), size);
+            if let Err(fault) = inspect_unchanged(&mut found, file, size) {
+                // What was read may be of two files.
+                found.descriptor = None;
+                found.faults = vec![*fault];
+            }
         }
     }
     found.took = started.elapsed();
@@ -160,16 +165,28 @@ fn inspect<S: Read + Seek>(found: &mut Inspection, data: &Reads<S>, size: u64) {
     found.faults.dedup();
 }
 
-/// The whole content of a file that is a regular one.
-pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>, Vec<Fault>> {
-    source::open(path)
-        .and_then(|(file, size)| source::read(file, size, path))
-        .map_err(|fault| vec![*fault])
+/// Inspects an open file, which must stay the same meanwhile.
+fn inspect_unchanged(found: &mut Inspection, file: File, size: u64) -> Result<(), Box<Fault>> {
+    let before = source::stamp(&file)?;
+    let reader = file.try_clone().map_err(source::unreadable)?;
+    inspect(found, &Reads::new(reader), size);
+    if source::stamp(&file)? != before {
+        return Err(source::changing("it changed while it was read".to_owned()));
+    }
+    Ok(())
 }
 
-/// The descriptor of bytes that would load here.
-pub(crate) fn judge_bytes(bytes: &[u8], path: &Path) -> Result<Descriptor, Vec<Fault>> {
-    let found = inspect_bytes(bytes, path);
+/// Copies a regular file as it is at one moment. Returns the number of bytes.
+pub(crate) fn copy_whole(path: &Path, to: &mut dyn Write) -> Result<u64, Box<Fault>> {
+    source::copy(path, to)
+}
+
+/// The descriptor of the bytes in `copy`, read from `path`, when they would load here.
+pub(crate) fn judge_copy(copy: File, path: &Path) -> Result<Descriptor, Vec<Fault>> {
+    let mut found = Inspection::new(path);
+    found.size = copy.metadata().map_or(0, |metadata| metadata.len());
+    let size = found.size;
+    inspect(&mut found, &Reads::new(copy), size);
     match found.descriptor {
         Some(descriptor) if found.faults.is_empty() => Ok(descriptor),
         _ => Err(found.faults),

@@ -3,13 +3,13 @@
 use crate::plugin::fault::{Code, Fault};
 use object::{ReadCache, ReadRef};
 use rustix::fs::{FileType, Mode, OFlags, RawMode, fstat, open as open_file, stat};
-use rustix::io::Errno;
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, Write};
 use std::ops::Range;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// No plugin is larger.
 const MAX_BYTES: u64 = 1 << 30;
@@ -34,8 +34,8 @@ pub(super) fn open(path: &Path) -> Result<(File, u64), Box<Fault>> {
     Ok((File::from(file), size))
 }
 
-fn unreadable(cause: Errno) -> Box<Fault> {
-    let cause = io::Error::from(cause).to_string();
+pub(super) fn unreadable(cause: impl Into<io::Error>) -> Box<Fault> {
+    let cause = cause.into().to_string();
     Box::new(
         Fault::new(Code::Unreadable)
             .expected("a readable file")
@@ -59,31 +59,78 @@ fn regular(mode: RawMode) -> Result<(), Box<Fault>> {
     ))
 }
 
-/// The whole content; a file that changes its size meanwhile is refused.
-pub(super) fn read(file: File, size: u64, path: &Path) -> Result<Vec<u8>, Box<Fault>> {
-    let refuse = |code, expected: String, found: String| {
-        Box::new(
-            Fault::new(code)
-                .expected(expected)
-                .found(found)
-                .location(path.display().to_string()),
-        )
-    };
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    file.take(size + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|cause| {
-            refuse(
-                Code::Unreadable,
-                "a readable file".into(),
-                cause.to_string(),
-            )
-        })?;
-    if bytes.len() as u64 != size {
-        let found = format!("{} bytes: it is being written", bytes.len());
-        return Err(refuse(Code::Truncated, format!("{size} bytes"), found));
+/// Facts of a file that change when its content does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    size: i64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// The facts of now.
+pub(super) fn stamp(file: &File) -> Result<Stamp, Box<Fault>> {
+    let stat = fstat(file).map_err(unreadable)?;
+    Ok(Stamp {
+        device: stat.st_dev,
+        inode: stat.st_ino,
+        size: stat.st_size,
+        modified: (
+            stat.st_mtime,
+            i64::try_from(stat.st_mtime_nsec).unwrap_or(0),
+        ),
+        changed: (
+            stat.st_ctime,
+            i64::try_from(stat.st_ctime_nsec).unwrap_or(0),
+        ),
+    })
+}
+
+/// Two changes within one tick of a file system's clock leave equal times behind. A tick is at most
+/// 10 ms on Linux.
+const TICK: Duration = Duration::from_millis(20);
+/// How often the end of a change is waited for.
+const ATTEMPTS: u32 = 10;
+
+/// The facts of a file whose last change is so old that the next one will show in them.
+fn settled(file: &File) -> Result<Stamp, Box<Fault>> {
+    for _ in 0..ATTEMPTS {
+        let stamp = stamp(file)?;
+        let (seconds, nanoseconds) = stamp.changed;
+        let since_epoch = Duration::new(
+            u64::try_from(seconds).unwrap_or(0),
+            u32::try_from(nanoseconds).unwrap_or(0),
+        );
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        // A time in the future is that of another machine's clock: nothing can be told by it.
+        let age = now.unwrap_or_default().checked_sub(since_epoch);
+        match age.and_then(|age| TICK.checked_sub(age)) {
+            Some(wait) if !wait.is_zero() => std::thread::sleep(wait),
+            _ => return Ok(stamp),
+        }
     }
-    Ok(bytes)
+    Err(changing("it is written to all the time".to_owned()))
+}
+
+/// The fault of a file that is being written.
+pub(super) fn changing(found: String) -> Box<Fault> {
+    let fault = Fault::new(Code::Changing).expected("a file that stays the same while it is read");
+    Box::new(fault.found(found))
+}
+
+/// Copies the whole content into `to`: the bytes of one moment, or a fault. Returns their number.
+pub(super) fn copy(path: &Path, to: &mut dyn Write) -> Result<u64, Box<Fault>> {
+    let (mut file, size) = open(path)?;
+    let before = settled(&file)?;
+    let copied = io::copy(&mut (&mut file).take(size + 1), to).map_err(unreadable)?;
+    let after = stamp(&file)?;
+    if before != after || copied != size {
+        return Err(changing(format!(
+            "it changed while its {size} bytes were read"
+        )));
+    }
+    Ok(copied)
 }
 
 /// Positional reads of a file, or of its bytes, remembered, within a budget.

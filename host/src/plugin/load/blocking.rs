@@ -230,7 +230,7 @@ impl Source for Pulled {
                 next
             }
             Err(error) => {
-                self.instance.judge(&error);
+                self.instance.note_fault(&error);
                 self.state = Pull::Broken;
                 Some(Err(error))
             }

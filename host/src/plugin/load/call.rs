@@ -323,7 +323,7 @@ pub(super) unsafe fn settle<O, T>(
         READY => {
             // SAFETY: by the contract.
             let answer = unsafe { read(out) };
-            answer.inspect_err(|error| instance.judge(error))
+            answer.inspect_err(|error| instance.note_fault(error))
         }
         FAILED | PANICKED => {
             // SAFETY: by the contract.
@@ -332,7 +332,7 @@ pub(super) unsafe fn settle<O, T>(
                 PluginCounters::count(&instance.plugin().counters().panics_in_calls);
                 instance.poison();
             }
-            instance.judge(&error);
+            instance.note_fault(&error);
             Err(error)
         }
         other => {

@@ -77,8 +77,8 @@ pub(super) async fn open(
     max_wait: Duration,
 ) -> Result<Instance> {
     // Until `open` has answered there is no backend: the slot ignores its first argument.
-    let nobody = Handle(std::ptr::null());
-    let opening = Arc::new(Instance::new(plugin, nobody, Facts::new(""), max_wait));
+    let none = Handle(std::ptr::null());
+    let opening = Arc::new(Instance::new(plugin, none, Facts::new(""), max_wait));
     let config = ConfigText::new(config);
     let Some(start) = opening.plugin.checked.table.open else {
         return Err(breach("no function `open`"));
@@ -141,6 +141,7 @@ fn finished(opening: &Instance, (Opened(backend), facts): (Opened, Facts)) -> Re
     } else {
         return Err(breach("`open` succeeded without a backend"));
     }
+    instance.plugin.restore_signals();
     let lies = overclaims(
         (
             instance.plugin.checked.operations,
@@ -208,19 +209,6 @@ unsafe fn read_custom(out: &CustomOut) -> Result<Bytes> {
     Ok(unsafe { answer::read_custom(out) })
 }
 
-macro_rules! operation {
-    ($(#[$meta:meta])* $name:ident, $slot:ident, ($($arg:ident: $ty:ty),*) -> $answer:ty, $write:expr, $read:expr) => {
-        $(#[$meta])*
-        pub(crate) fn $name<'a>(
-            self: &'a Arc<Self>,
-            $($arg: $ty,)*
-            call: Call,
-        ) -> impl Future<Output = Result<$answer>> + Send + 'a {
-            self.start(self.plugin.checked.ops.$slot, $read, $write, call)
-        }
-    };
-}
-
 impl Instance {
     fn new(plugin: Arc<Plugin>, backend: Handle, facts: Facts, max_wait: Duration) -> Self {
         Self {
@@ -263,7 +251,7 @@ impl Instance {
     }
 
     /// Poisons after a fault of the plugin.
-    pub(super) fn judge(&self, error: &Error) {
+    pub(super) fn note_fault(&self, error: &Error) {
         if error.kind() == ErrorKind::PluginFault {
             self.poison();
         }
@@ -304,19 +292,149 @@ impl Instance {
         Operation::new(self, slot.unwrap_or(absent::<A, O>), read, args, call)
     }
 
-    operation!(exists, start_exists, (key: &'a Key) -> bool, request::write_exists(key), |out| Ok(answer::read_exists(out)));
-    operation!(upload, start_upload, (upload: Upload<'a>) -> Uploaded, request::write_upload(upload), answer::read_uploaded);
-    operation!(delete, start_delete, (delete: Delete<'a>) -> Deleted, request::write_delete(&delete), answer::read_deleted);
-    operation!(signed_url, start_signed_url, (sign: SignUrl<'a>) -> Signing, request::write_sign(&sign), answer::read_signing);
-    operation!(head, start_head, (head: Head<'a>) -> ObjectInfo, request::write_head(&head), answer::read_object);
-    operation!(list, start_list, (list: List<'a>) -> Page, request::write_list(&list), answer::read_page);
-    operation!(copy, start_copy, (copy: Copy<'a>) -> Copied, request::write_copy(&copy), answer::read_copied);
-    operation!(rename, start_rename, (rename: Rename<'a>) -> Renamed, request::write_rename(&rename), answer::read_renamed);
-    operation!(delete_many, start_delete_many, (delete: DeleteMany<'a>) -> Vec<Result<Deleted>>, request::write_delete_many(&delete), answer::read_deleted_many);
-    operation!(health, start_health, () -> Health, request::write_empty(), answer::read_health);
-    operation!(usage, start_usage, () -> Usage, request::write_empty(), |out| Ok(answer::read_usage(out)));
-    operation!(shutdown, start_shutdown, () -> (), request::write_empty(), |_| Ok(()));
-    operation!(custom, start_custom, (custom: Custom<'a>) -> Bytes, request::write_custom(custom), read_custom);
+    pub(crate) fn exists<'a>(
+        self: &'a Arc<Self>,
+        key: &'a Key,
+        call: Call,
+    ) -> impl Future<Output = Result<bool>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_exists;
+        self.start(
+            slot,
+            |out| Ok(answer::read_exists(out)),
+            request::write_exists(key),
+            call,
+        )
+    }
+
+    pub(crate) fn upload<'a>(
+        self: &'a Arc<Self>,
+        upload: Upload<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<Uploaded>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_upload;
+        self.start(
+            slot,
+            answer::read_uploaded,
+            request::write_upload(upload),
+            call,
+        )
+    }
+
+    pub(crate) fn delete<'a>(
+        self: &'a Arc<Self>,
+        delete: Delete<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<Deleted>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_delete;
+        self.start(
+            slot,
+            answer::read_deleted,
+            request::write_delete(&delete),
+            call,
+        )
+    }
+
+    pub(crate) fn signed_url<'a>(
+        self: &'a Arc<Self>,
+        sign: SignUrl<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<Signing>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_signed_url;
+        self.start(slot, answer::read_signing, request::write_sign(&sign), call)
+    }
+
+    pub(crate) fn head<'a>(
+        self: &'a Arc<Self>,
+        head: Head<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<ObjectInfo>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_head;
+        self.start(slot, answer::read_object, request::write_head(&head), call)
+    }
+
+    pub(crate) fn list<'a>(
+        self: &'a Arc<Self>,
+        list: List<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<Page>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_list;
+        self.start(slot, answer::read_page, request::write_list(&list), call)
+    }
+
+    pub(crate) fn copy<'a>(
+        self: &'a Arc<Self>,
+        copy: Copy<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<Copied>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_copy;
+        self.start(slot, answer::read_copied, request::write_copy(&copy), call)
+    }
+
+    pub(crate) fn rename<'a>(
+        self: &'a Arc<Self>,
+        rename: Rename<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<Renamed>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_rename;
+        self.start(
+            slot,
+            answer::read_renamed,
+            request::write_rename(&rename),
+            call,
+        )
+    }
+
+    pub(crate) fn delete_many<'a>(
+        self: &'a Arc<Self>,
+        delete: DeleteMany<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<Vec<Result<Deleted>>>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_delete_many;
+        self.start(
+            slot,
+            answer::read_deleted_many,
+            request::write_delete_many(&delete),
+            call,
+        )
+    }
+
+    pub(crate) fn health<'a>(
+        self: &'a Arc<Self>,
+        call: Call,
+    ) -> impl Future<Output = Result<Health>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_health;
+        self.start(slot, answer::read_health, request::write_empty(), call)
+    }
+
+    pub(crate) fn usage<'a>(
+        self: &'a Arc<Self>,
+        call: Call,
+    ) -> impl Future<Output = Result<Usage>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_usage;
+        self.start(
+            slot,
+            |out| Ok(answer::read_usage(out)),
+            request::write_empty(),
+            call,
+        )
+    }
+
+    pub(crate) fn shutdown<'a>(
+        self: &'a Arc<Self>,
+        call: Call,
+    ) -> impl Future<Output = Result<()>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_shutdown;
+        self.start(slot, |_| Ok(()), request::write_empty(), call)
+    }
+
+    pub(crate) fn custom<'a>(
+        self: &'a Arc<Self>,
+        custom: Custom<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<Bytes>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_custom;
+        self.start(slot, read_custom, request::write_custom(custom), call)
+    }
 
     /// Reads an object; the body holds this instance.
     pub(crate) async fn download(

@@ -37,7 +37,7 @@ impl InstanceBody {
         match &next {
             Some(Ok(_)) => {}
             Some(Err(error)) => {
-                self.instance.judge(error);
+                self.instance.note_fault(error);
                 self.leave();
             }
             None => self.leave(),

@@ -1,21 +1,16 @@
-//! Mapping the very bytes that were inspected.
-//!
-//! They are copied into a sealed memory file, so that nobody can change them between the check and
-//! the mapping, or under the running code.
+//! Mapping the bytes of an image, and finding what the loader mapped.
 
+use super::image::Image;
 use super::load_fault;
+use crate::platform::signals::Handlers;
 use crate::plugin::fault::{Code, Fault};
 use holdall_plugin_api::abi::tables::PluginTable;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
-use rustix::io::Errno;
-use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::Write;
+use std::error::Error as _;
+use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
 use std::ops::Range;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::Path;
 
 /// The shape of the exported symbol.
 pub(super) type Entry = extern "C" fn() -> *const PluginTable;
@@ -29,67 +24,58 @@ pub(super) struct Mapping {
     // Never unmapped: threads, thread-local destructors and wakers of the plugin may outlive every
     // handle, and unmapping code that still runs is a crash.
     library: ManuallyDrop<Library>,
-    // Open for ever: the loader knows a library by its name, and a number that is used again would
-    // name this one.
-    _file: ManuallyDrop<Backing>,
-}
-
-#[derive(Debug)]
-enum Backing {
-    Sealed(#[expect(dead_code, reason = "held open")] OwnedFd),
-    /// A private copy, where memory files may not be executed.
-    Copied(#[expect(dead_code, reason = "held")] tempfile::TempDir),
-}
-
-pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
+    // Open for the life of the process: the loader knows a library by its name, and a number that is
+    // used again would name this one.
+    _image: ManuallyDrop<Image>,
+    /// The signal handlers before its code ran.
+    handlers: Handlers,
 }
 
 impl Mapping {
-    /// Maps these bytes. From here on constructors of the library have run.
-    pub(super) fn new(bytes: &[u8], sha256: [u8; 32], name: &str) -> Result<Mapping, Box<Fault>> {
-        let refused = |what: &str, cause: &dyn std::fmt::Display| {
-            let found = format!("{what}: {cause}");
-            Box::new(load_fault(
-                Code::MapFailed,
-                "a library that the system's loader takes",
-                found,
-            ))
+    /// Maps these bytes, read from `path`. From here on constructors of the library have run.
+    pub(super) fn new(mut image: Image, path: &Path) -> Result<Mapping, Box<Fault>> {
+        let refused = |cause: String| {
+            let expected = "a library that the system's loader takes";
+            Box::new(load_fault(Code::MapFailed, expected, cause))
         };
-        let hash: String = sha256[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let label = format!("holdall:{name}:{hash}");
-        let (path, backing, marker) = match sealed(bytes, &label) {
-            Ok(file) => {
-                let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-                (path, Backing::Sealed(file), format!("/memfd:{label}"))
-            }
-            Err(Errno::ACCESS | Errno::PERM | Errno::NOSYS) => {
-                let folder =
-                    private_copy(bytes).map_err(|cause| refused("a private copy", &cause))?;
-                let path = folder.path().join("plugin.so");
-                let marker = path.display().to_string();
-                (path, Backing::Copied(folder), marker)
-            }
-            Err(cause) => return Err(refused("a sealed memory file", &cause)),
-        };
+        let handlers = Handlers::save();
+        let name = image.path();
         // SAFETY: loading runs the library's constructors. Naming a plugin directory is the act of
         // trust (documented at `Builder::plugin_dir`); the bytes passed every check that can be made
         // without running them.
-        let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_LOCAL) }
-            .map_err(|cause| refused("the system's loader", &cause))?;
-        let (library, file) = (ManuallyDrop::new(library), ManuallyDrop::new(backing));
-        // The loader has resolved every name by now; what it mapped of this file can be read back.
-        let code =
-            executable_ranges(&marker).map_err(|cause| refused("/proc/self/maps", &cause))?;
+        let library = unsafe { Library::open(Some(&name), RTLD_NOW | RTLD_LOCAL) };
+        let handle = library.map_err(|cause| {
+            // The loader's own reason, with the file's name instead of the copy's.
+            let reason = cause
+                .source()
+                .map_or(cause.to_string(), |why| why.to_string());
+            let (copy, file) = (name.display().to_string(), path.display().to_string());
+            refused(reason.replace(&copy, &file))
+        })?;
+        let handle = handle.into_raw();
+        // SAFETY: the handle that `into_raw` has just given.
+        let library = ManuallyDrop::new(unsafe { Library::from_raw(handle) });
+        // The loader has resolved every name by now.
+        let code = executable_ranges(handle).map_err(|cause| refused(cause.to_owned()))?;
+        image.remove_copy();
         Ok(Mapping {
-            sha256,
+            sha256: image.sha256(),
             code,
             library,
-            _file: file,
+            _image: ManuallyDrop::new(image),
+            handlers,
         })
+    }
+
+    /// Puts back signal handlers that differ from those before its constructors ran. Returns the
+    /// names of the signals.
+    pub(super) fn restore_signals(&self) -> Vec<&'static str> {
+        self.handlers.restore()
+    }
+
+    /// As [`Mapping::restore_signals`], for handlers that are code of this library.
+    pub(super) fn restore_own_signals(&self) -> Vec<&'static str> {
+        self.handlers.restore_from(&self.code)
     }
 
     pub(super) fn sha256(&self) -> [u8; 32] {
@@ -108,7 +94,7 @@ impl Mapping {
             ))
         })?;
         let entry = *entry;
-        if !handshake_inside(&self.code, entry as usize) {
+        if !is_inside(&self.code, entry as usize) {
             let found = "it resolves to code outside of the file".to_owned();
             return Err(Box::new(load_fault(
                 Code::EntryOutsideFile,
@@ -122,107 +108,78 @@ impl Mapping {
 
 impl super::handshake::Code for Mapping {
     fn contains(&self, address: usize) -> bool {
-        handshake_inside(&self.code, address)
+        is_inside(&self.code, address)
     }
 }
 
-fn handshake_inside(code: &[Range<usize>], address: usize) -> bool {
+fn is_inside(code: &[Range<usize>], address: usize) -> bool {
     code.iter().any(|range| range.contains(&address))
 }
 
-/// A memory file of these bytes that can never change again.
-fn sealed(bytes: &[u8], label: &str) -> Result<OwnedFd, Errno> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // `EXEC` says what it is for where memory files are not executable by default; kernels before
-    // 6.3 do not know it.
-    let file = match memfd_create(label, flags | MemfdFlags::EXEC) {
-        Err(Errno::INVAL) => memfd_create(label, flags)?,
-        other => other?,
+/// The start of the loader's record of a library (`link.h`).
+#[repr(C)]
+struct LinkMap {
+    base: usize,
+    name: *const std::ffi::c_char,
+    dynamic: *const c_void,
+}
+
+/// Which library is looked for, and what was found of it.
+struct Search {
+    base: usize,
+    dynamic: usize,
+    code: Vec<Range<usize>>,
+}
+
+/// The addresses at which the loader put the code of this library, by the loader's own records:
+/// names and paths play no part.
+fn executable_ranges(handle: *mut c_void) -> Result<Vec<Range<usize>>, &'static str> {
+    let mut map: *const LinkMap = std::ptr::null();
+    // SAFETY: the handle is that of an open library, and the record's address is written to `map`.
+    let asked = unsafe { libc::dlinfo(handle, libc::RTLD_DI_LINKMAP, (&raw mut map).cast()) };
+    // SAFETY: on success it leads to the record of an open library, which lives as long as that.
+    let Some(map) = (unsafe { map.as_ref() }).filter(|_| asked == 0) else {
+        return Err("the loader has no record of the library");
     };
-    let mut file = File::from(file);
-    file.write_all(bytes)
-        .map_err(|cause| Errno::from_io_error(&cause).unwrap_or(Errno::IO))?;
-    let file = OwnedFd::from(file);
-    fcntl_add_seals(
-        &file,
-        SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
-    )?;
-    Ok(file)
+    let mut search = Search {
+        base: map.base,
+        dynamic: map.dynamic.addr(),
+        code: Vec::new(),
+    };
+    // SAFETY: the callback gets the address of `search`, which outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
+    if search.code.is_empty() {
+        return Err("the loader mapped no code of the library");
+    }
+    Ok(search.code)
 }
 
-/// A copy in a folder that only this user can enter.
-fn private_copy(bytes: &[u8]) -> std::io::Result<tempfile::TempDir> {
-    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    let folder = tempfile::Builder::new()
-        .prefix("holdall-")
-        .permissions(std::fs::Permissions::from_mode(0o700))
-        .tempdir()?;
-    let mut file = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o500)
-        .open(folder.path().join("plugin.so"))?;
-    file.write_all(bytes)?;
-    Ok(folder)
-}
-
-/// Where the loader put the code of the file with this name.
-fn executable_ranges(marker: &str) -> std::io::Result<Vec<Range<usize>>> {
-    let maps = std::fs::read_to_string("/proc/self/maps")?;
-    Ok(maps
-        .lines()
-        .filter(|line| line.contains(marker))
-        .filter_map(executable_range)
-        .collect())
-}
-
-/// `7f00-7f10 r-xp 00000000 00:01 1234 /name` as a range, when it is executable.
-fn executable_range(line: &str) -> Option<Range<usize>> {
-    let (addresses, rest) = line.split_once(' ')?;
-    if rest.as_bytes().get(2) != Some(&b'x') {
-        return None;
+unsafe extern "C" fn visit(
+    info: *mut libc::dl_phdr_info,
+    _size: usize,
+    search: *mut c_void,
+) -> c_int {
+    // SAFETY: `executable_ranges` passes its own `Search`, which nothing else uses meanwhile.
+    let search = unsafe { &mut *search.cast::<Search>() };
+    // SAFETY: the loader passes a record that is valid for the call.
+    let info = unsafe { &*info };
+    if info.dlpi_addr as usize != search.base || info.dlpi_phdr.is_null() {
+        return 0;
     }
-    let (start, end) = addresses.split_once('-')?;
-    Some(usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sealed_file_cannot_be_changed() {
-        let file = sealed(b"bytes", "holdall:test").unwrap();
-        assert!(
-            File::from(file.try_clone().unwrap())
-                .write_all(b"more")
-                .is_err()
-        );
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        assert!(
-            File::options()
-                .write(true)
-                .open(&path)
-                .and_then(|mut f| f.write_all(b"x"))
-                .is_err()
-        );
-        assert_eq!(std::fs::read(&path).unwrap(), b"bytes");
+    // SAFETY: the record says how many headers there are.
+    let headers =
+        unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
+    let at = |header: &libc::Elf64_Phdr| search.base.wrapping_add(header.p_vaddr as usize);
+    let is_it = |header: &libc::Elf64_Phdr| {
+        header.p_type == libc::PT_DYNAMIC && at(header) == search.dynamic
+    };
+    if !headers.iter().any(is_it) {
+        return 0;
     }
-
-    #[test]
-    fn a_private_copy_is_private() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = private_copy(b"bytes").unwrap();
-        let mode =
-            |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(folder.path()), 0o700);
-        assert_eq!(mode(&folder.path().join("plugin.so")), 0o500);
-    }
-
-    #[test]
-    fn maps_are_read() {
-        let line = "7f00-7f10 r-xp 00000000 00:01 12 /memfd:holdall:x (deleted)";
-        assert_eq!(executable_range(line), Some(0x7f00..0x7f10));
-        assert_eq!(executable_range(&line.replace("r-xp", "rw-p")), None);
-    }
+    search.code = headers
+        .iter()
+        .filter(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_X != 0)
+        .map(|header| at(header)..at(header).wrapping_add(header.p_memsz as usize))
+        .collect();
+    1
 }

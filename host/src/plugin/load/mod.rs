@@ -9,6 +9,7 @@ mod caller;
 mod config_text;
 mod gate;
 mod handshake;
+mod image;
 mod instance;
 mod instance_body;
 mod map;
@@ -18,6 +19,7 @@ mod sealed_tables;
 mod services;
 
 pub(crate) use call::Call;
+pub(crate) use image::Image;
 pub(crate) use instance::Instance;
 pub(crate) use services::PluginCounters;
 
@@ -26,7 +28,6 @@ use crate::plugin::fault::{Code, Fault};
 use crate::plugin::inspect::{self, Spoken};
 use gate::Gate;
 use handshake::Checked;
-use holdall_plugin_api::Result;
 use holdall_plugin_api::StaticPlugin;
 use holdall_plugin_api::abi::VERSION;
 use holdall_plugin_api::abi::tables::HostServices;
@@ -34,9 +35,10 @@ use holdall_plugin_api::descriptor::{Descriptor, Flags};
 use map::Mapping;
 use pool::Share;
 use services::Services;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// A plugin that passed every check. Never unmapped: its threads, thread-locals and wakers may
@@ -58,12 +60,22 @@ pub(crate) struct Plugin {
 }
 
 /// A plugin that may be used, or all that speaks against it.
-type Outcome = std::result::Result<Arc<Plugin>, Vec<Fault>>;
+type Outcome = Result<Arc<Plugin>, Vec<Fault>>;
 
-/// What came of all that is mapped, by the hash of its bytes. The same bytes are not mapped twice:
-/// their statics, and so their runtime, would be there twice. What was refused stays mapped too, so
-/// a host that tries again gets the same answer and no second mapping.
-static MAPPED: Mutex<Option<HashMap<[u8; 32], Outcome>>> = Mutex::new(None);
+/// Outcomes of all that was mapped, by the hash of the bytes. The same bytes are not mapped twice:
+/// their statics, and so their runtime, would be there twice. A refused library stays mapped too, so
+/// a host that tries again gets the same answer and no second mapping. The lock is held for a look
+/// only: a constructor that blocks holds up only those that want the same bytes.
+static MAPPED: Mutex<BTreeMap<[u8; 32], Arc<OnceLock<Outcome>>>> = Mutex::new(BTreeMap::new());
+
+fn warn_signals(descriptor: &Descriptor, taken: &[&str]) {
+    tracing::warn!(
+        target: "holdall",
+        plugin = descriptor.about.name,
+        signals = taken.join(", "),
+        "the plugin replaced signal handlers; the program's were put back"
+    );
+}
 
 impl Plugin {
     /// Checks a plugin that is linked into the program, exactly as a file.
@@ -84,32 +96,41 @@ impl Plugin {
         }))
     }
 
-    /// Copies, inspects, maps and checks a file. Reads it whole; takes milliseconds.
-    pub(crate) fn load(path: &Path) -> Outcome {
-        let bytes = inspect::read_whole(path)?;
-        // These very bytes are judged again: the file may have changed since the scan.
-        let descriptor = inspect::judge_bytes(&bytes, path)?;
-        let hash = map::sha256(&bytes);
-        let mut mapped = MAPPED.lock().unwrap_or_else(PoisonError::into_inner);
-        let mapped = mapped.get_or_insert_default();
-        if let Some(outcome) = mapped.get(&hash) {
+    /// Inspects, maps and checks the bytes of a file, which were read from `path`.
+    pub(crate) fn load(image: Image, path: &Path) -> Outcome {
+        let hash = image.sha256();
+        let once = {
+            let mut mapped = MAPPED.lock().unwrap_or_else(PoisonError::into_inner);
+            mapped.entry(hash).or_default().clone()
+        };
+        if let Some(outcome) = once.get() {
             return outcome.clone();
         }
-        let mapping =
-            Mapping::new(&bytes, hash, &descriptor.about.name).map_err(|fault| vec![*fault])?;
-        let outcome = Self::mapped(mapping, descriptor);
-        mapped.insert(hash, outcome.clone());
-        outcome
+        let copy = image.reader().map_err(|cause| {
+            let expected = "a copy of the file in memory";
+            vec![load_fault(Code::MapFailed, expected, cause.to_string())]
+        })?;
+        // These very bytes are judged: the file may have changed since the scan. What is refused here
+        // was not mapped, and is judged again the next time.
+        let descriptor = inspect::judge_copy(copy, path)?;
+        once.get_or_init(|| Self::mapped(image, path, descriptor))
+            .clone()
     }
 
-    /// Checks what the constructors have left.
-    fn mapped(mapping: Mapping, descriptor: Descriptor) -> Outcome {
-        let entry = mapping
-            .entry(&descriptor.about.entry)
-            .map_err(|fault| vec![*fault])?;
-        let table = entry();
-        let checked = handshake::check(table, &descriptor, &mapping)?;
-        let checked = sealed_tables::read_only(checked).map_err(|fault| vec![*fault])?;
+    /// Maps the image, and checks what the constructors have left.
+    fn mapped(image: Image, path: &Path, descriptor: Descriptor) -> Outcome {
+        let mapping = Mapping::new(image, path).map_err(|fault| vec![*fault])?;
+        // A panic must not leave a mapping without an outcome: the next try would map it again.
+        let checked = catch_unwind(AssertUnwindSafe(|| Self::checked(&mapping, &descriptor)));
+        let taken = mapping.restore_signals();
+        if !taken.is_empty() {
+            warn_signals(&descriptor, &taken);
+        }
+        let checked = checked.unwrap_or_else(|_| {
+            let expected = "tables as the ABI describes them";
+            let found = "what its checks cannot read: they panicked";
+            Err(vec![load_fault(Code::TableMalformed, expected, found)])
+        })?;
         let services = Services::leak(&descriptor.about.name, false);
         Ok(Arc::new(Plugin {
             checked,
@@ -120,6 +141,23 @@ impl Plugin {
             services,
             mapping: Some(mapping),
         }))
+    }
+
+    /// The tables behind the entry function, when they pass every check.
+    fn checked(mapping: &Mapping, descriptor: &Descriptor) -> Result<&'static Checked, Vec<Fault>> {
+        let entry = mapping.entry(&descriptor.about.entry);
+        let table = entry.map_err(|fault| vec![*fault])?();
+        let checked = handshake::check(table, descriptor, mapping)?;
+        sealed_tables::read_only(checked).map_err(|fault| vec![*fault])
+    }
+
+    /// Puts back signal handlers that this plugin has set since it was mapped.
+    fn restore_signals(&self) {
+        let taken = self.mapping.as_ref().map(Mapping::restore_own_signals);
+        let taken = taken.unwrap_or_default();
+        if !taken.is_empty() {
+            warn_signals(&self.descriptor, &taken);
+        }
     }
 
     /// What the plugin says of itself; the loaded facts equal the file's.
@@ -155,7 +193,7 @@ impl Plugin {
         backend: &str,
         config_json: String,
         max_wait: Duration,
-    ) -> impl Future<Output = Result<Instance>> + Send {
+    ) -> impl Future<Output = holdall_plugin_api::Result<Instance>> + Send {
         instance::open(self.clone(), backend.to_owned(), config_json, max_wait)
     }
 
