@@ -99,7 +99,7 @@ impl Candidate {
             return Err(Error::new(ErrorKind::Other));
         };
         let started = Instant::now();
-        let outcome = load_file(path, self.rule.sha256.as_ref());
+        let outcome = load_file(path, self.name(), self.rule.sha256.as_ref());
         let mut last = self
             .load_error
             .lock()
@@ -121,7 +121,7 @@ impl Candidate {
     }
 }
 
-fn load_file(path: &Path, pinned: Option<&[u8; 32]>) -> Result<Arc<Plugin>> {
+fn load_file(path: &Path, name: &str, pinned: Option<&[u8; 32]>) -> Result<Arc<Plugin>> {
     let mismatch = |found: &[u8]| {
         Error::new(ErrorKind::PluginLoad)
             .message("the plugin's file is not the one that the configuration pins")
@@ -134,7 +134,7 @@ fn load_file(path: &Path, pinned: Option<&[u8; 32]>) -> Result<Arc<Plugin>> {
     };
     // Read once: what is compared, judged and mapped are the same bytes.
     let refused = |faults: Vec<Fault>| errors::plugin_load(path, &faults);
-    let image = Image::read(path).map_err(refused)?;
+    let image = Image::read(path, name).map_err(refused)?;
     match pinned {
         Some(pinned) if image.sha256() != *pinned => Err(mismatch(&image.sha256())),
         _ => Plugin::load(image, path).map_err(refused),
@@ -149,7 +149,7 @@ struct Known {
     shadowed: Vec<Shadowed>,
 }
 
-const TAKEN: &str = "the first keeps it: built-in plugins, then directories in their order, then file names in byte order; a scan never replaces a taken name";
+const TAKEN: &str = "the first to claim it keeps it: built-in plugins, then directories in their order, within one the highest version, then file names in byte order; a scan never replaces what has a name";
 
 /// The plugins of one host.
 #[derive(Debug)]
@@ -222,14 +222,7 @@ impl Catalog {
             .shadowed
             .retain(|shadowed| shadowed.loser == Path::new(errors::BUILT_IN));
         known.forget_changed(&report);
-        let accepted = report
-            .files
-            .iter()
-            .filter(|file| file.verdict() == Verdict::Accepted);
-        for file in accepted {
-            let Some(descriptor) = &file.descriptor else {
-                continue;
-            };
+        for (file, descriptor) in report.by_precedence() {
             let rule = self.rule(descriptor);
             if rule.disabled {
                 continue;
@@ -247,6 +240,16 @@ impl Catalog {
             ));
         }
         known.report = report.clone();
+        for shadowed in &known.shadowed {
+            tracing::warn!(
+                target: "holdall",
+                winner = %shadowed.winner.display(),
+                loser = %shadowed.loser.display(),
+                "two plugins claim the {} {:?}: the first is used",
+                shadowed.claim,
+                shadowed.value,
+            );
+        }
         report
     }
 
@@ -308,7 +311,10 @@ impl Catalog {
             }
             PluginRef::File(path) => {
                 let path = path.clone();
-                Box::new(move || load_file(&path, None))
+                Box::new(move || {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    load_file(&path, &name, None)
+                })
             }
         };
         tokio::task::spawn_blocking(job).await.map_err(|ended| {

@@ -49,6 +49,8 @@ codes! {
     Unreadable = "unreadable", Inspect, "make the file readable for this user";
     /// A file that changes while it is read.
     Changing = "changing", Inspect, "wait until the file is complete; to replace a plugin, write a file beside it and rename it";
+    /// A hidden, temporary or backup file, by its name.
+    TemporaryName = "temporary_name", Inspect, "rename the file to its final name when it is complete, or remove it";
     /// A folder, a pipe, a device or a socket.
     NotRegularFile = "not_regular_file", Inspect, "put the library itself into the folder";
     /// No bytes.

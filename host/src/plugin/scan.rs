@@ -1,6 +1,9 @@
 //! Reading plugin folders: a verdict for every file, nothing mapped, nothing run.
 
+use super::fault::{Code, Fault};
 use super::inspect::{Inspection, Verdict, inspect_file};
+use holdall_plugin_api::descriptor::Descriptor;
+use semver::Version;
 use serde::{Serialize, Serializer};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -56,8 +59,59 @@ fn shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
 }
 
 /// Why the winner wins.
-const RULE: &str =
-    "the first folder wins, then the first file name in byte order; a scan replaces nothing";
+pub(crate) const RULE: &str = "the first directory wins; within one, the highest version, then the first file name in byte order; a scan replaces nothing";
+
+impl ScanReport {
+    /// The accepted files with their descriptors, by precedence: directories in their order, within
+    /// one the highest version first, then byte order of the file names.
+    pub(crate) fn by_precedence(&self) -> Vec<(&Inspection, &Descriptor)> {
+        let position = |file: &Inspection| {
+            let parent = file.path.parent();
+            let mut folders = self.folders.iter();
+            folders.position(|folder| Some(folder.path.as_path()) == parent)
+        };
+        let version = |about: &Descriptor| Version::parse(&about.about.version).ok();
+        let accepted = self.files.iter().filter_map(|file| {
+            let accepted = file.verdict() == Verdict::Accepted;
+            let descriptor = file.descriptor.as_ref().filter(|_| accepted)?;
+            Some((file, descriptor))
+        });
+        let mut accepted: Vec<_> = accepted.collect();
+        // Stable: files of one folder and version stay in the order of their names.
+        accepted.sort_by_cached_key(|(file, descriptor)| {
+            (position(file), std::cmp::Reverse(version(descriptor)))
+        });
+        accepted
+    }
+}
+
+/// Why a file of this name is not a candidate: names that editors, package managers and copying
+/// programs give to files that are not complete or not current.
+fn temporary(name: &[u8]) -> bool {
+    const ENDINGS: [&[u8]; 17] = [
+        b"~",
+        b".tmp",
+        b".temp",
+        b".part",
+        b".partial",
+        b".filepart",
+        b".crdownload",
+        b".download",
+        b".bak",
+        b".old",
+        b".orig",
+        b".swp",
+        b".rpmnew",
+        b".rpmsave",
+        b".dpkg-new",
+        b".dpkg-old",
+        b".dpkg-tmp",
+    ];
+    name.starts_with(b".")
+        || (name.starts_with(b"#") && name.ends_with(b"#"))
+        || name.starts_with(b"Copy of ")
+        || ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
 
 /// Reads the folders. Order: as given, then byte order of the file names.
 pub fn scan(folders: &[PathBuf]) -> ScanReport {
@@ -67,7 +121,7 @@ pub fn scan(folders: &[PathBuf]) -> ScanReport {
             Ok(paths) => {
                 report
                     .files
-                    .extend(paths.iter().map(|path| inspect_file(path)));
+                    .extend(paths.iter().map(|path| inspect_entry(path)));
                 report.folders.push(Folder {
                     path: folder.clone(),
                     error: None,
@@ -79,9 +133,20 @@ pub fn scan(folders: &[PathBuf]) -> ScanReport {
             }),
         }
     }
-    report.shadowed = shadowed(&report.files);
+    report.shadowed = shadowed(&report);
     report.took = started.elapsed();
     report
+}
+
+fn inspect_entry(path: &Path) -> Inspection {
+    let name = path.file_name().unwrap_or_default();
+    if temporary(name.as_encoded_bytes()) {
+        let fault = Fault::new(Code::TemporaryName)
+            .expected("the final name of a plugin's file")
+            .found(name.display().to_string());
+        return Inspection::of_fault(path, fault);
+    }
+    inspect_file(path)
 }
 
 /// Directory order differs between file systems, and the first plugin to claim a name has it.
@@ -99,15 +164,11 @@ fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 /// As the catalog takes them: a file whose name is taken is not used at all, so its schemes are not
 /// looked at.
-fn shadowed(files: &[Inspection]) -> Vec<Shadowed> {
+fn shadowed(report: &ScanReport) -> Vec<Shadowed> {
     let mut names: HashMap<&str, &Path> = HashMap::new();
     let mut schemes: HashMap<&str, &Path> = HashMap::new();
     let mut losers = Vec::new();
-    let accepted = |file: &&Inspection| file.verdict() == Verdict::Accepted;
-    for file in files.iter().filter(accepted) {
-        let Some(descriptor) = &file.descriptor else {
-            continue;
-        };
+    for (file, descriptor) in report.by_precedence() {
         let mut lost = |claim, value: &str, winner: &Path| {
             losers.push(Shadowed {
                 claim,
@@ -138,7 +199,6 @@ fn shadowed(files: &[Inspection]) -> Vec<Shadowed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::fault::Code;
     use std::os::unix::fs::symlink;
 
     fn codes(report: &ScanReport) -> Vec<(String, Verdict, Vec<Code>)> {
@@ -212,6 +272,33 @@ mod tests {
         );
         assert!(report.folders[0].error.is_none());
         assert!(report.folders[1].error.is_some());
+    }
+
+    #[test]
+    fn temporary_names_are_not_candidates() {
+        let temporary_names = [
+            ".libx.so.Xa31Qz",
+            "Copy of libx.so",
+            "#libx.so#",
+            "libx.so~",
+            "libx.so.dpkg-new",
+            "libx.so.part",
+        ];
+        for name in temporary_names {
+            assert!(temporary(name.as_bytes()), "{name}");
+        }
+        for name in ["libx.so", "libx.so.1", "x-2.0.so", "part.so"] {
+            assert!(!temporary(name.as_bytes()), "{name}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(".libx.so.Xa31Qz"), b"\x7fELF").unwrap();
+        let report = scan(&[folder.path().to_owned()]);
+        let expected = [(
+            ".libx.so.Xa31Qz".to_owned(),
+            Verdict::NotAPlugin,
+            vec![Code::TemporaryName],
+        )];
+        assert_eq!(codes(&report), expected);
     }
 
     #[test]

@@ -116,6 +116,14 @@ pub(super) fn judge_headers<'data, R: ReadRef<'data>>(
     for segment in segments.iter().filter(|segment| segment.kind == PT_LOAD) {
         whole &= within("a loadable segment", segment.offset, 1, segment.file_size);
     }
+    if whole && sections > 1 && is_zero(data, sections_at, section * sections) {
+        found.faults.push(
+            Fault::new(Code::Truncated)
+                .expected(format!("section headers at byte {sections_at}"))
+                .found("zeros: the copy is not complete"),
+        );
+        whole = false;
+    }
     if !whole {
         judge_machine(found, header);
         return None;
@@ -130,6 +138,12 @@ pub(super) fn judge_headers<'data, R: ReadRef<'data>>(
     }
     judge_segments(found, &segments);
     Some(segments)
+}
+
+/// Whether a table has only zeros, as where a copying program has made room and not written yet.
+fn is_zero<'data, R: ReadRef<'data>>(data: R, start: u64, bytes: u64) -> bool {
+    let table = data.read_bytes_at(start, bytes);
+    table.is_ok_and(|table| table.iter().all(|byte| *byte == 0))
 }
 
 fn read_segments<'data, R: ReadRef<'data>>(data: R, start: u64, count: u64) -> Vec<Segment> {

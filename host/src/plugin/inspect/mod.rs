@@ -69,6 +69,13 @@ impl Inspection {
         }
     }
 
+    /// A file that is not read at all.
+    pub(crate) fn of_fault(path: &Path, fault: Fault) -> Self {
+        let mut found = Self::new(path);
+        found.faults.push(fault);
+        found
+    }
+
     /// The operations that the host does in the plugin's place, of other operations.
     pub fn emulated(&self) -> Operations {
         self.of_operations(emulated)
@@ -89,7 +96,7 @@ impl Inspection {
         let stranger = |fault: &Fault| {
             matches!(
                 fault.code,
-                Code::NotRegularFile | Code::NotALibrary | Code::NoDescriptor
+                Code::NotRegularFile | Code::TemporaryName | Code::NotALibrary | Code::NoDescriptor
             )
         };
         match self.faults.as_slice() {
@@ -171,7 +178,7 @@ fn inspect_unchanged(found: &mut Inspection, file: File, size: u64) -> Result<()
     let reader = file.try_clone().map_err(source::unreadable)?;
     inspect(found, &Reads::new(reader), size);
     if source::stamp(&file)? != before {
-        return Err(source::changing("it changed while it was read".to_owned()));
+        return Err(source::changing());
     }
     Ok(())
 }

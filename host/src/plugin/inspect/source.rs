@@ -110,13 +110,13 @@ fn settled(file: &File) -> Result<Stamp, Box<Fault>> {
             _ => return Ok(stamp),
         }
     }
-    Err(changing("it is written to all the time".to_owned()))
+    Err(changing())
 }
 
 /// The fault of a file that is being written.
-pub(super) fn changing(found: String) -> Box<Fault> {
+pub(super) fn changing() -> Box<Fault> {
     let fault = Fault::new(Code::Changing).expected("a file that stays the same while it is read");
-    Box::new(fault.found(found))
+    Box::new(fault.found("a file that is being written"))
 }
 
 /// Copies the whole content into `to`: the bytes of one moment, or a fault. Returns their number.
@@ -126,9 +126,7 @@ pub(super) fn copy(path: &Path, to: &mut dyn Write) -> Result<u64, Box<Fault>> {
     let copied = io::copy(&mut (&mut file).take(size + 1), to).map_err(unreadable)?;
     let after = stamp(&file)?;
     if before != after || copied != size {
-        return Err(changing(format!(
-            "it changed while its {size} bytes were read"
-        )));
+        return Err(changing());
     }
     Ok(copied)
 }

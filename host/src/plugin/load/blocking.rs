@@ -1,6 +1,6 @@
 //! Plugins that block: rule R16. Every call into one runs in the pool, never on the caller's thread.
 
-use super::call::{Call, Start};
+use super::call::{Call, NO_FUTURE, Start, no_future};
 use super::caller::{CallerState, run, wait};
 use super::gate::Pass;
 use super::instance::Instance;
@@ -98,7 +98,7 @@ impl<A: Portable, O: Grows> Job<A, O> {
         };
         let call = &raw const call;
         let (mut out, mut err) = (grow::empty::<O>(), grow::empty::<FfiError>());
-        let mut fut = MaybeUninit::<FfiFuture>::uninit();
+        let mut fut = NO_FUTURE;
         let mut storage = Storage(MaybeUninit::uninit());
         let storage = (&raw mut storage).cast::<c_void>();
         let backend = self.instance.backend();
@@ -111,12 +111,14 @@ impl<A: Portable, O: Grows> Job<A, O> {
                     let args = self.own.hand_over();
                     // SAFETY: R5 to R9: all of it lives on this stack until the operation has ended.
                     let status = lend(cx, call, |cx| unsafe {
-                        (self.start)(backend, args, storage, cx, out, err, fut.as_mut_ptr())
+                        (self.start)(backend, args, storage, cx, out, err, &raw mut fut)
                     });
                     self.own.started();
                     if status == PENDING {
-                        // SAFETY: R7: filled, because the operation became pending.
-                        pending = Some(unsafe { fut.assume_init_read() });
+                        if fut.poll.is_none() {
+                            return Poll::Ready(PENDING);
+                        }
+                        pending = Some(fut);
                     }
                     status
                 }
@@ -140,7 +142,13 @@ impl<A: Portable, O: Grows> Job<A, O> {
             // SAFETY: R7: once, ready or not.
             unsafe { drop(state(&fut, storage)) }
         }
-        let value = finish(status?, &out, &err);
+        let status = status?;
+        let value = if status == PENDING {
+            self.instance.poison();
+            Err(no_future())
+        } else {
+            finish(status, &out, &err)
+        };
         let pass = self.pass.take();
         Some(value.map(|value| Seated { value, pass }))
     }

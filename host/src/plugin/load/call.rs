@@ -90,7 +90,7 @@ pub(super) struct Operation<'a, A: Portable, O: Grows, T> {
     args: ManuallyDrop<Args<'a, A>>,
     out: O,
     err: FfiError,
-    fut: MaybeUninit<FfiFuture>,
+    fut: FfiFuture,
     call: FfiCall,
     /// Kept for `call`.
     _under: Call,
@@ -123,7 +123,7 @@ impl<'a, A: Portable, O: Grows, T> Operation<'a, A, O, T> {
             args: ManuallyDrop::new(args),
             out: grow::empty(),
             err: grow::empty(),
-            fut: MaybeUninit::uninit(),
+            fut: NO_FUTURE,
             call: under.table(),
             _under: under,
             cancelled: AtomicU8::new(0),
@@ -170,19 +170,12 @@ impl<'a, A: Portable, O: Grows, T> Operation<'a, A, O, T> {
     }
 
     /// Where the state of the pending operation lies.
-    ///
-    /// # Safety
-    ///
-    /// The stage is `Pending`.
-    unsafe fn state(&mut self) -> (FfiFuture, *mut c_void) {
-        // SAFETY: filled when the operation became pending (R7).
-        let fut = unsafe { self.fut.assume_init_read() };
-        let state = if fut.boxed.is_null() {
+    fn state(&mut self) -> *mut c_void {
+        if self.fut.boxed.is_null() {
             (&raw mut self.storage).cast()
         } else {
-            fut.boxed
-        };
-        (fut, state)
+            self.fut.boxed
+        }
     }
 }
 
@@ -268,14 +261,13 @@ impl<A: Portable, O: Grows + 'static, T: Send + 'static> Future for Operation<'_
                             cx,
                             &raw mut this.out,
                             &raw mut this.err,
-                            this.fut.as_mut_ptr(),
+                            &raw mut this.fut,
                         )
                     }
                 })
             }
             Stage::Pending => {
-                // SAFETY: the stage says so.
-                let (fut, state) = unsafe { this.state() };
+                let (fut, state) = (this.fut, this.state());
                 let (out, err) = ((&raw mut this.out).cast(), &raw mut this.err);
                 let status = match fut.poll {
                     // SAFETY: R7, R9.
@@ -294,12 +286,30 @@ impl<A: Portable, O: Grows + 'static, T: Send + 'static> Future for Operation<'_
             Stage::Done => return Poll::Ready(Err(completed())),
         };
         if status == PENDING {
+            if this.fut.poll.is_none() {
+                // Nothing was started that could be dropped.
+                this.stage = Stage::Done;
+                this.instance.poison();
+                return Poll::Ready(Err(no_future()));
+            }
             this.stage = Stage::Pending;
             return Poll::Pending;
         }
         // SAFETY: R6: filled by the plugin, read once.
         Poll::Ready(unsafe { settle(this.instance, status, this.read, &this.out, &this.err) })
     }
+}
+
+/// What a plugin finds in the place of its future.
+pub(super) const NO_FUTURE: FfiFuture = FfiFuture {
+    boxed: std::ptr::null_mut(),
+    poll: None,
+    drop: None,
+};
+
+/// The plugin said that an operation is pending, and left no future.
+pub(super) fn no_future() -> Error {
+    breach("an operation answered PENDING without a future: `poll` is null")
 }
 
 fn completed() -> Error {
@@ -349,9 +359,8 @@ impl<A: Portable, O: Grows, T> Drop for Operation<'_, A, O, T> {
             Stage::Pending => {
                 self.cancelled.store(1, Ordering::Relaxed);
                 PluginCounters::count(&self.instance.plugin().counters().abandoned);
-                // SAFETY: the stage says so.
-                let (fut, state) = unsafe { self.state() };
-                if let Some(drop) = fut.drop {
+                let state = self.state();
+                if let Some(drop) = self.fut.drop {
                     // SAFETY: R7: once.
                     unsafe { drop(state) }
                 }

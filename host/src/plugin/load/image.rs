@@ -27,13 +27,13 @@ pub(crate) struct Image {
 const COPY: &str = "plugin.so";
 
 impl Image {
-    /// Reads a regular file as it is at one moment. Blocks for milliseconds.
+    /// Reads a regular file as it is at one moment. Blocks for milliseconds. `name` is how maps and
+    /// debuggers show it.
     ///
     /// # Errors
     ///
     /// The file cannot be read, changes meanwhile, or cannot be kept in memory.
-    pub(crate) fn read(path: &Path) -> Result<Self, Vec<Fault>> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+    pub(crate) fn read(path: &Path, name: &str) -> Result<Self, Vec<Fault>> {
         let refused = |what: &str, cause: &dyn std::fmt::Display| {
             let expected = "a copy of the file in memory";
             vec![load_fault(
@@ -42,7 +42,7 @@ impl Image {
                 format!("{what}: {cause}"),
             )]
         };
-        match memory_file(&format!("holdall:{name}")) {
+        match memory_file(&format!("holdall:{name}:")) {
             Ok(file) => {
                 let mut to = Hashing::new(file);
                 inspect::copy_whole(path, &mut to).map_err(|fault| vec![*fault])?;
@@ -170,7 +170,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.so");
         std::fs::write(&path, bytes).unwrap();
-        Image::read(&path).unwrap()
+        Image::read(&path, "x").unwrap()
     }
 
     #[test]
@@ -215,7 +215,7 @@ mod tests {
                 }
             });
             for _ in 0..30 {
-                match Image::read(&path) {
+                match Image::read(&path, "x") {
                     Ok(image) => {
                         let mut bytes = Vec::new();
                         File::open(image.path())
