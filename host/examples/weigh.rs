@@ -44,7 +44,7 @@ async fn weigh() -> Result<(), Box<dyn std::error::Error>> {
         Ok(())
     };
     say("-")?;
-    // Kept: an instance that nobody holds could go.
+    // Kept: an instance without a holder could end.
     let mut opened = Vec::new();
     for name in &names {
         opened.push(host.backend(name).await?);

@@ -14,7 +14,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 /// Failures of one generation: failed opens, and instances that had to be given up.
 ///
-/// After a first failure the next caller tries at once, because most failures are somebody's first
+/// After a first failure the next caller tries at once, because most failures are the first
 /// start. From the second on, callers get the last error with its retry-after until 100 ms, then
 /// 200 ms, up to 30 s have passed. An instance that opens well and faults at once would escape
 /// that, so giving up more than five within a minute counts as failing too.

@@ -1,4 +1,4 @@
-//! What happened to a backend since it was registered. Atomics only: nobody waits to be counted,
+//! Counters of a backend since it was registered. Atomics only: counting never blocks,
 //! and nothing is allocated.
 
 use super::latency::{Histogram, Latency};

@@ -1,6 +1,6 @@
 //! One registration of a backend, and the instance that is opened for it.
 //!
-//! Getting an open instance is two atomic loads. Opening is single flight: whoever comes first
+//! Getting an open instance is two atomic loads. Opening is single flight: the first caller
 //! starts a task, everybody waits for the same answer, and a caller that goes away ends nothing.
 
 use super::backoff::Backoff;
@@ -116,12 +116,12 @@ impl Generation {
         counters: &Arc<Counters>,
     ) -> Result<Opening> {
         let mut state = self.state();
-        // Somebody may have finished between our look and the lock.
+        // Another caller may have finished between the look and the lock.
         if let Some(opened) = self.live() {
             return Ok(std::future::ready(Ok(opened)).boxed().shared());
         }
         if let Some(poisoned) = self.live.swap(None) {
-            // Nobody reported the fault that spoilt it: a body may have.
+            // No operation reported the fault that poisoned it: it may have happened in a body.
             if !poisoned.given_up.load(Ordering::Acquire) {
                 let error = Error::new(ErrorKind::PluginFault).message("the instance had a fault");
                 add(&counters.evictions, 1);
@@ -152,7 +152,7 @@ impl Generation {
             match task.await {
                 Ok(outcome) => outcome,
                 Err(ended) => {
-                    // The runtime that drove it has gone: whoever comes next starts anew.
+                    // The runtime that drove it has ended: the next caller starts anew.
                     let mut state = this.state();
                     if state.attempt == attempt {
                         state.opening = None;
@@ -301,7 +301,7 @@ impl Generation {
         };
         let forgotten = (std::mem::replace(&mut *state, new), self.live.swap(None));
         drop(state);
-        // The instance may end here, which is the plugin's code: nobody waits for that at our lock.
+        // The instance may end here, which is the plugin's code: never under the lock.
         drop(forgotten);
     }
 

@@ -44,7 +44,7 @@ impl Histogram {
         let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let bucket = NANOSECONDS.partition_point(|bound| *bound < took);
         self.sum_ns.fetch_add(took, Ordering::Relaxed);
-        // Pairs with `snapshot`: whoever sees this answer sees the beginning of its call too.
+        // Pairs with `snapshot`: a reader that sees this answer sees the beginning of its call too.
         self.buckets[bucket].fetch_add(1, Ordering::Release);
     }
 

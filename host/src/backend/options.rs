@@ -44,7 +44,7 @@ impl CallOptions {
         }
     }
 
-    /// Releases the caller with `Cancelled` as soon as somebody cancels.
+    /// Releases the caller with `Cancelled` when the operation is cancelled.
     #[must_use]
     pub fn cancel(mut self, cancel: Cancel) -> Self {
         self.cancel = Some(cancel);

@@ -184,7 +184,7 @@ impl Placed<'_> {
     }
 }
 
-/// Lets the caller go at the deadline, or when somebody cancels, whatever the work does. Dropping
+/// Releases the caller at the deadline or on cancellation, whatever the work does. Dropping
 /// the work tells the plugin, and frees what it still yields.
 async fn bounded<T>(
     mut work: Pin<&mut (impl Future<Output = Result<T>> + ?Sized)>,

@@ -41,7 +41,7 @@ impl Slot {
         let new = Generation::new(number, config, plugin);
         let replaced = self.current.swap(Some(new));
         drop(last);
-        // Its instance may end here, which is the plugin's code: nobody waits for that at our lock.
+        // Its instance may end here, which is the plugin's code: never under the lock.
         drop(replaced);
         number
     }

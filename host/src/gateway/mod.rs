@@ -4,7 +4,7 @@
 //! {public_url}/v1/{backend}/{key}?hd-v=1&hd-m=GET&hd-exp=1767225600&hd-kid=2026-01&hd-sig=...
 //! ```
 //!
-//! Whoever holds the URL may do one thing with one object until a moment in time. The server that
+//! The holder of the URL may do one thing with one object until a moment in time. The server that
 //! `public_url` reaches hands each request to [`Gateway::verify`], and does what the [`Grant`]
 //! says. No state is kept: any server with the same keys verifies what another has signed.
 //!

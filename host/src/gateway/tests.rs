@@ -447,7 +447,7 @@ fn l_09_a_declared_length_over_the_limit() {
     assert_eq!(
         chunked.max_size,
         Some(10),
-        "whoever reads the body counts it"
+        "the reader of the body counts it"
     );
 }
 
@@ -772,7 +772,7 @@ fn every_wrong_use_is_one_and_the_same_refusal() {
 }
 
 #[test]
-fn without_keys_the_lines_to_add_are_told() {
+fn without_keys_the_error_has_the_lines_to_add() {
     let keyless = gateway_of(&GatewayConfig::new("https://files.example.org")).0;
     for gateway in [Gateway::unconfigured(), keyless] {
         assert!(!gateway.is_configured());
@@ -782,7 +782,7 @@ fn without_keys_the_lines_to_add_are_told() {
         assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
         let fix = error.fact_value("fix").unwrap();
         let lines = fix.split_once('\n').unwrap().1;
-        // What is told to be added is right as it stands.
+        // The lines to add are valid as they stand.
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("holdall.toml");
         std::fs::write(&file, lines).unwrap();

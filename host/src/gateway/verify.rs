@@ -14,7 +14,7 @@ use crate::config::is_backend_name;
 
 /// What a verified request may do, and on which conditions.
 ///
-/// The body of a PUT is not known yet: whoever reads it holds it to `max_size` and `checksums`.
+/// The body of a PUT is not known yet: its reader holds it to `max_size` and `checksums`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Grant {
@@ -51,7 +51,7 @@ impl Grant {
     }
 }
 
-/// The request is refused, and nobody is told why: a server answers 403 with one body for all.
+/// The request is refused without a reason: a server answers 403 with one body for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused;
 

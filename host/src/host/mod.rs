@@ -173,7 +173,7 @@ impl Host {
     }
 
     /// Takes a backend away; `false` when there was none. Its handles answer
-    /// `BackendNotRegistered` until somebody registers the name again.
+    /// `BackendNotRegistered` until the name is registered again.
     pub fn remove(&self, name: &str) -> bool {
         self.0
             .slots

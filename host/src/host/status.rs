@@ -1,4 +1,4 @@
-//! What a host is made of and how it fares, for operators.
+//! Status of a host: its plugins, backends and counters.
 
 use crate::backend::counters::CounterReport;
 use crate::backend::slot::Slot;
@@ -83,7 +83,7 @@ pub struct PluginStatus {
     pub operations: Vec<&'static str>,
     /// The operations that the host does in its place.
     pub emulated: Vec<&'static str>,
-    /// The operations that nobody does.
+    /// Operations that answer `Unsupported`.
     pub unsupported: Vec<&'static str>,
     /// The most operations that it takes at once; `None` for any number.
     pub max_in_flight: Option<u32>,

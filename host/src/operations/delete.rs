@@ -118,7 +118,7 @@ pub(super) async fn remove(
         delete.must_exist = false;
     }
     let deleted = opened.instance.delete(delete, scope.call()).await?;
-    // Somebody else was faster, and the store tells.
+    // Another writer was faster, and the store reports it.
     if must_exist && deleted.existed == Some(false) {
         return Err(Error::not_found());
     }

@@ -132,7 +132,7 @@ async fn store_stream(
     let bytes = outcome.bytes();
     scope.moved.store(bytes, Ordering::Relaxed);
     match (answer, outcome.end()) {
-        // The body's own error says more than what a plugin made of it.
+        // The body's own error says more than the plugin's version of it.
         (Err(of_plugin), Some(Err(_))) if of_plugin.kind() == ErrorKind::PluginFault => {
             Err(of_plugin)
         }

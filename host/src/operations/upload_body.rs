@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::runtime::Handle;
 
-/// What became of a body; shared with whoever sent it.
+/// Outcome of a body, shared with its sender.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome(Mutex<Seen>);
 

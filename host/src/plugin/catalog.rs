@@ -1,4 +1,4 @@
-//! The plugins that there are: linked in, and found by scans. Nothing is mapped before it is needed.
+//! Registry of known plugins, linked-in and scanned. Libraries are mapped lazily.
 
 use super::PluginRef;
 use super::errors;
@@ -22,7 +22,7 @@ pub(crate) enum Origin {
     File(PathBuf),
 }
 
-/// A plugin that was accepted, and is used when somebody needs it.
+/// A plugin that was accepted and is loaded when a backend needs it.
 #[derive(Debug)]
 pub(crate) struct Candidate {
     pub(crate) descriptor: Descriptor,
@@ -211,7 +211,7 @@ impl Catalog {
     }
 
     /// Reads the directories again. What has a name keeps it; new names are added. Only a file that
-    /// was never loaded and is no longer what it was loses its name: nobody relied on it yet.
+    /// was never loaded and is no longer what it was loses its name: no backend used it yet.
     pub(crate) fn scan(&self) -> Arc<ScanReport> {
         if self.dirs.is_empty() {
             return self.read().report.clone();

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_files_are_told_apart_and_nothing_blocks() {
+    fn odd_files_get_their_own_verdicts_and_nothing_blocks() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         std::fs::write(at("README.md"), "text").unwrap();

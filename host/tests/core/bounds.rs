@@ -70,7 +70,7 @@ async fn an_open_that_never_ends_is_bounded_too() {
 }
 
 #[tokio::test]
-async fn whoever_holds_the_flag_can_cancel() {
+async fn a_clone_of_the_flag_cancels() {
     let (_host, backend, switches) = store().await;
     switches.on("exists", Act::Deaf);
     let cancel = Cancel::new();

@@ -46,7 +46,7 @@ async fn p_15_a_body_outlives_host_and_handle() {
 }
 
 #[tokio::test]
-async fn an_open_that_was_overtaken_serves_nobody_else() {
+async fn an_open_that_was_overtaken_serves_no_other_caller() {
     let (host, old) = (host(), Switches::new());
     old.on("open", Act::Gated);
     host.register("store", probe(&old)).unwrap();
@@ -116,7 +116,7 @@ async fn a_linked_in_plugin_may_be_named_itself() {
 
 /// The end of an instance is code of its plugin, and may take long.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_generation_that_ends_slowly_holds_up_nobody_else() {
+async fn a_generation_that_ends_slowly_holds_up_no_other() {
     type Ends = fn(&holdall::Host);
     let ends: [Ends; 3] = [
         |host| assert_eq!(host.register("store", probe(&Switches::new())).unwrap(), 2),
@@ -144,7 +144,7 @@ async fn a_generation_that_ends_slowly_holds_up_nobody_else() {
         let ended = old.drops.load(Ordering::SeqCst);
         old.off("drop");
         ending.join().unwrap();
-        waited.expect("nobody waits").unwrap();
+        waited.expect("no waiting").unwrap();
         assert_eq!((ended, old.drops.load(Ordering::SeqCst)), (0, 1));
         let backend = host.backend("store").await.unwrap();
         assert!(!backend.exists("k").await.unwrap());

@@ -217,7 +217,7 @@ async fn every_operation_survives_a_panic() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_instance_that_faults_again_and_again_is_not_rebuilt_for_ever() {
+async fn an_instance_that_faults_again_and_again_is_not_rebuilt_without_end() {
     let (_host, backend, switches) = store().await;
     switches.on("exists", Act::Fail(ErrorKind::PluginFault));
     for _ in 0..50 {

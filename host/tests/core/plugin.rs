@@ -1,4 +1,4 @@
-//! Three plugins of one backend that does what a test tells it to, and lies where it is told to.
+//! Three plugins of one backend whose answers, and lies, a test chooses.
 #![allow(
     unreachable_pub,
     clippy::unwrap_used,

@@ -26,7 +26,7 @@ async fn p_01_registering_opens_nothing_and_two_gets_open_once() {
 }
 
 #[tokio::test]
-async fn p_04_an_unknown_name_is_told_with_all_that_helps() {
+async fn p_04_an_unknown_name_is_reported_with_all_that_helps() {
     let (host, switches) = (host(), Switches::new());
     let error = host.backend("avatars").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BackendNotRegistered);
@@ -47,7 +47,7 @@ async fn p_04_an_unknown_name_is_told_with_all_that_helps() {
 }
 
 #[tokio::test]
-async fn an_unknown_plugin_is_told_with_the_files_that_were_refused() {
+async fn an_unknown_plugin_is_reported_with_the_files_that_were_refused() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("broken.so"), b"\x7fELF").unwrap();
     let host = Host::builder()

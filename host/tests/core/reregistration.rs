@@ -1,4 +1,4 @@
-//! One name, registered again and again while others use it: nothing is lost, nobody sees half of
+//! One name, registered again and again while others use it: nothing is lost, no caller sees half of
 //! one generation and half of another, and what is replaced ends. Cases P-05 and P-07.
 //!
 //! `HOLDALL_REGISTRATIONS` sets the size; `scripts/tsan` runs a million under ThreadSanitizer.

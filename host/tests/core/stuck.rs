@@ -1,4 +1,4 @@
-//! A plugin that never answers costs its own callers only: whoever uses another backend is served as
+//! A plugin that never answers costs its own callers only: callers of another backend are served as
 //! if it were not there.
 
 use crate::plugin::{Act, Switches};
@@ -10,7 +10,7 @@ use std::time::Duration;
 const STUCK: usize = 10_000;
 
 #[tokio::test]
-async fn ten_thousand_stuck_calls_keep_nobody_else_waiting() {
+async fn ten_thousand_stuck_calls_keep_no_other_caller_waiting() {
     let (host, deaf, well) = (host(), Switches::new(), Switches::new());
     deaf.on("exists", Act::Deaf);
     for (name, switches) in [("deaf", &deaf), ("well", &well)] {
@@ -42,7 +42,7 @@ async fn ten_thousand_stuck_calls_keep_nobody_else_waiting() {
     let uploaded = stuck.upload(Upload::new("k", "abc")).now_or_never();
     uploaded.expect("ready").unwrap();
 
-    // Whoever says how long they will wait is released then.
+    // A caller with a deadline is released at it.
     let hurried = stuck.with(CallOptions::new().timeout(Duration::from_millis(100)));
     let released = (0..100).map(|_| hurried.exists("k"));
     for outcome in futures_util::future::join_all(released).await {

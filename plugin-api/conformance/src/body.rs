@@ -63,7 +63,7 @@ impl Gate {
 
     /// Lets the rest through.
     pub fn open(self) {
-        // Nobody there any more: then the backend has given up, which the case sees elsewhere.
+        // The receiver has gone: the backend has given up, which the case sees elsewhere.
         let _ = self.open.send(Ok(()));
     }
 }

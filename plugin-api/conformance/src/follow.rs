@@ -1,4 +1,4 @@
-//! A signed URL in the hands of somebody who has nothing else.
+//! Use of a signed URL by a client that has nothing else.
 
 use crate::case::{Outcome, Stop};
 use crate::trial::{Trial, not_applicable};
@@ -65,7 +65,7 @@ impl Use {
         self
     }
 
-    /// With this body, whose length nobody says.
+    /// With this body, without its length.
     pub(crate) fn chunked(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self.headers.remove(CONTENT_LENGTH);
@@ -162,7 +162,7 @@ impl Answer {
 }
 
 impl Trial {
-    /// A URL of the store or of its gateway; ends the case where nobody signs.
+    /// A URL of the store or of its gateway; ends the case where neither signs.
     pub(crate) async fn signed(&self, sign: SignUrl<'_>) -> Outcome<SignedUrl> {
         match self.signed_url(sign).await? {
             Signing::Url(url) => Ok(url),

@@ -114,7 +114,7 @@ pub trait Subject: Send + Sync {
         None
     }
 
-    /// Payload bytes that went through the plugin so far, where somebody counts.
+    /// Payload bytes that went through the plugin so far, where they are counted.
     fn bytes_moved(&self) -> Option<u64> {
         None
     }
@@ -202,7 +202,7 @@ pub trait Stage: Send + Sync {
         None
     }
 
-    /// Uses a signed URL as somebody does who has nothing else: sends this request as it stands and
+    /// Uses a signed URL as a client that has nothing else does: sends this request as it stands and
     /// answers what came back. `None`: URLs cannot be used here, and most of group L does not apply.
     ///
     /// `method` and `uri` (absolute, its query not to be touched) are the request line; the headers

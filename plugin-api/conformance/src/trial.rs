@@ -78,7 +78,7 @@ impl Trial {
         &self.shared.stage
     }
 
-    /// A number of a store that nobody has used.
+    /// A number of a store that was not used before.
     pub(crate) fn new_store(&self) -> u32 {
         self.shared.next_store.fetch_add(1, Ordering::Relaxed)
     }

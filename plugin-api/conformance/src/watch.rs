@@ -274,7 +274,7 @@ impl Watched {
         let mut pages: Vec<Page> = Vec::new();
         loop {
             let token = pages.last().and_then(|page| page.next.as_deref());
-            // Only the first page is told where to start.
+            // Only the first page has a start.
             let mut asked = list.page_token(token);
             if token.is_some() {
                 asked.start_after = None;

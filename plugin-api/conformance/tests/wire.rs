@@ -1,4 +1,4 @@
-//! The endpoint does what its script says, and the client no more than it is told.
+//! The endpoint does what its script says, and the client nothing beyond its request.
 #![allow(clippy::unwrap_used, reason = "tests; a panic is the report")]
 
 use bytes::Bytes;

@@ -1,6 +1,6 @@
 //! The tables of tomorrow, simulated: copies of this repository with other tables, built apart.
 //!
-//! Nothing of the simulation is in the product: a copy is made of the files as they lie here, its
+//! Nothing of the simulation is in the product: the files are copied as they lie here, the copy's
 //! tables are edited as the author of the next minor would edit them, and it is built in a target
 //! folder of its own (`target/evolution`). What does not compile there shows which code a new field
 //! touches.

@@ -47,7 +47,7 @@ fn closed<F: Future<Output = ()> + Send>(
     }
 }
 
-/// Names that nobody has used: the next so many.
+/// The next so many unused names.
 struct Fresh(AtomicU64);
 
 impl Fresh {

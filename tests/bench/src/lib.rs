@@ -29,7 +29,7 @@ impl<'a> Rival<'a> {
         Self::with(name, move |times| Some(run(times)))
     }
 
-    /// `run` does the thing so many times; nobody counts what it allocates.
+    /// `run` does the thing so many times; its allocations are not counted.
     pub fn timed(name: &'static str, mut run: impl FnMut(u64) + 'a) -> Self {
         Self::with(name, move |times| {
             run(times);

@@ -194,7 +194,7 @@ fn judge_file_header(found: &mut Inspection, header: &[u8]) {
     }
 }
 
-/// For a file that is cut: whoever copies it again should know at once that it is the wrong one.
+/// For a file that is cut: also says that it is the wrong one, before it is copied again.
 fn judge_machine(found: &mut Inspection, header: &[u8]) {
     let machine = number::<2>(header, 18) as u16;
     let (name, here) = match machine {

@@ -101,7 +101,7 @@ impl Inspection {
         };
         match self.faults.as_slice() {
             [] => Verdict::Accepted,
-            // A plain library may have other faults, which nobody asked about.
+            // Other faults of a plain library do not matter.
             faults if faults.iter().any(stranger) => Verdict::NotAPlugin,
             _ => Verdict::Refused,
         }

@@ -365,7 +365,7 @@ impl<A: Portable, O: Grows, T> Drop for Operation<'_, A, O, T> {
                     unsafe { drop(state) }
                 }
             }
-            // Its arguments have moved to the job, which is told by the drop of `away`.
+            // Its arguments have moved to the job, which the drop of `away` cancels.
             Stage::Away | Stage::Done => {}
         }
         // SAFETY: dropped once, after the operation no longer uses it (R5).

@@ -34,7 +34,7 @@ impl CallerState {
     }
 
     fn ring(&self) {
-        // Under the lock, so that nobody falls asleep between its look and the bell.
+        // Under the lock, so that no waiter falls asleep between its look and the notification.
         let _held = self.locked();
         self.bell.notify_all();
     }
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_result_that_nobody_took_is_freed_in_the_pool() {
+    async fn a_result_without_a_caller_is_freed_in_the_pool() {
         struct Where(mpsc::Sender<Option<String>>);
         impl Drop for Where {
             fn drop(&mut self) {
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_waiting_job_is_told_that_its_caller_left() {
+    async fn a_waiting_job_sees_that_its_caller_left() {
         let caller_state = Arc::new(CallerState::default());
         let (to, from) = mpsc::channel();
         let inside = caller_state.clone();

@@ -1,4 +1,4 @@
-//! A text that is overwritten as soon as nobody needs it.
+//! A configuration text that is overwritten once the plugin has read it.
 
 /// A configuration that may hold secrets. Not a `String`: it is overwritten while the arguments of
 /// `open` still point to it.
@@ -27,7 +27,7 @@ impl ConfigText {
     pub(super) fn wipe(&self) {
         for index in 0..self.0.len() {
             let byte = self.0.cast::<u8>().wrapping_add(index);
-            // Volatile, so that it happens although nobody reads it again.
+            // Volatile, so that it happens although it is never read again.
             // SAFETY: inside the allocation.
             unsafe { byte.write_volatile(0) };
         }

@@ -1,6 +1,6 @@
 //! The most operations of a plugin at once, kept in its place: `max_in_flight` of its descriptor.
 //!
-//! Whoever is inside holds a [`Pass`]: an operation until it is dropped, a download's body until its
+//! Each holds a [`Pass`]: an operation until it is dropped, a download's body until its
 //! end or its drop, the opening and the end of an instance. So with a limit of 1 no two threads are
 //! ever in the plugin's code at once, its `release` functions left out.
 
@@ -49,7 +49,7 @@ impl Gate {
         Some(gate)
     }
 
-    /// A pass, when nobody has to be waited for.
+    /// A pass, when one is free.
     pub(super) fn try_enter(&self) -> Option<Pass> {
         let passes = self.passes.clone();
         passes.try_acquire_owned().ok().map(Pass)
@@ -86,7 +86,7 @@ impl Gate {
         }
     }
 
-    /// Ends something of the plugin's for which nobody waits: here when that can be now, otherwise
+    /// Ends something of the plugin's without a waiting caller: here when that can be now, otherwise
     /// elsewhere when it can.
     pub(super) fn end(&self, here: bool, job: impl FnOnce() + Send + 'static) {
         match self.try_enter() {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_too_long_is_told_and_may_come_again() {
+    async fn waiting_too_long_is_unavailable_and_may_be_repeated() {
         let gate = Gate::new(1).unwrap();
         let inside = gate.try_enter().unwrap();
         assert!(gate.try_enter().is_none());

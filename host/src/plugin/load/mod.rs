@@ -45,7 +45,7 @@ use std::time::Duration;
 /// outlive every handle.
 #[derive(Debug)]
 pub(crate) struct Plugin {
-    /// The host's own copy of its tables, which nobody can write.
+    /// The host's own copy of its tables, in read-only memory.
     checked: &'static Checked,
     descriptor: Descriptor,
     /// Of its configurations.

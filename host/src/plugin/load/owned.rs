@@ -25,7 +25,7 @@ pub(super) struct Own<A: Portable> {
 impl<A: Portable> Own<A> {
     /// # Safety
     ///
-    /// `args` points into `keep` or to what lives for ever, and `keep` does not move what it owns.
+    /// `args` points into `keep` or to statics, and `keep` does not move what it owns.
     unsafe fn new(args: Args<'static, A>, keep: A::Keep) -> Self {
         Self {
             args,

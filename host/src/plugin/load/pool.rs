@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 /// Most threads at once. An upload holds one for as long as its caller takes to send the bytes, so
 /// that there have to be more than there is work for.
 const THREADS: usize = 256;
-/// Most of them for one plugin: one that hangs for ever leaves the rest to the others.
+/// Most of them for one plugin: one that never returns leaves the rest to the others.
 const SHARE: usize = 192;
 /// A thread that had nothing to do for so long ends.
 const IDLE: Duration = Duration::from_secs(10);
@@ -21,7 +21,7 @@ const IDLE: Duration = Duration::from_secs(10);
 type Job = Box<dyn FnOnce() + Send>;
 
 struct Pool {
-    /// One for each operation that may run. The queue of waiting ones is theirs, not ours: whoever
+    /// One for each operation that may run. The queue of waiting ones is theirs, not ours: a caller that
     /// gives up while waiting has never been here.
     turns: Semaphore,
     queue: Mutex<Queue>,
@@ -80,7 +80,7 @@ pub(super) fn spawn(job: impl FnOnce() + Send + 'static) -> bool {
 }
 
 /// Runs what may block, now in a thread of the pool and otherwise soon in one: drops of a plugin's
-/// things, for which nobody waits.
+/// things, without a waiting caller.
 pub(super) fn off_the_caller(job: impl FnOnce() + Send + 'static) {
     if IS_OURS.get() {
         job();

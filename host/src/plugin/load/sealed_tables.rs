@@ -1,4 +1,4 @@
-//! The host's copy of a plugin's tables, in memory that nobody can write any more.
+//! The host's copy of a plugin's tables, in read-only memory.
 
 use super::handshake::Checked;
 use super::load_fault;

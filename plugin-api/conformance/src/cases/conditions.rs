@@ -63,7 +63,7 @@ pub(super) const CASES: &[Case] = &[
 
 const LOST: ErrorKind = ErrorKind::PreconditionFailed;
 
-/// How a store may tell the loser of a race: the condition failed, or somebody was in the way.
+/// How a store may answer the loser of a race: the condition failed, or another writer was in the way.
 fn is_loss(error: &Error) -> bool {
     [LOST, ErrorKind::Conflict].contains(&error.kind())
 }
@@ -214,7 +214,7 @@ async fn counter(t: &Trial) -> Outcome {
                     .and_then(|text| text.parse().ok())
                     .unwrap_or(0);
                 let known = info.etag.unwrap_or_default();
-                // Somebody else may be first now.
+                // Another writer may be first now.
                 tokio::task::yield_now().await;
                 let next = Upload::new(&key, (count + 1).to_string()).if_match(&known);
                 match subject.upload(next).await {

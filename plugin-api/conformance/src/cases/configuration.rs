@@ -34,7 +34,7 @@ pub(super) const CASES: &[Case] = &[
     case!(
         "B-05",
         Tag::Need("http"),
-        "opening ends in time, also when nobody answers",
+        "opening ends in time, also without an answer",
         remote::opens_without_an_answer
     )
     .within(120),

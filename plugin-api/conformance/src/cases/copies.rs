@@ -233,7 +233,7 @@ async fn create_only(t: &Trial) -> Outcome {
 async fn server_side(t: &Trial) -> Outcome {
     const SIZE: usize = 64 << 20;
     let Some(before) = t.subject().bytes_moved() else {
-        return not_applicable("nobody counts the bytes that go through the plugin");
+        return not_applicable("the stage does not count the bytes that go through the plugin");
     };
     let (from, to) = (t.key("from"), t.key("to"));
     let piece = data::bytes(1 << 20, 5);

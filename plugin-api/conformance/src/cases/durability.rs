@@ -20,7 +20,7 @@ pub(super) const CASES: &[Case] = &[
     case!(
         "E-01",
         Tag::Core,
-        "nobody sees a new key while its upload runs",
+        "a new key is not visible while its upload runs",
         new_is_unseen
     )
     .proves(&[Capability::AtomicPut]),

@@ -42,14 +42,14 @@ pub(super) const CASES: &[Case] = &[
     case!(
         "N-07",
         Tag::Need("http"),
-        "where nobody answers, it is Unavailable or Timeout, in time",
-        remote::nobody_there
+        "without an answer, it is Unavailable or Timeout, in time",
+        remote::no_answer
     )
     .within(600),
     case!(
         "N-08",
         Tag::Need("http"),
-        "a missing container is told from a missing key",
+        "a missing container is distinguished from a missing key",
         remote::two_absences
     ),
     case!(

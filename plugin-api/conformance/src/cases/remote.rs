@@ -14,7 +14,7 @@ use holdall_plugin_api::{
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Longest that a backend may need to find out that nobody answers: two seconds for connecting, two
+/// Longest that a backend may need to find out that the server does not answer: two seconds for connecting, two
 /// for waiting, and slack for a busy machine. Each repeat that it claims has as long.
 const IN_TIME: Duration = Duration::from_secs(20);
 
@@ -45,7 +45,7 @@ async fn remote(t: &Trial) -> Outcome<Remote> {
 
 impl Remote {
     /// Another instance at the same server. The host gives one up whose credentials were refused,
-    /// and lets nobody near the store for a while: that is its own business, not the plugin's.
+    /// and keeps callers from the store for a while: that is its own business, not the plugin's.
     async fn reopen(&mut self, t: &Trial) -> Outcome {
         self.endpoint.then_always(self.dialect.container());
         let Some(opening) = t.stage().at(t.new_store(), &self.endpoint.url()) else {
@@ -389,7 +389,7 @@ pub(super) async fn provider_facts(t: &Trial) -> Outcome {
     Ok(())
 }
 
-/// Where nobody answers, each with what is wrong there.
+/// Addresses without an answer, each with what is wrong there.
 async fn dead_ends() -> (Endpoint, Vec<(&'static str, String)>) {
     let silent = Endpoint::always(Reply::never()).await;
     let secured = silent.url().replacen("http:", "https:", 1);
@@ -406,7 +406,7 @@ async fn dead_ends() -> (Endpoint, Vec<(&'static str, String)>) {
 }
 
 /// N-07.
-pub(super) async fn nobody_there(t: &Trial) -> Outcome {
+pub(super) async fn no_answer(t: &Trial) -> Outcome {
     let (_silent, places) = dead_ends().await;
     for (what, url) in places {
         let Some(opening) = t.stage().at(t.new_store(), &url) else {
@@ -489,7 +489,7 @@ pub(super) async fn own_repeats(t: &Trial) -> Outcome {
             }
             ensure!(
                 !counts.is_empty(),
-                "{what}, which nobody asked the server for"
+                "{what}, which was not requested from the server"
             );
             for (request, count) in counts {
                 let request = request.split('?').next().unwrap_or_default();
@@ -513,7 +513,7 @@ pub(super) async fn lost_answers(t: &Trial) -> Outcome {
         return not_applicable(NO_HTTP);
     };
     let subject = t.watch(opening.await?);
-    // The first write has its effect, and nobody hears of it.
+    // The first write has its effect, and its answer is lost.
     let lose_one = || {
         let mut lost = false;
         endpoint.then(move |request| {
@@ -545,7 +545,7 @@ pub(super) async fn lost_answers(t: &Trial) -> Outcome {
         {
             unknown(first, "a creation whose answer was lost")?;
         }
-        // The write whose answer was lost may have been one that nobody sees yet.
+        // The write whose answer was lost may not be visible yet.
         let is_there = t.exists(&key).await?;
         let again = create().await;
         match is_there {
@@ -652,7 +652,7 @@ pub(super) async fn early_close(t: &Trial) -> Outcome {
     }
     for (what, reply) in [
         ("an upload without an answer", Reply::lost()),
-        ("an upload that nobody reads", Reply::unread()),
+        ("an upload that is never read", Reply::unread()),
     ] {
         remote.endpoint.then_always(reply);
         let upload = Upload::new(&key, body::chunked(data::pieces(&bytes, 50_000))).length(300_000);

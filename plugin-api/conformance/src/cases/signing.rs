@@ -1,6 +1,6 @@
 //! L: a signed URL does one thing to one object until its end, and nothing else.
 //!
-//! Whoever signs, the store or the gateway, the questions are the same. A URL is used through
+//! The questions are the same for both signers, the store and the gateway. A URL is used through
 //! [`Stage::follow`](crate::Stage::follow).
 
 use super::remote;
@@ -206,7 +206,7 @@ async fn methods(t: &Trial) -> Outcome {
     Ok(())
 }
 
-/// At the gateway nobody can tell one refusal from another.
+/// At the gateway all refusals are equal.
 fn are_one(refusals: &[Answer]) -> Outcome {
     for refusal in refusals {
         let (ours, first) = (refusal.told(), refusals[0].told());
@@ -257,7 +257,7 @@ fn alterations(url: &str, key: &str, sibling: &str) -> Vec<(String, String)> {
         };
         all.push((format!("without {name}"), others(None)));
         // The last letter or digit, past what names a version; of a signature the first, as the
-        // last character of base64 may carry bits that nobody reads.
+        // last character of base64 may carry bits that are not read.
         let plain = |(_, c): &(usize, char)| c.is_ascii_alphanumeric();
         let signature = name.to_ascii_lowercase().contains("sig");
         let found = match signature {
@@ -751,7 +751,7 @@ async fn requests(t: &Trial) -> Outcome {
     let past = used.clone().header("range", "bytes=1000-")?;
     let past = past.send(t).await?;
     // RFC 9110 (14.2) lets a server leave a range unheeded, and Aliyun OSS does so with one that
-    // begins past the end; what counts is that nobody takes the whole for a part.
+    // begins past the end; what counts is that the whole is not taken for a part.
     let unheeded = past.status == 200 && past.body == bytes;
     ensure!(
         past.status == 416 || unheeded,

@@ -139,13 +139,13 @@ impl Drop for Endpoint {
     }
 }
 
-/// An address of this machine where nobody listens.
+/// An address of this machine without a listener.
 ///
 /// # Panics
 ///
 /// When no port is free.
 pub fn refused_url() -> String {
-    // Bound and not listening: connections are refused, and nobody else gets the port.
+    // Bound and not listening: connections are refused, and no other process gets the port.
     static BOUND: OnceLock<(TcpSocket, SocketAddr)> = OnceLock::new();
     let bind = || {
         let socket = TcpSocket::new_v4()?;

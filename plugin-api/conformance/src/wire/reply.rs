@@ -129,7 +129,7 @@ impl Reply {
     }
 
     /// Hands the request on, and ends the connection instead of answering: the request took effect,
-    /// and whoever sent it does not know.
+    /// and its sender does not know.
     pub fn forwarded_but_lost(to: SocketAddr) -> Self {
         Self::with(502, How::Forward { to, lost: true })
     }

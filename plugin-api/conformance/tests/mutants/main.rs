@@ -138,7 +138,7 @@ fn a_store_that_claims_next_to_nothing_passes() {
 }
 
 #[test]
-fn a_claim_without_substance_is_told_from_a_plain_failure() {
+fn a_claim_without_substance_is_distinguished_from_a_plain_failure() {
     let claims = CLAIMS.without(Capabilities::atomic_move);
     let modest = Subject {
         bug: None,

@@ -1,4 +1,4 @@
-//! A small store in memory that is right, unless it is told which mistake to make.
+//! A small store in memory that is right, but for the mistake that a test chooses.
 
 use crate::signing;
 use futures_util::stream;
@@ -218,7 +218,7 @@ impl Model {
             false => self.host.now(),
         });
         match store.objects.get_mut(&name) {
-            // In place, so that whoever holds the object sees the change.
+            // In place, so that every holder of the object sees the change.
             Some(old) if self.has(Bug::ReadsLive) || self.has(Bug::CopySharesObject) => {
                 *old.bytes.lock().unwrap() = bytes;
                 old.info = info.clone();

@@ -1,5 +1,5 @@
-//! A store behind HTTP: a backend that speaks to a server much as S3 does, right unless it is told
-//! which mistake to make, and the server.
+//! A store behind HTTP: a backend that speaks to a server much as S3 does, right but for
+//! the mistake that a test chooses, and the server.
 
 use futures_util::StreamExt;
 use holdall_conformance::wire::{self, Dialect, Endpoint, Fault, Reply};

@@ -5,7 +5,7 @@ use holdall_plugin_api::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// A mistake of a schema, or of whoever judges by it.
+/// A mistake of a schema, or of its validator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bug {
     ExampleBreaksSchema,

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 /// What signs, and must not be in a URL.
 pub(crate) const SECRET: &str = "the-secret-of-the-model";
 
-/// Whoever signed: the host of a URL names one of them.
+/// The signers: the host of a URL names one of them.
 static SIGNERS: LazyLock<Mutex<Vec<Model>>> = LazyLock::new(Mutex::default);
 
 fn encode(text: &str) -> String {

@@ -16,7 +16,7 @@ thread_local! {
 }
 
 fn count() {
-    // Allocations while a thread ends are nobody's.
+    // Allocations while a thread ends are not counted.
     let _ = COUNT.try_with(|count| count.set(count.get() + 1));
 }
 
