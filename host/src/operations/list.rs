@@ -7,7 +7,9 @@ use crate::backend::Backend;
 use crate::backend::counters::add;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
-use holdall_plugin_api::{Capability, KeyPolicy, List, Operation, Page, Result};
+use futures_core::Stream;
+use futures_util::{TryStreamExt, stream};
+use holdall_plugin_api::{Capability, Entry, KeyPolicy, List, Operation, Page, Result};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -32,6 +34,69 @@ impl Backend {
                 page(&scope, opened, list).await
             }))
             .await
+    }
+}
+
+impl Backend {
+    /// All pages of a listing, one after another: each is asked for when the one before was taken.
+    /// `limit` of the request is the size of a page. The stream ends at its first error.
+    ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// use futures_util::TryStreamExt;
+    /// use holdall::List;
+    ///
+    /// let mut pages = std::pin::pin!(photos.pages(List::new("2026/").limit(100)));
+    /// while let Some(page) = pages.try_next().await? {
+    ///     println!("{} objects", page.entries.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// In the stream, as [`Backend::list`].
+    pub fn pages<'a>(&self, list: List<'a>) -> impl Stream<Item = Result<Page>> + Send + use<'a> {
+        let first = list.page_token.map(str::to_owned);
+        let backend = self.clone();
+        stream::try_unfold(Some(first), move |token: Option<Option<String>>| {
+            let backend = backend.clone();
+            async move {
+                let Some(token) = token else {
+                    return Ok(None);
+                };
+                let page = backend.list(list.page_token(token.as_deref())).await?;
+                let next = page.next.clone().map(Some);
+                Ok(Some((page, next)))
+            }
+        })
+    }
+
+    /// All objects of a listing, over all its pages. Common prefixes are in [`Backend::pages`].
+    ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// use futures_util::TryStreamExt;
+    /// use holdall::List;
+    ///
+    /// let photos = photos.entries(List::new("2026/"));
+    /// let total: u64 = photos.try_fold(0, |sum, entry| async move { Ok(sum + entry.size) }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// In the stream, as [`Backend::list`].
+    pub fn entries<'a>(
+        &self,
+        list: List<'a>,
+    ) -> impl Stream<Item = Result<Entry>> + Send + use<'a> {
+        let pages = self.pages(list);
+        pages
+            .map_ok(|page| stream::iter(page.entries.into_iter().map(Ok)))
+            .try_flatten()
     }
 }
 

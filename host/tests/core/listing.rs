@@ -2,6 +2,7 @@
 
 use crate::plugin::Act;
 use crate::store;
+use futures_util::{StreamExt, TryStreamExt};
 use holdall::{ErrorKind, List};
 
 #[tokio::test]
@@ -96,4 +97,36 @@ async fn bad_questions_are_refused() {
         assert_eq!(backend.list(list).await.unwrap_err().kind(), kind);
     }
     assert_eq!(switches.entered(), 0);
+}
+
+#[tokio::test]
+async fn streams_yield_every_page_and_every_entry() {
+    let (_host, backend, switches) = store().await;
+    for n in 0..25 {
+        switches.put(&format!("a/{n:02}"), "x");
+    }
+    switches.put("b", "x");
+    let sizes: Vec<_> = backend
+        .pages(List::new("a/").limit(10))
+        .map_ok(|page| page.entries.len())
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(sizes, [10, 10, 5]);
+    let entries = backend.entries(List::new("a/").limit(7));
+    let keys: Vec<_> = entries
+        .map_ok(|entry| entry.key)
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(keys, switches.keys()[..25]);
+
+    // From a token on, and to the first error.
+    let first = backend.list(List::new("a/").limit(20)).await.unwrap();
+    let rest = backend.entries(List::new("a/").page_token(first.next.as_deref()));
+    assert_eq!(rest.count().await, 5);
+    let mut refused = std::pin::pin!(backend.entries(List::new("a/").limit(0)));
+    let error = refused.next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(refused.next().await.is_none());
 }
