@@ -51,7 +51,7 @@ impl AsRef<Key> for Key {
 
 impl AsRef<Key> for str {
     fn as_ref(&self) -> &Key {
-        crate::abi::key_of(self)
+        crate::abi::text::key_of(self)
     }
 }
 

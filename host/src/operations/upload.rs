@@ -3,7 +3,7 @@
 use super::content_type;
 use super::fault;
 use super::spool;
-use super::upload_body::{self, Checked, Expected};
+use super::upload_body::{Checked, Expected};
 use crate::backend::Backend;
 use crate::backend::counters::add;
 use crate::backend::generation::Opened;
@@ -49,7 +49,7 @@ pub(super) async fn store(
 ) -> Result<Uploaded> {
     let known = upload.body.known_length();
     if let Some(known) = known {
-        upload_body::check_length(upload.length, known)?;
+        check_length(upload.length, known)?;
         upload.length = Some(known);
     }
     if upload.is_plain() {
@@ -106,7 +106,7 @@ async fn store_one_chunk(
     let crc32c = crc_fast::crc32_iscsi(bytes);
     let mut found = Checksums::NONE;
     found.crc32c = Some(crc32c);
-    upload_body::compare(wanted, &found)?;
+    compare(wanted, &found)?;
     upload.body = std::mem::replace(&mut upload.body, Body::empty()).with_crc32c(crc32c);
     scope.moved.store(length, Ordering::Relaxed);
     add(&scope.counters().bytes_in, length);
@@ -163,4 +163,42 @@ fn accept(mut uploaded: Uploaded, bytes: u64, found: Checksums) -> Result<Upload
     uploaded.checksums.md5 = found.md5.or(said.md5);
     uploaded.checksums.sha256 = found.sha256.or(said.sha256);
     Ok(uploaded)
+}
+
+pub(super) fn wrong_length(stated: u64, found: impl std::fmt::Display) -> Error {
+    Error::invalid("the body does not have the stated length")
+        .fact("stated", stated)
+        .fact("found", found)
+}
+
+/// Compares a length that was stated with one that is known.
+fn check_length(stated: Option<u64>, known: u64) -> Result<()> {
+    match stated {
+        Some(stated) if stated != known => Err(wrong_length(stated, known)),
+        _ => Ok(()),
+    }
+}
+
+/// Compares every digest that the caller vouches for.
+pub(super) fn compare(expected: &Checksums, found: &Checksums) -> Result<()> {
+    let bytes = |crc32c: Option<u32>| crc32c.map(u32::to_be_bytes);
+    same("crc32c", bytes(expected.crc32c), bytes(found.crc32c))?;
+    same("md5", expected.md5, found.md5)?;
+    same("sha256", expected.sha256, found.sha256)
+}
+
+fn same<const N: usize>(
+    algorithm: &'static str,
+    expected: Option<[u8; N]>,
+    found: Option<[u8; N]>,
+) -> Result<()> {
+    let Some(expected) = expected.filter(|_| expected != found) else {
+        return Ok(());
+    };
+    let hex = |digest: [u8; N]| crate::config::hex(&digest);
+    Err(Error::new(ErrorKind::ChecksumMismatch)
+        .message("the body does not have the digest that was given")
+        .fact("algorithm", algorithm)
+        .fact("expected", hex(expected))
+        .fact("found", found.map(hex).unwrap_or_default()))
 }

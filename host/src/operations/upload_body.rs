@@ -4,6 +4,7 @@
 //! length or digest, is known and said *before* that end: the plugin then sees an error in its
 //! place and leaves the previous object as it is.
 
+use super::upload::{compare, wrong_length};
 use crate::backend::counters::{Counters, add};
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use holdall_plugin_api::Source;
@@ -175,44 +176,6 @@ impl Source for Checked {
     fn checksums(self: Pin<&mut Self>) -> Checksums {
         self.found
     }
-}
-
-fn wrong_length(stated: u64, found: impl std::fmt::Display) -> Error {
-    Error::invalid("the body does not have the stated length")
-        .fact("stated", stated)
-        .fact("found", found)
-}
-
-/// Compares a length that was stated with one that is known.
-pub(crate) fn check_length(stated: Option<u64>, known: u64) -> Result<()> {
-    match stated {
-        Some(stated) if stated != known => Err(wrong_length(stated, known)),
-        _ => Ok(()),
-    }
-}
-
-/// Compares every digest that the caller vouches for.
-pub(crate) fn compare(expected: &Checksums, found: &Checksums) -> Result<()> {
-    let bytes = |crc32c: Option<u32>| crc32c.map(u32::to_be_bytes);
-    same("crc32c", bytes(expected.crc32c), bytes(found.crc32c))?;
-    same("md5", expected.md5, found.md5)?;
-    same("sha256", expected.sha256, found.sha256)
-}
-
-fn same<const N: usize>(
-    algorithm: &'static str,
-    expected: Option<[u8; N]>,
-    found: Option<[u8; N]>,
-) -> Result<()> {
-    let Some(expected) = expected.filter(|_| expected != found) else {
-        return Ok(());
-    };
-    let hex = |digest: [u8; N]| crate::config::hex(&digest);
-    Err(Error::new(ErrorKind::ChecksumMismatch)
-        .message("the body does not have the digest that was given")
-        .fact("algorithm", algorithm)
-        .fact("expected", hex(expected))
-        .fact("found", found.map(hex).unwrap_or_default()))
 }
 
 /// An error of the caller's own stream: not the plugin's fault, whatever it calls itself.

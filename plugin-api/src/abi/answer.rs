@@ -4,9 +4,9 @@
 //! texts owns nothing and allocates nothing.
 
 use super::bytes::Chunk;
+use super::bytes::contained;
 use super::error::{flatten, read as read_error};
 use super::grow::{self, copy_in, strided};
-use super::release::contained;
 use super::stream::OwnedStream;
 use super::tables::*;
 use super::text::{

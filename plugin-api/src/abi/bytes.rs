@@ -1,11 +1,13 @@
-//! Owned bytes: rules R3 and R4. Exporting allocates nothing, because a `Bytes` lies inline.
+//! Owned bytes and their release: rules R3, R4 and R10. Exporting allocates nothing, because a
+//! `Bytes` lies inline.
 
-use super::release::contained;
 use super::tables::FfiBytes;
 use bytes::Bytes;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 
 /// Room for state of whoever made the bytes.
 pub(crate) type Owner = [*mut c_void; 4];
@@ -99,6 +101,42 @@ impl From<Chunk> for Bytes {
     }
 }
 
+/// The guard of the SDK, which reports panics to the host. Set once, by the first plugin that is opened.
+static GUARD: OnceLock<fn(&mut dyn FnMut())> = OnceLock::new();
+
+/// Lets `guard` run every later release. Only the first call has an effect.
+pub(crate) fn run_releases_under(guard: fn(&mut dyn FnMut())) {
+    let _ = GUARD.set(guard);
+}
+
+/// Runs a release function. A panic never crosses; without a plugin in this library it is discarded.
+pub(super) fn contained(release: impl FnOnce()) {
+    let mut release = Some(release);
+    let mut once = || {
+        if let Some(release) = release.take() {
+            release();
+        }
+    };
+    match GUARD.get() {
+        Some(guard) => guard(&mut once),
+        None => {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(once)) {
+                discard(payload);
+            }
+        }
+    }
+}
+
+/// Drops the payload of a panic, whose own `Drop` may panic. The payload of that second panic is
+/// dropped if it is text and leaked otherwise, so that this ends.
+pub(crate) fn discard(payload: Box<dyn std::any::Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
+        && !(second.is::<&str>() || second.is::<String>())
+    {
+        std::mem::forget(second);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,5 +172,19 @@ mod tests {
         );
         drop(Bytes::from(chunk));
         assert_eq!(std::sync::Arc::strong_count(&count), 1);
+    }
+
+    #[test]
+    fn a_panic_in_a_release_is_contained() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("second");
+            }
+        }
+        contained(|| std::panic::panic_any(Bomb));
+        let mut ran = false;
+        contained(|| ran = true);
+        assert!(ran);
     }
 }

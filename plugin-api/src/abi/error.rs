@@ -1,7 +1,7 @@
 //! Errors across the boundary, flattened and copied: rule R6.
 
+use super::bytes::contained;
 use super::grow::{self, Grows, strided};
-use super::release::contained;
 use super::tables::{FfiCause, FfiError, FfiPair, FfiSlice};
 use super::text::{breach, copied, copied_pairs, pair_views, pairs_of};
 use crate::{Cause, Error, ErrorKind, ProviderReply, Retry};

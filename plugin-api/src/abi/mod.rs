@@ -29,7 +29,6 @@ pub mod grow;
 #[cfg(feature = "layout-check")]
 pub mod layout;
 pub mod list;
-pub(crate) mod release;
 pub mod request;
 pub mod stream;
 pub mod tables;
@@ -44,10 +43,3 @@ pub const STORAGE_ALIGN: usize = 16;
 
 /// Bit of `HostServices::flags`: the plugin is linked into the program and shares its globals.
 pub const LINKED_IN: u64 = 1;
-
-/// Views a text as a key.
-pub(crate) fn key_of(text: &str) -> &crate::Key {
-    // SAFETY: `Key` is `repr(transparent)` over `str`, so the pointers have the same layout and
-    // metadata, and every `str` is a valid `Key`.
-    unsafe { &*(std::ptr::from_ref(text) as *const crate::Key) }
-}

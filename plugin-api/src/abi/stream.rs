@@ -1,9 +1,9 @@
 //! Streams across the boundary, owned and pulled. Rules R3, R8 and R11.
 
 use super::bytes::Chunk;
+use super::bytes::contained;
 use super::error::unflatten;
 use super::grow::{self, copy_out};
-use super::release::contained;
 use super::tables::*;
 use super::text::{UNKNOWN, breach, checksums_in, checksums_out};
 use super::waker::lend;

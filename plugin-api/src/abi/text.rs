@@ -209,6 +209,13 @@ pub fn number_in(number: u64) -> Option<u64> {
     (number != UNKNOWN).then_some(number)
 }
 
+/// Views a text as a key.
+pub(crate) fn key_of(text: &str) -> &crate::Key {
+    // SAFETY: `Key` is `repr(transparent)` over `str`, so the pointers have the same layout and
+    // metadata, and every `str` is a valid `Key`.
+    unsafe { &*(std::ptr::from_ref(text) as *const crate::Key) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

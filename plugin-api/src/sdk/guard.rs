@@ -4,7 +4,7 @@
 //! no caller can see (in a drop, in a thread of the plugin's runtime) is reported to the host.
 
 use super::services::Services;
-use crate::abi::release;
+use crate::abi::bytes;
 use crate::abi::tables::FfiCall;
 use crate::{Cause, Error, ErrorKind};
 use std::cell::{Cell, RefCell};
@@ -56,7 +56,7 @@ impl PluginState {
             }
         }
         install_hook();
-        release::run_under(|release| contained(FaultKind::Drop, release));
+        bytes::run_releases_under(|release| contained(FaultKind::Drop, release));
     }
 
     pub(crate) fn services(&self) -> Option<&Services> {
@@ -153,7 +153,7 @@ pub(crate) fn guarded<R>(
 #[cold]
 fn caught(payload: Box<dyn std::any::Any + Send>) -> Panic {
     let said = message_of(&*payload);
-    release::discard(payload);
+    bytes::discard(payload);
     let hooked = CAUGHT
         .try_with(|slot| slot.borrow_mut().take())
         .ok()
