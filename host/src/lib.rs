@@ -27,7 +27,7 @@ pub use plugin::{PluginRef, fault, inspect, scan};
 pub use holdall_plugin_api::StaticPlugin;
 pub use holdall_plugin_api::contract::Terms;
 pub use holdall_plugin_api::{
-    Body, ByteRange, Bytes, Capabilities, Capability, Cause, Checksums, Copied, Copy, Custom,
+    Body, ByteRange, Bytes, Capabilities, Capability, Cause, Checksums, Copied, CopyObject, Custom,
     Delete, DeleteMany, Deleted, Download, Downloaded, Durability, Entry, Error, ErrorKind, Family,
     Head, Headers, Health, Key, KeyFault, KeyPolicy, Limits, List, Method, ObjectInfo, Operation,
     Operations, Page, Place, ProviderReply, ReadOptions, Rename, Renamed, Result, Retry, SignUrl,

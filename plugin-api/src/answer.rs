@@ -1,11 +1,22 @@
-//! What an operation answers.
+//! Answers: the results of the operations.
+//!
+//! Fields are public; the builder method of a field has its name. A method of an optional text takes
+//! a `String` or an `Option<String>`.
 
 use std::ops::Range;
 use std::time::SystemTime;
 
-use crate::{Body, Capabilities, Limits, Operations};
+use crate::{Body, Bytes, Capabilities, Error, ErrorKind, Limits, Operations, Result};
 
 /// Digests of an object's bytes, as far as they are known.
+///
+/// ```
+/// use holdall_plugin_api::Checksums;
+///
+/// let sums = Checksums::NONE.crc32c(0xe306_9283).md5([7; 16]);
+/// assert_eq!(sums.crc32c, Some(0xe306_9283));
+/// assert!(sums.sha256.is_none());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checksums {
@@ -29,21 +40,51 @@ impl Checksums {
     pub fn is_empty(&self) -> bool {
         *self == Self::NONE
     }
+
+    /// Sets CRC-32C.
+    #[must_use]
+    pub fn crc32c(mut self, crc32c: u32) -> Self {
+        self.crc32c = Some(crc32c);
+        self
+    }
+
+    /// Sets MD5.
+    #[must_use]
+    pub fn md5(mut self, md5: [u8; 16]) -> Self {
+        self.md5 = Some(md5);
+        self
+    }
+
+    /// Sets SHA-256.
+    #[must_use]
+    pub fn sha256(mut self, sha256: [u8; 32]) -> Self {
+        self.sha256 = Some(sha256);
+        self
+    }
 }
 
-/// An object was stored.
+/// Answer of an upload.
+///
+/// ```
+/// use holdall_plugin_api::{Checksums, Uploaded};
+///
+/// let uploaded = Uploaded::new(5)
+///     .etag("\"7\"".to_owned())
+///     .checksums(Checksums::NONE.crc32c(1));
+/// assert_eq!((uploaded.size, uploaded.etag.as_deref()), (5, Some("\"7\"")));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Uploaded {
-    /// Its size, in bytes.
+    /// Size, in bytes.
     pub size: u64,
-    /// Opaque name of this content; equal only for equal bytes and metadata.
+    /// Opaque name of the content; equal only for equal bytes and metadata.
     pub etag: Option<String>,
     /// Opaque name of this version, where the store keeps versions.
     pub version: Option<String>,
     /// When it became visible.
     pub last_modified: Option<SystemTime>,
-    /// Its digests; the host adds CRC-32C.
+    /// Digests; the host adds CRC-32C.
     pub checksums: Checksums,
     /// Where it can be read without a signature.
     pub url: Option<String>,
@@ -57,15 +98,59 @@ impl Uploaded {
             ..Self::default()
         }
     }
+
+    /// Sets the etag.
+    #[must_use]
+    pub fn etag(mut self, etag: impl Into<Option<String>>) -> Self {
+        self.etag = etag.into();
+        self
+    }
+
+    /// Sets the version.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<Option<String>>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// Sets when the object became visible.
+    #[must_use]
+    pub fn last_modified(mut self, last_modified: impl Into<Option<SystemTime>>) -> Self {
+        self.last_modified = last_modified.into();
+        self
+    }
+
+    /// Sets the digests.
+    #[must_use]
+    pub fn checksums(mut self, checksums: Checksums) -> Self {
+        self.checksums = checksums;
+        self
+    }
+
+    /// Sets the URL that needs no signature.
+    #[must_use]
+    pub fn url(mut self, url: impl Into<Option<String>>) -> Self {
+        self.url = url.into();
+        self
+    }
 }
 
 /// Facts about an object.
+///
+/// ```
+/// use holdall_plugin_api::ObjectInfo;
+///
+/// let info = ObjectInfo::new(5)
+///     .content_type("text/plain".to_owned())
+///     .metadata([("author".to_owned(), "Ada".to_owned())]);
+/// assert_eq!(info.metadata.len(), 1);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ObjectInfo {
-    /// Its size, in bytes.
+    /// Size, in bytes.
     pub size: u64,
-    /// Opaque name of this content.
+    /// Opaque name of the content.
     pub etag: Option<String>,
     /// Opaque name of this version.
     pub version: Option<String>,
@@ -97,13 +182,105 @@ impl ObjectInfo {
             ..Self::default()
         }
     }
+
+    /// Sets the etag.
+    #[must_use]
+    pub fn etag(mut self, etag: impl Into<Option<String>>) -> Self {
+        self.etag = etag.into();
+        self
+    }
+
+    /// Sets the version.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<Option<String>>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// Sets when the object became visible.
+    #[must_use]
+    pub fn last_modified(mut self, last_modified: impl Into<Option<SystemTime>>) -> Self {
+        self.last_modified = last_modified.into();
+        self
+    }
+
+    /// Sets the MIME type.
+    #[must_use]
+    pub fn content_type(mut self, content_type: impl Into<Option<String>>) -> Self {
+        self.content_type = content_type.into();
+        self
+    }
+
+    /// Sets `Cache-Control`.
+    #[must_use]
+    pub fn cache_control(mut self, cache_control: impl Into<Option<String>>) -> Self {
+        self.cache_control = cache_control.into();
+        self
+    }
+
+    /// Sets `Content-Disposition`.
+    #[must_use]
+    pub fn content_disposition(mut self, content_disposition: impl Into<Option<String>>) -> Self {
+        self.content_disposition = content_disposition.into();
+        self
+    }
+
+    /// Sets `Content-Encoding`.
+    #[must_use]
+    pub fn content_encoding(mut self, content_encoding: impl Into<Option<String>>) -> Self {
+        self.content_encoding = content_encoding.into();
+        self
+    }
+
+    /// Sets `Content-Language`.
+    #[must_use]
+    pub fn content_language(mut self, content_language: impl Into<Option<String>>) -> Self {
+        self.content_language = content_language.into();
+        self
+    }
+
+    /// Sets the user metadata.
+    #[must_use]
+    pub fn metadata(mut self, metadata: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.metadata = metadata.into_iter().collect();
+        self
+    }
+
+    /// Sets the digests.
+    #[must_use]
+    pub fn checksums(mut self, checksums: Checksums) -> Self {
+        self.checksums = checksums;
+        self
+    }
+
+    /// Sets the URL that needs no signature.
+    #[must_use]
+    pub fn url(mut self, url: impl Into<Option<String>>) -> Self {
+        self.url = url.into();
+        self
+    }
 }
 
 /// An object's bytes, with facts of the same version.
+///
+/// ```
+/// # fn block_on<F: Future>(future: F) -> F::Output { futures_util::FutureExt::now_or_never(future).unwrap() }
+/// use holdall_plugin_api::{Body, Downloaded, ErrorKind, ObjectInfo};
+///
+/// # let downloaded = || Downloaded::new(ObjectInfo::new(5), 0..5, Body::from("hello"));
+/// # block_on(async {
+/// assert_eq!(downloaded().bytes().await?, "hello");
+/// assert_eq!(downloaded().text().await?, "hello");
+///
+/// let refused = downloaded().bytes_up_to(4).await.unwrap_err();
+/// assert_eq!(refused.kind(), ErrorKind::TooLarge);
+/// # Ok::<(), holdall_plugin_api::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Downloaded {
-    /// The facts.
+    /// Facts about the object.
     pub info: ObjectInfo,
     /// Which bytes `body` yields: `0..info.size` for a whole read.
     pub range: Range<u64>,
@@ -116,35 +293,97 @@ impl Downloaded {
     pub fn new(info: ObjectInfo, range: Range<u64>, body: Body) -> Self {
         Self { info, range, body }
     }
+
+    /// Largest object that [`bytes`](Self::bytes) and [`text`](Self::text) read, in bytes: 64 MiB.
+    pub const DEFAULT_LIMIT: usize = 64 << 20;
+
+    /// All bytes of the range, in memory.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge` above [`DEFAULT_LIMIT`](Self::DEFAULT_LIMIT), or the body's own.
+    pub async fn bytes(self) -> Result<Bytes> {
+        self.bytes_up_to(Self::DEFAULT_LIMIT).await
+    }
+
+    /// All bytes of the range, in memory, if there are at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge` above `limit`, before anything is read; or the body's own.
+    pub async fn bytes_up_to(self, limit: usize) -> Result<Bytes> {
+        let size = self.range.end.saturating_sub(self.range.start);
+        if size > limit as u64 {
+            return Err(Error::new(ErrorKind::TooLarge)
+                .with_fact("limit", limit)
+                .with_fact("size", size));
+        }
+        self.body.collect(limit).await
+    }
+
+    /// All bytes of the range, as text.
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes`](Self::bytes), or `Other` if they are not UTF-8.
+    pub async fn text(self) -> Result<String> {
+        let bytes = self.bytes().await?;
+        String::from_utf8(bytes.into()).map_err(|cause| {
+            Error::new(ErrorKind::Other)
+                .with_message("the object is not UTF-8 text")
+                .because(cause)
+        })
+    }
 }
 
-/// An object is gone.
+/// Answer of a delete.
+///
+/// ```
+/// use holdall_plugin_api::Deleted;
+///
+/// let deleted = Deleted::new(Some(true)).version("3".to_owned());
+/// assert_eq!(deleted.existed, Some(true));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deleted {
-    /// Whether it was there, when the store tells.
+    /// Whether it was there, if the store tells.
     pub existed: Option<bool>,
     /// The version that was removed.
     pub version: Option<String>,
 }
 
 impl Deleted {
-    /// What is known of the object's former life.
+    /// The object is gone; `existed` says whether it was there, if the store tells.
     pub fn new(existed: Option<bool>) -> Self {
         Self {
             existed,
             version: None,
         }
     }
+
+    /// Sets the version.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<Option<String>>) -> Self {
+        self.version = version.into();
+        self
+    }
 }
 
 /// One object of a listing.
+///
+/// ```
+/// use holdall_plugin_api::Entry;
+///
+/// let entry = Entry::new("a.txt", 5).etag("\"7\"".to_owned());
+/// assert_eq!(entry.key, "a.txt");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Entry {
-    /// Its name.
+    /// Key of the object.
     pub key: String,
-    /// Its size, in bytes.
+    /// Size, in bytes.
     pub size: u64,
     /// Opaque name of its content.
     pub etag: Option<String>,
@@ -161,9 +400,32 @@ impl Entry {
             ..Self::default()
         }
     }
+
+    /// Sets the etag.
+    #[must_use]
+    pub fn etag(mut self, etag: impl Into<Option<String>>) -> Self {
+        self.etag = etag.into();
+        self
+    }
+
+    /// Sets when the object became visible.
+    #[must_use]
+    pub fn last_modified(mut self, last_modified: impl Into<Option<SystemTime>>) -> Self {
+        self.last_modified = last_modified.into();
+        self
+    }
 }
 
 /// A page of a listing.
+///
+/// ```
+/// use holdall_plugin_api::{Entry, Page};
+///
+/// let page = Page::new([Entry::new("a.txt", 5)])
+///     .common_prefixes(["logs/".to_owned()])
+///     .next("token".to_owned());
+/// assert_eq!((page.entries.len(), page.skipped), (1, 0));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Page {
@@ -171,13 +433,51 @@ pub struct Page {
     pub entries: Vec<Entry>,
     /// Groups of keys, each with the delimiter at its end.
     pub common_prefixes: Vec<String>,
-    /// Asks for the next page; `None` ends the listing.
+    /// Token of the next page; `None` ends the listing.
     pub next: Option<String>,
     /// Objects that were left out because their names are not portable.
     pub skipped: u64,
 }
 
-/// A copy was made.
+impl Page {
+    /// A page of these objects, the last one.
+    pub fn new(entries: impl IntoIterator<Item = Entry>) -> Self {
+        Self {
+            entries: entries.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the groups of keys.
+    #[must_use]
+    pub fn common_prefixes(mut self, common_prefixes: impl IntoIterator<Item = String>) -> Self {
+        self.common_prefixes = common_prefixes.into_iter().collect();
+        self
+    }
+
+    /// Sets the token of the next page.
+    #[must_use]
+    pub fn next(mut self, next: impl Into<Option<String>>) -> Self {
+        self.next = next.into();
+        self
+    }
+
+    /// Sets the number of objects that were left out.
+    #[must_use]
+    pub fn skipped(mut self, skipped: u64) -> Self {
+        self.skipped = skipped;
+        self
+    }
+}
+
+/// Answer of a copy.
+///
+/// ```
+/// use holdall_plugin_api::Copied;
+///
+/// let copied = Copied::new().size(5).etag("\"7\"".to_owned());
+/// assert_eq!(copied.size, Some(5));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Copied {
@@ -189,7 +489,42 @@ pub struct Copied {
     pub last_modified: Option<SystemTime>,
 }
 
-/// An object has another name.
+impl Copied {
+    /// A copy was made; nothing is known about it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the size of the target, in bytes.
+    #[must_use]
+    pub fn size(mut self, size: impl Into<Option<u64>>) -> Self {
+        self.size = size.into();
+        self
+    }
+
+    /// Sets the etag.
+    #[must_use]
+    pub fn etag(mut self, etag: impl Into<Option<String>>) -> Self {
+        self.etag = etag.into();
+        self
+    }
+
+    /// Sets when the object became visible.
+    #[must_use]
+    pub fn last_modified(mut self, last_modified: impl Into<Option<SystemTime>>) -> Self {
+        self.last_modified = last_modified.into();
+        self
+    }
+}
+
+/// Answer of a rename.
+///
+/// ```
+/// use holdall_plugin_api::Renamed;
+///
+/// let renamed = Renamed::new(true).etag("\"7\"".to_owned());
+/// assert!(renamed.atomic);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Renamed {
@@ -204,9 +539,26 @@ impl Renamed {
     pub fn new(atomic: bool) -> Self {
         Self { atomic, etag: None }
     }
+
+    /// Sets the etag.
+    #[must_use]
+    pub fn etag(mut self, etag: impl Into<Option<String>>) -> Self {
+        self.etag = etag.into();
+        self
+    }
 }
 
 /// A URL that works without credentials. Its `Debug` does not show the signature.
+///
+/// ```
+/// use holdall_plugin_api::SignedUrl;
+/// use std::time::{Duration, SystemTime};
+///
+/// let expires_at = SystemTime::now() + Duration::from_secs(600);
+/// let url = SignedUrl::new("https://example.org/a?sig=5", expires_at)
+///     .headers([("content-type".to_owned(), "image/jpeg".to_owned())]);
+/// assert!(!format!("{url:?}").contains("sig=5"));
+/// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SignedUrl {
@@ -214,18 +566,25 @@ pub struct SignedUrl {
     pub url: String,
     /// Headers that the request must carry.
     pub headers: Vec<(String, String)>,
-    /// When it stops working: the URL's own truth, not the wish.
+    /// When it stops working, which may be earlier than requested.
     pub expires_at: SystemTime,
 }
 
 impl SignedUrl {
-    /// A URL and its true end.
+    /// A URL and the time at which it stops working.
     pub fn new(url: impl Into<String>, expires_at: SystemTime) -> Self {
         Self {
             url: url.into(),
             headers: Vec::new(),
             expires_at,
         }
+    }
+
+    /// Sets the headers that the request must carry.
+    #[must_use]
+    pub fn headers(mut self, headers: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.headers = headers.into_iter().collect();
+        self
     }
 }
 
@@ -239,17 +598,24 @@ impl std::fmt::Debug for SignedUrl {
     }
 }
 
-/// How a backend signs.
+/// Answer of a request for a signed URL.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Signing {
-    /// Here is the URL.
+    /// The URL, signed by the backend.
     Url(SignedUrl),
-    /// The backend has no URLs of its own: the host's gateway signs and serves.
+    /// The backend does not sign: the host's gateway signs and serves.
     AtGateway,
 }
 
 /// State of a store.
+///
+/// ```
+/// use holdall_plugin_api::Health;
+///
+/// assert!(Health::up().healthy);
+/// assert_eq!(Health::down("disk is read-only").message, "disk is read-only");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
@@ -260,7 +626,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// All is well.
+    /// Operations can be expected to work.
     pub fn up() -> Self {
         Self {
             healthy: true,
@@ -268,7 +634,7 @@ impl Health {
         }
     }
 
-    /// Something is wrong.
+    /// Operations can be expected to fail.
     pub fn down(message: impl Into<String>) -> Self {
         Self {
             healthy: false,
@@ -278,20 +644,71 @@ impl Health {
 }
 
 /// Space of a store, in bytes, as far as it is known.
+///
+/// ```
+/// use holdall_plugin_api::Usage;
+///
+/// let usage = Usage::new().used(40).free(60).total(100);
+/// assert_eq!(usage.objects, None);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Taken.
+    /// Bytes used.
     pub used: Option<u64>,
-    /// Left.
+    /// Bytes free.
     pub free: Option<u64>,
-    /// Both.
+    /// Total capacity, in bytes.
     pub total: Option<u64>,
     /// Number of objects.
     pub objects: Option<u64>,
 }
 
+impl Usage {
+    /// Nothing is known.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the bytes used.
+    #[must_use]
+    pub fn used(mut self, used: impl Into<Option<u64>>) -> Self {
+        self.used = used.into();
+        self
+    }
+
+    /// Sets the bytes free.
+    #[must_use]
+    pub fn free(mut self, free: impl Into<Option<u64>>) -> Self {
+        self.free = free.into();
+        self
+    }
+
+    /// Sets the total capacity, in bytes.
+    #[must_use]
+    pub fn total(mut self, total: impl Into<Option<u64>>) -> Self {
+        self.total = total.into();
+        self
+    }
+
+    /// Sets the number of objects.
+    #[must_use]
+    pub fn objects(mut self, objects: impl Into<Option<u64>>) -> Self {
+        self.objects = objects.into();
+        self
+    }
+}
+
 /// What an opened instance can do: at most what the descriptor says.
+///
+/// ```
+/// use holdall_plugin_api::{Instance, Limits, Operations};
+///
+/// let instance = Instance::new("s3://photos/2026")
+///     .operations(Operations::ALL.without(Operations::copy))
+///     .limits(Limits::new().max_object_size(5 << 40));
+/// assert_eq!(instance.limits.max_page, 1000);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Instance {
@@ -300,7 +717,7 @@ pub struct Instance {
     pub operations: Option<Operations>,
     /// What it promises about them. `None`: all that the plugin declares.
     pub capabilities: Option<Capabilities>,
-    /// Its numbers.
+    /// Limits.
     pub limits: Limits,
     /// One line for status pages, such as `s3://bucket/prefix`; no secret.
     pub description: String,
@@ -315,6 +732,27 @@ impl Instance {
             limits: Limits::default(),
             description: description.into(),
         }
+    }
+
+    /// Sets what it serves beside the required operations.
+    #[must_use]
+    pub fn operations(mut self, operations: impl Into<Option<Operations>>) -> Self {
+        self.operations = operations.into();
+        self
+    }
+
+    /// Sets what it promises.
+    #[must_use]
+    pub fn capabilities(mut self, capabilities: impl Into<Option<Capabilities>>) -> Self {
+        self.capabilities = capabilities.into();
+        self
+    }
+
+    /// Sets the limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
     }
 }
 

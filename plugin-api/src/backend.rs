@@ -4,9 +4,9 @@ use serde::de::DeserializeOwned;
 use std::future::Future;
 
 use crate::{
-    Bytes, Copied, Copy, Custom, Delete, DeleteMany, Deleted, Download, Downloaded, Error, Head,
-    Health, Host, Instance, Key, List, ObjectInfo, Page, Rename, Renamed, Result, SignUrl, Signing,
-    Upload, Uploaded, Usage,
+    Bytes, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted, Download, Downloaded, Error,
+    Head, Health, Host, Instance, Key, List, ObjectInfo, Page, Rename, Renamed, Result, SignUrl,
+    Signing, Upload, Uploaded, Usage,
 };
 
 /// A storage backend. Implement the methods as `async fn`.
@@ -61,7 +61,7 @@ pub trait StorageBackend: Sized + Send + Sync + 'static {
     }
 
     /// Copies inside the store.
-    fn copy(&self, copy: Copy<'_>) -> impl Future<Output = Result<Copied>> + Send {
+    fn copy(&self, copy: CopyObject<'_>) -> impl Future<Output = Result<Copied>> + Send {
         let _ = copy;
         unsupported("copy")
     }

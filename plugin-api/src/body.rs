@@ -1,5 +1,10 @@
 //! Bodies: owned pull streams of bytes, the same in both directions.
 
+#[cfg(feature = "http-body")]
+mod http;
+#[cfg(feature = "io")]
+mod io;
+
 use crate::abi::stream::{Next, OwnedStream};
 use crate::abi::tables::FfiCall;
 use crate::sdk::source::{OfStream, stream_of};
@@ -186,7 +191,7 @@ impl Body {
         while let Some(chunk) = self.chunk().await {
             let chunk = chunk?;
             if self.seen > limit as u64 {
-                return Err(Error::new(crate::ErrorKind::TooLarge).fact("limit", limit));
+                return Err(Error::new(crate::ErrorKind::TooLarge).with_fact("limit", limit));
             }
             match all.take() {
                 None if many.is_empty() => all = Some(chunk.into()),

@@ -267,6 +267,76 @@ pub struct Limits {
     pub eventual_ms: u32,
 }
 
+impl Limits {
+    /// The stated defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the size of the largest object, in bytes.
+    #[must_use]
+    pub fn max_object_size(mut self, max_object_size: impl Into<Option<u64>>) -> Self {
+        self.max_object_size = max_object_size.into();
+        self
+    }
+
+    /// Sets the size of the largest conditional upload, in bytes.
+    #[must_use]
+    pub fn max_conditional_size(mut self, max_conditional_size: impl Into<Option<u64>>) -> Self {
+        self.max_conditional_size = max_conditional_size.into();
+        self
+    }
+
+    /// Sets the length of the longest key, in bytes.
+    #[must_use]
+    pub fn max_key_bytes(mut self, max_key_bytes: impl Into<Option<u32>>) -> Self {
+        self.max_key_bytes = max_key_bytes.into();
+        self
+    }
+
+    /// Sets the size of the most user metadata, in bytes.
+    #[must_use]
+    pub fn max_metadata_bytes(mut self, max_metadata_bytes: u32) -> Self {
+        self.max_metadata_bytes = max_metadata_bytes;
+        self
+    }
+
+    /// Sets the number of entries of the largest page.
+    #[must_use]
+    pub fn max_page(mut self, max_page: u32) -> Self {
+        self.max_page = max_page;
+        self
+    }
+
+    /// Sets the longest validity of a natively signed URL, in seconds.
+    #[must_use]
+    pub fn max_sign_seconds(mut self, max_sign_seconds: impl Into<Option<u32>>) -> Self {
+        self.max_sign_seconds = max_sign_seconds.into();
+        self
+    }
+
+    /// Sets the most memory of one stream, in bytes.
+    #[must_use]
+    pub fn buffer_bytes(mut self, buffer_bytes: u64) -> Self {
+        self.buffer_bytes = buffer_bytes;
+        self
+    }
+
+    /// Sets how often the plugin repeats a request on its own.
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// Sets the bound of `eventual`, in milliseconds.
+    #[must_use]
+    pub fn eventual_ms(mut self, eventual_ms: u32) -> Self {
+        self.eventual_ms = eventual_ms;
+        self
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

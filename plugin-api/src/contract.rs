@@ -4,8 +4,8 @@
 //! as a plain Rust type. An option that is not claimed is refused, never dropped in silence.
 
 use crate::{
-    ByteRange, Capabilities, Capability, Copy, Delete, Download, Error, ErrorKind, Head, KeyPolicy,
-    Limits, List, Method, ReadOptions, Rename, Result, SignUrl, Upload,
+    ByteRange, Capabilities, Capability, CopyObject, Delete, Download, Error, ErrorKind, Head,
+    KeyPolicy, Limits, List, Method, ReadOptions, Rename, Result, SignUrl, Upload,
 };
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ pub const MAX_PAGE: u32 = 1000;
 
 /// What an instance promises, as the checks need it.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Terms {
     /// Which keys it takes.
     pub policy: KeyPolicy,
@@ -28,13 +29,22 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// What an instance with these capabilities and limits accepts.
+    pub fn new(policy: KeyPolicy, capabilities: Capabilities, limits: Limits) -> Self {
+        Self {
+            policy,
+            capabilities,
+            limits,
+        }
+    }
+
     fn needs(&self, wanted: bool, capability: Capability) -> Result<()> {
         if !wanted || self.capabilities.has(capability) {
             return Ok(());
         }
         Err(
             Error::unsupported(format!("the backend does not claim `{capability}`"))
-                .fact("capability", capability),
+                .with_fact("capability", capability),
         )
     }
 
@@ -44,7 +54,7 @@ impl Terms {
     ///
     /// `InvalidKey`, saying which rule it breaks.
     pub fn key(&self, key: &str) -> Result<()> {
-        let invalid = |why: String| Error::new(ErrorKind::InvalidKey).message(why);
+        let invalid = |why: String| Error::new(ErrorKind::InvalidKey).with_message(why);
         self.policy
             .check(key)
             .map_err(|fault| invalid(fault.to_string()))?;
@@ -121,9 +131,9 @@ impl Terms {
                 && length > max
             {
                 return Err(Error::new(ErrorKind::TooLarge)
-                    .message(why)
-                    .fact("limit", max)
-                    .fact("requested", length));
+                    .with_message(why)
+                    .with_fact("limit", max)
+                    .with_fact("requested", length));
             }
         }
         Ok(())
@@ -156,8 +166,8 @@ impl Terms {
         }
         let limit = self.limits.max_metadata_bytes as usize;
         if total > limit {
-            let error = Error::invalid("too much user metadata").fact("limit", limit);
-            return Err(error.fact("requested", total));
+            let error = Error::invalid("too much user metadata").with_fact("limit", limit);
+            return Err(error.with_fact("requested", total));
         }
         Ok(())
     }
@@ -221,7 +231,7 @@ impl Terms {
     /// `InvalidKey` for the prefix, `InvalidArgument`, `Unsupported`.
     pub fn list(&self, list: &List<'_>) -> Result<()> {
         self.policy.check_prefix(list.prefix).map_err(|fault| {
-            Error::new(ErrorKind::InvalidKey).message(format!("prefix: {fault}"))
+            Error::new(ErrorKind::InvalidKey).with_message(format!("prefix: {fault}"))
         })?;
         let max = self.limits.max_page.min(MAX_PAGE);
         if !(1..=max).contains(&list.limit) {
@@ -243,7 +253,7 @@ impl Terms {
     /// # Errors
     ///
     /// `InvalidKey`, `Unsupported`.
-    pub fn copy(&self, copy: &Copy<'_>) -> Result<()> {
+    pub fn copy(&self, copy: &CopyObject<'_>) -> Result<()> {
         self.key(copy.from.text())?;
         self.key(copy.to.text())?;
         self.needs(copy.create_only, Capability::CopyCreateOnly)
@@ -268,7 +278,7 @@ impl Terms {
         self.key(sign.key.text())?;
         if !(MIN_SIGN..=MAX_SIGN).contains(&sign.expires_in) {
             return Err(Error::invalid("a signed URL lives 1 second to 7 days")
-                .fact("requested_seconds", sign.expires_in.as_secs_f64()));
+                .with_fact("requested_seconds", sign.expires_in.as_secs_f64()));
         }
         if let Some(content_type) = sign.content_type {
             media_type(content_type)?;
@@ -434,8 +444,8 @@ mod tests {
             up().if_match("e"),
             up().content_type("text/plain"),
             up().metadata("a", "b"),
-            up().option(|o| o.headers.content_language = Some("en")),
-            up().option(|o| o.durability = Some(crate::Durability::Full)),
+            up().content_language("en"),
+            up().durability(crate::Durability::Full),
         ] {
             assert_eq!(kind(ALL.upload(&upload)), None, "{upload:?}");
             assert_eq!(
@@ -467,7 +477,7 @@ mod tests {
             Some(ErrorKind::InvalidArgument)
         );
         assert_eq!(
-            kind(NONE.head(&Head::new("k").option(|o| o.if_match = Some("e")))),
+            kind(NONE.head(&Head::new("k").if_match("e"))),
             Some(ErrorKind::Unsupported)
         );
         assert_eq!(

@@ -1,5 +1,6 @@
 //! What went wrong: a kind to act on, facts to read, a cause to follow.
 
+mod io;
 mod kind;
 
 use std::borrow::Cow;
@@ -14,7 +15,15 @@ pub use kind::{ErrorKind, Family, Retry};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// One link of the chain of causes. For logs only: it may quote a provider.
+///
+/// ```
+/// use holdall_plugin_api::Cause;
+///
+/// let cause = Cause::new("SlowDown", "reduce your request rate").with_source(Cause::new("", "status 503"));
+/// assert_eq!(cause.chain().count(), 2);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Cause {
     /// Short and stable where there is one, such as `ENOSPC` or a provider's code; may be empty.
     pub code: String,
@@ -25,6 +34,22 @@ pub struct Cause {
 }
 
 impl Cause {
+    /// A cause with its code, which may be empty, and its text.
+    pub fn new(code: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            text: text.into(),
+            source: None,
+        }
+    }
+
+    /// Sets what lies under it.
+    #[must_use]
+    pub fn with_source(mut self, source: Cause) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+
     /// Flattens an error and its sources.
     pub fn from_error(error: &(dyn std::error::Error + 'static)) -> Self {
         let code = error
@@ -59,7 +84,15 @@ impl std::error::Error for Cause {
 }
 
 /// What a provider answered, as far as it is known.
+///
+/// ```
+/// use holdall_plugin_api::ProviderReply;
+///
+/// let reply = ProviderReply::new().status(503).code("SlowDown".to_owned());
+/// assert_eq!(reply.request_id, None);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ProviderReply {
     /// HTTP status or the like.
     pub status: Option<u16>,
@@ -69,6 +102,34 @@ pub struct ProviderReply {
     pub request_id: Option<String>,
 }
 
+impl ProviderReply {
+    /// Nothing is known.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the status.
+    #[must_use]
+    pub fn status(mut self, status: impl Into<Option<u16>>) -> Self {
+        self.status = status.into();
+        self
+    }
+
+    /// Sets the provider's own code.
+    #[must_use]
+    pub fn code(mut self, code: impl Into<Option<String>>) -> Self {
+        self.code = code.into();
+        self
+    }
+
+    /// Sets the provider's id of the request.
+    #[must_use]
+    pub fn request_id(mut self, request_id: impl Into<Option<String>>) -> Self {
+        self.request_id = request_id.into();
+        self
+    }
+}
+
 /// An error of an operation. One pointer wide.
 ///
 /// A plugin fills the kind, a message and the cause; the host adds who, where and how long.
@@ -76,9 +137,9 @@ pub struct ProviderReply {
 /// ```
 /// use holdall_plugin_api::{Error, ErrorKind};
 ///
-/// let error = Error::new(ErrorKind::InvalidRange).message("the object is shorter").fact("size", 7);
+/// let error = Error::new(ErrorKind::InvalidRange).with_message("the object is shorter").with_fact("size", 7);
 /// assert_eq!(error.kind().status(), 416);
-/// assert_eq!(error.fact_value("size"), Some("7"));
+/// assert_eq!(error.fact("size"), Some("7"));
 /// ```
 #[derive(Clone)]
 pub struct Error(Box<Parts>);
@@ -139,22 +200,22 @@ impl Error {
 
     /// `Unsupported`, naming what is.
     pub fn unsupported(what: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::Unsupported).message(what)
+        Self::new(ErrorKind::Unsupported).with_message(what)
     }
 
     /// `InvalidArgument`, saying why.
     pub fn invalid(why: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::InvalidArgument).message(why)
+        Self::new(ErrorKind::InvalidArgument).with_message(why)
     }
 
     /// `InvalidRange` for an object of this size.
     pub fn invalid_range(size: u64) -> Self {
-        Self::new(ErrorKind::InvalidRange).fact("size", size)
+        Self::new(ErrorKind::InvalidRange).with_fact("size", size)
     }
 
     /// Says more. Clients may see it: no secret, no path of the server, no provider's raw text.
     #[must_use]
-    pub fn message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         self.0.message = message.into();
         self
     }
@@ -168,7 +229,11 @@ impl Error {
 
     /// Adds a fact: a short stable name and its value.
     #[must_use]
-    pub fn fact(mut self, name: impl Into<Cow<'static, str>>, value: impl fmt::Display) -> Self {
+    pub fn with_fact(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl fmt::Display,
+    ) -> Self {
         self.0.facts.push((name.into(), value.to_string()));
         self
     }
@@ -247,7 +312,7 @@ impl Error {
     }
 
     /// What was said, safe for clients; may be empty.
-    pub fn text(&self) -> &str {
+    pub fn message(&self) -> &str {
         &self.0.message
     }
 
@@ -262,7 +327,7 @@ impl Error {
     }
 
     /// The first fact of this name.
-    pub fn fact_value(&self, name: &str) -> Option<&str> {
+    pub fn fact(&self, name: &str) -> Option<&str> {
         self.facts()
             .find_map(|(n, value)| (n == name).then_some(value))
     }
@@ -291,8 +356,8 @@ impl fmt::Display for Error {
             write!(f, "{operation}: ")?;
         }
         f.write_str(self.kind().text())?;
-        if !self.text().is_empty() {
-            write!(f, ": {}", self.text())?;
+        if !self.message().is_empty() {
+            write!(f, ": {}", self.message())?;
         }
         if let Some(key) = &place.key {
             write!(f, ", key {key:?}")?;
@@ -374,10 +439,10 @@ mod tests {
     #[test]
     fn map_texts_reaches_every_text() {
         let error = Error::new(ErrorKind::Other)
-            .message("a hunter2 b")
+            .with_message("a hunter2 b")
             .with_code("hunter2")
-            .fact("x", "hunter2")
-            .fact("hunter2", "x")
+            .with_fact("x", "hunter2")
+            .with_fact("hunter2", "x")
             .with_provider(ProviderReply {
                 status: None,
                 code: Some("hunter2".into()),

@@ -1,7 +1,8 @@
-//! Names of objects.
+//! Keys: the names of objects, borrowed and owned.
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::ops::Deref;
 
 /// The name of an object: opaque text, byte-exact, never rewritten.
 ///
@@ -91,7 +92,90 @@ impl fmt::Display for Key {
     }
 }
 
-/// Which keys a backend takes.
+impl ToOwned for Key {
+    type Owned = KeyBuf;
+
+    fn to_owned(&self) -> KeyBuf {
+        KeyBuf(self.0.to_owned())
+    }
+}
+
+/// An owned [`Key`], as `PathBuf` is an owned `Path`.
+///
+/// ```
+/// use holdall_plugin_api::{Download, Key, KeyBuf};
+///
+/// let owned: KeyBuf = Key::new("logs/07.txt").to_owned();
+/// assert_eq!(owned.file_name(), "07.txt");
+/// assert_eq!(Download::new(&owned).key, &*owned);
+/// assert_eq!(String::from(owned), "logs/07.txt");
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyBuf(String);
+
+impl Deref for KeyBuf {
+    type Target = Key;
+
+    fn deref(&self) -> &Key {
+        self.0.as_str().as_ref()
+    }
+}
+
+impl AsRef<Key> for KeyBuf {
+    fn as_ref(&self) -> &Key {
+        self
+    }
+}
+
+impl AsRef<str> for KeyBuf {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<Key> for KeyBuf {
+    fn borrow(&self) -> &Key {
+        self
+    }
+}
+
+impl From<String> for KeyBuf {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for KeyBuf {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<&Key> for KeyBuf {
+    fn from(key: &Key) -> Self {
+        key.to_owned()
+    }
+}
+
+impl From<KeyBuf> for String {
+    fn from(key: KeyBuf) -> Self {
+        key.0
+    }
+}
+
+impl fmt::Debug for KeyBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl fmt::Display for KeyBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&**self, f)
+    }
+}
+
+/// Which keys a backend accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum KeyPolicy {

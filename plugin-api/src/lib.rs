@@ -38,10 +38,10 @@ pub use bytes::Bytes;
 pub use capability::{Capabilities, Capability, Limits, Operation, Operations};
 pub use disposition::attachment;
 pub use error::{Cause, Error, ErrorKind, Family, Place, ProviderReply, Result, Retry};
-pub use key::{Key, KeyFault, KeyPolicy, MAX_KEY_BYTES, MAX_SEGMENT_BYTES};
+pub use key::{Key, KeyBuf, KeyFault, KeyPolicy, MAX_KEY_BYTES, MAX_SEGMENT_BYTES};
 pub use problems::Problems;
 pub use request::{
-    ByteRange, Copy, Custom, Delete, DeleteMany, Download, Durability, Head, Headers, List,
+    ByteRange, CopyObject, Custom, Delete, DeleteMany, Download, Durability, Head, Headers, List,
     MAX_CHUNK, MIN_CHUNK, Method, ReadOptions, Rename, SignUrl, Upload, UploadOptions,
 };
 pub use sdk::export::StaticPlugin;

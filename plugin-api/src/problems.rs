@@ -12,8 +12,8 @@ use std::borrow::Cow;
 /// problems.add("endpoint", "not a URL");
 /// problems.add("bucket", "missing");
 /// let error = problems.none().unwrap_err();
-/// assert_eq!(error.fact_value("bucket"), Some("missing"));
-/// assert_eq!(error.text(), "`endpoint`: not a URL; `bucket`: missing");
+/// assert_eq!(error.fact("bucket"), Some("missing"));
+/// assert_eq!(error.message(), "`endpoint`: not a URL; `bucket`: missing");
 /// ```
 #[derive(Debug, Default)]
 pub struct Problems(Vec<(Cow<'static, str>, String)>);
@@ -68,9 +68,9 @@ impl Problems {
         let all: Vec<_> = all
             .map(|(field, why)| format!("`{field}`: {why}"))
             .collect();
-        let error = Error::new(ErrorKind::ConfigInvalid).message(all.join("; "));
+        let error = Error::new(ErrorKind::ConfigInvalid).with_message(all.join("; "));
         let facts = self.0.into_iter();
-        Err(facts.fold(error, |error, (field, why)| error.fact(field, why)))
+        Err(facts.fold(error, |error, (field, why)| error.with_fact(field, why)))
     }
 }
 

@@ -1,22 +1,40 @@
-//! What an operation is asked. One set of types for authors and embedders.
+//! Requests: the arguments of the operations, the same types for authors and embedders.
 //!
-//! A request borrows its texts and owns its body, so that making one costs nothing. Options that
-//! most requests leave out sit behind one optional box: a plain upload is three words and a body.
+//! A request borrows its texts and owns its body. Options that most requests leave out sit behind one
+//! optional box: a plain upload is three words and a body.
+//!
+//! Fields are public; the builder method of a field has its name.
 
-use std::ops::Range;
+use std::ops::{Range, RangeFrom, RangeInclusive, RangeTo, RangeToInclusive};
 use std::time::{Duration, SystemTime};
 
 use crate::{Body, Checksums, Key};
 
 /// Stores an object, data and metadata in one step.
+///
+/// ```
+/// use holdall_plugin_api::{Durability, Upload};
+///
+/// let upload = Upload::new("docs/report.pdf", "%PDF-1.7")
+///     .content_type("application/pdf")
+///     .cache_control("max-age=3600")
+///     .metadata("author", "Ada")
+///     .create_only()
+///     .durability(Durability::Full);
+/// assert_eq!(upload.length, Some(8));
+/// assert_eq!(upload.options().metadata, [("author", "Ada")]);
+///
+/// let plain: Upload = ("notes.txt", vec![1, 2, 3]).into();
+/// assert_eq!(plain.key.text(), "notes.txt");
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Upload<'a> {
-    /// Its name.
+    /// Key of the object.
     pub key: &'a Key,
-    /// Its content.
+    /// Content.
     pub body: Body,
-    /// Its size in bytes, when known. The host compares it with what the body yields.
+    /// Size in bytes, if known. The host compares it with what the body yields.
     pub length: Option<u64>,
     options: Option<Box<UploadOptions<'a>>>,
 }
@@ -35,9 +53,9 @@ pub struct UploadOptions<'a> {
     pub create_only: bool,
     /// Fails with `PreconditionFailed` unless the object has this etag.
     pub if_match: Option<&'a str>,
-    /// Digests that the caller vouches for; the host verifies them.
+    /// Digests of the body, which the host verifies.
     pub checksums: Checksums,
-    /// How sure the bytes must be before the answer; `None` is the backend's own setting.
+    /// How durable the object is when the upload returns; `None` is the backend's own setting.
     pub durability: Option<Durability>,
 }
 
@@ -57,9 +75,10 @@ pub struct Headers<'a> {
 
 /// When an upload counts as done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 #[repr(u8)]
 pub enum Durability {
-    /// When readers see it; a power cut may lose it.
+    /// When readers see it; a power failure may lose it.
     None = 1,
     /// When the data is on the medium.
     Data = 2,
@@ -103,32 +122,78 @@ impl<'a> Upload<'a> {
 
     /// Sets the MIME type.
     #[must_use]
-    pub fn content_type(self, content_type: &'a str) -> Self {
-        self.option(|options| options.content_type = Some(content_type))
+    pub fn content_type(mut self, content_type: &'a str) -> Self {
+        self.options_mut().content_type = Some(content_type);
+        self
     }
 
-    /// Adds user metadata.
+    /// Sets `Cache-Control`.
     #[must_use]
-    pub fn metadata(self, name: &'a str, value: &'a str) -> Self {
-        self.option(|options| options.metadata.push((name, value)))
+    pub fn cache_control(mut self, value: &'a str) -> Self {
+        self.options_mut().headers.cache_control = Some(value);
+        self
+    }
+
+    /// Sets `Content-Disposition`; [`attachment`](crate::attachment) writes one for a file name.
+    #[must_use]
+    pub fn content_disposition(mut self, value: &'a str) -> Self {
+        self.options_mut().headers.content_disposition = Some(value);
+        self
+    }
+
+    /// Sets `Content-Encoding`. The bytes are stored as given.
+    #[must_use]
+    pub fn content_encoding(mut self, value: &'a str) -> Self {
+        self.options_mut().headers.content_encoding = Some(value);
+        self
+    }
+
+    /// Sets `Content-Language`.
+    #[must_use]
+    pub fn content_language(mut self, value: &'a str) -> Self {
+        self.options_mut().headers.content_language = Some(value);
+        self
+    }
+
+    /// Adds one pair of user metadata.
+    #[must_use]
+    pub fn metadata(mut self, name: &'a str, value: &'a str) -> Self {
+        self.options_mut().metadata.push((name, value));
+        self
     }
 
     /// Refuses to replace an object.
     #[must_use]
-    pub fn create_only(self) -> Self {
-        self.option(|options| options.create_only = true)
+    pub fn create_only(mut self) -> Self {
+        self.options_mut().create_only = true;
+        self
     }
 
     /// Replaces only the object with this etag.
     #[must_use]
-    pub fn if_match(self, etag: &'a str) -> Self {
-        self.option(|options| options.if_match = Some(etag))
+    pub fn if_match(mut self, etag: &'a str) -> Self {
+        self.options_mut().if_match = Some(etag);
+        self
     }
 
-    /// Changes any option.
+    /// States digests of the body, which the host verifies.
+    #[must_use]
+    pub fn checksums(mut self, checksums: Checksums) -> Self {
+        self.options_mut().checksums = checksums;
+        self
+    }
+
+    /// Sets how durable the object is when the upload returns.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.options_mut().durability = Some(durability);
+        self
+    }
+
+    /// Changes any option in place.
     #[must_use]
     pub fn option(mut self, change: impl FnOnce(&mut UploadOptions<'a>)) -> Self {
-        change(self.options.get_or_insert_default());
+        change(self.options_mut());
         self
     }
 
@@ -144,19 +209,51 @@ impl<'a> Upload<'a> {
         self.options.as_deref().unwrap_or(&NO_UPLOAD_OPTIONS)
     }
 
+    /// The options, to change them in place.
+    pub fn options_mut(&mut self) -> &mut UploadOptions<'a> {
+        self.options.get_or_insert_default()
+    }
+
     /// Whether no option was set.
     pub fn is_plain(&self) -> bool {
         self.options.is_none()
     }
 
-    /// Key, body and length, with the options apart.
-    pub fn into_parts(self) -> (&'a Key, Body, Option<u64>, Option<Box<UploadOptions<'a>>>) {
+    /// Key, body, length and options.
+    pub fn into_parts(self) -> (&'a Key, Body, Option<u64>, UploadOptions<'a>) {
+        let options = self.options.map(|options| *options).unwrap_or_default();
+        (self.key, self.body, self.length, options)
+    }
+
+    /// As [`Upload::into_parts`], with the options as they are stored.
+    pub(crate) fn into_raw_parts(
+        self,
+    ) -> (&'a Key, Body, Option<u64>, Option<Box<UploadOptions<'a>>>) {
         (self.key, self.body, self.length, self.options)
     }
 }
 
+/// Key and content.
+impl<'a, K: AsRef<Key> + ?Sized, B: Into<Body>> From<(&'a K, B)> for Upload<'a> {
+    fn from((key, body): (&'a K, B)) -> Self {
+        Self::new(key, body)
+    }
+}
+
 /// Which bytes of an object.
+///
+/// ```
+/// use holdall_plugin_api::ByteRange;
+///
+/// assert_eq!(ByteRange::from(0..2), ByteRange::Bounded(0..2));
+/// assert_eq!(ByteRange::from(0..=2), ByteRange::Bounded(0..3));
+/// assert_eq!(ByteRange::from(..2), ByteRange::Bounded(0..2));
+/// assert_eq!(ByteRange::from(100..), ByteRange::From(100));
+/// assert_eq!(ByteRange::Last(10).within(100)?, 90..100);
+/// # Ok::<(), holdall_plugin_api::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ByteRange {
     /// From start to end, end excluded. An end past the object is cut to its size.
     Bounded(Range<u64>),
@@ -193,24 +290,76 @@ impl ByteRange {
     }
 }
 
-/// Reads an object.
+impl From<Range<u64>> for ByteRange {
+    fn from(range: Range<u64>) -> Self {
+        Self::Bounded(range)
+    }
+}
+
+impl From<RangeInclusive<u64>> for ByteRange {
+    fn from(range: RangeInclusive<u64>) -> Self {
+        let (start, last) = range.into_inner();
+        Self::Bounded(start..last.saturating_add(1))
+    }
+}
+
+impl From<RangeFrom<u64>> for ByteRange {
+    fn from(range: RangeFrom<u64>) -> Self {
+        Self::From(range.start)
+    }
+}
+
+impl From<RangeTo<u64>> for ByteRange {
+    fn from(range: RangeTo<u64>) -> Self {
+        Self::Bounded(0..range.end)
+    }
+}
+
+impl From<RangeToInclusive<u64>> for ByteRange {
+    fn from(range: RangeToInclusive<u64>) -> Self {
+        Self::Bounded(0..range.end.saturating_add(1))
+    }
+}
+
+/// Reads an object or a part of it.
+///
+/// ```
+/// use holdall_plugin_api::{ByteRange, Download};
+///
+/// let part = Download::new("video.mp4").range(0..1024).if_match("\"7\"");
+/// assert_eq!(part.range, Some(ByteRange::Bounded(0..1024)));
+/// assert_eq!(part.options().if_match, Some("\"7\""));
+///
+/// let whole: Download = "video.mp4".into();
+/// assert!(whole.range.is_none());
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Download<'a> {
-    /// Its name.
+    /// Key of the object.
     pub key: &'a Key,
-    /// A part of it; `None` is the whole.
+    /// Which bytes; `None` is the whole object.
     pub range: Option<ByteRange>,
     /// The size of chunks that suits the caller: 64 KiB to 1 MiB. No chunk is larger than 1 MiB.
     pub chunk_hint: u32,
     options: Option<Box<ReadOptions<'a>>>,
 }
 
-/// Facts about an object.
+/// Asks for the facts about an object.
+///
+/// ```
+/// use holdall_plugin_api::Head;
+///
+/// let head = Head::new("video.mp4").if_none_match("\"7\"");
+/// assert_eq!(head.options().if_none_match, Some("\"7\""));
+///
+/// let plain: Head = "video.mp4".into();
+/// assert!(plain.is_plain());
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Head<'a> {
-    /// Its name.
+    /// Key of the object.
     pub key: &'a Key,
     options: Option<Box<ReadOptions<'a>>>,
 }
@@ -244,38 +393,6 @@ pub const MIN_CHUNK: u32 = 64 << 10;
 /// Largest chunk, in bytes.
 pub const MAX_CHUNK: u32 = 1 << 20;
 
-macro_rules! read_options {
-    ($request:ident) => {
-        impl<'a> $request<'a> {
-            /// Changes any condition.
-            #[must_use]
-            pub fn option(mut self, change: impl FnOnce(&mut ReadOptions<'a>)) -> Self {
-                change(self.options.get_or_insert_default());
-                self
-            }
-
-            /// Replaces all conditions.
-            #[must_use]
-            pub fn with_options(mut self, options: Option<ReadOptions<'a>>) -> Self {
-                self.options = options.map(Box::new);
-                self
-            }
-
-            /// The conditions.
-            pub fn options(&self) -> &ReadOptions<'a> {
-                self.options.as_deref().unwrap_or(&NO_READ_OPTIONS)
-            }
-
-            /// Whether no condition was set.
-            pub fn is_plain(&self) -> bool {
-                self.options.is_none()
-            }
-        }
-    };
-}
-read_options!(Download);
-read_options!(Head);
-
 impl<'a> Download<'a> {
     /// Reads the whole object.
     pub fn new<K: AsRef<Key> + ?Sized>(key: &'a K) -> Self {
@@ -287,10 +404,10 @@ impl<'a> Download<'a> {
         }
     }
 
-    /// Reads a part.
+    /// Reads a part: `0..2`, `0..=1`, `..2`, `100..` or a [`ByteRange`].
     #[must_use]
-    pub fn range(mut self, range: ByteRange) -> Self {
-        self.range = Some(range);
+    pub fn range(mut self, range: impl Into<ByteRange>) -> Self {
+        self.range = Some(range.into());
         self
     }
 
@@ -299,6 +416,77 @@ impl<'a> Download<'a> {
     pub fn chunk_hint(mut self, bytes: u32) -> Self {
         self.chunk_hint = bytes.clamp(MIN_CHUNK, MAX_CHUNK);
         self
+    }
+
+    /// Requires this etag; `*` is any.
+    #[must_use]
+    pub fn if_match(mut self, etag: &'a str) -> Self {
+        self.options_mut().if_match = Some(etag);
+        self
+    }
+
+    /// Answers `NotModified` when the object has this etag.
+    #[must_use]
+    pub fn if_none_match(mut self, etag: &'a str) -> Self {
+        self.options_mut().if_none_match = Some(etag);
+        self
+    }
+
+    /// Answers `NotModified` unless the object changed after this time, in whole seconds.
+    #[must_use]
+    pub fn if_modified_since(mut self, time: SystemTime) -> Self {
+        self.options_mut().if_modified_since = Some(time);
+        self
+    }
+
+    /// Requires that the object did not change after this time, in whole seconds.
+    #[must_use]
+    pub fn if_unmodified_since(mut self, time: SystemTime) -> Self {
+        self.options_mut().if_unmodified_since = Some(time);
+        self
+    }
+
+    /// Selects another version than the current one.
+    #[must_use]
+    pub fn version(mut self, version: &'a str) -> Self {
+        self.options_mut().version = Some(version);
+        self
+    }
+
+    /// Changes any condition in place.
+    #[must_use]
+    pub fn option(mut self, change: impl FnOnce(&mut ReadOptions<'a>)) -> Self {
+        change(self.options_mut());
+        self
+    }
+
+    /// Replaces all conditions.
+    #[must_use]
+    pub fn with_options(mut self, options: Option<ReadOptions<'a>>) -> Self {
+        self.options = options.map(Box::new);
+        self
+    }
+
+    /// The conditions.
+    pub fn options(&self) -> &ReadOptions<'a> {
+        self.options.as_deref().unwrap_or(&NO_READ_OPTIONS)
+    }
+
+    /// The conditions, to change them in place.
+    pub fn options_mut(&mut self) -> &mut ReadOptions<'a> {
+        self.options.get_or_insert_default()
+    }
+
+    /// Whether no condition was set.
+    pub fn is_plain(&self) -> bool {
+        self.options.is_none()
+    }
+}
+
+/// The whole object.
+impl<'a, K: AsRef<Key> + ?Sized> From<&'a K> for Download<'a> {
+    fn from(key: &'a K) -> Self {
+        Self::new(key)
     }
 }
 
@@ -310,13 +498,94 @@ impl<'a> Head<'a> {
             options: None,
         }
     }
+
+    /// Requires this etag; `*` is any.
+    #[must_use]
+    pub fn if_match(mut self, etag: &'a str) -> Self {
+        self.options_mut().if_match = Some(etag);
+        self
+    }
+
+    /// Answers `NotModified` when the object has this etag.
+    #[must_use]
+    pub fn if_none_match(mut self, etag: &'a str) -> Self {
+        self.options_mut().if_none_match = Some(etag);
+        self
+    }
+
+    /// Answers `NotModified` unless the object changed after this time, in whole seconds.
+    #[must_use]
+    pub fn if_modified_since(mut self, time: SystemTime) -> Self {
+        self.options_mut().if_modified_since = Some(time);
+        self
+    }
+
+    /// Requires that the object did not change after this time, in whole seconds.
+    #[must_use]
+    pub fn if_unmodified_since(mut self, time: SystemTime) -> Self {
+        self.options_mut().if_unmodified_since = Some(time);
+        self
+    }
+
+    /// Selects another version than the current one.
+    #[must_use]
+    pub fn version(mut self, version: &'a str) -> Self {
+        self.options_mut().version = Some(version);
+        self
+    }
+
+    /// Changes any condition in place.
+    #[must_use]
+    pub fn option(mut self, change: impl FnOnce(&mut ReadOptions<'a>)) -> Self {
+        change(self.options_mut());
+        self
+    }
+
+    /// Replaces all conditions.
+    #[must_use]
+    pub fn with_options(mut self, options: Option<ReadOptions<'a>>) -> Self {
+        self.options = options.map(Box::new);
+        self
+    }
+
+    /// The conditions.
+    pub fn options(&self) -> &ReadOptions<'a> {
+        self.options.as_deref().unwrap_or(&NO_READ_OPTIONS)
+    }
+
+    /// The conditions, to change them in place.
+    pub fn options_mut(&mut self) -> &mut ReadOptions<'a> {
+        self.options.get_or_insert_default()
+    }
+
+    /// Whether no condition was set.
+    pub fn is_plain(&self) -> bool {
+        self.options.is_none()
+    }
+}
+
+/// The current version, without conditions.
+impl<'a, K: AsRef<Key> + ?Sized> From<&'a K> for Head<'a> {
+    fn from(key: &'a K) -> Self {
+        Self::new(key)
+    }
 }
 
 /// Removes an object.
+///
+/// ```
+/// use holdall_plugin_api::Delete;
+///
+/// let delete = Delete::new("old.log").must_exist().if_match("\"7\"");
+/// assert!(delete.must_exist);
+///
+/// let plain: Delete = "old.log".into();
+/// assert!(!plain.must_exist);
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Delete<'a> {
-    /// Its name.
+    /// Key of the object.
     pub key: &'a Key,
     /// A missing key is `FileNotFound` instead of success. A plugin sees it if it claims `exact_delete`;
     /// for others the host looks first.
@@ -351,13 +620,36 @@ impl<'a> Delete<'a> {
         self.if_match = Some(etag);
         self
     }
+
+    /// Removes this version, which need not be the current one.
+    #[must_use]
+    pub fn version(mut self, version: &'a str) -> Self {
+        self.version = Some(version);
+        self
+    }
+}
+
+/// A missing key is fine.
+impl<'a, K: AsRef<Key> + ?Sized> From<&'a K> for Delete<'a> {
+    fn from(key: &'a K) -> Self {
+        Self::new(key)
+    }
 }
 
 /// Removes many objects; one answer for each, in order.
+///
+/// ```
+/// use holdall_plugin_api::DeleteMany;
+///
+/// let delete = DeleteMany::new(["a", "b"]);
+/// assert_eq!(delete.keys.len(), 2);
+/// let keys = vec![String::from("a")];
+/// assert_eq!(DeleteMany::from(keys.as_slice()).keys[0].text(), "a");
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DeleteMany<'a> {
-    /// Their names.
+    /// Keys of the objects.
     pub keys: Vec<&'a Key>,
 }
 
@@ -370,7 +662,26 @@ impl<'a> DeleteMany<'a> {
     }
 }
 
-/// A page of keys.
+/// Missing keys are fine.
+impl<'a, K: AsRef<Key>> From<&'a [K]> for DeleteMany<'a> {
+    fn from(keys: &'a [K]) -> Self {
+        Self::new(keys)
+    }
+}
+
+/// Asks for a page of keys.
+///
+/// ```
+/// use holdall_plugin_api::List;
+///
+/// let list = List::new("logs/").delimiter("/").limit(100).start_after("logs/2025");
+/// assert_eq!((list.prefix, list.limit), ("logs/", 100));
+/// let next = list.page_token(Some("token of the page before"));
+/// assert!(next.page_token.is_some());
+///
+/// let all: List = "".into();
+/// assert_eq!(all.limit, 1000);
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct List<'a> {
@@ -378,9 +689,9 @@ pub struct List<'a> {
     pub prefix: &'a str,
     /// Keys that have this after the prefix are grouped into common prefixes.
     pub delimiter: Option<&'a str>,
-    /// Most entries and common prefixes together, 1 to 1000.
+    /// Largest number of entries and common prefixes together, 1 to 1000.
     pub limit: u32,
-    /// Where the page before ended: what it said.
+    /// `next` of the page before.
     pub page_token: Option<&'a str>,
     /// Only keys after this one.
     pub start_after: Option<&'a str>,
@@ -412,7 +723,7 @@ impl<'a> List<'a> {
         self
     }
 
-    /// Goes on after an earlier page.
+    /// Continues after an earlier page: its `next`.
     #[must_use]
     pub fn page_token(mut self, token: Option<&'a str>) -> Self {
         self.page_token = token;
@@ -427,10 +738,27 @@ impl<'a> List<'a> {
     }
 }
 
+/// The first page of keys with this prefix.
+impl<'a, P: AsRef<str> + ?Sized> From<&'a P> for List<'a> {
+    fn from(prefix: &'a P) -> Self {
+        Self::new(prefix.as_ref())
+    }
+}
+
 /// Copies an object inside the backend, with content type and metadata.
+///
+/// ```
+/// use holdall_plugin_api::CopyObject;
+///
+/// let copy = CopyObject::new("draft.txt", "final.txt").create_only();
+/// assert!(copy.create_only);
+///
+/// let plain: CopyObject = ("draft.txt", "final.txt").into();
+/// assert_eq!(plain.to.text(), "final.txt");
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Copy<'a> {
+pub struct CopyObject<'a> {
     /// The source.
     pub from: &'a Key,
     /// The target.
@@ -439,7 +767,7 @@ pub struct Copy<'a> {
     pub create_only: bool,
 }
 
-impl<'a> Copy<'a> {
+impl<'a> CopyObject<'a> {
     /// Copies `from` to `to`.
     pub fn new<F: AsRef<Key> + ?Sized, T: AsRef<Key> + ?Sized>(from: &'a F, to: &'a T) -> Self {
         Self {
@@ -457,7 +785,21 @@ impl<'a> Copy<'a> {
     }
 }
 
+/// Source and target.
+impl<'a, F: AsRef<Key> + ?Sized, T: AsRef<Key> + ?Sized> From<(&'a F, &'a T)> for CopyObject<'a> {
+    fn from((from, to): (&'a F, &'a T)) -> Self {
+        Self::new(from, to)
+    }
+}
+
 /// Renames an object inside the backend.
+///
+/// ```
+/// use holdall_plugin_api::Rename;
+///
+/// let rename: Rename = ("draft.txt", "final.txt").into();
+/// assert_eq!(rename.from.text(), "draft.txt");
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Rename<'a> {
@@ -477,8 +819,16 @@ impl<'a> Rename<'a> {
     }
 }
 
-/// What a signed URL allows.
+/// The old and the new key.
+impl<'a, F: AsRef<Key> + ?Sized, T: AsRef<Key> + ?Sized> From<(&'a F, &'a T)> for Rename<'a> {
+    fn from((from, to): (&'a F, &'a T)) -> Self {
+        Self::new(from, to)
+    }
+}
+
+/// HTTP method that a signed URL allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 #[repr(u8)]
 pub enum Method {
     /// Reads.
@@ -492,7 +842,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// As on the wire.
+    /// The name in HTTP, such as `GET`.
     pub const fn name(self) -> &'static str {
         match self {
             Method::Get => "GET",
@@ -504,6 +854,16 @@ impl Method {
 }
 
 /// Makes a URL that works without credentials.
+///
+/// ```
+/// use holdall_plugin_api::{Method, SignUrl};
+/// use std::time::Duration;
+///
+/// let sign = SignUrl::new(Method::Put, "inbox/photo.jpg", Duration::from_secs(600))
+///     .content_type("image/jpeg")
+///     .max_size(5 << 20);
+/// assert_eq!(sign.max_size, Some(5 << 20));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SignUrl<'a> {
@@ -511,11 +871,11 @@ pub struct SignUrl<'a> {
     pub key: &'a Key,
     /// The only method that the URL allows.
     pub method: Method,
-    /// Its life: 1 s to 7 d, or less where the backend says so.
+    /// Validity: 1 s to 7 d, or less where the backend says so.
     pub expires_in: Duration,
-    /// PUT: the only content type that is taken.
+    /// PUT: the only content type that is accepted.
     pub content_type: Option<&'a str>,
-    /// PUT: most bytes that are taken.
+    /// PUT: largest accepted size, in bytes.
     pub max_size: Option<u64>,
     /// PUT: the digests that the body must have.
     pub checksums: Checksums,
@@ -523,7 +883,7 @@ pub struct SignUrl<'a> {
     pub download_name: Option<&'a str>,
     /// GET: the content type of the answer.
     pub response_content_type: Option<&'a str>,
-    /// A missing key is `FileNotFound` now instead of 404 later. The host looks, before it asks a plugin.
+    /// A missing key is `FileNotFound` now instead of 404 later. The host checks before it calls a plugin.
     pub must_exist: bool,
 }
 
@@ -542,15 +902,64 @@ impl<'a> SignUrl<'a> {
             must_exist: false,
         }
     }
+
+    /// PUT: the only content type that is accepted.
+    #[must_use]
+    pub fn content_type(mut self, content_type: &'a str) -> Self {
+        self.content_type = Some(content_type);
+        self
+    }
+
+    /// PUT: largest accepted size, in bytes.
+    #[must_use]
+    pub fn max_size(mut self, bytes: u64) -> Self {
+        self.max_size = Some(bytes);
+        self
+    }
+
+    /// PUT: digests that the body must have.
+    #[must_use]
+    pub fn checksums(mut self, checksums: Checksums) -> Self {
+        self.checksums = checksums;
+        self
+    }
+
+    /// GET: file name under which a browser saves the object.
+    #[must_use]
+    pub fn download_name(mut self, name: &'a str) -> Self {
+        self.download_name = Some(name);
+        self
+    }
+
+    /// GET: content type of the answer.
+    #[must_use]
+    pub fn response_content_type(mut self, content_type: &'a str) -> Self {
+        self.response_content_type = Some(content_type);
+        self
+    }
+
+    /// Makes a missing key an error now.
+    #[must_use]
+    pub fn must_exist(mut self) -> Self {
+        self.must_exist = true;
+        self
+    }
 }
 
-/// A vendor's own call.
+/// Calls an operation that only this kind of plugin has.
+///
+/// ```
+/// use holdall_plugin_api::Custom;
+///
+/// let call = Custom::new("restore", r#"{"key":"a"}"#);
+/// assert_eq!(call.name, "restore");
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Custom<'a> {
-    /// Its name.
+    /// Name of the call.
     pub name: &'a str,
-    /// Its argument, as the plugin's documentation says.
+    /// Argument, as the plugin's documentation says.
     pub payload: crate::Bytes,
 }
 
@@ -595,10 +1004,7 @@ mod tests {
             Err(ErrorKind::InvalidArgument)
         );
         assert_eq!(
-            ByteRange::From(10)
-                .within(10)
-                .unwrap_err()
-                .fact_value("size"),
+            ByteRange::From(10).within(10).unwrap_err().fact("size"),
             Some("10")
         );
     }

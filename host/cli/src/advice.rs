@@ -16,7 +16,7 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
             "a key has 1 to 1024 bytes; no leading, trailing or doubled \"/\", no \".\" or \"..\" between slashes, \
              no backslash or control character, no white space at its ends"
         }
-        ErrorKind::InvalidRange => match error.fact_value("size") {
+        ErrorKind::InvalidRange => match error.fact("size") {
             Some(size) => {
                 return Some(format!(
                     "the object has {size} bytes; ask for a range that starts before its end"

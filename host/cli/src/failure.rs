@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn people_get_everything_that_helps() {
         let error = Error::new(ErrorKind::QuotaExceeded)
-            .fact("limit", 7)
+            .with_fact("limit", 7)
             .because(io::Error::from_raw_os_error(28))
             .at(|place| {
                 place.operation = Some(Operation::Upload);
@@ -346,7 +346,9 @@ mod tests {
 
     #[test]
     fn programs_get_an_object() {
-        let error = Error::new(ErrorKind::RateLimited).fact("a", 1).fact("a", 2);
+        let error = Error::new(ErrorKind::RateLimited)
+            .with_fact("a", 1)
+            .with_fact("a", 2);
         let json = serde_json::to_value(Failure::from(error).report().unwrap()).unwrap();
         assert_eq!(json["code"], "rate_limited");
         assert_eq!(json["family"], "StorageError");

@@ -70,7 +70,7 @@ async fn upload(State(photos): State<Backend>, request: Request) -> Result<Redir
 
 fn broken(why: multer::Error) -> Error {
     Error::new(ErrorKind::Cancelled)
-        .message("the form does not come to its end")
+        .with_message("the form does not come to its end")
         .because(why)
 }
 
@@ -88,7 +88,7 @@ impl IntoResponse for Failed {
         let status = StatusCode::from_u16(self.0.kind().status());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         match status.is_client_error() {
-            true => (status, self.0.text().to_owned()).into_response(),
+            true => (status, self.0.message().to_owned()).into_response(),
             false => {
                 eprintln!("{}", self.0);
                 status.into_response()

@@ -56,7 +56,7 @@ impl Problem {
 
     /// 400: the key cannot be one.
     pub(crate) fn invalid_key(detail: &'static str) -> Self {
-        Problem::Storage(Error::new(ErrorKind::InvalidKey).message(detail))
+        Problem::Storage(Error::new(ErrorKind::InvalidKey).with_message(detail))
     }
 
     /// 412.
@@ -76,9 +76,9 @@ impl Problem {
 
     /// 413: more than this server takes, whatever the backend would.
     pub(crate) fn body_too_large(limit: u64) -> Self {
-        let error =
-            Error::new(ErrorKind::TooLarge).message("the body is larger than this server takes");
-        Problem::Storage(error.fact("limit", limit))
+        let error = Error::new(ErrorKind::TooLarge)
+            .with_message("the body is larger than this server takes");
+        Problem::Storage(error.with_fact("limit", limit))
     }
 
     /// 403, for strangers: one body whatever the reason.
@@ -162,8 +162,8 @@ impl Problem {
                 add("type", json!(format!("urn:holdall:error:{}", kind.code())));
                 add("title", json!(kind.text()));
                 add("status", json!(status.as_u16()));
-                if of_the_request(kind) && !error.text().is_empty() {
-                    add("detail", json!(error.text()));
+                if of_the_request(kind) && !error.message().is_empty() {
+                    add("detail", json!(error.message()));
                 }
                 add("code", json!(kind.code()));
                 add("family", json!(kind.family().name()));
@@ -172,7 +172,7 @@ impl Problem {
                     add("key", json!(key));
                 }
                 for name in told(kind) {
-                    if let Some(value) = error.fact_value(name) {
+                    if let Some(value) = error.fact(name) {
                         let number = value.parse::<u64>().ok().map(Value::from);
                         add(name, number.unwrap_or_else(|| json!(value)));
                     }
@@ -196,7 +196,7 @@ impl Problem {
             let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
             headers.insert(RETRY_AFTER, seconds.max(1).into());
         }
-        if let (ErrorKind::InvalidRange, Some(size)) = (error.kind(), error.fact_value("size"))
+        if let (ErrorKind::InvalidRange, Some(size)) = (error.kind(), error.fact("size"))
             && let Ok(value) = HeaderValue::try_from(format!("bytes */{size}"))
         {
             headers.insert(CONTENT_RANGE, value);

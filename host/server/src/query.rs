@@ -113,7 +113,7 @@ mod tests {
         };
         assert!(
             error
-                .text()
+                .message()
                 .contains("\"must_exists\"; this request has: must_exist")
         );
         assert!(Query::of("a=1&a=2").is_err());

@@ -123,7 +123,8 @@ impl Generation {
         if let Some(poisoned) = self.live.swap(None) {
             // No operation reported the fault that poisoned it: it may have happened in a body.
             if !poisoned.given_up.load(Ordering::Acquire) {
-                let error = Error::new(ErrorKind::PluginFault).message("the instance had a fault");
+                let error =
+                    Error::new(ErrorKind::PluginFault).with_message("the instance had a fault");
                 add(&counters.evictions, 1);
                 state.backoff.gave_up(&error);
             }
@@ -135,7 +136,7 @@ impl Generation {
             return Err(error);
         }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
-            Error::new(ErrorKind::Other).message("a backend is opened inside a tokio runtime")
+            Error::new(ErrorKind::Other).with_message("a backend is opened inside a tokio runtime")
         })?;
         state.attempt += 1;
         let attempt = state.attempt;
@@ -158,7 +159,7 @@ impl Generation {
                         state.opening = None;
                     }
                     Err(Error::new(ErrorKind::Cancelled)
-                        .message("the open was cut off")
+                        .with_message("the open was cut off")
                         .because(ended))
                 }
             }
@@ -226,16 +227,12 @@ impl Generation {
             None => open.await?,
             Some(limit) => tokio::time::timeout(limit, open).await.map_err(|_| {
                 Error::new(ErrorKind::Timeout)
-                    .message("the plugin did not open in time")
-                    .fact("timeout", format!("{limit:?}"))
+                    .with_message("the plugin did not open in time")
+                    .with_fact("timeout", format!("{limit:?}"))
             })??,
         };
         let facts = instance.facts();
-        let terms = Terms {
-            policy: config.key_policy,
-            capabilities: instance.capabilities(),
-            limits: facts.limits,
-        };
+        let terms = Terms::new(config.key_policy, instance.capabilities(), facts.limits);
         self.accept(&terms)?;
         Ok(Opened {
             terms,
@@ -255,8 +252,8 @@ impl Generation {
         let name = &self.config.name;
         let refused = |why: &'static str, fix: String| {
             Err(Error::new(ErrorKind::ConfigInvalid)
-                .message(why)
-                .fact("fix", fix))
+                .with_message(why)
+                .with_fact("fix", fix))
         };
         if !terms.capabilities.has(Capability::AtomicPut) && !self.config.allow_non_atomic_put {
             return refused(

@@ -194,7 +194,7 @@ async fn bounded<T>(
 ) -> Result<T> {
     let too_late = || {
         add(&counters.released, 1);
-        Err(Error::new(ErrorKind::Timeout).message("the deadline has passed"))
+        Err(Error::new(ErrorKind::Timeout).with_message("the deadline has passed"))
     };
     // The runtime's clock, which tests may stop. Asked here, because its timer counts whole
     // milliseconds: it would let a caller begin who is late already.

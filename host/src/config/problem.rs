@@ -296,18 +296,18 @@ impl From<Problems> for Error {
             count => format!("{count} problems in the configuration"),
         };
         let causes = problems.iter().rev().fold(None, |source, problem| {
-            Some(Cause {
-                code: problem.code.name().to_owned(),
-                text: problem.to_string(),
-                source: source.map(Box::new),
+            let cause = Cause::new(problem.code.name(), problem.to_string());
+            Some(match source {
+                Some(source) => cause.with_source(source),
+                None => cause,
             })
         });
         let error = Error::new(ErrorKind::ConfigInvalid)
-            .message(message)
+            .with_message(message)
             .with_cause(causes);
         problems.into_iter().fold(error, |error, problem| {
             let text = problem.to_string();
-            error.fact(problem.path, text)
+            error.with_fact(problem.path, text)
         })
     }
 }
@@ -376,7 +376,7 @@ mod tests {
         assert_eq!(problems.len(), 2, "sorted, and each once");
         let error = Error::from(problems);
         assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
-        assert_eq!(error.text(), "2 problems in the configuration");
+        assert_eq!(error.message(), "2 problems in the configuration");
         assert_eq!(
             error.facts().collect::<Vec<_>>(),
             [

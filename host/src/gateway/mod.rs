@@ -190,9 +190,9 @@ impl Gateway {
 
     fn not_configured() -> Error {
         Error::new(ErrorKind::ConfigInvalid)
-            .message("no gateway key is configured, and this backend signs no URL itself")
-            .fact("missing", "gateway.keys")
-            .fact("fix", format!("add to holdall.toml:\n{LINES_TO_ADD}"))
+            .with_message("no gateway key is configured, and this backend signs no URL itself")
+            .with_fact("missing", "gateway.keys")
+            .with_fact("fix", format!("add to holdall.toml:\n{LINES_TO_ADD}"))
     }
 }
 

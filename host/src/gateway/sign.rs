@@ -34,7 +34,9 @@ impl Gateway {
             return Err(Self::not_configured());
         };
         if !is_backend_name(backend) {
-            return Err(Error::invalid("no backend can have this name").fact("backend", backend));
+            return Err(
+                Error::invalid("no backend can have this name").with_fact("backend", backend)
+            );
         }
         let path = format!("/v1/{backend}/{}", key_path(sign.key.text())?);
         let expires = self.end(sign.expires_in)?;
@@ -57,12 +59,13 @@ impl Gateway {
         if !(MIN_LIFE..=MAX_LIFE).contains(&life) {
             return Err(
                 Error::invalid("the life of a signed URL is 1 second to 7 days")
-                    .fact("expires_in", format!("{life:?}")),
+                    .with_fact("expires_in", format!("{life:?}")),
             );
         }
         let now = self.now().and_then(|now| now.checked_add(life));
         let end = now.ok_or_else(|| {
-            Error::new(ErrorKind::Other).message("the clock of this host is far from the present")
+            Error::new(ErrorKind::Other)
+                .with_message("the clock of this host is far from the present")
         })?;
         Ok(end.as_secs())
     }
@@ -70,7 +73,7 @@ impl Gateway {
 
 fn key_path(key: &str) -> Result<String, Error> {
     if key.is_empty() {
-        return Err(Error::new(ErrorKind::InvalidKey).message("the key is empty"));
+        return Err(Error::new(ErrorKind::InvalidKey).with_message("the key is empty"));
     }
     let mut segments = Vec::new();
     for segment in key.split('/') {
@@ -89,7 +92,7 @@ fn bind(terms: &mut Terms, sign: &SignUrl<'_>) -> Result<(), Error> {
     let (writes, reads) = match sign.method {
         Method::Put => (true, false),
         Method::Get | Method::Head => (false, true),
-        Method::Delete => (false, false),
+        _ => (false, false),
     };
     let of_put = [
         ("content_type", sign.content_type.is_some()),
@@ -110,8 +113,8 @@ fn bind(terms: &mut Terms, sign: &SignUrl<'_>) -> Result<(), Error> {
         .find(|(_, asked)| *asked);
     if let Some((name, _)) = stray {
         return Err(Error::invalid("this method has no such constraint")
-            .fact("constraint", name)
-            .fact("method", sign.method.name()));
+            .with_fact("constraint", name)
+            .with_fact("method", sign.method.name()));
     }
     terms.content_type = sign
         .content_type
@@ -146,7 +149,10 @@ fn media_type(name: &'static str, text: &str) -> Result<String, Error> {
     if fits {
         return Ok(text.to_owned());
     }
-    Err(Error::invalid("expected a content type such as \"image/png\"").fact("constraint", name))
+    Err(
+        Error::invalid("expected a content type such as \"image/png\"")
+            .with_fact("constraint", name),
+    )
 }
 
 /// A name without control characters, which have no business in a file name and would end the
@@ -157,6 +163,6 @@ fn file_name(text: &str) -> Result<String, Error> {
     }
     Err(
         Error::invalid("a download name has 1 to 255 bytes and no control character")
-            .fact("constraint", "download_name"),
+            .with_fact("constraint", "download_name"),
     )
 }

@@ -780,7 +780,7 @@ fn without_keys_the_error_has_the_lines_to_add() {
             .sign("avatars", &request(Method::Get, "k"))
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
-        let fix = error.fact_value("fix").unwrap();
+        let fix = error.fact("fix").unwrap();
         let lines = fix.split_once('\n').unwrap().1;
         // The lines to add are valid as they stand.
         let folder = tempfile::tempdir().unwrap();

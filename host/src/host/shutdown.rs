@@ -61,9 +61,9 @@ impl Host {
             return outcomes.into_iter().collect();
         }
         let error = Error::new(ErrorKind::Timeout)
-            .message("operations were still running at the end of the host");
+            .with_message("operations were still running at the end of the host");
         Err(running
             .into_iter()
-            .fold(error, |error, name| error.fact("running", name)))
+            .fold(error, |error, name| error.with_fact("running", name)))
     }
 }

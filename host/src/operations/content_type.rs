@@ -32,10 +32,10 @@ pub(crate) fn may_drop(key: &Key, content_type: &str, policy: ContentTypePolicy)
     Err(Error::unsupported(
         "the backend keeps no content type, and the key's extension says another",
     )
-    .fact("capability", "content_type")
-    .fact("given", content_type)
-    .fact("implied", implied.unwrap_or("none"))
-    .fact(
+    .with_fact("capability", "content_type")
+    .with_fact("given", content_type)
+    .with_fact("implied", implied.unwrap_or("none"))
+    .with_fact(
         "fix",
         "content_type = \"by_extension\" in the backend's configuration",
     ))

@@ -7,8 +7,8 @@ use crate::backend::counters::add;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
 use holdall_plugin_api::{
-    Body, Capability, Copied, Copy, Download, Error, ErrorKind, Head, Key, ObjectInfo, Operation,
-    Result, Upload,
+    Body, Capability, Copied, CopyObject, Download, Error, ErrorKind, Head, Key, ObjectInfo,
+    Operation, Result, Upload,
 };
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ impl Backend {
     /// - `PreconditionFailed`: `create_only`, and there is a target.
     /// - `Unsupported`: `create_only`, and the backend does not claim `copy_create_only`.
     /// - `InvalidKey`, and those of download and upload.
-    pub async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {
+    pub async fn copy(&self, copy: CopyObject<'_>) -> Result<Copied> {
         let scope = self.scope(Operation::Copy, Some(copy.from));
         scope
             .run(pin!(async {
@@ -46,13 +46,13 @@ pub(super) async fn source(
 pub(super) async fn duplicate(
     scope: &Scope<'_>,
     opened: &Arc<Opened>,
-    copy: Copy<'_>,
+    copy: CopyObject<'_>,
 ) -> Result<Copied> {
     opened.terms.copy(&copy)?;
     if copy.from == copy.to {
         let info = source(scope, opened, copy.from).await?;
         if copy.create_only {
-            return Err(Error::new(ErrorKind::PreconditionFailed).message("the target exists"));
+            return Err(Error::new(ErrorKind::PreconditionFailed).with_message("the target exists"));
         }
         return Ok(copied(info));
     }
@@ -62,7 +62,11 @@ pub(super) async fn duplicate(
     through_host(scope, opened, copy).await
 }
 
-async fn through_host(scope: &Scope<'_>, opened: &Arc<Opened>, copy: Copy<'_>) -> Result<Copied> {
+async fn through_host(
+    scope: &Scope<'_>,
+    opened: &Arc<Opened>,
+    copy: CopyObject<'_>,
+) -> Result<Copied> {
     let download = Download::new(copy.from);
     let downloaded = download::read(scope, opened, download, Instant::now()).await?;
     let info = downloaded.info;

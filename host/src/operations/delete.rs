@@ -163,8 +163,8 @@ async fn remove_many(
     };
     if answers.len() != asked {
         return Err(fault("the plugin answered for another number of keys")
-            .fact("expected", asked)
-            .fact("found", answers.len()));
+            .with_fact("expected", asked)
+            .with_fact("found", answers.len()));
     }
     let mut answers = answers.into_iter();
     let merged = keys.iter().zip(checks).map(|(key, check)| {

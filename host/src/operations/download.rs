@@ -82,8 +82,8 @@ pub(super) async fn read(
     };
     if downloaded.range != range {
         return Err(fault("the plugin answered another range than was asked")
-            .fact("expected", format!("{range:?}"))
-            .fact("found", format!("{:?}", downloaded.range)));
+            .with_fact("expected", format!("{range:?}"))
+            .with_fact("found", format!("{:?}", downloaded.range)));
     }
     let whole = range.end - range.start == size;
     let stored = downloaded.info.checksums.crc32c.filter(|_| whole);

@@ -63,7 +63,7 @@ impl Verified {
 
     fn check(&mut self, chunk: &[u8]) -> Result<()> {
         if chunk.len() > MAX_CHUNK as usize {
-            return Err(fault("a chunk of more than 1 MiB").fact("bytes", chunk.len()));
+            return Err(fault("a chunk of more than 1 MiB").with_fact("bytes", chunk.len()));
         }
         let length = chunk.len() as u64;
         self.left = self
@@ -80,10 +80,10 @@ impl Verified {
             self.checksums.crc32c = Some(found);
             if found != *stored {
                 return Err(Error::new(ErrorKind::Corrupt)
-                    .message("the bytes do not have the digest that was stored with them")
-                    .fact("algorithm", "crc32c")
-                    .fact("expected", format!("{stored:08x}"))
-                    .fact("found", format!("{found:08x}")));
+                    .with_message("the bytes do not have the digest that was stored with them")
+                    .with_fact("algorithm", "crc32c")
+                    .with_fact("expected", format!("{stored:08x}"))
+                    .with_fact("found", format!("{found:08x}")));
             }
         }
         Ok(())
@@ -125,8 +125,8 @@ impl Verified {
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) if self.left > 0 => {
                     let short = Error::new(ErrorKind::Unavailable)
-                        .message("the body ended early")
-                        .fact("missing_bytes", self.left)
+                        .with_message("the body ended early")
+                        .with_fact("missing_bytes", self.left)
                         .with_retry(Retry::Safe);
                     return Poll::Ready(Some(Err(short)));
                 }
@@ -136,7 +136,9 @@ impl Verified {
                     if late.is_some_and(|late| late.is_ready()) {
                         add(&self.counters().released, 1);
                         let error = Error::new(ErrorKind::Timeout);
-                        return Poll::Ready(Some(Err(error.message("the deadline has passed"))));
+                        return Poll::Ready(Some(Err(
+                            error.with_message("the deadline has passed")
+                        )));
                     }
                     return Poll::Pending;
                 }

@@ -21,7 +21,8 @@ impl Backend {
                 let mut health = opened.instance.health(scope.call()).await?;
                 health.message = scope.context().secrets.redact(&health.message).into_owned();
                 if !health.healthy {
-                    let error = Error::new(ErrorKind::Unavailable).message(health.message.clone());
+                    let error =
+                        Error::new(ErrorKind::Unavailable).with_message(health.message.clone());
                     let error = scope.completed(error);
                     scope
                         .generation()?

@@ -124,14 +124,16 @@ fn verify(page: &Page, asked: &List<'_>, opened: &Opened) -> Result<()> {
     let count = page.entries.len() + page.common_prefixes.len();
     if count > asked.limit as usize {
         return Err(fault("a page of more entries than were asked for")
-            .fact("limit", asked.limit)
-            .fact("found", count));
+            .with_fact("limit", asked.limit)
+            .with_fact("found", count));
     }
     if page.next.is_some() && page.next.as_deref() == asked.page_token {
         return Err(fault("a page that leads to itself"));
     }
     let stray = |what: &'static str, text: &str| -> Result<()> {
-        Err(fault(what).fact("prefix", asked.prefix).fact("found", text))
+        Err(fault(what)
+            .with_fact("prefix", asked.prefix)
+            .with_fact("found", text))
     };
     for entry in &page.entries {
         let Some(rest) = entry.key.strip_prefix(asked.prefix) else {

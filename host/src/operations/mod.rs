@@ -32,7 +32,7 @@ fn needs(opened: &Opened, operation: Operation) -> Result<()> {
     if opened.has(operation) {
         return Ok(());
     }
-    Err(Error::unsupported("the plugin has no such operation").fact("operation", operation))
+    Err(Error::unsupported("the plugin has no such operation").with_fact("operation", operation))
 }
 
 /// # Errors
@@ -44,11 +44,11 @@ fn claimed(claims: bool, capability: Capability) -> Result<()> {
     }
     Err(
         Error::unsupported(format!("the backend does not claim `{capability}`"))
-            .fact("capability", capability),
+            .with_fact("capability", capability),
     )
 }
 
 /// The plugin broke the contract.
 pub(crate) fn fault(what: &'static str) -> Error {
-    Error::new(ErrorKind::PluginFault).message(what)
+    Error::new(ErrorKind::PluginFault).with_message(what)
 }

@@ -48,8 +48,8 @@ pub(crate) fn decode(backend: &str, list: &List<'_>, token: &str) -> Result<Stri
         if of_token != asked {
             return Err(
                 Error::invalid(format!("the page token belongs to another {what}"))
-                    .fact("expected", asked.unwrap_or("none"))
-                    .fact("found", of_token.unwrap_or("none")),
+                    .with_fact("expected", asked.unwrap_or("none"))
+                    .with_fact("found", of_token.unwrap_or("none")),
             );
         }
     }
@@ -97,7 +97,7 @@ mod tests {
         ] {
             let error = decode(backend, &list, &token).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-            assert!(error.text().contains("another"), "{error}");
+            assert!(error.message().contains("another"), "{error}");
         }
         let plain = encode("one", &List::new(""), "");
         assert_eq!(decode("one", &List::new(""), &plain).unwrap(), "");

@@ -3,7 +3,7 @@
 use super::copy::{duplicate, source};
 use super::{delete, needs};
 use crate::backend::Backend;
-use holdall_plugin_api::{Copy, Delete, Operation, Rename, Renamed, Result};
+use holdall_plugin_api::{CopyObject, Delete, Operation, Rename, Renamed, Result};
 use std::pin::pin;
 
 impl Backend {
@@ -28,7 +28,8 @@ impl Backend {
                 if needs(opened, Operation::Rename).is_ok() {
                     return opened.instance.rename(rename, scope.call()).await;
                 }
-                let copied = duplicate(&scope, opened, Copy::new(rename.from, rename.to)).await?;
+                let copied =
+                    duplicate(&scope, opened, CopyObject::new(rename.from, rename.to)).await?;
                 delete::remove(&scope, opened, Delete::new(rename.from)).await?;
                 let mut renamed = Renamed::new(false);
                 renamed.etag = copied.etag;

@@ -26,9 +26,11 @@ pub(crate) async fn spool(mut body: Body, settings: &SpoolSettings) -> Result<(u
         length += chunk.len() as u64;
         if length > settings.limit {
             return Err(Error::new(ErrorKind::TooLarge)
-                .message("the backend must be told the length, and the body is too long to be kept")
-                .fact("limit", settings.limit)
-                .fact("fix", "state the length of the upload"));
+                .with_message(
+                    "the backend must be told the length, and the body is too long to be kept",
+                )
+                .with_fact("limit", settings.limit)
+                .with_fact("fix", "state the length of the upload"));
         }
         if file.is_none() && length <= u64::from(MAX_CHUNK) {
             small.extend_from_slice(&chunk);
@@ -58,7 +60,7 @@ pub(crate) async fn spool(mut body: Body, settings: &SpoolSettings) -> Result<(u
 
 fn failed(why: std::io::Error) -> Error {
     Error::new(ErrorKind::Other)
-        .message("the temporary file of the upload failed")
+        .with_message("the temporary file of the upload failed")
         .because(why)
 }
 

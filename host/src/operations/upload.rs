@@ -149,15 +149,15 @@ fn accept(mut uploaded: Uploaded, bytes: u64, found: Checksums) -> Result<Upload
     if uploaded.size != bytes {
         return Err(
             fault("the plugin stored another number of bytes than it got")
-                .fact("expected", bytes)
-                .fact("found", uploaded.size),
+                .with_fact("expected", bytes)
+                .with_fact("found", uploaded.size),
         );
     }
     let said = uploaded.checksums;
     if said.crc32c.is_some_and(|said| Some(said) != found.crc32c) {
         return Err(Error::new(ErrorKind::Corrupt)
-            .message("the store reports another digest than that of the bytes it got")
-            .fact("algorithm", "crc32c"));
+            .with_message("the store reports another digest than that of the bytes it got")
+            .with_fact("algorithm", "crc32c"));
     }
     uploaded.checksums.crc32c = found.crc32c;
     uploaded.checksums.md5 = found.md5.or(said.md5);
@@ -167,8 +167,8 @@ fn accept(mut uploaded: Uploaded, bytes: u64, found: Checksums) -> Result<Upload
 
 pub(super) fn wrong_length(stated: u64, found: impl std::fmt::Display) -> Error {
     Error::invalid("the body does not have the stated length")
-        .fact("stated", stated)
-        .fact("found", found)
+        .with_fact("stated", stated)
+        .with_fact("found", found)
 }
 
 /// Compares a length that was stated with one that is known.
@@ -197,8 +197,8 @@ fn same<const N: usize>(
     };
     let hex = |digest: [u8; N]| crate::config::hex(&digest);
     Err(Error::new(ErrorKind::ChecksumMismatch)
-        .message("the body does not have the digest that was given")
-        .fact("algorithm", algorithm)
-        .fact("expected", hex(expected))
-        .fact("found", found.map(hex).unwrap_or_default()))
+        .with_message("the body does not have the digest that was given")
+        .with_fact("algorithm", algorithm)
+        .with_fact("expected", hex(expected))
+        .with_fact("found", found.map(hex).unwrap_or_default()))
 }

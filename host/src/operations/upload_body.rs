@@ -103,8 +103,8 @@ impl Checked {
             && self.bytes > limit
         {
             return Err(Error::new(ErrorKind::TooLarge)
-                .message("the backend takes no object of this size")
-                .fact("limit", limit));
+                .with_message("the backend takes no object of this size")
+                .with_fact("limit", limit));
         }
         self.crc32c.update(&chunk);
         if let Some(md5) = &mut self.md5 {
@@ -182,11 +182,7 @@ impl Source for Checked {
 fn of_caller(error: Error) -> Error {
     let error = if error.cause().is_none() {
         let text = error.to_string();
-        let cause = Cause {
-            code: error.code().to_owned(),
-            text,
-            source: None,
-        };
+        let cause = Cause::new(error.code(), text);
         error.with_cause(Some(cause))
     } else {
         error
@@ -199,7 +195,7 @@ fn of_caller(error: Error) -> Error {
         return error;
     }
     Error::new(ErrorKind::Other)
-        .message("the body could not be read")
+        .with_message("the body could not be read")
         .with_cause(error.cause().cloned())
 }
 

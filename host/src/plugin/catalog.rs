@@ -108,10 +108,10 @@ impl Candidate {
         let plugin = outcome?;
         if plugin.descriptor().about.name != self.name() {
             let error = Error::new(ErrorKind::PluginLoad)
-                .message("the file holds another plugin than when it was scanned; scan again")
-                .fact("file", path.display())
-                .fact("expected", self.name())
-                .fact("found", &plugin.descriptor().about.name);
+                .with_message("the file holds another plugin than when it was scanned; scan again")
+                .with_fact("file", path.display())
+                .with_fact("expected", self.name())
+                .with_fact("found", &plugin.descriptor().about.name);
             *last = Some(error.clone());
             return Err(error);
         }
@@ -124,13 +124,13 @@ impl Candidate {
 fn load_file(path: &Path, name: &str, pinned: Option<&[u8; 32]>) -> Result<Arc<Plugin>> {
     let mismatch = |found: &[u8]| {
         Error::new(ErrorKind::PluginLoad)
-            .message("the plugin's file is not the one that the configuration pins")
-            .fact("file", path.display())
-            .fact(
+            .with_message("the plugin's file is not the one that the configuration pins")
+            .with_fact("file", path.display())
+            .with_fact(
                 "expected_sha256",
                 pinned.map(|hash| config::hex(hash)).unwrap_or_default(),
             )
-            .fact("found_sha256", config::hex(found))
+            .with_fact("found_sha256", config::hex(found))
     };
     // Read once: what is compared, judged and mapped are the same bytes.
     let refused = |faults: Vec<Fault>| errors::plugin_load(path, &faults);
@@ -319,7 +319,7 @@ impl Catalog {
         };
         tokio::task::spawn_blocking(job).await.map_err(|ended| {
             Error::new(ErrorKind::Cancelled)
-                .message("loading the plugin was cut off")
+                .with_message("loading the plugin was cut off")
                 .because(ended)
         })?
     }

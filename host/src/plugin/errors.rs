@@ -21,10 +21,10 @@ pub(crate) fn plugin_load(path: &Path, faults: &[Fault]) -> Error {
         }
     };
     let error = Error::new(ErrorKind::PluginLoad)
-        .message(format!("the plugin cannot be loaded{what}"))
-        .fact("file", path.display());
+        .with_message(format!("the plugin cannot be loaded{what}"))
+        .with_fact("file", path.display());
     faults.iter().fold(error, |error, fault| {
-        error.fact(fault.code.name(), fault.without_code())
+        error.with_fact(fault.code.name(), fault.without_code())
     })
 }
 
@@ -40,15 +40,15 @@ pub(crate) fn not_registered(
     } else {
         format!("backend {requested:?} is not registered")
     };
-    let error = Error::new(ErrorKind::BackendNotRegistered).message(message);
+    let error = Error::new(ErrorKind::BackendNotRegistered).with_message(message);
     complete(error, requested, available, dirs, report)
 }
 
 /// `BackendNotRegistered` for a handle whose backend was removed.
 pub(crate) fn removed(name: &str) -> Error {
     Error::new(ErrorKind::BackendNotRegistered)
-        .message(format!("backend {name:?} was removed"))
-        .fact("requested", name)
+        .with_message(format!("backend {name:?} was removed"))
+        .with_fact("requested", name)
 }
 
 /// `PluginLoad`: no plugin has this name or scheme.
@@ -64,7 +64,7 @@ pub(crate) fn no_such_plugin(
     } else {
         format!("no plugin has the name or scheme {requested:?}")
     };
-    let error = Error::new(ErrorKind::PluginLoad).message(message);
+    let error = Error::new(ErrorKind::PluginLoad).with_message(message);
     complete(error, requested, available, dirs, report)
 }
 
@@ -91,18 +91,18 @@ fn complete(
     let provided = refused.iter().flat_map(|file| provides(file));
     let nearest = config::nearest(requested, names.iter().copied().chain(provided));
     let mut error = error
-        .fact("requested", requested)
-        .fact("available", config::names(names));
+        .with_fact("requested", requested)
+        .with_fact("available", config::names(names));
     if let Some(nearest) = nearest {
-        error = error.fact("nearest", nearest);
+        error = error.with_fact("nearest", nearest);
     }
     if dirs.is_empty() {
-        return error.fact("searched", "no plugin directory is configured");
+        return error.with_fact("searched", "no plugin directory is configured");
     }
     for folder in &report.folders {
         let why = folder.error.as_ref().map(|why| format!(": {why}"));
         let place = format!("{}{}", folder.path.display(), why.unwrap_or_default());
-        error = error.fact("searched", place);
+        error = error.with_fact("searched", place);
     }
     for file in refused {
         let codes: Vec<_> = file.faults.iter().map(|fault| fault.code.name()).collect();
@@ -113,11 +113,11 @@ fn complete(
             .flatten()
             .find(|meant| provides(file).any(|name| name == *meant));
         error = match meant {
-            Some(meant) => error.fact(
+            Some(meant) => error.with_fact(
                 "refused",
                 format!("{meant:?} is provided by {path}, refused: {codes}"),
             ),
-            None => error.fact("refused", format!("{path}: {codes}")),
+            None => error.with_fact("refused", format!("{path}: {codes}")),
         };
     }
     error
@@ -139,11 +139,13 @@ pub(crate) fn required(failed: Vec<(String, Error)>) -> holdall_plugin_api::Resu
         return Ok(());
     }
     let message = format!("required plugins do not load: {}", config::names(names));
-    let mut all = Error::new(ErrorKind::PluginLoad).message(message);
+    let mut all = Error::new(ErrorKind::PluginLoad).with_message(message);
     for (name, error) in &failed {
-        all = all.fact("plugin", name).fact("reason", error.text());
+        all = all
+            .with_fact("plugin", name)
+            .with_fact("reason", error.message());
         for (fact, value) in error.facts() {
-            all = all.fact(fact.to_owned(), value);
+            all = all.with_fact(fact.to_owned(), value);
         }
     }
     Err(all)

@@ -3,8 +3,8 @@
 use crate::plugin::{Act, Switches};
 use crate::{bare, host, store, with};
 use holdall::{
-    Backend, Copy, Custom, Delete, DeleteMany, Error, ErrorKind, Head, List, Operation, Operations,
-    Rename, Upload,
+    Backend, CopyObject, Custom, Delete, DeleteMany, Error, ErrorKind, Head, List, Operation,
+    Operations, Rename, Upload,
 };
 use serde_json::json;
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ async fn put(backend: &Backend, key: &str) {
     let upload = Upload::new(key, "0123456789")
         .content_type("text/x")
         .metadata("a", "b")
-        .option(|options| options.headers.cache_control = Some("no-store"));
+        .cache_control("no-store");
     backend.upload(upload).await.unwrap();
 }
 
@@ -21,18 +21,24 @@ async fn put(backend: &Backend, key: &str) {
 async fn a_copy_through_the_host_keeps_everything() {
     let (_host, backend, switches) = bare(json!({})).await;
     put(&backend, "from").await;
-    let copied = backend.copy(Copy::new("from", "to")).await.unwrap();
+    let copied = backend.copy(CopyObject::new("from", "to")).await.unwrap();
     assert_eq!(copied.size, Some(10));
     let objects = switches.objects.lock().unwrap().clone();
     assert_eq!(objects["to"], objects["from"]);
 
-    let error = backend.copy(Copy::new("none", "to")).await.unwrap_err();
+    let error = backend
+        .copy(CopyObject::new("none", "to"))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::FileNotFound);
     assert_eq!(error.place().key.as_deref(), Some("none"));
     assert_eq!(switches.objects.lock().unwrap()["to"], objects["to"]);
 
     switches.on("upload", Act::Fail(ErrorKind::QuotaExceeded));
-    let error = backend.copy(Copy::new("from", "third")).await.unwrap_err();
+    let error = backend
+        .copy(CopyObject::new("from", "third"))
+        .await
+        .unwrap_err();
     assert_eq!(error.place().key.as_deref(), Some("third"));
 }
 
@@ -47,7 +53,7 @@ async fn a_copy_keeps_what_the_store_claims_and_no_more() {
         .get_mut("from")
         .unwrap()
         .content_type = Some("guessed/by-the-store".to_owned());
-    backend.copy(Copy::new("from", "to")).await.unwrap();
+    backend.copy(CopyObject::new("from", "to")).await.unwrap();
     assert_eq!(switches.objects.lock().unwrap()["to"].content_type, None);
 }
 
@@ -56,11 +62,11 @@ async fn onto_itself_changes_nothing() {
     for (_host, backend, switches) in [bare(json!({})).await, store().await] {
         put(&backend, "k").await;
         let before = switches.objects.lock().unwrap().clone();
-        let copied = backend.copy(Copy::new("k", "k")).await.unwrap();
+        let copied = backend.copy(CopyObject::new("k", "k")).await.unwrap();
         assert_eq!(copied.etag.as_deref(), Some("v1"));
         backend.rename(Rename::new("k", "k")).await.unwrap();
         assert_eq!(*switches.objects.lock().unwrap(), before);
-        let error = backend.copy(Copy::new("x", "x")).await.unwrap_err();
+        let error = backend.copy(CopyObject::new("x", "x")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::FileNotFound);
     }
 }
@@ -70,7 +76,7 @@ async fn copy_create_only_is_never_guessed() {
     let (_host, backend, switches) = bare(json!({})).await;
     switches.put("from", "x");
     let error = backend
-        .copy(Copy::new("from", "to").create_only())
+        .copy(CopyObject::new("from", "to").create_only())
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
@@ -196,7 +202,7 @@ async fn an_operation_that_is_missing_is_emulated_or_unsupported() {
                 assert_eq!(info.size, 3);
             }),
             Operation::List => store.list(List::new("")).await.map(drop),
-            Operation::Copy => store.copy(Copy::new("k", "l")).await.map(|copied| {
+            Operation::Copy => store.copy(CopyObject::new("k", "l")).await.map(|copied| {
                 assert_eq!(copied.size, Some(3));
             }),
             Operation::Rename => store.rename(Rename::new("l", "m")).await.map(|renamed| {
@@ -220,7 +226,7 @@ async fn an_operation_that_is_missing_is_emulated_or_unsupported() {
             Ok(()) => emulated.push(operation.name()),
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Unsupported, "{operation}");
-                assert_eq!(error.fact_value("operation"), Some(operation.name()));
+                assert_eq!(error.fact("operation"), Some(operation.name()));
                 unsupported.push(operation.name());
             }
         }

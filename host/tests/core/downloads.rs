@@ -27,7 +27,7 @@ async fn bytes_and_ranges_come_back() {
     let past = Download::new("k").range(ByteRange::From(10));
     let error = backend.download(past).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRange);
-    assert_eq!(error.fact_value("size"), Some("10"));
+    assert_eq!(error.fact("size"), Some("10"));
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! Plugins that take few operations at once: the host keeps the others outside.
 
 use holdall::config::Config;
-use holdall::{Backend, CallOptions, Copy, Download, ErrorKind, Host, Registration, Retry, Upload};
+use holdall::{
+    Backend, CallOptions, CopyObject, Download, ErrorKind, Host, Registration, Retry, Upload,
+};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -245,7 +247,7 @@ async fn who_comes_too_much_waits_or_is_refused_as_configured() {
     let error = host.backend("hurried").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(error.retry(), Retry::Safe);
-    assert_eq!(error.fact_value("max_in_flight"), Some("2"));
+    assert_eq!(error.fact("max_in_flight"), Some("2"));
 
     // A caller's own deadline goes first, and what has not begun is not counted as abandoned.
     let bounded = store.with(CallOptions::new().timeout(Duration::from_millis(30)));
@@ -277,7 +279,7 @@ async fn copies_through_the_host_do_not_wait_for_each_other() {
         let store = store.clone();
         tokio::spawn(async move {
             let to = format!("to-{number}");
-            store.copy(Copy::new("from", &to)).await
+            store.copy(CopyObject::new("from", &to)).await
         })
     });
     for copy in futures_util::future::join_all(copies).await {

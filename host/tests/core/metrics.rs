@@ -25,7 +25,7 @@ async fn what_happens_is_counted() {
         .await
         .unwrap_err();
     let etag = backend.head(Head::new("k")).await.unwrap().etag.unwrap();
-    let same = Download::new("k").option(|options| options.if_none_match = Some(&etag));
+    let same = Download::new("k").if_none_match(&etag);
     assert_eq!(
         backend.download(same).await.unwrap_err().kind(),
         ErrorKind::NotModified

@@ -163,7 +163,7 @@ async fn p_16_a_panic_is_an_error_and_the_instance_is_rebuilt() {
 #[tokio::test]
 async fn every_operation_survives_a_panic() {
     use holdall::{
-        Copy, Custom, Delete, DeleteMany, Download, Head, List, Method, Rename, SignUrl,
+        CopyObject, Custom, Delete, DeleteMany, Download, Head, List, Method, Rename, SignUrl,
     };
     let (_host, backend, switches) = store().await;
     let life = Duration::from_secs(60);
@@ -198,7 +198,7 @@ async fn every_operation_survives_a_panic() {
                 .err(),
             "head" => backend.head(Head::new("k")).await.err(),
             "list" => backend.list(List::new("")).await.err(),
-            "copy" => backend.copy(Copy::new("a", "b")).await.err(),
+            "copy" => backend.copy(CopyObject::new("a", "b")).await.err(),
             "rename" => backend.rename(Rename::new("a", "b")).await.err(),
             "delete_many" => backend.delete_many(DeleteMany::new(["a"])).await.err(),
             "health" => backend.health().await.err(),
@@ -260,7 +260,7 @@ async fn a_store_with_partial_objects_needs_consent() {
     assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
     assert!(
         error
-            .fact_value("fix")
+            .fact("fix")
             .unwrap()
             .contains("allow_non_atomic_put = true")
     );

@@ -6,7 +6,7 @@
 )]
 
 use holdall_plugin_api::{
-    Body, Bytes, Capabilities, Capability, Copied, Copy, Custom, Delete, DeleteMany, Deleted,
+    Body, Bytes, Capabilities, Capability, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted,
     Download, Downloaded, Entry, Error, ErrorKind, Head, Health, Host, Instance, Key, List,
     ObjectInfo, Page, Rename, Renamed, Result, SignUrl, SignedUrl, Signing, StorageBackend, Upload,
     Uploaded, Usage,
@@ -184,10 +184,10 @@ async fn act(
     match switches.act(name) {
         None => Ok(None),
         Some(Act::Panic) => panic!("{name} panics"),
-        Some(Act::Fail(kind)) => Err(Error::new(kind).message("as told")),
+        Some(Act::Fail(kind)) => Err(Error::new(kind).with_message("as told")),
         Some(Act::Leak) => Err(Error::new(ErrorKind::Other)
-            .message(format!("denied for {secret}"))
-            .fact("token", secret)
+            .with_message(format!("denied for {secret}"))
+            .with_fact("token", secret)
             .because(std::io::Error::other(format!("login {secret} failed")))),
         Some(Act::Deaf) => std::future::pending().await,
         Some(Act::Gated) => {
@@ -396,7 +396,7 @@ impl StorageBackend for Probe {
         Ok(page)
     }
 
-    async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {
+    async fn copy(&self, copy: CopyObject<'_>) -> Result<Copied> {
         self.enter("copy").await?;
         let object = self.get(copy.from)?;
         let mut objects = self.switches.objects.lock().unwrap();

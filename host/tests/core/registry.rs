@@ -214,7 +214,7 @@ async fn a_required_plugin_that_is_not_there_fails_the_start() {
     std::fs::write(&file, "[plugin.s3]\nrequired = true\n").unwrap();
     let error = Host::builder().config_file(file).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PluginLoad);
-    assert!(error.text().contains("\"s3\""), "{error}");
+    assert!(error.message().contains("\"s3\""), "{error}");
 }
 
 #[tokio::test]
@@ -228,7 +228,7 @@ async fn a_disabled_plugin_is_not_used() {
         .build()
         .unwrap();
     let error = host.backend("probe").await.unwrap_err();
-    assert!(error.text().contains("disabled"), "{error}");
+    assert!(error.message().contains("disabled"), "{error}");
 }
 
 #[tokio::test]
@@ -259,7 +259,7 @@ async fn status_is_json_without_secrets() {
     ] {
         assert!(!text.contains(secret), "{text}");
     }
-    assert!(error.text().contains("[redacted]"), "{error}");
+    assert!(error.message().contains("[redacted]"), "{error}");
 }
 
 #[tokio::test]
@@ -327,7 +327,7 @@ async fn shutdown_of_the_host_names_what_still_runs_at_the_deadline() {
     }
     let error = host.shutdown(std::time::Duration::ZERO).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert_eq!(error.fact_value("running"), Some("store"));
+    assert_eq!(error.fact("running"), Some("store"));
     assert_eq!(switches.entered_by("shutdown"), 1);
     running.abort();
 }

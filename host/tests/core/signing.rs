@@ -61,7 +61,7 @@ async fn without_a_key_the_error_says_what_to_add() {
     let put = SignUrl::new(Method::Put, "k", LIFE);
     let error = backend.signed_url(put).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
-    assert!(error.fact_value("fix").unwrap().contains("[gateway]"));
+    assert!(error.fact("fix").unwrap().contains("[gateway]"));
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ async fn digests_of_the_caller_are_verified_before_anything_is_visible() {
                 if wrong {
                     let error = outcome.unwrap_err();
                     assert_eq!(error.kind(), ErrorKind::ChecksumMismatch, "{which}");
-                    assert_eq!(error.fact_value("algorithm"), Some(which));
+                    assert_eq!(error.fact("algorithm"), Some(which));
                     assert!(switches.keys().is_empty());
                 } else {
                     let sums = outcome.unwrap().checksums;
@@ -124,7 +124,7 @@ async fn a_failing_body_is_the_cause_and_not_the_plugin_s_fault() {
         ErrorKind::PluginFault,
         ErrorKind::Unauthenticated,
     ] {
-        let failing = || Error::new(kind).message("the source is gone");
+        let failing = || Error::new(kind).with_message("the source is gone");
         let body = chunks(vec![Ok("one"), Err(failing())]);
         let error = backend.upload(Upload::new("k", body)).await.unwrap_err();
         let cause = error.cause().expect("a cause");
@@ -154,7 +154,10 @@ async fn a_plugin_that_publishes_too_early_or_lies_is_found_out() {
     let body = chunks(vec![Ok("one"), Err(Error::new(ErrorKind::Other))]);
     let error = backend.upload(Upload::new("k", body)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PluginFault);
-    assert!(error.text().contains("a body that had failed"), "{error}");
+    assert!(
+        error.message().contains("a body that had failed"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -224,7 +227,7 @@ async fn what_is_not_claimed_is_refused_before_the_plugin_is_entered() {
         Upload::new("k", "x").create_only(),
         Upload::new("k", "x").if_match("e"),
         Upload::new("k", "x").metadata("a", "b"),
-        Upload::new("k", "x").option(|options| options.headers.cache_control = Some("no-store")),
+        Upload::new("k", "x").cache_control("no-store"),
         Upload::new("k", "x").content_type("text/plain"),
     ] {
         let error = backend.upload(upload).await.unwrap_err();

@@ -17,7 +17,7 @@ pub const BROKEN: &str = "the source of the kit broke";
 
 /// A body that ends in an error after these chunks.
 pub fn failing(chunks: Vec<Bytes>) -> Body {
-    let error = Error::new(ErrorKind::Cancelled).message(BROKEN);
+    let error = Error::new(ErrorKind::Cancelled).with_message(BROKEN);
     Body::stream(stream::iter(chunks.into_iter().map(Ok).chain([Err(error)])))
 }
 
@@ -73,7 +73,7 @@ impl Gate {
 pub fn gated(before: Vec<Bytes>, after: Vec<Bytes>) -> (Body, Gate) {
     let (tell_reached, reached) = oneshot::channel();
     let (open, opened) = oneshot::channel();
-    let closed = || Error::new(ErrorKind::Cancelled).message(BROKEN);
+    let closed = || Error::new(ErrorKind::Cancelled).with_message(BROKEN);
     let gate = stream::once(async move {
         let _ = tell_reached.send(());
         opened.await.unwrap_or_else(|_| Err(closed()))
@@ -122,7 +122,7 @@ mod tests {
 
         let (body, gate) = gated(vec![], vec!["b".into()]);
         drop(gate);
-        assert_eq!(text(body).await.unwrap_err().text(), BROKEN);
+        assert_eq!(text(body).await.unwrap_err().message(), BROKEN);
 
         let (body, mut gate) = gated(vec![], vec![]);
         drop(body);
@@ -138,7 +138,7 @@ mod tests {
             "ab"
         );
         assert_eq!(
-            text(failing(vec!["a".into()])).await.unwrap_err().text(),
+            text(failing(vec!["a".into()])).await.unwrap_err().message(),
             BROKEN
         );
         let (body, pulls) = counted("abc");

@@ -60,13 +60,14 @@ impl Checked {
         let error = match self.side {
             Side::Caller => Error::invalid("the body is not of the declared length"),
             Side::Backend if seen < expected => {
-                Error::new(ErrorKind::Unavailable).message("the object ended early")
+                Error::new(ErrorKind::Unavailable).with_message("the object ended early")
             }
-            Side::Backend => {
-                Error::new(ErrorKind::PluginFault).message("more bytes than the answer announced")
-            }
+            Side::Backend => Error::new(ErrorKind::PluginFault)
+                .with_message("more bytes than the answer announced"),
         };
-        error.fact("expected", expected).fact("found", seen)
+        error
+            .with_fact("expected", expected)
+            .with_fact("found", seen)
     }
 
     fn end(&mut self) -> Result<()> {
@@ -84,7 +85,7 @@ impl Checked {
             self.expected.sha256 == self.ended.sha256,
         ) {
             return Err(Error::new(ErrorKind::ChecksumMismatch)
-                .message("the body does not have the stated digest"));
+                .with_message("the body does not have the stated digest"));
         }
         Ok(())
     }

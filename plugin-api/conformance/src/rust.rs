@@ -10,10 +10,10 @@ use holdall_plugin_api::StaticPlugin;
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::descriptor::Descriptor;
 use holdall_plugin_api::{
-    Bytes, Capabilities, Capability, Copied, Copy, Custom, Delete, DeleteMany, Deleted, Download,
-    Downloaded, Error, ErrorKind, Head, Health, Host, Key, KeyPolicy, List, ObjectInfo, Operation,
-    Operations, Page, Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded,
-    Usage,
+    Bytes, Capabilities, Capability, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted,
+    Download, Downloaded, Error, ErrorKind, Head, Health, Host, Key, KeyPolicy, List, ObjectInfo,
+    Operation, Operations, Page, Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload,
+    Uploaded, Usage,
 };
 use http::Request;
 use std::net::SocketAddr;
@@ -225,11 +225,11 @@ struct RustSubject<B> {
 
 impl<B: StorageBackend> RustSubject<B> {
     fn terms(&self) -> Terms {
-        Terms {
-            policy: self.facts.policy,
-            capabilities: self.facts.capabilities,
-            limits: self.facts.limits,
-        }
+        Terms::new(
+            self.facts.policy,
+            self.facts.capabilities,
+            self.facts.limits,
+        )
     }
 
     fn claims(&self, wanted: bool, capability: Capability) -> Result<()> {
@@ -310,7 +310,7 @@ impl<B: StorageBackend> RustSubject<B> {
         }
     }
 
-    async fn try_copy(&self, copy: Copy<'_>) -> Result<Copied> {
+    async fn try_copy(&self, copy: CopyObject<'_>) -> Result<Copied> {
         self.terms().copy(&copy)?;
         if self.native.has(Operation::Copy) {
             return self.backend.copy(copy).await;
@@ -345,7 +345,9 @@ impl<B: StorageBackend> RustSubject<B> {
         if self.native.has(Operation::Rename) {
             return self.backend.rename(rename).await;
         }
-        let copied = self.try_copy(Copy::new(rename.from, rename.to)).await?;
+        let copied = self
+            .try_copy(CopyObject::new(rename.from, rename.to))
+            .await?;
         if rename.from != rename.to {
             self.backend.delete(Delete::new(rename.from)).await?;
         }
@@ -443,7 +445,7 @@ impl<B: StorageBackend> Subject for RustSubject<B> {
     fn list<'a>(&'a self, list: List<'a>) -> BoxFuture<'a, Result<Page>> {
         placed!(self, List, None, self.try_list(list))
     }
-    fn copy<'a>(&'a self, copy: Copy<'a>) -> BoxFuture<'a, Result<Copied>> {
+    fn copy<'a>(&'a self, copy: CopyObject<'a>) -> BoxFuture<'a, Result<Copied>> {
         placed!(self, Copy, Some(copy.from), self.try_copy(copy))
     }
     fn rename<'a>(&'a self, rename: Rename<'a>) -> BoxFuture<'a, Result<Renamed>> {

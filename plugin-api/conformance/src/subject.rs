@@ -5,9 +5,9 @@
 use crate::wire::Dialect;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{
-    Bytes, Capabilities, Capability, Copied, Copy, Custom, Delete, DeleteMany, Deleted, Download,
-    Downloaded, Head, Health, Key, KeyPolicy, Limits, List, ObjectInfo, Operation, Operations,
-    Page, Rename, Renamed, Result, SignUrl, Signing, Upload, Uploaded, Usage,
+    Bytes, Capabilities, Capability, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted,
+    Download, Downloaded, Head, Health, Key, KeyPolicy, Limits, List, ObjectInfo, Operation,
+    Operations, Page, Rename, Renamed, Result, SignUrl, Signing, Upload, Uploaded, Usage,
 };
 use http::{Request, Response};
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ pub trait Subject: Send + Sync {
     /// A page of keys.
     fn list<'a>(&'a self, list: List<'a>) -> BoxFuture<'a, Result<Page>>;
     /// Copies an object.
-    fn copy<'a>(&'a self, copy: Copy<'a>) -> BoxFuture<'a, Result<Copied>>;
+    fn copy<'a>(&'a self, copy: CopyObject<'a>) -> BoxFuture<'a, Result<Copied>>;
     /// Renames an object.
     fn rename<'a>(&'a self, rename: Rename<'a>) -> BoxFuture<'a, Result<Renamed>>;
     /// Removes many objects.

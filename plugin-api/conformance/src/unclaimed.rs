@@ -6,8 +6,8 @@ use crate::body;
 use crate::case::{Outcome, Stop};
 use crate::trial::{Trial, not_applicable};
 use holdall_plugin_api::{
-    ByteRange, Capability, Copy, Custom, Delete, Download, Durability, Error, ErrorKind, List,
-    Operation, ReadOptions, Result, Upload, UploadOptions,
+    ByteRange, Capability, CopyObject, Custom, Delete, Download, Durability, Error, ErrorKind,
+    List, Operation, ReadOptions, Result, Upload, UploadOptions,
 };
 use std::time::SystemTime;
 
@@ -82,7 +82,7 @@ async fn attempt(t: &Trial, capability: Capability) -> Outcome<Result<(), Error>
         }
         C::CopyCreateOnly => {
             let (from, to) = (object(t).await?, t.key("copy"));
-            let answer = t.copy(Copy::new(&from, &to).create_only()).await;
+            let answer = t.copy(CopyObject::new(&from, &to).create_only()).await;
             t.is_absent(&to).await?;
             Ok(answer.map(drop))
         }

@@ -5,9 +5,9 @@ use crate::case::{Outcome, Stop, ensure};
 use crate::data;
 use crate::subject::{Facts, Subject};
 use holdall_plugin_api::{
-    Bytes, Capability, Copied, Copy, Custom, Delete, DeleteMany, Deleted, Download, Downloaded,
-    Error, ErrorKind, Head, Health, Key, List, MAX_CHUNK, ObjectInfo, Operation, Page, Rename,
-    Renamed, Result, SignUrl, Signing, Upload, Uploaded, Usage,
+    Bytes, Capability, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted, Download,
+    Downloaded, Error, ErrorKind, Head, Health, Key, List, MAX_CHUNK, ObjectInfo, Operation, Page,
+    Rename, Renamed, Result, SignUrl, Signing, Upload, Uploaded, Usage,
 };
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -137,7 +137,7 @@ impl Watched {
             .await
     }
 
-    pub(crate) async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {
+    pub(crate) async fn copy(&self, copy: CopyObject<'_>) -> Result<Copied> {
         let keys = vec![copy.from.text().to_owned(), copy.to.text().to_owned()];
         self.journal().made.insert(keys[1].clone());
         self.noted(Operation::Copy, keys, self.subject.copy(copy))
@@ -302,7 +302,9 @@ pub(crate) async fn drain(mut downloaded: Downloaded) -> Result<Bytes> {
     while let Some(chunk) = downloaded.body.chunk().await {
         let chunk = chunk?;
         if chunk.len() > MAX_CHUNK as usize {
-            return Err(Error::new(ErrorKind::PluginFault).message("a chunk of more than 1 MiB"));
+            return Err(
+                Error::new(ErrorKind::PluginFault).with_message("a chunk of more than 1 MiB")
+            );
         }
         all.extend_from_slice(&chunk);
     }

@@ -63,7 +63,7 @@ pub fn flatten(error: Error) -> FfiError {
         retry,
         retry_after_ms: after,
         code: FfiSlice::of(error.code().as_bytes()),
-        message: FfiSlice::of(error.text().as_bytes()),
+        message: FfiSlice::of(error.message().as_bytes()),
         provider_status: error.provider().status.map_or(0, u32::from),
         cause_count: u32::try_from(causes.len()).unwrap_or(0),
         cause_size: const { size_of::<FfiCause>() as u32 },
@@ -156,7 +156,7 @@ unsafe fn try_read(raw: &FfiError) -> Result<Error, Error> {
         });
     }
     let mut error = Error::new(kind)
-        .message(message)
+        .with_message(message)
         .with_retry(retry)
         .with_cause(cause);
     if let Some(code) = code.filter(|code| code != kind.code() && !code.is_empty()) {
@@ -172,7 +172,7 @@ unsafe fn try_read(raw: &FfiError) -> Result<Error, Error> {
     Ok(facts
         .into_iter()
         .fold(error.with_provider(provider), |error, (name, value)| {
-            error.fact(name, value)
+            error.with_fact(name, value)
         }))
 }
 
@@ -192,11 +192,11 @@ mod tests {
     #[test]
     fn every_field_comes_across() {
         let error = Error::new(ErrorKind::RateLimited)
-            .message("slow down")
+            .with_message("slow down")
             .with_code("throttled_here")
             .with_retry(Retry::After(Duration::from_millis(1500)))
-            .fact("size", 7)
-            .fact("limit", 9)
+            .with_fact("size", 7)
+            .with_fact("limit", 9)
             .with_provider(ProviderReply {
                 status: Some(503),
                 code: Some("SlowDown".into()),
@@ -233,7 +233,7 @@ mod tests {
     fn an_unknown_kind_keeps_code_and_message() {
         let mut raw = flatten(
             Error::new(ErrorKind::Other)
-                .message("new thing")
+                .with_message("new thing")
                 .with_code("too_new"),
         );
         raw.kind = 4_000;
@@ -243,7 +243,7 @@ mod tests {
         // SAFETY: used once.
         drop(unsafe { unflatten(&raw) });
         assert_eq!(
-            (back.kind(), back.code(), back.text()),
+            (back.kind(), back.code(), back.message()),
             (ErrorKind::Other, "too_new", "new thing")
         );
     }

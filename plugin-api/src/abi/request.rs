@@ -12,8 +12,8 @@ use super::text::{
     time_out,
 };
 use crate::{
-    Body, ByteRange, Copy, Custom, Delete, DeleteMany, Download, Durability, Error, Head, Key,
-    List, Method, ReadOptions, Rename, Result, SignUrl, Upload, UploadOptions,
+    Body, ByteRange, CopyObject, Custom, Delete, DeleteMany, Download, Durability, Error, Head,
+    Key, List, Method, ReadOptions, Rename, Result, SignUrl, Upload, UploadOptions,
 };
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -198,7 +198,7 @@ impl Drop for Texts {
 
 fn refused(fault: TableFault) -> Error {
     Error::new(crate::ErrorKind::Other)
-        .message("the host passed a table that cannot be read")
+        .with_message("the host passed a table that cannot be read")
         .because(fault)
 }
 
@@ -206,7 +206,7 @@ fn refused(fault: TableFault) -> Error {
 
 /// Writes an upload. The body moves.
 pub fn write_upload(upload: Upload<'_>) -> Args<'_, UploadArgs> {
-    let (name, body, length, options) = upload.into_parts();
+    let (name, body, length, options) = upload.into_raw_parts();
     let mut args = Args::new(UploadArgs {
         key: key(name),
         length: number_out(length),
@@ -591,7 +591,7 @@ pub unsafe fn read_list<'a>(args: *const ListArgs, texts: &mut Texts) -> Result<
 }
 
 /// Writes a copy.
-pub fn write_copy<'a>(copy: &Copy<'a>) -> Args<'a, CopyArgs> {
+pub fn write_copy<'a>(copy: &CopyObject<'a>) -> Args<'a, CopyArgs> {
     Args::new(CopyArgs {
         from: key(copy.from),
         to: key(copy.to),
@@ -609,13 +609,13 @@ pub fn write_copy<'a>(copy: &Copy<'a>) -> Args<'a, CopyArgs> {
 /// # Safety
 ///
 /// As [`read_upload`].
-pub unsafe fn read_copy<'a>(args: *const CopyArgs, texts: &mut Texts) -> Result<Copy<'a>> {
+pub unsafe fn read_copy<'a>(args: *const CopyArgs, texts: &mut Texts) -> Result<CopyObject<'a>> {
     // SAFETY: R1.
     let args = unsafe { copy_in(args) }.map_err(refused)?;
     // SAFETY: R5.
     let from = unsafe { texts.key(args.from) };
     // SAFETY: R5.
-    let mut copy = Copy::new(from, unsafe { texts.key(args.to) });
+    let mut copy = CopyObject::new(from, unsafe { texts.key(args.to) });
     copy.create_only = args.create_only != 0;
     Ok(copy)
 }

@@ -41,7 +41,8 @@ impl FfiSlice {
 
 /// The plugin broke a rule of the boundary: which one, in the message.
 pub fn breach(what: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::PluginFault).message(format!("the plugin broke the contract: {what}"))
+    Error::new(ErrorKind::PluginFault)
+        .with_message(format!("the plugin broke the contract: {what}"))
 }
 
 /// Bytes that the other side lends.

@@ -95,6 +95,7 @@ kinds! {
 
 /// The four families of the contract: who matches only on these loses nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Family {
     /// 404.
     FileNotFound,
@@ -120,6 +121,7 @@ impl Family {
 
 /// Whether a repeat can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Retry {
     /// The same request fails again.
     Never,

@@ -263,7 +263,7 @@ impl<P: Exported> Glue<P> {
     ) -> crate::Result<(<P::Backend as StorageBackend>::Config, Host)> {
         let refused = |fault: grow::TableFault| {
             Error::new(ErrorKind::Other)
-                .message("the host passed a table that cannot be read")
+                .with_message("the host passed a table that cannot be read")
                 .because(fault)
         };
         // SAFETY: R1.
@@ -279,9 +279,9 @@ impl<P: Exported> Glue<P> {
             Ok(config) => Ok((config, Host::new(name, services))),
             // The text may quote a value, which may be a secret: only the place is told.
             Err(problem) => Err(Error::new(ErrorKind::ConfigInvalid)
-                .message(config_message(&problem))
-                .fact("line", problem.line())
-                .fact("column", problem.column())),
+                .with_message(config_message(&problem))
+                .with_fact("line", problem.line())
+                .with_fact("column", problem.column())),
         }
     }
 

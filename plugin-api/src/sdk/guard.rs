@@ -113,7 +113,7 @@ pub struct Panic {
 
 impl From<Panic> for Error {
     fn from(panic: Panic) -> Self {
-        let error = Error::new(ErrorKind::PluginFault).message("the plugin panicked");
+        let error = Error::new(ErrorKind::PluginFault).with_message("the plugin panicked");
         let cause = Cause {
             code: "panic".into(),
             text: panic.message,
@@ -122,7 +122,7 @@ impl From<Panic> for Error {
         let error = if panic.location.is_empty() {
             error
         } else {
-            error.fact("panic_location", panic.location)
+            error.with_fact("panic_location", panic.location)
         };
         error.with_cause(Some(cause))
     }

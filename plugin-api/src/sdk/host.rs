@@ -17,6 +17,7 @@ pub struct Host {
 
 /// How loud a line of a log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 #[repr(u32)]
 pub enum Level {
     /// Something failed.

@@ -71,7 +71,7 @@ where
         }
         let State::Running(task) = &mut self.state else {
             return Poll::Ready(Err(
-                Error::new(ErrorKind::Other).message("polled after completion")
+                Error::new(ErrorKind::Other).with_message("polled after completion")
             ));
         };
         match Pin::new(task).poll(cx) {

@@ -136,7 +136,7 @@ fn errors_are_flattened() {
         panic!("fails")
     };
     assert_eq!(
-        (error.kind(), error.fact_value("why")),
+        (error.kind(), error.fact("why")),
         (ErrorKind::FileNotFound, Some("because"))
     );
     assert_eq!(
@@ -162,7 +162,7 @@ fn panics_do_not_cross() {
         );
         assert!(
             error
-                .fact_value("panic_location")
+                .fact("panic_location")
                 .is_some_and(|at| at.contains("plugin.rs")),
             "{key}"
         );
@@ -317,7 +317,7 @@ fn upload_options_keep_every_field() {
         .metadata("a", "1")
         .metadata("b", "é")
         .if_match("etag")
-        .option(|options| options.headers.cache_control = Some("no-store"));
+        .cache_control("no-store");
     let expected = format!("{:?}", upload.options());
     let mut args = request::write_upload(upload);
     assert!(matches!(

@@ -216,7 +216,7 @@ impl StorageBackend for Puppet {
                 ))
             }
             _ => Err(Error::not_found()
-                .fact("why", "because")
+                .with_fact("why", "because")
                 .because(std::io::Error::other("the root"))),
         }
     }

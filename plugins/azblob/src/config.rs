@@ -351,7 +351,7 @@ mod tests {
             ),
         ] {
             let error = settled(config).unwrap_err();
-            assert!(error.fact_value(field).is_some(), "{error}");
+            assert!(error.fact(field).is_some(), "{error}");
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
         }
     }

@@ -175,11 +175,7 @@ mod tests {
         };
         assert_eq!(found.reveal(), KEY);
         let gone = settled(json!({"service_account_key": null, "service_account_file": &file}));
-        assert!(
-            gone.unwrap_err()
-                .fact_value("service_account_file")
-                .is_some()
-        );
+        assert!(gone.unwrap_err().fact("service_account_file").is_some());
     }
 
     #[test]
@@ -221,10 +217,7 @@ mod tests {
                 "application_credentials_file",
             ),
         ] {
-            assert!(
-                settled(more).unwrap_err().fact_value(field).is_some(),
-                "{field}"
-            );
+            assert!(settled(more).unwrap_err().fact(field).is_some(), "{field}");
         }
     }
 

@@ -55,7 +55,7 @@ impl<S: ObjectStore> Generations<S> {
         let generation = found.map_err(|error| error_of(error, &call))?;
         let generation = HeaderValue::from_str(&generation).map_err(|cause| {
             holdall_plugin_api::Error::new(holdall_plugin_api::ErrorKind::Unavailable)
-                .message("the answer has no generation")
+                .with_message("the answer has no generation")
                 .because(cause)
         })?;
         // A bearer token signs nothing: a header may be added to what the client makes.

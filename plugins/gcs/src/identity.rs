@@ -221,7 +221,7 @@ mod tests {
             ("\"hunter2\"", "no JSON object"),
         ] {
             let error = of_file(text).unwrap_err();
-            let problem = error.fact_value("application_credentials_file").unwrap();
+            let problem = error.fact("application_credentials_file").unwrap();
             assert!(problem.contains(said), "{problem}");
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
         }
@@ -230,6 +230,6 @@ mod tests {
     #[test]
     fn a_file_that_is_named_is_there() {
         let error = of(&json!({"application_credentials_file": "/nobody/wrote/this"})).unwrap_err();
-        assert!(error.fact_value("application_credentials_file").is_some());
+        assert!(error.fact("application_credentials_file").is_some());
     }
 }

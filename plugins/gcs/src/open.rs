@@ -61,8 +61,8 @@ fn build(settled: &Settled, http: Http) -> Result<GoogleCloudStorage> {
     // The cause is not kept: it may quote a line of the key.
     builder.build().map_err(|_| {
         Error::new(ErrorKind::ConfigInvalid)
-            .message(format!("{field}: these are no credentials of Google"))
-            .fact(field, "these are no credentials of Google")
+            .with_message(format!("{field}: these are no credentials of Google"))
+            .with_fact(field, "these are no credentials of Google")
     })
 }
 

@@ -17,9 +17,9 @@ use crate::instance::instance_of;
 use crate::reader::{Reader, changed_meanwhile, corrupt};
 use crate::writer::{GATHER, Gathered, Sink};
 use holdall_plugin_api::{
-    Body, Checksums, Copied, Copy, Delete, Deleted, Download, Downloaded, Entry, Error, ErrorKind,
-    Head, Health, Host, Instance, Key, Level, List, ObjectInfo, Page, Rename, Renamed, Result,
-    SignUrl, Signing, StorageBackend, Upload, UploadOptions, Uploaded, Usage,
+    Body, Checksums, Copied, CopyObject, Delete, Deleted, Download, Downloaded, Entry, Error,
+    ErrorKind, Head, Health, Host, Instance, Key, Level, List, ObjectInfo, Page, Rename, Renamed,
+    Result, SignUrl, Signing, StorageBackend, Upload, UploadOptions, Uploaded, Usage,
 };
 use std::ops::Range;
 use std::sync::Arc;
@@ -221,8 +221,8 @@ impl StorageBackend for Local {
     async fn open(config: LocalConfig, host: Host) -> Result<Self> {
         if config.root.as_os_str().is_empty() {
             return Err(Error::new(ErrorKind::ConfigInvalid)
-                .message("`root` is empty: expected the path of a directory")
-                .fact("root", "empty"));
+                .with_message("`root` is empty: expected the path of a directory")
+                .with_fact("root", "empty"));
         }
         let LocalConfig {
             root,
@@ -442,7 +442,7 @@ impl StorageBackend for Local {
         Ok(page)
     }
 
-    async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {
+    async fn copy(&self, copy: CopyObject<'_>) -> Result<Copied> {
         let (from, to) = (copy.from.text().to_owned(), copy.to.text().to_owned());
         let (sync, create_only) = (self.durability.into(), copy.create_only);
         let how = Publish {

@@ -17,10 +17,10 @@ pub(crate) fn check_read(store: &Store, options: &ReadOptions<'_>, facts: &Facts
     let lost = Error::new(ErrorKind::PreconditionFailed);
     match (options.if_match, options.if_unmodified_since) {
         (Some(wanted), _) if !names(wanted) => {
-            return Err(lost.message("the object has another etag"));
+            return Err(lost.with_message("the object has another etag"));
         }
         (None, Some(time)) if changed_after(time) => {
-            return Err(lost.message("the object has changed since"));
+            return Err(lost.with_message("the object has changed since"));
         }
         _ => {}
     }
@@ -51,8 +51,8 @@ impl Expected {
     pub(crate) fn check(&self, writer: &Writer) -> Result<()> {
         if let Some(length) = self.length.filter(|length| *length != writer.size()) {
             return Err(Error::invalid("the body is not as long as was stated")
-                .fact("expected", length)
-                .fact("found", writer.size()));
+                .with_fact("expected", length)
+                .with_fact("found", writer.size()));
         }
         let found = writer.crc32c();
         match self
@@ -63,9 +63,9 @@ impl Expected {
         {
             None => Ok(()),
             Some(expected) => Err(Error::new(ErrorKind::ChecksumMismatch)
-                .message("the bytes that arrived are not those that were sent")
-                .fact("expected_crc32c", format_args!("{expected:08x}"))
-                .fact("found_crc32c", format_args!("{found:08x}"))),
+                .with_message("the bytes that arrived are not those that were sent")
+                .with_fact("expected_crc32c", format_args!("{expected:08x}"))
+                .with_fact("found_crc32c", format_args!("{found:08x}"))),
         }
     }
 }

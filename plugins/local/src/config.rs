@@ -70,7 +70,8 @@ pub(crate) fn sync(asked: Option<Asked>, configured: Durability) -> Sync {
         None => configured.into(),
         Some(Asked::None) => Sync::None,
         Some(Asked::Data) => Sync::Data,
-        Some(Asked::Full) => Sync::Full,
+        // A stronger kind than this version knows.
+        Some(_) => Sync::Full,
     }
 }
 

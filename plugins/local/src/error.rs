@@ -22,8 +22,8 @@ pub(crate) fn from_fault(fault: Fault) -> Error {
         FaultKind::Io => ErrorKind::Other,
     };
     let mut error = Error::new(kind)
-        .message(fault.message)
-        .fact("step", fault.step);
+        .with_message(fault.message)
+        .with_fact("step", fault.step);
     if matches!(fault.kind, FaultKind::Busy | FaultKind::Closed) {
         // Both are found out before anything has changed.
         error = error.with_retry(Retry::Safe);
@@ -39,7 +39,7 @@ pub(crate) fn from_fault(fault: Fault) -> Error {
 pub(crate) fn from_join(ended: JoinError) -> Error {
     match ended.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
-        Err(_) => Error::new(ErrorKind::Cancelled).message("the plugin is shutting down"),
+        Err(_) => Error::new(ErrorKind::Cancelled).with_message("the plugin is shutting down"),
     }
 }
 
@@ -54,13 +54,13 @@ mod tests {
         fault.source = Some(io::Error::from_raw_os_error(28));
         let error = from_fault(fault);
         assert_eq!(
-            (error.kind(), error.fact_value("step")),
+            (error.kind(), error.fact("step")),
             (ErrorKind::QuotaExceeded, Some("write"))
         );
         assert_eq!(
             error.cause().map(|cause| cause.code.as_str()),
             Some("os error 28")
         );
-        assert!(!error.text().contains("os error"));
+        assert!(!error.message().contains("os error"));
     }
 }

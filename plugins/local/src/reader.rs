@@ -153,15 +153,15 @@ impl Shared {
 /// The bytes are not those that were stored.
 pub(crate) fn corrupt(stored: u32, found: u32) -> Error {
     Error::new(ErrorKind::Corrupt)
-        .message("the stored bytes do not have the checksum that they were stored with")
-        .fact("expected_crc32c", format_args!("{stored:08x}"))
-        .fact("found_crc32c", format_args!("{found:08x}"))
+        .with_message("the stored bytes do not have the checksum that they were stored with")
+        .with_fact("expected_crc32c", format_args!("{stored:08x}"))
+        .with_fact("found_crc32c", format_args!("{found:08x}"))
 }
 
 /// Somebody wrote into the file, or cut it, while it was read.
 pub(crate) fn changed_meanwhile() -> Error {
     Error::new(ErrorKind::Corrupt)
-        .message("the file was changed by another program while it was read")
+        .with_message("the file was changed by another program while it was read")
 }
 
 impl Reader {
@@ -319,7 +319,7 @@ impl Drop for Job<'_> {
         if std::thread::panicking() {
             let mut state = self.shared.lock();
             let error =
-                Error::new(ErrorKind::PluginFault).message("the job that reads has panicked");
+                Error::new(ErrorKind::PluginFault).with_message("the job that reads has panicked");
             state.ended = Some(Ended::Failed(Some(error)));
             state.receiver.take().into_iter().for_each(Waker::wake);
         }

@@ -4,8 +4,8 @@ use crate::{Durability, Local, LocalConfig};
 use futures_util::{StreamExt, future::join_all, stream};
 use holdall_plugin_api::Source;
 use holdall_plugin_api::{
-    Body, ByteRange, Bytes, Capability, Checksums, Copy, Delete, Download, Error, ErrorKind, Head,
-    Host, Key, List, Method, Rename, Result, SignUrl, Signing, StorageBackend, Upload,
+    Body, ByteRange, Bytes, Capability, Checksums, CopyObject, Delete, Download, Error, ErrorKind,
+    Head, Host, Key, List, Method, Rename, Result, SignUrl, Signing, StorageBackend, Upload,
 };
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -217,7 +217,7 @@ async fn ranges_are_of_the_whole_and_of_large_objects() {
     for start in [3_000_000, 1 << 33, i64::MAX as u64] {
         let error = past(ByteRange::Bounded(start..u64::MAX)).await.unwrap_err();
         assert_eq!(
-            (error.kind(), error.fact_value("size")),
+            (error.kind(), error.fact("size")),
             (ErrorKind::InvalidRange, Some("3000000"))
         );
     }
@@ -252,11 +252,11 @@ async fn conditional_reads_follow_the_rfc() {
     let reads =
         |change: fn(&mut holdall_plugin_api::ReadOptions<'_>)| Download::new("a").option(change);
     for good in [
-        Download::new("a").option(|options| options.if_match = Some(&etag)),
+        Download::new("a").if_match(&etag),
         reads(|options| options.if_match = Some("*")),
         reads(|options| options.if_none_match = Some("other")),
-        Download::new("a").option(|options| options.if_modified_since = Some(old)),
-        Download::new("a").option(|options| options.if_unmodified_since = Some(new)),
+        Download::new("a").if_modified_since(old),
+        Download::new("a").if_unmodified_since(new),
         // The etag decides; the time is not looked at.
         Download::new("a").option(|options| {
             (options.if_match, options.if_unmodified_since) = (Some(etag.as_str()), Some(old))
@@ -270,21 +270,21 @@ async fn conditional_reads_follow_the_rfc() {
             ErrorKind::PreconditionFailed,
         ),
         (
-            Download::new("a").option(|options| options.if_none_match = Some(&etag)),
+            Download::new("a").if_none_match(&etag),
             ErrorKind::NotModified,
         ),
         (
-            Download::new("a").option(|options| options.if_modified_since = Some(new)),
+            Download::new("a").if_modified_since(new),
             ErrorKind::NotModified,
         ),
         (
-            Download::new("a").option(|options| options.if_unmodified_since = Some(old)),
+            Download::new("a").if_unmodified_since(old),
             ErrorKind::PreconditionFailed,
         ),
     ] {
         assert_eq!(kind(subject.read(bad).await), expected);
     }
-    let head = Head::new("a").option(|options| options.if_none_match = Some(&etag));
+    let head = Head::new("a").if_none_match(&etag);
     assert_eq!(kind(subject.local.head(head).await), ErrorKind::NotModified);
 }
 
@@ -661,7 +661,11 @@ async fn listing_copying_and_renaming() {
         ErrorKind::Unsupported
     );
 
-    let copied = subject.local.copy(Copy::new("c", "d/e")).await.unwrap();
+    let copied = subject
+        .local
+        .copy(CopyObject::new("c", "d/e"))
+        .await
+        .unwrap();
     let info = subject.local.head(Head::new("d/e")).await.unwrap();
     assert_eq!(
         (copied.etag, copied.size, info.content_type.as_deref()),
@@ -723,7 +727,7 @@ async fn after_shutdown_every_call_fails_cleanly() {
         kind(subject.local.exists(Key::new("a")).await),
         kind(subject.local.head(Head::new("a")).await),
         kind(subject.local.list(List::new("")).await),
-        kind(subject.local.copy(Copy::new("a", "b")).await),
+        kind(subject.local.copy(CopyObject::new("a", "b")).await),
         kind(subject.local.rename(Rename::new("a", "b")).await),
         kind(subject.local.usage().await),
     ];

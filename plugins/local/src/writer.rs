@@ -294,7 +294,7 @@ impl Drop for Job<'_> {
         if std::thread::panicking() {
             let mut state = self.shared.lock();
             state.failed = Some(
-                Error::new(ErrorKind::PluginFault).message("the job that writes has panicked"),
+                Error::new(ErrorKind::PluginFault).with_message("the job that writes has panicked"),
             );
             state.sender.take().into_iter().for_each(Waker::wake);
         }

@@ -7,7 +7,7 @@
 use crate::{MemoryConfig, lister};
 use futures_util::stream;
 use holdall_plugin_api::{
-    Body, Bytes, Copied, Copy, Delete, Deleted, Download, Downloaded, Error, ErrorKind, Head,
+    Body, Bytes, Copied, CopyObject, Delete, Deleted, Download, Downloaded, Error, ErrorKind, Head,
     Health, Host, Instance, Key, List, ObjectInfo, Page, ReadOptions, Rename, Renamed, Result,
     SignUrl, Signing, StorageBackend, Upload, UploadOptions, Uploaded, Usage,
 };
@@ -75,13 +75,13 @@ impl Store {
 
 fn quota(max: u64, requested: u64) -> Error {
     Error::new(ErrorKind::QuotaExceeded)
-        .message("the backend's `max_bytes` are used up")
-        .fact("limit", max)
-        .fact("requested", requested)
+        .with_message("the backend's `max_bytes` are used up")
+        .with_fact("limit", max)
+        .with_fact("requested", requested)
 }
 
 fn lost(why: &'static str) -> Error {
-    Error::new(ErrorKind::PreconditionFailed).message(why)
+    Error::new(ErrorKind::PreconditionFailed).with_message(why)
 }
 
 impl Memory {
@@ -115,7 +115,9 @@ impl Memory {
 
 fn check_open(store: &Store) -> Result<()> {
     if store.shut_down {
-        return Err(Error::new(ErrorKind::Unavailable).message("the backend has been shut down"));
+        return Err(
+            Error::new(ErrorKind::Unavailable).with_message("the backend has been shut down")
+        );
     }
     Ok(())
 }
@@ -137,7 +139,6 @@ impl StorageBackend for Memory {
 
     async fn upload(&self, upload: Upload<'_>) -> Result<Uploaded> {
         let (key, mut body, length, options) = upload.into_parts();
-        let options = options.map(|options| *options).unwrap_or_default();
         // Early, for the caller's sake; what counts is the second look, under the write lock.
         {
             let store = self.reading()?;
@@ -214,7 +215,7 @@ impl StorageBackend for Memory {
         lister::page(&self.reading()?.objects, |object| &object.info, &list)
     }
 
-    async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {
+    async fn copy(&self, copy: CopyObject<'_>) -> Result<Copied> {
         let mut store = self.writing()?;
         let source = store.get(copy.from)?.clone();
         if copy.create_only && store.get(copy.to).is_ok() {
@@ -356,9 +357,9 @@ mod tests {
         put(&memory, "a", 5).await.unwrap();
         assert!(is_quota(put(&memory, "a", 7).await));
         memory.rename(Rename::new("a", "c")).await.unwrap();
-        assert!(is_quota(memory.copy(Copy::new("c", "a")).await));
+        assert!(is_quota(memory.copy(CopyObject::new("c", "a")).await));
         memory.delete(Delete::new("b")).await.unwrap();
-        memory.copy(Copy::new("c", "a")).await.unwrap();
+        memory.copy(CopyObject::new("c", "a")).await.unwrap();
         let usage = memory.usage().await.unwrap();
         assert_eq!(
             (usage.used, usage.free, usage.objects),

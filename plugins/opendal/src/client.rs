@@ -33,7 +33,7 @@ pub(crate) fn transporter(limits: TimeLimits) -> Result<HttpTransporter> {
         .build()
         .map_err(|cause| {
             Error::new(ErrorKind::Other)
-                .message("no HTTP client can be made")
+                .with_message("no HTTP client can be made")
                 .because(cause)
         })?;
     Ok(HttpTransporter::new(Client {

@@ -371,7 +371,7 @@ mod tests {
     fn a_preset_without_an_address_asks_for_one() {
         for preset in ["minio", "ceph", "r2", "garage", "seaweedfs"] {
             let error = settled(json!({"preset": preset})).unwrap_err();
-            assert!(error.fact_value("endpoint").is_some(), "{preset}");
+            assert!(error.fact("endpoint").is_some(), "{preset}");
         }
     }
 

@@ -63,11 +63,8 @@ fn of_failed(code: &str) -> Result<Deleted> {
     match of_code(code).unwrap_or(ErrorKind::Other) {
         ErrorKind::FileNotFound => Ok(Deleted::new(Some(false))),
         kind => Err(Error::new(kind)
-            .message(format!("the store answers {code}"))
-            .with_provider(ProviderReply {
-                code: Some(code.to_owned()),
-                ..ProviderReply::default()
-            })),
+            .with_message(format!("the store answers {code}"))
+            .with_provider(ProviderReply::new().code(Some(code.to_owned())))),
     }
 }
 
@@ -99,7 +96,7 @@ async fn bulk(requests: &Requests, paths: &[Path]) -> Result<HashMap<String, Str
 fn codes(answer: &str) -> Result<HashMap<String, String>> {
     let odd = || {
         Error::new(ErrorKind::Unavailable)
-            .message("the store's answer is not what the request asks for")
+            .with_message("the store's answer is not what the request asks for")
     };
     // Any other document would pass for one without failures.
     if !answer.contains("<DeleteResult") {

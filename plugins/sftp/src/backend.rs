@@ -10,9 +10,9 @@ use crate::store::{Kind, Object, Store, kind};
 use crate::sweep;
 use crate::writer::Staged;
 use holdall_plugin_api::{
-    Body, Capabilities, Copied, Copy, Delete, Deleted, Download, Downloaded, Error, ErrorKind,
-    Head, Health, Host, Instance, Key, Level, Limits, List, ObjectInfo, Operations, Page,
-    ReadOptions, Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded,
+    Body, Capabilities, Copied, CopyObject, Delete, Deleted, Download, Downloaded, Error,
+    ErrorKind, Head, Health, Host, Instance, Key, Level, Limits, List, ObjectInfo, Operations,
+    Page, ReadOptions, Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded,
     Usage,
 };
 use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
@@ -69,7 +69,6 @@ impl StorageBackend for Sftp {
     async fn upload(&self, upload: Upload<'_>) -> Result<Uploaded> {
         let (key, mut body, _, options) = upload.into_parts();
         let key = key.text();
-        let options = options.map(|options| *options).unwrap_or_default();
         if options.create_only {
             // Early, for the caller's sake; what counts is the name that is given at the end.
             let lease = self.store.lease().await?;
@@ -167,7 +166,7 @@ impl StorageBackend for Sftp {
         holdall_plugin_api_hierarchical_list::page(&listing, &list).await
     }
 
-    async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {
+    async fn copy(&self, copy: CopyObject<'_>) -> Result<Copied> {
         let (from, to) = (copy.from.text(), copy.to.text());
         let lease = self.store.lease().await?;
         let session = &lease.session;
@@ -257,7 +256,9 @@ impl StorageBackend for Sftp {
 impl Sftp {
     async fn refuse_existing(&self, session: &Session, key: &str) -> Result<()> {
         match self.store.object(session, key).await {
-            Ok(_) => Err(Error::new(ErrorKind::PreconditionFailed).message("the object exists")),
+            Ok(_) => {
+                Err(Error::new(ErrorKind::PreconditionFailed).with_message("the object exists"))
+            }
             Err(error) if error.kind() == ErrorKind::FileNotFound => Ok(()),
             Err(error) => Err(error),
         }
@@ -266,7 +267,7 @@ impl Sftp {
 
 /// The real names of the folders of the store; makes them if wanted.
 async fn prepare(session: &Session, settings: &Settings, create: bool) -> Result<(String, String)> {
-    let missing = |what: &'static str| Error::new(ErrorKind::ContainerMissing).message(what);
+    let missing = |what: &'static str| Error::new(ErrorKind::ContainerMissing).with_message(what);
     let named = if settings.root.is_empty() {
         "."
     } else {
@@ -285,7 +286,9 @@ async fn prepare(session: &Session, settings: &Settings, create: bool) -> Result
     match session.sftp.stat(root.as_str()).await {
         Ok(found) if kind(&found.attrs) == Kind::Folder => {}
         Ok(_) => {
-            return Err(Error::new(ErrorKind::ConfigInvalid).message("`root` is not a directory"));
+            return Err(
+                Error::new(ErrorKind::ConfigInvalid).with_message("`root` is not a directory")
+            );
         }
         Err(cause) if error::status(&cause) == Some(StatusCode::NoSuchFile) => {
             return Err(missing(ROOT));
@@ -402,7 +405,7 @@ fn check_read(object: &Object, options: &ReadOptions<'_>) -> Result<()> {
     let changed_after = |time: SystemTime| object.modified.map(seconds) > Some(seconds(time));
     if options.if_unmodified_since.is_some_and(changed_after) {
         return Err(
-            Error::new(ErrorKind::PreconditionFailed).message("the object has changed since")
+            Error::new(ErrorKind::PreconditionFailed).with_message("the object has changed since")
         );
     }
     match options.if_modified_since {

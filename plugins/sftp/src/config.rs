@@ -270,7 +270,7 @@ mod tests {
         .unwrap();
         let error = config.checked().unwrap_err();
         for field in ["host_key", "private_key", "staging"] {
-            assert!(error.fact_value(field).is_some(), "{field}: {error}");
+            assert!(error.fact(field).is_some(), "{field}: {error}");
         }
         assert!(!format!("{config:?} {error:?}").contains("hunter2"));
     }
@@ -288,8 +288,8 @@ mod tests {
         );
         assert!(config(r#", "agent_socket": "/a""#).is_ok());
         let beside = config(r#", "agent_socket": "/a", "passphrase": "p""#).unwrap_err();
-        assert!(beside.fact_value("passphrase").is_some(), "{beside}");
+        assert!(beside.fact("passphrase").is_some(), "{beside}");
         let missing = config(r#", "key_file": "/no/such/key""#).unwrap_err();
-        assert!(missing.text().contains("cannot be read"), "{missing}");
+        assert!(missing.message().contains("cannot be read"), "{missing}");
     }
 }

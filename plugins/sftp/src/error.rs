@@ -49,13 +49,11 @@ pub(crate) fn from_sftp(about: About, cause: SftpError) -> Error {
         ),
         _ => (ErrorKind::Unavailable, "the connection to the server broke"),
     };
-    let reply = ProviderReply {
-        status: status(&cause).map(|code| code as u16),
-        code: status(&cause).map(|code| code.to_string()),
-        request_id: None,
-    };
+    let reply = ProviderReply::new()
+        .status(status(&cause).map(|code| code as u16))
+        .code(status(&cause).map(|code| code.to_string()));
     let error = Error::new(kind)
-        .message(message)
+        .with_message(message)
         .with_provider(reply)
         .because(cause);
     with_retry(error, about)
@@ -82,28 +80,28 @@ pub(crate) fn from_connect(cause: russh::Error) -> Error {
         }
         _ => (ErrorKind::Unavailable, "no SSH connection to the server"),
     };
-    let error = Error::new(kind).message(message).because(cause);
+    let error = Error::new(kind).with_message(message).because(cause);
     with_retry(error, About::Reading)
 }
 
 /// Nobody listens, or nothing leads there.
 pub(crate) fn from_io(cause: std::io::Error) -> Error {
     let error = Error::new(ErrorKind::Unavailable)
-        .message("no connection to the server")
+        .with_message("no connection to the server")
         .because(cause);
     with_retry(error, About::Reading)
 }
 
 /// Nothing came within the time that is allowed.
 pub(crate) fn too_slow() -> Error {
-    let error = Error::new(ErrorKind::Timeout).message("the server does not answer in time");
+    let error = Error::new(ErrorKind::Timeout).with_message("the server does not answer in time");
     with_retry(error, About::Reading)
 }
 
 /// What is there is not what the name says.
 pub(crate) fn leads_out() -> Error {
     Error::new(ErrorKind::PermissionDenied)
-        .message("a symbolic link is in the way of this key, and links are not followed")
+        .with_message("a symbolic link is in the way of this key, and links are not followed")
 }
 
 #[cfg(test)]

@@ -82,6 +82,6 @@ async fn whole(file: Arc<Opened>, wanted: Range<u64>) -> Result<Bytes> {
 /// Somebody wrote into the file instead of replacing it.
 fn cut_short() -> Error {
     Error::new(ErrorKind::Unavailable)
-        .message("the object is shorter than it was when the download began")
+        .with_message("the object is shorter than it was when the download began")
         .with_retry(Retry::Safe)
 }

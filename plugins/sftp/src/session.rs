@@ -91,12 +91,12 @@ impl Session {
             match shown {
                 Some(shown) if shown.fingerprint != settings.host_key.fingerprint => {
                     Error::new(ErrorKind::ConfigInvalid)
-                        .message(format!(
+                        .with_message(format!(
                             "the server's host key ({}) is {}, but `host_key` pins {}; is it the right server?",
                             shown.kind, shown.fingerprint, settings.host_key.fingerprint
                         ))
-                        .fact("expected", &settings.host_key.fingerprint)
-                        .fact("found", shown.fingerprint)
+                        .with_fact("expected", &settings.host_key.fingerprint)
+                        .with_fact("found", shown.fingerprint)
                 }
                 _ => error::from_connect(cause),
             }
@@ -215,7 +215,7 @@ async fn log_in(ssh: &mut Handle<Checker>, settings: &Settings) -> Result<()> {
     let user = settings.username.as_str();
     let refused = |how: &str| {
         Error::new(ErrorKind::Unauthenticated)
-            .message(format!("the server does not let {user:?} in with {how}"))
+            .with_message(format!("the server does not let {user:?} in with {how}"))
     };
     match &settings.login {
         Login::Key(key) => {
@@ -229,7 +229,7 @@ async fn log_in(ssh: &mut Handle<Checker>, settings: &Settings) -> Result<()> {
         Login::Agent(socket) => {
             let unreachable = |cause: russh::keys::Error| {
                 Error::new(ErrorKind::Unauthenticated)
-                    .message("the SSH agent does not answer")
+                    .with_message("the SSH agent does not answer")
                     .because(cause)
             };
             let mut agent = AgentClient::connect_uds(socket)
@@ -242,7 +242,7 @@ async fn log_in(ssh: &mut Handle<Checker>, settings: &Settings) -> Result<()> {
                     .await
                     .map_err(|cause| {
                         Error::new(ErrorKind::Unauthenticated)
-                            .message("the SSH agent does not sign")
+                            .with_message("the SSH agent does not sign")
                             .because(cause)
                     })?;
                 if answer.success() {

@@ -54,7 +54,7 @@ impl Object {
     pub(crate) fn of(attributes: &FileAttributes) -> Result<Self> {
         let size = attributes.size.ok_or_else(|| {
             Error::new(ErrorKind::Unavailable)
-                .message("the server tells no size of this object")
+                .with_message("the server tells no size of this object")
                 .with_retry(Retry::Never)
         })?;
         let modified = attributes
@@ -108,7 +108,7 @@ impl Store {
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(
-                Error::new(ErrorKind::Unavailable).message("the backend has been shut down")
+                Error::new(ErrorKind::Unavailable).with_message("the backend has been shut down")
             );
         }
         Ok(())
@@ -314,7 +314,7 @@ impl Store {
                         }
                         Ok(_) if create_only => {
                             return Err(Error::new(ErrorKind::PreconditionFailed)
-                                .message("the object exists"));
+                                .with_message("the object exists"));
                         }
                         _ => return Err(error::from_sftp(About::Changing, cause)),
                     }
@@ -323,7 +323,7 @@ impl Store {
             }
         }
         Err(Error::new(ErrorKind::Conflict)
-            .message("the folders of this key come and go")
+            .with_message("the folders of this key come and go")
             .with_retry(Retry::Safe))
     }
 
@@ -351,7 +351,7 @@ impl Store {
                         Kind::Link => return Err(error::leads_out()),
                         _ => {
                             return Err(Error::new(ErrorKind::Conflict)
-                                .message("an object is where this key needs a folder"));
+                                .with_message("an object is where this key needs a folder"));
                         }
                     },
                     Err(gone) if error::status(&gone) == Some(StatusCode::NoSuchFile) => {}
@@ -389,12 +389,12 @@ async fn replace(session: &Session, from: &str, to: &str) -> SftpResult<()> {
 }
 
 fn in_the_way() -> Error {
-    Error::new(ErrorKind::Conflict).message("a folder with objects in it has this name")
+    Error::new(ErrorKind::Conflict).with_message("a folder with objects in it has this name")
 }
 
 fn missing_root() -> Error {
     Error::new(ErrorKind::ContainerMissing)
-        .message("the directory of the objects does not exist on the server")
+        .with_message("the directory of the objects does not exist on the server")
 }
 
 fn is_named(files: &[russh_sftp::protocol::File], path: &str) -> bool {

@@ -52,7 +52,7 @@ impl Staged {
             Ok(Ok(file)) => staged.file = Some(file),
             Ok(Err(cause)) if error::status(&cause) == Some(StatusCode::NoSuchFile) => {
                 return Err(Error::new(ErrorKind::ContainerMissing)
-                    .message("the directory of staged uploads does not exist on the server"));
+                    .with_message("the directory of staged uploads does not exist on the server"));
             }
             Ok(Err(cause)) => return Err(staged.failed(cause).await),
             Err(_) => return Err(gone()),
@@ -150,9 +150,9 @@ impl Staged {
         }
         if object.size != size {
             return Err(Error::new(ErrorKind::Unavailable)
-                .message("the server has another number of bytes than were sent")
-                .fact("sent", size)
-                .fact("stored", object.size));
+                .with_message("the server has another number of bytes than were sent")
+                .with_fact("sent", size)
+                .with_fact("stored", object.size));
         }
         Ok(object)
     }
@@ -167,7 +167,7 @@ impl Staged {
                 || (space.inodes > 0 && space.inodes_avail == 0))
         {
             return Error::new(ErrorKind::QuotaExceeded)
-                .message("the server's disk is full")
+                .with_message("the server's disk is full")
                 .because(cause);
         }
         error::from_sftp(About::Changing, cause)
@@ -180,7 +180,7 @@ impl Staged {
 }
 
 fn gone() -> Error {
-    Error::new(ErrorKind::Cancelled).message("the plugin is shutting down")
+    Error::new(ErrorKind::Cancelled).with_message("the plugin is shutting down")
 }
 
 impl Drop for Staged {

@@ -13,8 +13,8 @@ use crate::store::{Object, Store, restless};
 use crate::sweep;
 use crate::writer::Staged;
 use holdall_plugin_api::{
-    Copied, Copy, Delete, Deleted, Download, Downloaded, Error, ErrorKind, Head, Health, Host,
-    Instance, Key, List, ObjectInfo, Page, Rename, Renamed, Result, SignUrl, Signing,
+    Copied, CopyObject, Delete, Deleted, Download, Downloaded, Error, ErrorKind, Head, Health,
+    Host, Instance, Key, List, ObjectInfo, Page, Rename, Renamed, Result, SignUrl, Signing,
     StorageBackend, Upload, Uploaded, Usage,
 };
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl StorageBackend for Webdav {
             None => Vec::new(),
             Some(path) => std::fs::read(path).map_err(|cause| {
                 Error::new(ErrorKind::ConfigInvalid)
-                    .message("`ca_file` cannot be read")
+                    .with_message("`ca_file` cannot be read")
                     .because(cause)
             })?,
         };
@@ -86,7 +86,6 @@ impl StorageBackend for Webdav {
         store.check_open()?;
         let (key, mut body, length, options) = upload.into_parts();
         let key = key.text();
-        let options = options.map(|options| *options).unwrap_or_default();
         let expected = Expected {
             create_only: options.create_only,
             if_match: options.if_match,
@@ -101,7 +100,7 @@ impl StorageBackend for Webdav {
         if store.features.properties {
             let of = of.ok_or_else(|| {
                 Error::new(ErrorKind::Unavailable)
-                    .message("the server has no etag for what was put")
+                    .with_message("the server has no etag for what was put")
             })?;
             let mut record = Record::new(&store.host, &options, of);
             record.crc32c = end.checksums.crc32c;
@@ -176,7 +175,7 @@ impl StorageBackend for Webdav {
         holdall_plugin_api_hierarchical_list::page(&*self.store, &list).await
     }
 
-    async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {
+    async fn copy(&self, copy: CopyObject<'_>) -> Result<Copied> {
         let store = &self.store;
         store.check_open()?;
         let (from, to) = (copy.from.text(), copy.to.text());
@@ -200,7 +199,7 @@ impl StorageBackend for Webdav {
                 .await?;
             let of = resource.etag.ok_or_else(|| {
                 Error::new(ErrorKind::Unavailable)
-                    .message("the server has no etag for what was copied")
+                    .with_message("the server has no etag for what was copied")
             })?;
             let mut record = source.record.clone().unwrap_or_default();
             record.of = of;
@@ -300,5 +299,5 @@ async fn set(store: &Store, staged: &Staged, record: &Record) -> Result<()> {
         return Ok(());
     }
     // It did so at the opening. To go on would lose metadata in silence.
-    Err(Error::new(ErrorKind::Unavailable).message("the server does not keep the metadata"))
+    Err(Error::new(ErrorKind::Unavailable).with_message("the server does not keep the metadata"))
 }

@@ -41,7 +41,7 @@ impl Dav {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = |why: &'static str, cause: reqwest::Error| {
             Error::new(ErrorKind::ConfigInvalid)
-                .message(why)
+                .with_message(why)
                 .because(cause)
         };
         let more = reqwest::Certificate::from_pem_bundle(certificates)
@@ -191,13 +191,16 @@ impl Dav {
     /// The answer to a GET: 200 or 206.
     pub(crate) async fn get(&self, url: &Url, range: Option<&ByteRange>) -> Result<Response> {
         let mut headers = HeaderMap::new();
-        let text = range.map(|range| match range {
-            ByteRange::Bounded(range) => {
-                format!("bytes={}-{}", range.start, range.end.saturating_sub(1))
+        let text = match range {
+            None => None,
+            Some(ByteRange::Bounded(range)) => {
+                let last = range.end.saturating_sub(1);
+                Some(format!("bytes={}-{last}", range.start))
             }
-            ByteRange::From(start) => format!("bytes={start}-"),
-            ByteRange::Last(count) => format!("bytes=-{count}"),
-        });
+            Some(ByteRange::From(start)) => Some(format!("bytes={start}-")),
+            Some(ByteRange::Last(count)) => Some(format!("bytes=-{count}")),
+            Some(_) => return Err(Error::unsupported("this kind of range")),
+        };
         if let Some(text) = text
             && let Ok(value) = HeaderValue::from_str(&text)
         {
@@ -287,7 +290,7 @@ impl Dav {
         let mut headers = HeaderMap::new();
         let destination = HeaderValue::from_str(to.as_str()).map_err(|cause| {
             Error::new(ErrorKind::Other)
-                .message("no header for this key")
+                .with_message("no header for this key")
                 .because(cause)
         })?;
         headers.insert("destination", destination);
@@ -348,7 +351,7 @@ impl Dav {
                 match token {
                     Some(token) => Ok(Some(token)),
                     None => Err(Error::new(ErrorKind::Unsupported)
-                        .message("the server locks without telling a token")),
+                        .with_message("the server locks without telling a token")),
                 }
             }
             423 => {

@@ -74,7 +74,7 @@ impl Expected<'_> {
 }
 
 fn lost(why: &'static str) -> Error {
-    Error::new(ErrorKind::PreconditionFailed).message(why)
+    Error::new(ErrorKind::PreconditionFailed).with_message(why)
 }
 
 /// Whole seconds: HTTP dates have no finer time.

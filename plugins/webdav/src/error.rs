@@ -76,17 +76,18 @@ pub(crate) fn from_status(
         ),
         _ => (ErrorKind::Other, "the server refuses the request"),
     };
-    let mut error = Error::new(kind)
-        .message(message)
-        .with_provider(ProviderReply {
-            status: Some(status.as_u16()),
-            code: provider_code(body),
-            request_id: ["x-request-id", "x-amzn-requestid", "x-correlation-id"]
-                .iter()
-                .find_map(|name| headers.get(*name))
-                .and_then(|id| id.to_str().ok())
-                .map(str::to_owned),
-        });
+    let mut error = Error::new(kind).with_message(message).with_provider(
+        ProviderReply::new()
+            .status(Some(status.as_u16()))
+            .code(provider_code(body))
+            .request_id(
+                ["x-request-id", "x-amzn-requestid", "x-correlation-id"]
+                    .iter()
+                    .find_map(|name| headers.get(*name))
+                    .and_then(|id| id.to_str().ok())
+                    .map(str::to_owned),
+            ),
+    );
     error = with_retry(error, about);
     if kind == ErrorKind::InvalidRange
         && let Some(size) = headers.get(CONTENT_RANGE).and_then(|text| {
@@ -97,7 +98,7 @@ pub(crate) fn from_status(
                 .ok()
         })
     {
-        error = error.fact("size", size);
+        error = error.with_fact("size", size);
     }
     match retry_after(headers) {
         Some(after) if matches!(kind, ErrorKind::RateLimited | ErrorKind::Unavailable) => {
@@ -189,13 +190,13 @@ pub(crate) fn from_transport(about: About, cause: reqwest::Error) -> Error {
     } else {
         about
     };
-    with_retry(Error::new(kind).message(message).because(cause), about)
+    with_retry(Error::new(kind).with_message(message).because(cause), about)
 }
 
 /// Nothing came within the time that is allowed.
 pub(crate) fn too_slow(about: About) -> Error {
     with_retry(
-        Error::new(ErrorKind::Timeout).message("the server does not answer in time"),
+        Error::new(ErrorKind::Timeout).with_message("the server does not answer in time"),
         about,
     )
 }
@@ -214,15 +215,13 @@ pub(crate) fn from_fault(about: About, fault: Fault) -> Error {
         Fault::Xml(text) => (
             ErrorKind::Unavailable,
             "the server's answer is not what WebDAV has for this request",
-            Cause {
-                code: String::new(),
-                text,
-                source: None,
-            },
+            Cause::new("", text),
         ),
     };
     with_retry(
-        Error::new(kind).message(message).with_cause(Some(cause)),
+        Error::new(kind)
+            .with_message(message)
+            .with_cause(Some(cause)),
         about,
     )
 }

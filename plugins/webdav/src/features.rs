@@ -88,7 +88,7 @@ impl Features {
     /// `InvalidKey` for a key that this server would put elsewhere.
     pub(crate) fn check_key(&self, key: &str) -> Result<()> {
         if !self.exact_destination && key.contains(['?', ';']) {
-            return Err(Error::new(ErrorKind::InvalidKey).message(
+            return Err(Error::new(ErrorKind::InvalidKey).with_message(
                 "this server cuts the names of moved files at \"?\" and \";\", so it cannot have this key",
             ));
         }
@@ -104,7 +104,9 @@ impl Features {
 pub(crate) async fn prepare(dav: &Dav, settings: &Settings, create: bool) -> Result<()> {
     let (root, _) = dav.facts(About::Root, &settings.root, Ask::Facts).await?;
     if !root.folder {
-        return Err(Error::new(ErrorKind::ConfigInvalid).message("`url` is a file, not a folder"));
+        return Err(
+            Error::new(ErrorKind::ConfigInvalid).with_message("`url` is a file, not a folder")
+        );
     }
     for (name, folder) in [
         ("objects", &settings.objects),
@@ -158,7 +160,7 @@ async fn tried(
     second: &Url,
 ) -> Result<Features> {
     let mut features = Features::default();
-    let poor = |what: &'static str| Error::new(ErrorKind::Unsupported).message(what);
+    let poor = |what: &'static str| Error::new(ErrorKind::Unsupported).with_message(what);
     let put = async |url: &Url| {
         let answer = dav.put(url, Body::from("1"), Some(1)).await;
         let answer = answer.map_err(|cause| crate::error::from_transport(About::Staging, cause))?;

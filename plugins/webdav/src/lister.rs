@@ -54,9 +54,9 @@ impl Folders for Store {
             .await;
         if let Some(path) = outside {
             return Err(holdall_plugin_api::Error::new(ErrorKind::ConfigInvalid)
-                .message("the server names its files otherwise than `url` does; is there a proxy that rewrites paths?")
-                .fact("expected", own)
-                .fact("found", path));
+                .with_message("the server names its files otherwise than `url` does; is there a proxy that rewrites paths?")
+                .with_fact("expected", own)
+                .with_fact("found", path));
         }
         match read {
             Ok(_) => Ok(()),

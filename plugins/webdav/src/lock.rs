@@ -65,7 +65,7 @@ impl Held {
             }
             if begun.elapsed() > WAIT {
                 return Err(Error::new(ErrorKind::Conflict)
-                    .message("other clients hold the lock of this key")
+                    .with_message("other clients hold the lock of this key")
                     .with_retry(Retry::Safe));
             }
             // Uneven, so that those who wait do not ask in step.
@@ -84,7 +84,7 @@ impl Held {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Conflict)
-            .message("the lock of this key is about to end")
+            .with_message("the lock of this key is about to end")
             .with_retry(Retry::Safe))
     }
 

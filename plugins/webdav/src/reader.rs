@@ -193,7 +193,7 @@ impl Part {
 
 fn odd(what: &'static str) -> Error {
     Error::new(ErrorKind::Unavailable)
-        .message(format!("the server answers with {what}"))
+        .with_message(format!("the server answers with {what}"))
         .with_retry(Retry::Safe)
 }
 
@@ -258,9 +258,9 @@ impl Reading {
                 .map_err(|cause| error::from_transport(About::Reading, cause))?;
             let Some(mut piece) = piece else {
                 return Err(Error::new(ErrorKind::Unavailable)
-                    .message("the server ended the object too early")
+                    .with_message("the server ended the object too early")
                     .with_retry(Retry::Safe)
-                    .fact("missing_bytes", self.left));
+                    .with_fact("missing_bytes", self.left));
             };
             let skipped = self.skip.min(piece.len() as u64);
             self.skip -= skipped;

@@ -119,7 +119,7 @@ impl Store {
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(
-                Error::new(ErrorKind::Unavailable).message("the backend has been shut down")
+                Error::new(ErrorKind::Unavailable).with_message("the backend has been shut down")
             );
         }
         Ok(())
@@ -271,7 +271,7 @@ impl Store {
         }
         match self.dav.facts(About::Staging, &to, Ask::Facts).await {
             Ok((there, _)) if there.folder => Err(Error::new(ErrorKind::Conflict)
-                .message("a folder with objects in it, or an empty one, has this name")),
+                .with_message("a folder with objects in it, or an empty one, has this name")),
             Ok(_) => self.move_once(method, from, &to, key, true).await,
             // Gone meanwhile.
             Err(error) if error.kind() == ErrorKind::FileNotFound => {
@@ -340,7 +340,7 @@ impl Store {
                 Ok(made) => made,
                 Err(error) if matches!(error.provider().status, Some(403 | 404 | 409)) => {
                     return Err(Error::new(ErrorKind::Conflict)
-                        .message("an object is where this key needs a folder")
+                        .with_message("an object is where this key needs a folder")
                         .with_provider(error.provider().clone()));
                 }
                 Err(error) => return Err(error),
@@ -348,7 +348,7 @@ impl Store {
         }
         if !made && self.is_object(folder).await? {
             return Err(Error::new(ErrorKind::Conflict)
-                .message("an object is where this key needs a folder"));
+                .with_message("an object is where this key needs a folder"));
         }
         Ok(made)
     }
@@ -374,7 +374,7 @@ impl Store {
 pub(crate) fn size(resource: &Resource) -> Result<u64> {
     resource.size.ok_or_else(|| {
         Error::new(ErrorKind::Unavailable)
-            .message("the server tells no size of this object")
+            .with_message("the server tells no size of this object")
             .with_retry(Retry::Never)
     })
 }
@@ -397,6 +397,6 @@ pub(crate) fn is_stumble(error: &Error) -> bool {
 /// It changes faster than it can be looked at.
 pub(crate) fn restless() -> Error {
     Error::new(ErrorKind::Conflict)
-        .message("the object changes faster than it can be read")
+        .with_message("the object changes faster than it can be read")
         .with_retry(Retry::Safe)
 }

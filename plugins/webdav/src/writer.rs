@@ -102,7 +102,7 @@ impl Staged {
         let answer = answer.map_err(|cause| error::from_transport(About::Staging, cause))?;
         if body.trailers().is_none() && answer.status().is_success() {
             return Err(Error::new(ErrorKind::Unavailable)
-                .message("the server calls an upload done that is not"));
+                .with_message("the server calls an upload done that is not"));
         }
         dav.put_answer(answer).await
     }

@@ -4,7 +4,7 @@
 
 use holdall::config::Config;
 use holdall::{
-    Copy, Delete, DeleteMany, Download, ErrorKind, Head, Host, List, Registration, Rename, Upload,
+    CopyObject, Delete, DeleteMany, Download, ErrorKind, Head, Host, List, Registration, Rename, Upload,
 };
 use holdall_plugin_api::abi::{VERSION, grow, list::TABLES};
 
@@ -19,7 +19,7 @@ async fn everything(store: &holdall::Backend) {
     let got = store.download(Download::new("a/k")).await.unwrap();
     assert_eq!(got.info.etag, info.etag);
     assert_eq!(got.body.collect(10).await.unwrap(), "hello");
-    store.copy(Copy::new("a/k", "b")).await.unwrap();
+    store.copy(CopyObject::new("a/k", "b")).await.unwrap();
     store.rename(Rename::new("b", "c")).await.unwrap();
     let page = store.list(List::new("")).await.unwrap();
     let keys: Vec<_> = page.entries.iter().map(|entry| (entry.key.as_str(), entry.size)).collect();

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use holdall::config::Config;
 use holdall::{
-    Backend, Body, ByteRange, CallOptions, Cancel, Copy, Delete, Download, ErrorKind, Head, Host,
-    List, Method, PluginFaults, Registration, SignUrl, Upload,
+    Backend, Body, ByteRange, CallOptions, Cancel, CopyObject, Delete, Download, ErrorKind, Head,
+    Host, List, Method, PluginFaults, Registration, SignUrl, Upload,
 };
 use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -130,7 +130,7 @@ async fn every_operation_comes_and_goes() {
         .await
         .unwrap_err();
     assert_eq!(
-        (error.kind(), error.fact_value("size")),
+        (error.kind(), error.fact("size")),
         (ErrorKind::InvalidRange, Some("11"))
     );
     assert!(store.exists("a/b.txt").await.unwrap());
@@ -140,7 +140,7 @@ async fn every_operation_comes_and_goes() {
         .await
         .unwrap_err();
     assert_eq!(lost.kind(), ErrorKind::PreconditionFailed);
-    store.copy(Copy::new("a/b.txt", "c")).await.unwrap();
+    store.copy(CopyObject::new("a/b.txt", "c")).await.unwrap();
     let page = store.list(List::new("").delimiter("/")).await.unwrap();
     assert_eq!(page.common_prefixes, ["a/"]);
     assert_eq!(
@@ -186,7 +186,7 @@ async fn configuration_reaches_it_and_instances_are_apart() {
     small.upload(Upload::new("a", "22")).await.unwrap();
     let full = small.upload(Upload::new("b", "1")).await.unwrap_err();
     assert_eq!(
-        (full.kind(), full.fact_value("limit")),
+        (full.kind(), full.fact("limit")),
         (ErrorKind::QuotaExceeded, Some("1"))
     );
     assert!(!other.exists("a").await.unwrap());
@@ -363,8 +363,8 @@ async fn the_error_of_a_source_comes_back_whole() {
     let stage = Stage::new();
     let store = stage.backend("c", json!({})).await;
     let broken = holdall::Error::new(ErrorKind::RateLimited)
-        .message("slow down")
-        .fact("wait", 7);
+        .with_message("slow down")
+        .with_fact("wait", 7);
     let chunks = futures_util::stream::iter([Ok(Bytes::from_static(b"first")), Err(broken)]);
     // After a pause, so that the error arrives while the plugin waits for it.
     let late = chunks.then(|chunk| async {
@@ -376,7 +376,7 @@ async fn the_error_of_a_source_comes_back_whole() {
         .await
         .unwrap_err();
     assert_eq!(
-        (error.kind(), error.fact_value("wait")),
+        (error.kind(), error.fact("wait")),
         (ErrorKind::RateLimited, Some("7"))
     );
     assert!(!store.exists("k").await.unwrap());

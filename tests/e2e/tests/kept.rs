@@ -10,7 +10,8 @@
 
 use holdall::config::Config;
 use holdall::{
-    Copy, Delete, DeleteMany, Download, ErrorKind, Head, Host, List, Registration, Rename, Upload,
+    CopyObject, Delete, DeleteMany, Download, ErrorKind, Head, Host, List, Registration, Rename,
+    Upload,
 };
 use holdall_plugin_api::abi::{DRAFT, VERSION};
 use std::path::{Path, PathBuf};
@@ -57,7 +58,7 @@ async fn does_all_that_it_did(file: PathBuf, hash: &str) {
     let got = store.download(Download::new("a")).await.unwrap();
     assert_eq!(got.info.content_type.as_deref(), Some("text/x"));
     assert_eq!(got.body.collect(10).await.unwrap(), "hello");
-    store.copy(Copy::new("a", "b")).await.unwrap();
+    store.copy(CopyObject::new("a", "b")).await.unwrap();
     store.rename(Rename::new("b", "c")).await.unwrap();
     let page = store.list(List::new("")).await.unwrap();
     let keys: Vec<_> = page

@@ -12,8 +12,8 @@
 use futures_util::future::join_all;
 use holdall::config::Config;
 use holdall::{
-    Backend, ByteRange, CallOptions, Copy, Custom, Delete, DeleteMany, Download, ErrorKind, Head,
-    Host, List, Method, PluginRef, Registration, Rename, SignUrl, Upload,
+    Backend, ByteRange, CallOptions, CopyObject, Custom, Delete, DeleteMany, Download, ErrorKind,
+    Head, Host, List, Method, PluginRef, Registration, Rename, SignUrl, Upload,
 };
 use holdall_e2e::artifacts;
 use std::path::Path;
@@ -99,7 +99,7 @@ async fn a_loaded_plugin_does_every_operation() {
     assert_eq!(part.body.collect(100).await.unwrap(), "world");
     assert!(memory.exists("a/b.txt").await.unwrap());
     assert!(!memory.exists("a").await.unwrap());
-    memory.copy(Copy::new("a/b.txt", "c")).await.unwrap();
+    memory.copy(CopyObject::new("a/b.txt", "c")).await.unwrap();
     memory.rename(Rename::new("c", "d")).await.unwrap();
     let page = memory.list(List::new("").delimiter("/")).await.unwrap();
     assert_eq!(page.common_prefixes, ["a/"]);
@@ -316,7 +316,7 @@ async fn panics_stay_inside() {
                 .map(drop),
             5 => backend.head(Head::new("panic")).await.map(drop),
             6 => backend.list(List::new("panic")).await.map(drop),
-            7 => backend.copy(Copy::new("panic", "b")).await.map(drop),
+            7 => backend.copy(CopyObject::new("panic", "b")).await.map(drop),
             8 => backend.rename(Rename::new("panic", "b")).await.map(drop),
             9 => backend
                 .delete_many(DeleteMany::new(["panic"]))
@@ -341,7 +341,7 @@ async fn panics_stay_inside() {
         );
         assert!(
             error
-                .fact_value("panic_location")
+                .fact("panic_location")
                 .is_some_and(|at| at.contains("lib.rs")),
             "{error:?}"
         );

@@ -29,18 +29,21 @@ fn fail(key: &str) -> Result<()> {
     let Some(kind) = ErrorKind::ALL.iter().find(|kind| kind.code() == key) else {
         return Ok(());
     };
-    let reply = ProviderReply {
-        status: Some(418),
-        code: Some(LEAK.to_owned()),
-        request_id: Some(LEAK.to_owned()),
-    };
-    let error = Error::new(*kind).fact("path", LEAK).with_provider(reply);
+    let reply = ProviderReply::new()
+        .status(Some(418))
+        .code(Some(LEAK.to_owned()))
+        .request_id(Some(LEAK.to_owned()));
+    let error = Error::new(*kind)
+        .with_fact("path", LEAK)
+        .with_provider(reply);
     let error = error.because(std::io::Error::other(LEAK));
     // What is said of a client's own mistake is for the client; of ours nothing is.
     Err(match kind.status() {
-        500 => error.message(format!("cannot open {LEAK}")).with_code(LEAK),
-        416 => error.fact("size", 10),
-        _ => error.message("as the key says"),
+        500 => error
+            .with_message(format!("cannot open {LEAK}"))
+            .with_code(LEAK),
+        416 => error.with_fact("size", 10),
+        _ => error.with_message("as the key says"),
     })
 }
 

@@ -3,7 +3,7 @@
 use super::attributes::Kept;
 use super::error::{During, outward};
 use holdall::Backend;
-use holdall_plugin_api::{Capability, Copy, Delete, Download, Key, Rename, Result, Upload};
+use holdall_plugin_api::{Capability, CopyObject, Delete, Download, Key, Rename, Result, Upload};
 use object_store::path::Path;
 use object_store::{CopyMode, RenameTargetMode, Result as StoreResult};
 
@@ -16,7 +16,7 @@ pub(super) async fn copy(
     let (from, to) = (Key::new(from.as_ref()), Key::new(to.as_ref()));
     match mode {
         CopyMode::Overwrite => {
-            let copied = backend.copy(Copy::new(from, to)).await;
+            let copied = backend.copy(CopyObject::new(from, to)).await;
             copied.map(drop).map_err(outward(During::Other))
         }
         CopyMode::Create => {
@@ -54,7 +54,7 @@ async fn copy_new(backend: &Backend, from: &Key, to: &Key) -> Result<()> {
     let native = terms.capabilities.has(Capability::CopyCreateOnly);
     if native || !terms.capabilities.has(Capability::CreateOnly) {
         return backend
-            .copy(Copy::new(from, to).create_only())
+            .copy(CopyObject::new(from, to).create_only())
             .await
             .map(drop);
     }

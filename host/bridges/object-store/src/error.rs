@@ -50,7 +50,7 @@ fn wrap(error: Error, during: During) -> StoreError {
 
 /// A breach of the contract by the plugin.
 pub(super) fn fault(what: &'static str) -> Error {
-    Error::new(ErrorKind::PluginFault).message(what)
+    Error::new(ErrorKind::PluginFault).with_message(what)
 }
 
 /// The host's error inside another one, however deep: kind, retry class, facts and all.
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     fn ours(kind: ErrorKind) -> Error {
-        let error = Error::new(kind).message("why").fact("size", 7);
+        let error = Error::new(kind).with_message("why").with_fact("size", 7);
         error.at(|place| place.key = Some("a/b".to_owned()))
     }
 

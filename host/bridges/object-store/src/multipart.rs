@@ -47,7 +47,9 @@ pub(super) async fn begin(
     terms.upload(&asked).map_err(outward)?;
     let runtime = Handle::try_current().map_err(|why| {
         let why = Error::new(ErrorKind::Other).because(why);
-        outward(why.message("a multipart upload runs beside its caller: it needs a tokio runtime"))
+        outward(
+            why.with_message("a multipart upload runs beside its caller: it needs a tokio runtime"),
+        )
     })?;
 
     let (sender, receiver) = mpsc::unbounded_channel();
@@ -231,5 +233,5 @@ impl Stream for Parts {
 }
 
 fn given_up() -> Error {
-    Error::new(ErrorKind::Cancelled).message("the upload was given up")
+    Error::new(ErrorKind::Cancelled).with_message("the upload was given up")
 }

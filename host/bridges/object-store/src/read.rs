@@ -101,7 +101,7 @@ async fn last(
         let pin = seen.etag.as_deref();
         let pin = pin.filter(|_| terms.capabilities.has(Capability::IfMatchGet));
         if let Some(etag) = pin {
-            download = download.option(|conditions| conditions.if_match = Some(etag));
+            download = download.if_match(etag);
         }
         let downloaded = match backend.download(download).await {
             // Our own condition: somebody wrote between the two steps.
@@ -113,7 +113,7 @@ async fn last(
         }
     }
     Err(Error::new(ErrorKind::Conflict)
-        .message("the object changed each time while its end was looked for"))
+        .with_message("the object changed each time while its end was looked for"))
 }
 
 /// The conditions that the backend decides itself. What is left is decided by [`check`].

@@ -40,7 +40,7 @@ impl BackendStore {
             let names: Vec<_> = signed.headers.iter().map(|(name, _)| &**name).collect();
             return Err(
                 Error::unsupported("the URL works with further headers only")
-                    .fact("headers", names.join(", ")),
+                    .with_fact("headers", names.join(", ")),
             );
         }
         Url::parse(&signed.url).map_err(|why| fault("the signed URL is none").because(why))

@@ -7,7 +7,7 @@ use super::reader::{Conditions, Reading};
 use super::writer::Writer;
 use holdall::{Backend, Facts};
 use holdall_plugin_api::{
-    Capability as Claim, Copy, Delete, Head, KeyPolicy, Method, Operation, Rename, SignUrl,
+    Capability as Claim, CopyObject, Delete, Head, KeyPolicy, Method, Operation, Rename, SignUrl,
 };
 use opendal_core::raw::oio::{self, OneShotCopier, OneShotDelete, OneShotDeleter, PageLister};
 use opendal_core::raw::{
@@ -204,7 +204,7 @@ impl Service for Mounted {
     ) -> Result<OneShotCopier> {
         let (backend, from, to) = (self.backend.clone(), from.to_owned(), to.to_owned());
         Ok(OneShotCopier::new(async move {
-            let mut copy = Copy::new(&from, &to);
+            let mut copy = CopyObject::new(&from, &to);
             copy.create_only = args.if_not_exists();
             let copied = backend.copy(copy).await.map_err(error)?;
             let size = match copied.size {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use futures_util::StreamExt;
-use holdall::{Backend, Body, Copy, Download, Key, ObjectInfo, Upload, UploadOptions};
+use holdall::{Backend, Body, CopyObject, Download, Key, ObjectInfo, Upload, UploadOptions};
 use serde_json::json;
 
 use super::{listing, many, rm};
@@ -102,7 +102,7 @@ impl Cp {
         progress: &Progress,
     ) -> Result<()> {
         let size = if from.name() == to.name() {
-            let mut copy = Copy::new(key, target);
+            let mut copy = CopyObject::new(key, target);
             copy.create_only = self.create_only;
             from.copy(copy).await?.size
         } else {

@@ -210,8 +210,9 @@ fn stream(opened: Opened, first: Vec<u8>, fault: Fault, progress: Progress) -> B
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .is_some();
-                failed
-                    .then(|| Err(Error::new(ErrorKind::Other).message("the input cannot be read")))
+                failed.then(|| {
+                    Err(Error::new(ErrorKind::Other).with_message("the input cannot be read"))
+                })
             }
         })
     }))

@@ -77,6 +77,7 @@ impl Access {
                     Method::Get | Method::Head => Scope::Read,
                     Method::Put => Scope::Write,
                     Method::Delete => Scope::Delete,
+                    _ => return Err(Problem::forbidden("the signed URL is refused")),
                 };
                 if scope == granted && grant.backend == backend && grant.key == key {
                     return Ok(());

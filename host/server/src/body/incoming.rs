@@ -32,7 +32,7 @@ pub(crate) async fn incoming(
     if let (Some(limit), Some(length)) = (limit, length)
         && length > limit
     {
-        return Err(too_large(limit).fact("requested", length));
+        return Err(too_large(limit).with_fact("requested", length));
     }
     if !waits && length.is_some_and(|length| length <= WHOLE) {
         let bytes = body.collect().await.map_err(of_client)?.to_bytes();
@@ -75,7 +75,7 @@ impl Stream for Incoming {
                 Some(after) => *left = after,
                 None => {
                     let error = Error::new(ErrorKind::TooLarge);
-                    let error = error.message("the body is larger than the request may store");
+                    let error = error.with_message("the body is larger than the request may store");
                     return Poll::Ready(Some(Err(error)));
                 }
             }
@@ -86,8 +86,8 @@ impl Stream for Incoming {
 
 fn too_large(limit: u64) -> Error {
     Error::new(ErrorKind::TooLarge)
-        .message("the body is larger than this request may be")
-        .fact("limit", limit)
+        .with_message("the body is larger than this request may be")
+        .with_fact("limit", limit)
 }
 
 /// Why a body does not come: the client went away, or what it sends is no HTTP.
@@ -100,10 +100,11 @@ pub(crate) fn of_client(error: axum::Error) -> Error {
         }
         if link.is::<LengthLimitError>() {
             return Error::new(ErrorKind::TooLarge)
-                .message("the body is larger than this server takes");
+                .with_message("the body is larger than this server takes");
         }
         if link.is::<TimeoutError>() {
-            return Error::new(ErrorKind::Cancelled).message("the body stood still for too long");
+            return Error::new(ErrorKind::Cancelled)
+                .with_message("the body stood still for too long");
         }
         if let Some(io) = link.downcast_ref::<io::Error>() {
             malformed |= matches!(
@@ -119,7 +120,7 @@ pub(crate) fn of_client(error: axum::Error) -> Error {
     match malformed {
         true => Error::invalid("the body is not well-formed HTTP").because(error),
         false => Error::new(ErrorKind::Cancelled)
-            .message("the connection ended before the body did")
+            .with_message("the connection ended before the body did")
             .because(error),
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use holdall::Copy;
+use holdall::CopyObject;
 use http::StatusCode;
 use http::header::HeaderMap;
 use http_body::Body as _;
@@ -33,7 +33,7 @@ pub(crate) async fn handle(
             "a copy has neither a body nor headers of its own: all comes from the source",
         ));
     }
-    let mut copy = Copy::new(&*from, &*target.key);
+    let mut copy = CopyObject::new(&*from, &*target.key);
     match Conditions::of(&request)?
         .bind(&backend, &target.key)
         .await?

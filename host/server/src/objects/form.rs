@@ -134,8 +134,8 @@ fn of_form(error: multer::Error) -> Error {
             Err(cause) => Error::new(ErrorKind::Cancelled).because(cause),
         },
         multer::Error::FieldSizeExceeded { limit, .. } => Error::new(ErrorKind::TooLarge)
-            .message("a field of the form is too long")
-            .fact("limit", limit),
+            .with_message("a field of the form is too long")
+            .with_fact("limit", limit),
         error => Error::invalid("the body is no form of multipart/form-data").because(error),
     }
 }

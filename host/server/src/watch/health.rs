@@ -140,7 +140,7 @@ async fn judge(host: &Host, name: &str) -> Backend {
     // The opening of a backend is not bounded by the options of an operation.
     let health = tokio::time::timeout(PATIENCE, health).await;
     let late = || holdall::Error::new(holdall::ErrorKind::Timeout);
-    match health.unwrap_or_else(|_| Err(late().message("no answer in time"))) {
+    match health.unwrap_or_else(|_| Err(late().with_message("no answer in time"))) {
         Ok(None) => Backend {
             ready: true,
             code: None,

@@ -56,7 +56,7 @@ pub(super) unsafe fn start<A: Portable, O: Grows + 'static, T: Send + 'static>(
     };
     let Some(share) = instance.plugin().share() else {
         return Box::pin(std::future::ready(Err(
-            Error::new(ErrorKind::Other).message("not a plugin that blocks")
+            Error::new(ErrorKind::Other).with_message("not a plugin that blocks")
         )));
     };
     let job = Job {

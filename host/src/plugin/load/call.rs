@@ -313,7 +313,7 @@ pub(super) fn no_future() -> Error {
 }
 
 fn completed() -> Error {
-    Error::new(ErrorKind::Other).message("polled after completion")
+    Error::new(ErrorKind::Other).with_message("polled after completion")
 }
 
 /// What a final status means, and what it says about the instance.

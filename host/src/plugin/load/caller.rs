@@ -148,7 +148,7 @@ impl<T: Send + 'static> Future for Caller<T> {
             }
             State::Here(result) => Poll::Ready(result),
             State::Closed => Poll::Ready(Err(
-                Error::new(ErrorKind::Other).message("polled after completion")
+                Error::new(ErrorKind::Other).with_message("polled after completion")
             )),
         }
     }
@@ -196,7 +196,7 @@ pub(super) async fn run<T: Send + 'static>(
         }
         let done = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
             Some(Err(
-                Error::new(ErrorKind::Other).message("a job of the blocking pool panicked")
+                Error::new(ErrorKind::Other).with_message("a job of the blocking pool panicked")
             ))
         });
         if let Some(result) = done {
@@ -206,7 +206,7 @@ pub(super) async fn run<T: Send + 'static>(
     if !pool::spawn(job) {
         // The job stays in the queue and will see that its caller has left.
         return Err(
-            Error::new(ErrorKind::Unavailable).message("no thread for a plugin that blocks")
+            Error::new(ErrorKind::Unavailable).with_message("no thread for a plugin that blocks")
         );
     }
     caller.await

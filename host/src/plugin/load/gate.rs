@@ -68,9 +68,9 @@ impl Gate {
         async move {
             let full = || {
                 Error::new(ErrorKind::Unavailable)
-                    .message("the plugin is busy: it takes no more operations at once")
-                    .fact("max_in_flight", most)
-                    .fact("waited", format!("{patience:?}"))
+                    .with_message("the plugin is busy: it takes no more operations at once")
+                    .with_fact("max_in_flight", most)
+                    .with_fact("waited", format!("{patience:?}"))
                     .with_retry(Retry::Safe)
             };
             let pass = passes.acquire_owned();

@@ -90,7 +90,7 @@ pub(super) fn check(
                 loaded.map_or(0, <[u8]>::len)
             ),
         )),
-        Err(breach) => faults.push(malformed(&breach.text())),
+        Err(breach) => faults.push(malformed(&breach.message())),
     }
     if !table.rust_layout.is_null()
         && let Err((place, difference)) = layout(table.rust_layout)

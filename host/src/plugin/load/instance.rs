@@ -14,7 +14,7 @@ use holdall_plugin_api::abi::tables::*;
 use holdall_plugin_api::abi::text::breach;
 use holdall_plugin_api::rules;
 use holdall_plugin_api::{
-    Body, Bytes, Capabilities, Checksums, Copied, Copy, Custom, Delete, DeleteMany, Deleted,
+    Body, Bytes, Capabilities, Checksums, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted,
     Download, Downloaded, Error, ErrorKind, Head, Health, Instance as Facts, Key, List, ObjectInfo,
     Operations, Page, Rename, Renamed, Result, SignUrl, Signing, Upload, Uploaded, Usage,
 };
@@ -363,7 +363,7 @@ impl Instance {
 
     pub(crate) fn copy<'a>(
         self: &'a Arc<Self>,
-        copy: Copy<'a>,
+        copy: CopyObject<'a>,
         call: Call,
     ) -> impl Future<Output = Result<Copied>> + Send + 'a {
         let slot = self.plugin.checked.ops.start_copy;

@@ -164,7 +164,7 @@ impl Source for Waiting {
         Poll::Ready(match wait(caller_state, |cx| body.poll_chunk(cx)) {
             Some(next) => next.map(|chunk| chunk.map(Bytes::from)),
             None => Some(Err(
-                Error::new(ErrorKind::Cancelled).message("the caller has gone")
+                Error::new(ErrorKind::Cancelled).with_message("the caller has gone")
             )),
         })
     }

@@ -7,9 +7,9 @@ use crate::store::{HEALTH_LIMIT, SHUTDOWN_LIMIT, Store};
 use crate::{list, sign, upload};
 use futures_util::StreamExt;
 use holdall_plugin_api::{
-    Body, Copied, Copy, Delete, DeleteMany, Deleted, Download, Downloaded, Error, ErrorKind, Head,
-    Health, Host, Instance, Key, List, ObjectInfo, Page, ReadOptions, Result, SignUrl, Signing,
-    StorageBackend, Upload, Uploaded,
+    Body, Copied, CopyObject, Delete, DeleteMany, Deleted, Download, Downloaded, Error, ErrorKind,
+    Head, Health, Host, Instance, Key, List, ObjectInfo, Page, ReadOptions, Result, SignUrl,
+    Signing, StorageBackend, Upload, Uploaded,
 };
 use object_store::path::Path;
 use object_store::{CopyMode, CopyOptions, GetOptions, GetRange, GetResult, ObjectStoreExt};
@@ -43,7 +43,7 @@ impl<O> Adapter<O> {
     fn store(&self) -> Result<&Store> {
         if self.closed.load(Ordering::Acquire) {
             return Err(
-                Error::new(ErrorKind::Unavailable).message("the backend has been shut down")
+                Error::new(ErrorKind::Unavailable).with_message("the backend has been shut down")
             );
         }
         Ok(&self.store)
@@ -54,10 +54,11 @@ impl<O> Adapter<O> {
         let store = self.store()?;
         let call = Call::new();
         match call.run(store.objects.get_opts(path, options)).await {
-            Ok(got) if store.always_etag && got.meta.e_tag.is_none() => Err(Error::new(
-                ErrorKind::Unavailable,
-            )
-            .message("the answer is not the store's (it has no etag): something stands between")),
+            Ok(got) if store.always_etag && got.meta.e_tag.is_none() => {
+                Err(Error::new(ErrorKind::Unavailable).with_message(
+                    "the answer is not the store's (it has no etag): something stands between",
+                ))
+            }
             Ok(got) => Ok((got, call)),
             Err(error) => Err(of_read(error, &call)),
         }
@@ -116,7 +117,7 @@ impl<O> Adapter<O> {
         }
         if if_match.is_some() {
             return Err(Error::new(ErrorKind::Unsupported)
-                .message("the store has no delete under a condition"));
+                .with_message("the store has no delete under a condition"));
         }
         let call = Call::document();
         match call.run(store.objects.delete(path)).await {
@@ -144,7 +145,7 @@ fn is_bare_404(error: &Error) -> bool {
 }
 
 fn lost_delete() -> Error {
-    Error::new(ErrorKind::PreconditionFailed).message("no object has this etag")
+    Error::new(ErrorKind::PreconditionFailed).with_message("no object has this etag")
 }
 
 /// A missing object is as good as a removed one.
@@ -262,14 +263,16 @@ impl<O: OpenStore> StorageBackend for Adapter<O> {
         list::page(self.store()?, &list).await
     }
 
-    async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {
+    async fn copy(&self, copy: CopyObject<'_>) -> Result<Copied> {
         let store = self.store()?;
         let (from, to) = (store.path(copy.from.text())?, store.path(copy.to.text())?);
         if from == to {
             // Most stores refuse it, or make a new version of the same.
             let info = self.facts(&from, &ReadOptions::default()).await?;
             if copy.create_only {
-                return Err(Error::new(ErrorKind::PreconditionFailed).message("the target exists"));
+                return Err(
+                    Error::new(ErrorKind::PreconditionFailed).with_message("the target exists")
+                );
             }
             let mut copied = Copied::default();
             copied.size = Some(info.size);
@@ -306,7 +309,7 @@ impl<O: OpenStore> StorageBackend for Adapter<O> {
             return Err(match error {
                 Some(error) => error_of(error, &call),
                 None => Error::new(ErrorKind::Other)
-                    .message("the store answered for another number of keys"),
+                    .with_message("the store answered for another number of keys"),
             });
         }
         let answer = |answer: object_store::Result<_>| match answer {
@@ -340,7 +343,7 @@ impl<O: OpenStore> StorageBackend for Adapter<O> {
 /// Whether an error may stand for "the range begins past the end".
 fn may_be_range(error: &Error) -> bool {
     match error.kind() {
-        ErrorKind::InvalidRange => error.fact_value("size").is_none(),
+        ErrorKind::InvalidRange => error.fact("size").is_none(),
         ErrorKind::Other => true,
         // A whole object in answer to a range.
         ErrorKind::Unavailable => error.provider().status.is_some_and(|status| status < 300),

@@ -145,8 +145,8 @@ impl Http {
 
 fn invalid(field: &'static str, problem: &'static str) -> Error {
     Error::new(ErrorKind::ConfigInvalid)
-        .message(format!("{field}: {problem}"))
-        .fact(field, problem)
+        .with_message(format!("{field}: {problem}"))
+        .with_fact(field, problem)
 }
 
 /// The roots of the system, which is where an operator puts a private one; the built-in ones where

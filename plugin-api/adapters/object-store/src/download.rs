@@ -29,7 +29,9 @@ pub(crate) fn is_possible(etag: &str) -> bool {
 /// `PreconditionFailed`: an etag that no object has.
 pub(crate) fn options(asked: &ReadOptions<'_>, range: Option<ByteRange>) -> Result<GetOptions> {
     if asked.if_match.is_some_and(|etag| !is_possible(etag)) {
-        return Err(Error::new(ErrorKind::PreconditionFailed).message("no object has this etag"));
+        return Err(
+            Error::new(ErrorKind::PreconditionFailed).with_message("no object has this etag")
+        );
     }
     Ok(GetOptions {
         // `*` is any object, and a read of none fails anyway.
@@ -44,14 +46,16 @@ pub(crate) fn options(asked: &ReadOptions<'_>, range: Option<ByteRange>) -> Resu
         if_modified_since: asked.if_modified_since.map(Into::into),
         if_unmodified_since: asked.if_unmodified_since.map(Into::into),
         version: asked.version.map(str::to_owned),
-        range: range.map(|range| match range {
-            ByteRange::Bounded(range) => {
+        range: match range {
+            None => None,
+            Some(ByteRange::Bounded(range)) => {
                 let start = range.start.min(FARTHEST - 1);
-                GetRange::Bounded(start..range.end.min(FARTHEST))
+                Some(GetRange::Bounded(start..range.end.min(FARTHEST)))
             }
-            ByteRange::From(start) => GetRange::Offset(start.min(FARTHEST - 1)),
-            ByteRange::Last(count) => GetRange::Suffix(count.min(FARTHEST)),
-        }),
+            Some(ByteRange::From(start)) => Some(GetRange::Offset(start.min(FARTHEST - 1))),
+            Some(ByteRange::Last(count)) => Some(GetRange::Suffix(count.min(FARTHEST))),
+            Some(_) => return Err(Error::unsupported("this kind of range")),
+        },
         ..GetOptions::default()
     })
 }

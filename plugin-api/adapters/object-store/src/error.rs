@@ -23,11 +23,12 @@ pub fn error_of(theirs: Theirs, call: &Call) -> Error {
         _ => Error::new(of_variant(&theirs)),
     };
     let error = match &seen {
-        Some(Seen::Answer(reply)) => error.with_provider(ProviderReply {
-            status: Some(reply.status),
-            code: reply.code.clone(),
-            request_id: reply.request_id.clone(),
-        }),
+        Some(Seen::Answer(reply)) => error.with_provider(
+            ProviderReply::new()
+                .status(Some(reply.status))
+                .code(reply.code.clone())
+                .request_id(reply.request_id.clone()),
+        ),
         _ => error,
     };
     let attempts = call.attempts();
@@ -70,18 +71,20 @@ fn of_failure(whom: &str, failure: Failure) -> Error {
     match failure {
         // Nothing was sent, so a repeat is safe whatever the request.
         Failure::Connect => unavailable
-            .message(format!("no connection to {whom}"))
+            .with_message(format!("no connection to {whom}"))
             .with_retry(Retry::Safe),
         Failure::Tls => unavailable
-            .message(format!(
+            .with_message(format!(
                 "no trusted connection to {whom}: its certificate or protocol is refused"
             ))
             .with_retry(Retry::Safe),
         Failure::Timeout => {
-            Error::new(ErrorKind::Timeout).message(format!("{whom} does not answer"))
+            Error::new(ErrorKind::Timeout).with_message(format!("{whom} does not answer"))
         }
-        Failure::Broken => unavailable.message(format!("the connection to {whom} broke")),
-        Failure::Other => Error::new(ErrorKind::Other).message("the request could not be made"),
+        Failure::Broken => unavailable.with_message(format!("the connection to {whom} broke")),
+        Failure::Other => {
+            Error::new(ErrorKind::Other).with_message("the request could not be made")
+        }
     }
 }
 
@@ -89,11 +92,11 @@ fn of_failure(whom: &str, failure: Failure) -> Error {
 fn unusable(reply: &Reply) -> Error {
     let error = Error::new(ErrorKind::Unavailable);
     if reply.credentials {
-        error.message(format!("the answer of {SOURCE} is not what is asked for"))
+        error.with_message(format!("the answer of {SOURCE} is not what is asked for"))
     } else if reply.foreign {
-        error.message("the answer is not the store's: something stands between")
+        error.with_message("the answer is not the store's: something stands between")
     } else {
-        error.message("the store's answer is not what the request asks for")
+        error.with_message("the store's answer is not what the request asks for")
     }
 }
 
@@ -107,7 +110,9 @@ fn of_reply(reply: &Reply, theirs: &Theirs) -> Error {
         None if reply.code.as_deref() == Some("RequestTimeTooSkewed") => {
             return Error::new(ErrorKind::PermissionDenied)
                 .with_code("clock_skew")
-                .message("the clock of this machine is too far from the store's: set the clock");
+                .with_message(
+                    "the clock of this machine is too far from the store's: set the clock",
+                );
         }
         _ => {}
     }
@@ -115,8 +120,8 @@ fn of_reply(reply: &Reply, theirs: &Theirs) -> Error {
         && matches!(reply.status, 301 | 307 | 400)
     {
         return Error::new(ErrorKind::ConfigInvalid)
-            .message("the bucket is in another region")
-            .fact("region", region);
+            .with_message("the bucket is in another region")
+            .with_fact("region", region);
     }
     let kind = match reply.code.as_deref().and_then(of_code) {
         // Azure calls any condition that was not met by one name; the status tells which.
@@ -134,7 +139,7 @@ fn of_reply(reply: &Reply, theirs: &Theirs) -> Error {
             Error::new(kind).with_retry(Retry::After(wait))
         }
         ErrorKind::Unavailable if reply.foreign => {
-            Error::new(kind).message("the answer is not the store's: something stands between")
+            Error::new(kind).with_message("the answer is not the store's: something stands between")
         }
         ErrorKind::Unavailable => match reply.retry_after {
             Some(wait) => Error::new(kind).with_retry(Retry::After(wait)),
@@ -143,8 +148,8 @@ fn of_reply(reply: &Reply, theirs: &Theirs) -> Error {
         _ => Error::new(kind),
     };
     match &reply.code {
-        Some(code) if error.text().is_empty() => {
-            error.message(format!("the store answers {} {code}", reply.status))
+        Some(code) if error.message().is_empty() => {
+            error.with_message(format!("the store answers {} {code}", reply.status))
         }
         _ => error,
     }
@@ -153,10 +158,10 @@ fn of_reply(reply: &Reply, theirs: &Theirs) -> Error {
 fn of_credentials(reply: &Reply) -> Error {
     if reply.status >= 500 || reply.status == 429 {
         return Error::new(ErrorKind::Unavailable)
-            .message(format!("{SOURCE} does not answer properly"));
+            .with_message(format!("{SOURCE} does not answer properly"));
     }
     Error::new(ErrorKind::Unauthenticated)
-        .message(format!("{SOURCE} hands out none"))
+        .with_message(format!("{SOURCE} hands out none"))
         .with_retry(Retry::Never)
 }
 
@@ -165,11 +170,11 @@ pub(crate) fn clock_skew(seconds: i64) -> Error {
     let side = if seconds > 0 { "behind" } else { "ahead of" };
     Error::new(ErrorKind::PermissionDenied)
         .with_code("clock_skew")
-        .message(format!(
+        .with_message(format!(
             "the clock of this machine is {} s {side} the store's, and signatures carry a time: set the clock",
             seconds.unsigned_abs()
         ))
-        .fact("skew_seconds", seconds)
+        .with_fact("skew_seconds", seconds)
 }
 
 fn of_status(reply: &Reply, theirs: &Theirs) -> ErrorKind {
@@ -368,7 +373,11 @@ mod tests {
             ..reply(403, Some("RequestTimeTooSkewed"))
         });
         assert_eq!(error.code(), "clock_skew");
-        assert!(error.text().contains("1200 s behind"), "{}", error.text());
+        assert!(
+            error.message().contains("1200 s behind"),
+            "{}",
+            error.message()
+        );
         let unmeasured = judged(reply(403, Some("RequestTimeTooSkewed")));
         assert_eq!(unmeasured.code(), "clock_skew");
     }
@@ -406,7 +415,7 @@ mod tests {
         let error = error_of(theirs, &call);
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert_eq!(
-            error.text(),
+            error.message(),
             "no connection to the source of the credentials"
         );
     }

@@ -17,7 +17,7 @@
 //! let config: Config = serde_json::from_str(text).unwrap();
 //! let mut problems = Problems::default();
 //! config.settings.check(&mut problems);
-//! assert!(problems.none().unwrap_err().fact_value("prefix").is_some());
+//! assert!(problems.none().unwrap_err().fact("prefix").is_some());
 //! ```
 
 use crate::{HttpOptions, Proxy};

@@ -40,6 +40,7 @@ pub(crate) async fn url(
         Method::Put => http::Method::PUT,
         Method::Head => http::Method::HEAD,
         Method::Delete => http::Method::DELETE,
+        _ => return Err(Error::unsupported("this method")),
     };
     let call = Call::new();
     let before = SystemTime::now();

@@ -259,7 +259,7 @@ impl Store {
         match full {
             Ok(path) if path.as_ref().len() == self.prefix.len() + key.len() => Ok(path),
             _ => Err(Error::new(ErrorKind::InvalidKey)
-                .message("the store cannot keep this key as it is")),
+                .with_message("the store cannot keep this key as it is")),
         }
     }
 

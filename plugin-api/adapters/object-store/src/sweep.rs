@@ -149,7 +149,7 @@ async fn document<T: for<'a> Deserialize<'a>>(
     let text = asked.await?;
     quick_xml::de::from_str(&String::from_utf8_lossy(&text)).map_err(|cause| {
         Error::new(ErrorKind::Unavailable)
-            .message("the store's answer is not what the request asks for")
+            .with_message("the store's answer is not what the request asks for")
             .because(cause)
     })
 }

@@ -41,13 +41,14 @@ pub(crate) async fn store(
     upload: Upload<'_>,
 ) -> Result<Uploaded> {
     let (key, body, length, options) = upload.into_parts();
-    let options = options.map(|options| *options).unwrap_or_default();
     let path = store.path(key.text())?;
     let condition = condition(&options);
     if let Some(Condition::Etag(etag)) = &condition
         && !is_possible(etag)
     {
-        return Err(Error::new(ErrorKind::PreconditionFailed).message("no object has this etag"));
+        return Err(
+            Error::new(ErrorKind::PreconditionFailed).with_message("no object has this etag")
+        );
     }
     let attributes = attributes(store, &options)?;
     let mode = match &condition {
@@ -65,7 +66,7 @@ pub(crate) async fn store(
         (Some(condition), LargeConditions::AtCompletion) => condition.headers(),
         (Some(_), LargeConditions::InOnePut { max_bytes }) => {
             if let Some(length) = length.filter(|length| *length > max_bytes as u64) {
-                return Err(too_large(max_bytes).fact("requested", length));
+                return Err(too_large(max_bytes).with_fact("requested", length));
             }
             gathering.most = max_bytes;
             let whole = gathering.next().await?;
@@ -93,8 +94,8 @@ pub(crate) async fn store(
 
 fn too_large(max_bytes: usize) -> Error {
     Error::new(ErrorKind::TooLarge)
-        .message("the store holds a condition over one request only, and this body is larger")
-        .fact("limit", max_bytes)
+        .with_message("the store holds a condition over one request only, and this body is larger")
+        .with_fact("limit", max_bytes)
 }
 
 fn condition(options: &UploadOptions<'_>) -> Option<Condition> {
@@ -162,7 +163,7 @@ fn lost(error: Error, conditional: bool) -> Error {
         ErrorKind::FileNotFound | ErrorKind::Conflict if conditional && is_lost(&error) => {
             let provider = error.provider().clone();
             Error::new(ErrorKind::PreconditionFailed)
-                .message("there is no object, or another one by now")
+                .with_message("there is no object, or another one by now")
                 .with_provider(provider)
                 .with_cause(error.cause().cloned())
         }
@@ -372,7 +373,7 @@ impl<'a> Parts<'a> {
 }
 
 fn over() -> Error {
-    Error::new(ErrorKind::Other).message("the upload is over")
+    Error::new(ErrorKind::Other).with_message("the upload is over")
 }
 
 impl Drop for Parts<'_> {

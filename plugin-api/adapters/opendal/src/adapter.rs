@@ -5,7 +5,7 @@ use crate::recorder::Recorder;
 use crate::upload::Writers;
 use crate::{Store, copy, delete, download, list, sign, upload};
 use holdall_plugin_api::{
-    Capabilities, Capability, Copied, Copy, Delete, Deleted, Download, Downloaded, Error,
+    Capabilities, Capability, Copied, CopyObject, Delete, Deleted, Download, Downloaded, Error,
     ErrorKind, Head, Health, Host, Instance, Key, List, ObjectInfo, Page, Rename, Renamed, Result,
     SignUrl, Signing, StorageBackend, Upload, Uploaded,
 };
@@ -49,7 +49,7 @@ impl<A> Adapter<A> {
     pub(crate) fn begin(&self) -> Result<(Operator, Recorder)> {
         if self.shut_down.load(Ordering::Acquire) {
             return Err(
-                Error::new(ErrorKind::Unavailable).message("the backend has been shut down")
+                Error::new(ErrorKind::Unavailable).with_message("the backend has been shut down")
             );
         }
         Ok(self.store.operation())
@@ -143,7 +143,7 @@ impl<A: Adapted> StorageBackend for Adapter<A> {
         list::page(self, &list).await
     }
 
-    async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {
+    async fn copy(&self, copy: CopyObject<'_>) -> Result<Copied> {
         copy::copy(self, copy).await
     }
 

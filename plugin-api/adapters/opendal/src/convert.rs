@@ -52,7 +52,9 @@ pub(crate) fn bounded<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> R
         return Ok(());
     }
     let error = Error::invalid("conditions, headers and metadata are too long");
-    Err(error.fact("limit", MAX_TEXTS).fact("requested", size))
+    Err(error
+        .with_fact("limit", MAX_TEXTS)
+        .with_fact("requested", size))
 }
 
 /// What the conditions of a read say, to be [`bounded`].

@@ -4,17 +4,17 @@ use crate::adapter::{Adapted, Adapter};
 use crate::fault::{Intent, fault};
 use crate::{convert, delete, download, upload};
 use holdall_plugin_api::{
-    Capability, Copied, Copy, Delete, Download, Error, ErrorKind, Head, ObjectInfo, Rename,
+    Capability, Copied, CopyObject, Delete, Download, Error, ErrorKind, Head, ObjectInfo, Rename,
     Renamed, Result, Upload,
 };
 use opendal_core::options::CopyOptions;
 use std::time::SystemTime;
 
-pub(crate) async fn copy<A: Adapted>(this: &Adapter<A>, copy: Copy<'_>) -> Result<Copied> {
+pub(crate) async fn copy<A: Adapted>(this: &Adapter<A>, copy: CopyObject<'_>) -> Result<Copied> {
     if copy.from == copy.to {
         let info = download::head(this, Head::new(copy.from)).await?;
         if copy.create_only {
-            return Err(Error::new(ErrorKind::PreconditionFailed).message("the target exists"));
+            return Err(Error::new(ErrorKind::PreconditionFailed).with_message("the target exists"));
         }
         let mut copied = Copied::default();
         copied.size = Some(info.size);
@@ -51,7 +51,7 @@ pub(crate) async fn copy<A: Adapted>(this: &Adapter<A>, copy: Copy<'_>) -> Resul
     Ok(copied)
 }
 
-async fn by_bytes<A: Adapted>(this: &Adapter<A>, copy: Copy<'_>) -> Result<Copied> {
+async fn by_bytes<A: Adapted>(this: &Adapter<A>, copy: CopyObject<'_>) -> Result<Copied> {
     let source = download::download(this, Download::new(copy.from)).await?;
     let kept = kept(this, source.info);
     let target = Upload::new(copy.to, source.body)
@@ -120,7 +120,7 @@ pub(crate) async fn rename<A: Adapted>(this: &Adapter<A>, rename: Rename<'_>) ->
             .map_err(|error| fault(error, &heard, Intent::Write))?;
         return Ok(Renamed::new(true));
     }
-    let copied = copy(this, Copy::new(rename.from, rename.to)).await?;
+    let copied = copy(this, CopyObject::new(rename.from, rename.to)).await?;
     match delete::delete(this, Delete::new(rename.from)).await {
         Err(error) if error.kind() != ErrorKind::FileNotFound => return Err(error),
         _ => {}

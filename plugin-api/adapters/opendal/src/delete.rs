@@ -28,7 +28,8 @@ pub(crate) async fn delete<A: Adapted>(this: &Adapter<A>, delete: Delete<'_>) ->
             return match (delete.if_match, delete.must_exist) {
                 (_, true) => Err(Error::not_found()),
                 (Some(_), _) => {
-                    Err(Error::new(ErrorKind::PreconditionFailed).message("there is no object"))
+                    Err(Error::new(ErrorKind::PreconditionFailed)
+                        .with_message("there is no object"))
                 }
                 (None, false) => Ok(Deleted::new(existed)),
             };
@@ -51,7 +52,7 @@ pub(crate) async fn delete<A: Adapted>(this: &Adapter<A>, delete: Delete<'_>) ->
                 Ok(Deleted::new(Some(false)))
             }
             missing if missing.kind() == ErrorKind::FileNotFound && delete.if_match.is_some() => {
-                Err(Error::new(ErrorKind::PreconditionFailed).message("there is no object"))
+                Err(Error::new(ErrorKind::PreconditionFailed).with_message("there is no object"))
             }
             error => Err(error),
         },

@@ -136,7 +136,7 @@ impl<A: Adapted> Reading<'_, A> {
 
     /// The answer that brings the bytes has all the facts.
     async fn in_one(&self) -> Result<(Metadata, Range<u64>, Chunks)> {
-        let mut stream = self.stream(self.asked()).await?;
+        let mut stream = self.stream(self.asked()?).await?;
         match stream.metadata().await {
             Ok(metadata) => {
                 let metadata = self.this.store.own(metadata)?;
@@ -147,8 +147,7 @@ impl<A: Adapted> Reading<'_, A> {
             Err(error) => match self.missing(error).await {
                 // Not every service says the size when it refuses a range.
                 error
-                    if error.kind() == ErrorKind::InvalidRange
-                        && error.fact_value("size").is_none() =>
+                    if error.kind() == ErrorKind::InvalidRange && error.fact("size").is_none() =>
                 {
                     self.within(self.look().await?.content_length())?;
                     Err(error)
@@ -159,8 +158,8 @@ impl<A: Adapted> Reading<'_, A> {
     }
 
     /// What the service is asked for. An end past the object is cut by the service itself.
-    fn asked(&self) -> BytesRange {
-        match self.range {
+    fn asked(&self) -> Result<BytesRange> {
+        Ok(match self.range {
             None => BytesRange::new(0, None),
             Some(ByteRange::From(start)) => BytesRange::new(*start, None),
             Some(ByteRange::Last(count)) => BytesRange::suffix(*count),
@@ -168,7 +167,8 @@ impl<A: Adapted> Reading<'_, A> {
             Some(ByteRange::Bounded(range)) => {
                 BytesRange::new(range.start, Some(range.end - range.start))
             }
-        }
+            Some(_) => return Err(Error::unsupported("this kind of range")),
+        })
     }
 
     fn within(&self, size: u64) -> Result<Range<u64>> {
@@ -228,7 +228,7 @@ impl<A: Adapted> Reading<'_, A> {
             before = after;
         }
         Err(Error::new(ErrorKind::Conflict)
-            .message("the object changes faster than it can be opened")
+            .with_message("the object changes faster than it can be opened")
             .with_retry(Retry::Safe))
     }
 

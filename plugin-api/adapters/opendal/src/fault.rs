@@ -33,7 +33,7 @@ pub fn from_config(error: opendal_core::Error) -> Error {
     };
     let error = error.set_permanent();
     Error::new(ErrorKind::ConfigInvalid)
-        .message(what)
+        .with_message(what)
         .because(error)
 }
 
@@ -159,10 +159,10 @@ fn of(error: opendal_core::Error, heard: &Heard, intent: Intent) -> Error {
         .with_retry(retry)
         .with_provider(heard.reply.clone());
     if !message.is_empty() {
-        ours = ours.message(message);
+        ours = ours.with_message(message);
     }
     if let (ErrorKind::InvalidRange, Some(size)) = (kind, heard.size) {
-        ours = ours.fact("size", size);
+        ours = ours.with_fact("size", size);
     }
     ours.because(error)
 }

@@ -90,13 +90,13 @@ impl HttpTransport for Recorder {
         let response = self.inner.fetch(request).await?;
         let status = response.status();
         let mut heard = Heard {
-            reply: ProviderReply {
-                status: Some(status.as_u16()),
-                code: None,
-                request_id: REQUEST_IDS
-                    .iter()
-                    .find_map(|name| text(response.headers(), name)),
-            },
+            reply: ProviderReply::new()
+                .status(Some(status.as_u16()))
+                .request_id(
+                    REQUEST_IDS
+                        .iter()
+                        .find_map(|name| text(response.headers(), name)),
+                ),
             retry_after: retry_after(response.headers()),
             size: text(response.headers(), "content-range")
                 .and_then(|range| range.rsplit_once('/')?.1.parse().ok()),

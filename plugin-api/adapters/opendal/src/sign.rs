@@ -21,6 +21,7 @@ pub(crate) async fn sign<A: Adapted>(this: &Adapter<A>, sign: SignUrl<'_>) -> Re
         Method::Put => Capability::SignPut,
         Method::Head => Capability::SignHead,
         Method::Delete => Capability::SignDelete,
+        _ => return Ok(Signing::AtGateway),
     };
     // The host asks for no more than is claimed; a caller without one gets no URL that lacks a bound.
     let bound = sign.max_size.is_none()
@@ -59,6 +60,7 @@ pub(crate) async fn sign<A: Adapted>(this: &Adapter<A>, sign: SignUrl<'_>) -> Re
             let options = DeleteOptions::default();
             operator.presign_delete_options(key, life, options).await
         }
+        _ => return Ok(Signing::AtGateway),
     };
     let signed = signed.map_err(|error| fault(error, &heard, Intent::Read))?;
     let text = signed.uri().to_string();

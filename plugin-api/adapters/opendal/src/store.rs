@@ -212,7 +212,7 @@ impl Store {
     pub(crate) fn own(&self, facts: Metadata) -> Result<Metadata> {
         if facts.is_file() && self.always_etags && facts.etag().is_none() {
             return Err(Error::new(ErrorKind::Unavailable)
-                .message("the answer is not this service's: it has no etag")
+                .with_message("the answer is not this service's: it has no etag")
                 .with_retry(Retry::Safe));
         }
         Ok(facts)
@@ -225,7 +225,7 @@ impl Store {
             return error;
         }
         Error::new(ErrorKind::ContainerMissing)
-            .message(NO_CONTAINER)
+            .with_message(NO_CONTAINER)
             .with_provider(error.provider().clone())
             .because(error)
     }

@@ -49,7 +49,7 @@ enum Step {
 pub(crate) async fn upload<A: Adapted>(this: &Adapter<A>, upload: Upload<'_>) -> Result<Uploaded> {
     let (operator, heard) = this.begin()?;
     let (key, mut body, length, options) = upload.into_parts();
-    let mut written = convert::write_options(&options.map(|options| *options).unwrap_or_default())?;
+    let mut written = convert::write_options(&options)?;
     let parts = this.store.takes_parts();
     written.chunk = parts.then(|| this.store.part_for(length));
 
@@ -101,9 +101,11 @@ pub(crate) async fn upload<A: Adapted>(this: &Adapter<A>, upload: Upload<'_>) ->
 
 fn too_large(limit: usize, requested: u64) -> Error {
     Error::new(ErrorKind::TooLarge)
-        .message("the service takes an object in one piece, and this one is too large for that")
-        .fact("limit", limit)
-        .fact("requested", requested)
+        .with_message(
+            "the service takes an object in one piece, and this one is too large for that",
+        )
+        .with_fact("limit", limit)
+        .with_fact("requested", requested)
 }
 
 struct Task {

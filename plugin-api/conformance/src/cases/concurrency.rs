@@ -8,8 +8,8 @@ use crate::{body, data};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use holdall_plugin_api::{
-    ByteRange, Capability, Copy, Custom, Delete, Download, Error, ErrorKind, Head, List, Operation,
-    Rename, Upload,
+    ByteRange, Capability, CopyObject, Custom, Delete, Download, Error, ErrorKind, Head, List,
+    Operation, Rename, Upload,
 };
 use std::pin::pin;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ async fn mixed(t: &Trial) -> Outcome {
                 subject.holds(&key, &bytes).await?;
                 let other = format!("{prefix}other");
                 if subject.has(Operation::Copy) {
-                    subject.copy(Copy::new(&key, &other)).await?;
+                    subject.copy(CopyObject::new(&key, &other)).await?;
                     subject.holds(&other, &bytes).await?;
                 }
                 if subject.has(Operation::Rename) {
@@ -152,7 +152,7 @@ async fn cancelled(t: &Trial) -> Outcome {
             drop_after(t.list(List::new(t.prefix())), polls).await;
         }
         if t.has(Operation::Copy) {
-            drop_after(t.copy(Copy::new(&key, &key)), polls).await;
+            drop_after(t.copy(CopyObject::new(&key, &key)), polls).await;
         }
     }
     let downloaded = t.download(Download::new(&key).chunk_hint(64 << 10)).await?;

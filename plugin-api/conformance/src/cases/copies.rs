@@ -6,7 +6,9 @@ use crate::case::{Case, Outcome, Stop, Tag, case, ensure};
 use crate::data;
 use crate::trial::{Trial, not_applicable};
 use crate::watch::refused;
-use holdall_plugin_api::{Capability, Copy, Delete, ErrorKind, Head, Operation, Rename, Upload};
+use holdall_plugin_api::{
+    Capability, CopyObject, Delete, ErrorKind, Head, Operation, Rename, Upload,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -78,7 +80,7 @@ async fn complete(t: &Trial) -> Outcome {
             }
         });
         t.upload(upload).await?;
-        let copied = t.copy(Copy::new(&from, &to)).await?;
+        let copied = t.copy(CopyObject::new(&from, &to)).await?;
         ensure!(
             copied.size.is_none_or(|found| found == size as u64),
             "a copy of {:?} bytes",
@@ -112,7 +114,7 @@ async fn missing_source(t: &Trial) -> Outcome {
         if there {
             t.put(&to, "target").await?;
         }
-        let answer = t.copy(Copy::new(&from, &to)).await;
+        let answer = t.copy(CopyObject::new(&from, &to)).await;
         let error = refused(answer, ErrorKind::FileNotFound, "copy of a missing key")?;
         ensure!(
             error.place().key.as_deref() == Some(&from),
@@ -141,7 +143,7 @@ async fn replaces(t: &Trial) -> Outcome {
     });
     t.upload(old).await?;
     t.put(&from, "new").await?;
-    t.copy(Copy::new(&from, &to)).await?;
+    t.copy(CopyObject::new(&from, &to)).await?;
     t.holds(&to, b"new").await?;
     for (from, info) in infos(t, &to).await? {
         ensure!(
@@ -158,14 +160,14 @@ async fn independent(t: &Trial) -> Outcome {
     for size in [10, 200_000] {
         let bytes = data::bytes(size, 3);
         t.put(&from, bytes.clone()).await?;
-        t.copy(Copy::new(&from, &to)).await?;
+        t.copy(CopyObject::new(&from, &to)).await?;
         t.put(&from, "changed").await?;
         t.holds(&to, &bytes).await?;
         t.put(&from, bytes.clone()).await?;
-        t.copy(Copy::new(&from, &to)).await?;
+        t.copy(CopyObject::new(&from, &to)).await?;
         t.put(&to, "changed").await?;
         t.holds(&from, &bytes).await?;
-        t.copy(Copy::new(&from, &to)).await?;
+        t.copy(CopyObject::new(&from, &to)).await?;
         t.delete(Delete::new(&from)).await?;
         t.holds(&to, &bytes).await?;
     }
@@ -182,7 +184,7 @@ async fn onto_itself(t: &Trial) -> Outcome {
     });
     t.upload(upload).await?;
     let before = t.read(&key).await?.0;
-    t.copy(Copy::new(&key, &key)).await?;
+    t.copy(CopyObject::new(&key, &key)).await?;
     t.holds(&key, &bytes).await?;
     let after = t.read(&key).await?.0;
     ensure!(before == after, "{before:?} became {after:?}");
@@ -192,7 +194,7 @@ async fn onto_itself(t: &Trial) -> Outcome {
     }
     let missing = t.key("missing");
     refused(
-        t.copy(Copy::new(&missing, &missing)).await,
+        t.copy(CopyObject::new(&missing, &missing)).await,
         ErrorKind::FileNotFound,
         "copy of nothing onto itself",
     )
@@ -202,10 +204,10 @@ async fn onto_itself(t: &Trial) -> Outcome {
 async fn create_only(t: &Trial) -> Outcome {
     let (from, to) = (t.key("from"), t.key("to"));
     t.put(&from, "source").await?;
-    t.copy(Copy::new(&from, &to).create_only()).await?;
+    t.copy(CopyObject::new(&from, &to).create_only()).await?;
     t.holds(&to, b"source").await?;
     t.put(&to, "target").await?;
-    let answer = t.copy(Copy::new(&from, &to).create_only()).await;
+    let answer = t.copy(CopyObject::new(&from, &to).create_only()).await;
     refused(
         answer,
         ErrorKind::PreconditionFailed,
@@ -218,7 +220,7 @@ async fn create_only(t: &Trial) -> Outcome {
             let (subject, from, to) = (t.main(), from.clone(), to.clone());
             tokio::spawn(async move {
                 subject
-                    .copy(Copy::new(&from, &to).create_only())
+                    .copy(CopyObject::new(&from, &to).create_only())
                     .await
                     .is_ok()
             })
@@ -245,7 +247,7 @@ async fn server_side(t: &Trial) -> Outcome {
         stored - before >= SIZE as u64,
         "the count of bytes does not count"
     );
-    t.copy(Copy::new(&from, &to)).await?;
+    t.copy(CopyObject::new(&from, &to)).await?;
     let moved = t.subject().bytes_moved().unwrap_or(0) - stored;
     ensure!(moved < 1 << 20, "{moved} bytes went through the plugin");
     if t.has(Operation::Head) {
@@ -347,9 +349,9 @@ async fn every_key(t: &Trial) -> Outcome {
     for name in NAMES {
         let (from, to) = (t.key(&format!("from/{name}")), t.key(&format!("to/{name}")));
         t.put(&from, content(&from)).await?;
-        t.copy(Copy::new(&from, &to)).await?;
+        t.copy(CopyObject::new(&from, &to)).await?;
         t.holds(&to, from.as_bytes()).await?;
-        t.copy(Copy::new(&to, &hub)).await?;
+        t.copy(CopyObject::new(&to, &hub)).await?;
         t.holds(&hub, from.as_bytes()).await?;
         if t.has(Operation::Rename) {
             t.rename(Rename::new(&to, &hub)).await?;

@@ -212,7 +212,7 @@ async fn no_range(t: &Trial, key: &str, asked: ByteRange, size: u64) -> Outcome 
     let what = format!("{asked:?} of {size} bytes");
     let answer = t.download(Download::new(key).range(asked)).await;
     let error = refused(answer, ErrorKind::InvalidRange, &what)?;
-    let stated = error.fact_value("size");
+    let stated = error.fact("size");
     ensure!(
         stated == Some(&size.to_string()),
         "{what}: the error states a size of {stated:?}"
@@ -314,7 +314,7 @@ async fn under<'a>(
             answer.as_ref().err().map(Error::kind),
         ];
         if kinds[0] != kinds[1] {
-            return Err(Error::new(ErrorKind::Other).message(format!(
+            return Err(Error::new(ErrorKind::Other).with_message(format!(
                 "head answers {:?}, download {:?}",
                 kinds[0], kinds[1]
             )));

@@ -326,7 +326,7 @@ async fn fail(t: &Watched, key: &str, chunks: usize, length: Option<u64>) -> Out
             "an upload whose source failed succeeded".into(),
         ));
     };
-    let mut texts = vec![error.text().to_owned()];
+    let mut texts = vec![error.message().to_owned()];
     texts.extend(
         error
             .cause()

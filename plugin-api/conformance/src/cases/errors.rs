@@ -99,6 +99,7 @@ fn check(met: &Met, secrets: &[String]) -> Result<(), String> {
         Family::QuotaExceeded => &[403],
         Family::InvalidFileType => &[400],
         Family::StorageError => &[304, 400, 409, 412, 413, 416, 499, 500, 501],
+        family => return Err(format!("the family {} is unknown", family.name())),
     };
     must(
         statuses.contains(&kind.status()),

@@ -9,8 +9,8 @@ use crate::subject::Loader;
 use crate::trial::{Trial, not_applicable};
 use crate::watch::{Watched, refused};
 use holdall_plugin_api::{
-    Copy, Delete, DeleteMany, Download, ErrorKind, Head, Key, List, Operation, Operations, Rename,
-    Upload,
+    CopyObject, Delete, DeleteMany, Download, ErrorKind, Head, Key, List, Operation, Operations,
+    Rename, Upload,
 };
 use std::time::{Duration, Instant};
 
@@ -288,7 +288,7 @@ async fn after_shutdown(t: &Trial) -> Outcome {
     fails(
         "copy",
         subject
-            .copy(Copy::new("object", "copy"))
+            .copy(CopyObject::new("object", "copy"))
             .await
             .err()
             .map(kind),

@@ -6,7 +6,7 @@ use crate::trial::{MAIN_STORE, Trial, not_applicable};
 use crate::watch::{Watched, refused};
 use bytes::Bytes;
 use holdall_plugin_api::{
-    Capability, Copy, Delete, DeleteMany, Download, ErrorKind, Head, KeyPolicy, List, Method,
+    Capability, CopyObject, Delete, DeleteMany, Download, ErrorKind, Head, KeyPolicy, List, Method,
     Operation, Rename, SignUrl, Upload,
 };
 use std::collections::BTreeSet;
@@ -349,12 +349,12 @@ async fn refused_everywhere(t: &Trial, bad: &str, good: &str) -> Outcome {
     let target = t.key("target");
     if t.has(Operation::Copy) {
         refused(
-            t.copy(Copy::new(bad, &target)).await,
+            t.copy(CopyObject::new(bad, &target)).await,
             invalid,
             &what("copy"),
         )?;
         refused(
-            t.copy(Copy::new(good, bad)).await,
+            t.copy(CopyObject::new(good, bad)).await,
             invalid,
             &what("copy to the key"),
         )?;

@@ -8,8 +8,8 @@ use crate::wire::{Dialect, Endpoint, Fault, REQUEST_ID, RETRY_AFTER, Reply, refu
 use crate::{body, data};
 use bytes::Bytes;
 use holdall_plugin_api::{
-    ByteRange, Capability, Copy, Download, Error, ErrorKind, Head, List, Operation, Result, Retry,
-    Upload,
+    ByteRange, Capability, CopyObject, Download, Error, ErrorKind, Head, List, Operation, Result,
+    Retry, Upload,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -307,7 +307,7 @@ async fn garbage(t: &Trial, remote: &Remote) -> Outcome {
         remote.endpoint.then_always(reply);
         let what = "a copy answered with an error in a 200";
         let to = t.key("copy");
-        let answer = in_time(t, what, remote.subject.copy(Copy::new(&key, &to))).await?;
+        let answer = in_time(t, what, remote.subject.copy(CopyObject::new(&key, &to))).await?;
         ensure!(answer.is_err(), "{what} succeeds");
     }
     Ok(())

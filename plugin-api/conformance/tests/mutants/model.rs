@@ -3,9 +3,9 @@
 use crate::signing;
 use futures_util::stream;
 use holdall_plugin_api::{
-    Body, Bytes, Copied, Copy, Delete, Deleted, Download, Downloaded, Entry, Error, ErrorKind,
-    Head, Host, Instance, Key, List, ObjectInfo, Page, ReadOptions, Rename, Renamed, Result,
-    SignUrl, Signing, StorageBackend, Upload, UploadOptions, Uploaded, Usage,
+    Body, Bytes, Copied, CopyObject, Delete, Deleted, Download, Downloaded, Entry, Error,
+    ErrorKind, Head, Host, Instance, Key, List, ObjectInfo, Page, ReadOptions, Rename, Renamed,
+    Result, SignUrl, Signing, StorageBackend, Upload, UploadOptions, Uploaded, Usage,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -187,7 +187,7 @@ impl Model {
 
     fn missing(&self) -> Error {
         match self.has(Bug::MissingIsOther) {
-            true => Error::new(ErrorKind::Other).message("no such key"),
+            true => Error::new(ErrorKind::Other).with_message("no such key"),
             false => Error::not_found(),
         }
     }
@@ -363,7 +363,6 @@ impl StorageBackend for Model {
 
     async fn upload(&self, upload: Upload<'_>) -> Result<Uploaded> {
         let (key, mut body, _, options) = upload.into_parts();
-        let options = options.map(|options| *options).unwrap_or_default();
         let name = self.name(key);
         self.check_put(&*self.lock()?, key, &options)?;
         let mut running = Running::new(self, &name);
@@ -633,7 +632,7 @@ impl StorageBackend for Model {
         Ok(page)
     }
 
-    async fn copy(&self, copy: Copy<'_>) -> Result<Copied> {
+    async fn copy(&self, copy: CopyObject<'_>) -> Result<Copied> {
         let mut store = self.lock()?;
         let source = self.get(&store, copy.from)?;
         if copy.create_only

@@ -203,16 +203,17 @@ impl Remote {
             error = error.with_retry(Retry::After(Duration::from_secs(seconds)));
         }
         if code.as_deref() == Some("RequestTimeTooSkewed") && !self.has(Bug::SkewUntold) {
-            error = error.message("the clock of this host is off");
+            error = error.with_message("the clock of this host is off");
         }
         if self.has(Bug::DropsProvider) {
             return Err(error);
         }
-        Err(error.with_provider(ProviderReply {
-            status: Some(head.status.as_u16()),
-            code,
-            request_id: text(&head.headers, "x-amz-request-id"),
-        }))
+        Err(error.with_provider(
+            ProviderReply::new()
+                .status(Some(head.status.as_u16()))
+                .code(code)
+                .request_id(text(&head.headers, "x-amz-request-id")),
+        ))
     }
 
     /// A HEAD has no document: whether the bucket is there is another question.
@@ -234,7 +235,7 @@ impl Remote {
             |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         // No object of this server comes without one: a portal's page does.
         let etag = text(header::ETAG)
-            .ok_or_else(|| Error::new(ErrorKind::Other).message("an object without etag"))?;
+            .ok_or_else(|| Error::new(ErrorKind::Other).with_message("an object without etag"))?;
         let size = text(header::CONTENT_LENGTH).and_then(|size| size.parse().ok());
         let mut info = ObjectInfo::new(size.unwrap_or(0));
         info.etag = Some(etag.trim_matches('"').to_owned());
@@ -300,7 +301,7 @@ impl StorageBackend for Remote {
         let (key, body, _, options) = upload.into_parts();
         let bytes = body.collect(1 << 20).await?;
         let size = bytes.len() as u64;
-        let create = options.is_some_and(|options| options.create_only);
+        let create = options.create_only;
         let condition: &[(&str, String)] = &[("if-none-match", "*".to_owned())];
         let headers = if create { condition } else { &[] };
         let answer = self.ask("PUT", &self.target(key), headers, bytes).await?;
@@ -348,7 +349,7 @@ impl StorageBackend for Remote {
                 }
                 _ => {
                     return Err(
-                        Error::new(ErrorKind::Other).message("another range than was asked")
+                        Error::new(ErrorKind::Other).with_message("another range than was asked")
                     );
                 }
             }
@@ -431,7 +432,7 @@ impl StorageBackend for Remote {
         let whole =
             text.contains("<ListBucketResult>") && text.trim_end().ends_with("</ListBucketResult>");
         if !whole && !self.has(Bug::AnyListing) {
-            return Err(Error::new(ErrorKind::Other).message("no listing"));
+            return Err(Error::new(ErrorKind::Other).with_message("no listing"));
         }
         let mut page = Page::default();
         for part in text.split("<Key>").skip(1) {

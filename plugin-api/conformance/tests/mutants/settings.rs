@@ -47,7 +47,7 @@ impl Settings {
                 continue;
             }
             problems += 1;
-            error = error.fact(path, "not as the schema wants it");
+            error = error.with_fact(path, "not as the schema wants it");
         }
         if problems == 0 { Ok(()) } else { Err(error) }
     }
@@ -90,9 +90,8 @@ impl Stage for Settings {
             self.judge(&config)?;
             let token = config["token"].as_str().unwrap_or_default();
             match self.has(Bug::ShowsSecret) {
-                true => {
-                    Err(Error::new(ErrorKind::Unauthenticated).message(format!("refused: {token}")))
-                }
+                true => Err(Error::new(ErrorKind::Unauthenticated)
+                    .with_message(format!("refused: {token}"))),
                 false => self.model.open(0).await,
             }
         }))

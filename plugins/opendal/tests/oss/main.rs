@@ -297,7 +297,7 @@ async fn a_call_costs_the_requests_that_the_page_says() {
         .unwrap();
     cost("a page", 1);
     backend
-        .copy(holdall_plugin_api::Copy::new("small", "copy"))
+        .copy(holdall_plugin_api::CopyObject::new("small", "copy"))
         .await
         .unwrap();
     cost("a copy", 3);

@@ -2,7 +2,7 @@
 //! SFTP server (the key `counted` of the server's script logs in behind a `tee`).
 
 use crate::account::Account;
-use holdall::{Copy, Delete, Download, Head, Key, List, Rename, Upload};
+use holdall::{CopyObject, Delete, Download, Head, Key, List, Rename, Upload};
 use holdall_backends::Desk;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,7 +67,7 @@ pub(crate) fn as_the_page_says(account: &Account) {
                     realpath lstat opendir readdir readdir close",
                 backend.list(List::new("").delimiter("/"));
             "copy": "realpath lstat open open fstat copy-data fsync fstat close realpath lstat posix-rename close",
-                backend.copy(Copy::new("a", "c"));
+                backend.copy(CopyObject::new("a", "c"));
             "rename": "realpath lstat realpath lstat posix-rename",
                 backend.rename(Rename::new("c", "d"));
             "delete": "realpath lstat remove", backend.delete(Delete::new("d"));

@@ -2,7 +2,7 @@
 
 use crate::account::Account;
 use futures_util::future::join_all;
-use holdall::{Copy, Error, ErrorKind, Key, List, Upload};
+use holdall::{CopyObject, Error, ErrorKind, Key, List, Upload};
 use holdall_backends::Desk;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,9 @@ pub(crate) fn on_one_connection(account: &Account) {
             .upload(Upload::new("source", vec![7; 1 << 20]))
             .await?;
         let names: Vec<_> = (0..MANY).map(|number| format!("to/{number}")).collect();
-        let copies = names.iter().map(|to| backend.copy(Copy::new("source", to)));
+        let copies = names
+            .iter()
+            .map(|to| backend.copy(CopyObject::new("source", to)));
         let copied = tokio::time::timeout(Duration::from_secs(300), join_all(copies)).await;
         for copied in copied.expect("copies wait for each other") {
             copied?;

@@ -22,7 +22,7 @@ pub(crate) fn refused(account: &Account) {
     assert_eq!(error.kind(), ErrorKind::ConfigInvalid, "{error:?}");
     for key in ["host_key", "other_host_key"] {
         let key = account.server[key].as_str().unwrap();
-        assert!(error.text().contains(key), "{error} does not name {key}");
+        assert!(error.message().contains(key), "{error} does not name {key}");
     }
 
     let mut config = account.below("refused");

@@ -1,7 +1,7 @@
 //! A server that has SFTP of 2001 and nothing else (the key `poor` of the server's script).
 
 use crate::account::Account;
-use holdall::{Capability, Copy, Delete, Download, ErrorKind, List, Rename, Upload};
+use holdall::{Capability, CopyObject, Delete, Download, ErrorKind, List, Rename, Upload};
 use holdall_backends::Desk;
 
 pub(crate) fn does_what_it_can(account: &Account) {
@@ -10,7 +10,7 @@ pub(crate) fn does_what_it_can(account: &Account) {
     let desk = Desk::new("sftp");
     let refused = desk.run(desk.open(config.clone())).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConfigInvalid, "{refused}");
-    assert!(refused.text().contains("partial objects"), "{refused}");
+    assert!(refused.message().contains("partial objects"), "{refused}");
 
     let desk = Desk::new("sftp");
     desk.run(async {
@@ -45,7 +45,10 @@ pub(crate) fn does_what_it_can(account: &Account) {
             ErrorKind::Unsupported
         );
 
-        backend.copy(Copy::new("dir/object", "copy")).await.unwrap();
+        backend
+            .copy(CopyObject::new("dir/object", "copy"))
+            .await
+            .unwrap();
         assert_eq!(read("copy").await.unwrap(), "second");
         backend.upload(Upload::new("copy", "third")).await.unwrap();
         backend

@@ -1,7 +1,7 @@
 //! What a call costs, in requests: the table of the plugin's page, counted on the way to the server.
 
 use crate::share::Share;
-use holdall::{Copy, Delete, Download, Head, Key, List, Rename, Upload};
+use holdall::{CopyObject, Delete, Download, Head, Key, List, Rename, Upload};
 use holdall_backends::Desk;
 use holdall_conformance::wire::{Endpoint, Reply};
 use std::time::Duration;
@@ -50,7 +50,7 @@ pub(crate) fn with_properties(share: &Share) {
             "list, one folder": 1, backend.list(List::new("f/"));
             // `f/` holds an object, `g/` a folder that does.
             "list, with a delimiter": 4, backend.list(List::new("").delimiter("/"));
-            "copy": 6, backend.copy(Copy::new("a", "b"));
+            "copy": 6, backend.copy(CopyObject::new("a", "b"));
             "rename": 2, backend.rename(Rename::new("b", "c"));
             "delete": 2, backend.delete(Delete::new("c"));
             "health": 1, backend.health();

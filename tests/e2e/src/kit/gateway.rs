@@ -56,6 +56,7 @@ async fn granted(
             Ok(plain(StatusCode::NO_CONTENT))
         }
         Method::Put => store(&backend, grant, headers, body).await,
+        method => unreachable!("the gateway signs no {}", method.name()),
     }
 }
 
@@ -139,7 +140,7 @@ async fn store(
     let pieces = pieces.map(move |piece| {
         seen += piece.len() as u64;
         match seen > most {
-            true => Err(Error::new(ErrorKind::TooLarge).message("more than the URL allows")),
+            true => Err(Error::new(ErrorKind::TooLarge).with_message("more than the URL allows")),
             false => Ok(piece),
         }
     });

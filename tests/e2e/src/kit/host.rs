@@ -6,7 +6,7 @@ use super::{Stores, gateway};
 use futures_util::future::BoxFuture;
 use holdall::config::{Config, GatewayConfig};
 use holdall::{
-    Backend, Builder, Bytes, CallOptions, Copied, Copy, Custom, Delete, DeleteMany, Deleted,
+    Backend, Builder, Bytes, CallOptions, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted,
     Download, Downloaded, Head, Health, Host, Key, KeyPolicy, List, ObjectInfo, Operations, Page,
     PluginRef, Registration, Rename, Renamed, Result, SignUrl, StaticPlugin, Upload, Uploaded,
     Usage,
@@ -242,7 +242,7 @@ impl Subject for Driven {
     fn list<'a>(&'a self, list: List<'a>) -> BoxFuture<'a, Result<Page>> {
         Box::pin(self.backend.list(list))
     }
-    fn copy<'a>(&'a self, copy: Copy<'a>) -> BoxFuture<'a, Result<Copied>> {
+    fn copy<'a>(&'a self, copy: CopyObject<'a>) -> BoxFuture<'a, Result<Copied>> {
         Box::pin(self.backend.copy(copy))
     }
     fn rename<'a>(&'a self, rename: Rename<'a>) -> BoxFuture<'a, Result<Renamed>> {

@@ -82,13 +82,13 @@ impl Fetch<'_> {
             )
         };
         let begun = if at == mark.size {
-            let head = Head::new(self.key).option(|options| options.if_match = Some(&mark.etag));
+            let head = Head::new(self.key).if_match(&mark.etag);
             self.backend.head(head).await.map(|info| (info, None))
         } else {
             let rest = Download::new(self.key)
                 .chunk_hint(CHUNK as u32)
                 .range(ByteRange::From(at))
-                .option(|options| options.if_match = Some(&mark.etag));
+                .if_match(&mark.etag);
             let rest = self.backend.download(rest).await;
             rest.map(|rest| (rest.info, Some((rest.range, rest.body))))
         };
@@ -131,7 +131,7 @@ impl Fetch<'_> {
         match info.checksums.crc32c {
             Some(stored) if u64::from(stored) != digest.finalize() => Err(Failed::Useless(
                 Error::new(ErrorKind::Corrupt)
-                    .message("the file that was put together from two attempts is not the object; it is thrown away")
+                    .with_message("the file that was put together from two attempts is not the object; it is thrown away")
                     .at(|place| {
                         place.backend = Some(self.backend.name().to_owned());
                         place.key = Some(self.key.to_owned());
