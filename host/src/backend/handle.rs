@@ -108,6 +108,7 @@ impl Backend {
             capabilities: opened.terms.capabilities,
             limits: opened.terms.limits,
             description: opened.description.clone(),
+            gateway: self.slot.context.gateway.load().is_configured(),
         })
     }
 
@@ -155,4 +156,6 @@ pub struct Facts {
     pub limits: Limits,
     /// One line for people.
     pub description: String,
+    /// Whether the gateway of the host signs the URLs that the store does not.
+    pub gateway: bool,
 }

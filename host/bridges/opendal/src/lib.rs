@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod directory;
 mod error;
 mod lister;
 mod metadata;
@@ -26,8 +27,8 @@ pub trait IntoOperator {
 
 impl IntoOperator for Backend {
     async fn into_operator(self) -> Result<Operator> {
-        let facts = self.facts().await?;
-        let builder = service::Holdall::new(self, &facts);
+        let (facts, terms) = (self.facts().await?, self.terms().await?);
+        let builder = service::Holdall::new(self, &facts, &terms);
         Operator::new(builder).map_err(|error| Error::new(ErrorKind::Other).because(error))
     }
 }

@@ -1,5 +1,6 @@
 //! Listings, page by page.
 
+use super::directory::Directories;
 use super::error::error;
 use super::metadata;
 use holdall::Backend;
@@ -14,10 +15,17 @@ pub(super) struct Listing {
     grouped: bool,
     limit: u32,
     start_after: Option<String>,
+    directories: Directories,
 }
 
 impl Listing {
-    pub(super) fn new(backend: Backend, path: &str, args: &OpList, max_page: u32) -> Self {
+    pub(super) fn new(
+        backend: Backend,
+        path: &str,
+        args: &OpList,
+        max_page: u32,
+        directories: Directories,
+    ) -> Self {
         let limit = args.limit().map_or(max_page, |limit| {
             u32::try_from(limit).unwrap_or(max_page).clamp(1, max_page)
         });
@@ -31,6 +39,7 @@ impl Listing {
             grouped: !args.recursive(),
             limit,
             start_after: args.start_after().map(str::to_owned),
+            directories,
         }
     }
 }
@@ -50,14 +59,18 @@ impl PageList for Listing {
             .list(list.page_token(token))
             .await
             .map_err(error)?;
-        let keys = page
-            .entries
-            .iter()
-            .map(|entry| oio::Entry::new(&entry.key, metadata::of_entry(entry)));
-        let groups = page
-            .common_prefixes
-            .iter()
-            .map(|group| oio::Entry::new(group, MetadataBuilder::dir().build()));
+        // A directory lists itself, and the root is always there.
+        if self.prefix.is_empty() && token.is_none() && self.start_after.is_none() {
+            context.entries.push_back(directory("/"));
+        }
+        let keys = page.entries.iter().map(|entry| {
+            let marked = self.directories.marked(&entry.key);
+            marked.map_or_else(
+                || oio::Entry::new(&entry.key, metadata::of_entry(entry)),
+                directory,
+            )
+        });
+        let groups = page.common_prefixes.iter().map(|group| directory(group));
         context.entries.extend(keys.chain(groups));
         match page.next {
             Some(next) => context.token = next,
@@ -65,4 +78,8 @@ impl PageList for Listing {
         }
         Ok(())
     }
+}
+
+fn directory(path: &str) -> oio::Entry {
+    oio::Entry::new(path, MetadataBuilder::dir().build())
 }

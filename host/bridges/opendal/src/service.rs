@@ -1,15 +1,19 @@
 //! The service: which operation of OpenDAL is which of ours.
 
+use super::directory::Directories;
 use super::error::error;
 use super::lister::Listing;
 use super::metadata;
 use super::reader::{Conditions, Reading};
 use super::writer::Writer;
-use holdall::{Backend, Facts};
+use holdall::{Backend, Facts, Terms};
 use holdall_plugin_api::{
-    Capability as Claim, CopyObject, Delete, Head, KeyPolicy, Method, Operation, Rename, SignUrl,
+    Body, Capability as Claim, CopyObject, Delete, DeleteMany, Head, List, Method, Operation, Rename,
+    SignUrl, Upload,
 };
-use opendal_core::raw::oio::{self, OneShotCopier, OneShotDelete, OneShotDeleter, PageLister};
+use opendal_core::raw::oio::{
+    self, BatchDelete, BatchDeleteResult, BatchDeleter, OneShotCopier, PageLister,
+};
 use opendal_core::raw::{
     OpCopy, OpCreateDir, OpDelete, OpList, OpPresign, OpRead, OpRename, OpStat, OpWrite,
     PresignOperation, PresignedRequest, RpCreateDir, RpPresign, RpRename, RpStat, Service,
@@ -20,16 +24,20 @@ use opendal_core::{
 };
 use serde::{Deserialize, Serialize};
 
+/// Most keys of one batch delete.
+const MAX_BATCH: usize = 1000;
+
 /// Makes the service of one backend.
 #[derive(Default)]
 pub(super) struct Holdall(Option<Mounted>);
 
 impl Holdall {
-    pub(super) fn new(backend: Backend, facts: &Facts) -> Self {
+    pub(super) fn new(backend: Backend, facts: &Facts, terms: &Terms) -> Self {
         Self(Some(Mounted {
             info: ServiceInfo::new("holdall", "/", backend.name()),
             capability: capability(facts),
             max_page: facts.limits.max_page.clamp(1, 1000),
+            directories: Directories::new(terms),
             backend,
         }))
     }
@@ -66,12 +74,15 @@ pub(super) struct Mounted {
     info: ServiceInfo,
     capability: Capability,
     max_page: u32,
+    directories: Directories,
 }
 
 /// What an operator may be asked: what the backend claims, and nothing that it does not.
 fn capability(facts: &Facts) -> Capability {
     let has = |claim: Claim| facts.capabilities.has(claim);
     let lists = facts.operations.has(Operation::List);
+    // What the store cannot sign, the gateway of the host signs, with every constraint.
+    let signs = |claim: Claim| has(claim) || facts.gateway;
     Capability {
         stat: true,
         stat_with_if_match: has(Claim::IfMatchGet),
@@ -86,8 +97,8 @@ fn capability(facts: &Facts) -> Capability {
         read_with_if_unmodified_since: has(Claim::IfTime),
         read_with_version: has(Claim::Versions),
         read_with_suffix: has(Claim::Suffix),
-        read_with_override_content_disposition: has(Claim::SignDisposition),
-        read_with_override_content_type: has(Claim::SignDisposition),
+        read_with_override_content_disposition: signs(Claim::SignDisposition),
+        read_with_override_content_type: signs(Claim::SignDisposition),
         write: true,
         write_can_multi: true,
         write_can_empty: true,
@@ -103,11 +114,14 @@ fn capability(facts: &Facts) -> Capability {
             .max_object_size
             .and_then(|bytes| usize::try_from(bytes).ok()),
         delete: true,
+        delete_max_size: Some(MAX_BATCH),
         delete_with_if_match: has(Claim::IfMatchDelete),
         delete_with_version: has(Claim::Versions),
         copy: true,
         copy_with_if_not_exists: has(Claim::CopyCreateOnly),
         rename: true,
+        // A directory is found by listing.
+        create_dir: lists,
         list: lists,
         list_with_recursive: lists,
         list_with_limit: lists,
@@ -119,11 +133,11 @@ fn capability(facts: &Facts) -> Capability {
             Claim::SignDelete,
         ]
         .into_iter()
-        .any(has),
-        presign_read: has(Claim::SignGet),
-        presign_write: has(Claim::SignPut),
-        presign_stat: has(Claim::SignHead),
-        presign_delete: has(Claim::SignDelete),
+        .any(signs),
+        presign_read: signs(Claim::SignGet),
+        presign_write: signs(Claim::SignPut),
+        presign_stat: signs(Claim::SignHead),
+        presign_delete: signs(Claim::SignDelete),
         shared: true,
         ..Capability::default()
     }
@@ -137,7 +151,7 @@ impl Service for Mounted {
     type Reader = oio::StreamReader<Reading>;
     type Writer = Writer;
     type Lister = PageLister<Listing>;
-    type Deleter = OneShotDeleter<Deleting>;
+    type Deleter = BatchDeleter<Deleting>;
     type Copier = OneShotCopier;
     type Composer = ();
 
@@ -152,13 +166,20 @@ impl Service for Mounted {
     async fn create_dir(
         &self,
         _: &OperationContext,
-        _: &str,
+        path: &str,
         _: OpCreateDir,
     ) -> Result<RpCreateDir> {
-        Err(not_supported("a backend has keys and no folders"))
+        if let Some(key) = self.directories.key(path) {
+            let marker = Upload::new(&key, Body::empty());
+            self.backend.upload(marker).await.map_err(error)?;
+        }
+        Ok(RpCreateDir::default())
     }
 
     async fn stat(&self, _: &OperationContext, path: &str, args: OpStat) -> Result<RpStat> {
+        if path.ends_with('/') {
+            return self.stat_directory(path).await;
+        }
         let conditions = Conditions::from(&args);
         let head = Head::new(path).option(|options| conditions.apply(options));
         let info = self.backend.head(head).await.map_err(error)?;
@@ -174,10 +195,6 @@ impl Service for Mounted {
     }
 
     fn write(&self, _: &OperationContext, path: &str, args: OpWrite) -> Result<Writer> {
-        // `create_dir` comes here as an empty object of a folder's name.
-        if path.ends_with('/') {
-            return Err(not_supported("a backend has keys and no folders"));
-        }
         if args.append() {
             return Err(not_supported(
                 "a backend replaces objects and appends to none",
@@ -187,11 +204,21 @@ impl Service for Mounted {
     }
 
     fn delete(&self, _: &OperationContext) -> Result<Self::Deleter> {
-        Ok(OneShotDeleter::new(Deleting(self.backend.clone())))
+        let deleting = Deleting {
+            backend: self.backend.clone(),
+            directories: self.directories,
+        };
+        Ok(BatchDeleter::new(deleting, Some(MAX_BATCH)))
     }
 
     fn list(&self, _: &OperationContext, path: &str, args: OpList) -> Result<Self::Lister> {
-        let listing = Listing::new(self.backend.clone(), path, &args, self.max_page);
+        let listing = Listing::new(
+            self.backend.clone(),
+            path,
+            &args,
+            self.max_page,
+            self.directories,
+        );
         Ok(PageLister::new(listing))
     }
 
@@ -288,19 +315,76 @@ fn attachment(disposition: &str) -> Option<String> {
     rest.is_empty().then(|| name.to_owned())
 }
 
-pub(super) struct Deleting(Backend);
-
-impl OneShotDelete for Deleting {
-    async fn delete_once(&self, path: String, args: OpDelete) -> Result<()> {
-        // No key ends so, and a folder is gone with its last key.
-        if KeyPolicy::Portable.check(&path).is_err() && path.ends_with('/') {
-            return Ok(());
+impl Mounted {
+    /// A directory is there while a key begins with its path: its marker, or an object in it.
+    async fn stat_directory(&self, path: &str) -> Result<RpStat> {
+        let mut token: Option<String> = None;
+        loop {
+            let list = List::new(path).limit(1).page_token(token.as_deref());
+            let page = self.backend.list(list).await.map_err(error)?;
+            if !page.entries.is_empty() || !page.common_prefixes.is_empty() {
+                return Ok(RpStat::new(MetadataBuilder::dir().build()));
+            }
+            // A page may be empty and not the last: the host leaves keys out that it cannot show.
+            token = page.next;
+            if token.is_none() {
+                return Err(Error::new(
+                    ErrorKind::NotFound,
+                    "no key begins with the path of this directory",
+                ));
+            }
         }
-        let mut delete = Delete::new(&path);
+    }
+}
+
+pub(super) struct Deleting {
+    backend: Backend,
+    directories: Directories,
+}
+
+impl BatchDelete for Deleting {
+    async fn delete_once(&self, path: String, args: OpDelete) -> Result<()> {
+        let Some(key) = self.directories.key(&path) else {
+            return Ok(());
+        };
+        let mut delete = Delete::new(&key);
         delete.if_match = args.if_match();
         delete.version = args.version();
-        self.0.delete(delete).await.map_err(error)?;
+        self.backend.delete(delete).await.map_err(error)?;
         Ok(())
+    }
+
+    async fn delete_batch(&self, batch: Vec<(String, OpDelete)>) -> Result<BatchDeleteResult> {
+        // A batch has neither conditions nor versions.
+        let (plain, single): (Vec<_>, Vec<_>) = batch.into_iter().partition(|(path, args)| {
+            path != "/" && args.if_match().is_none() && args.version().is_none()
+        });
+        let keys = plain
+            .iter()
+            .filter_map(|(path, _)| self.directories.key(path));
+        let keys: Vec<_> = keys.collect();
+        let many = DeleteMany::new(keys.iter().map(String::as_str));
+        let answers = self.backend.delete_many(many).await.map_err(error)?;
+        let mut result = BatchDeleteResult::default();
+        for ((path, args), answer) in plain.into_iter().zip(answers) {
+            match answer {
+                Ok(_) => result.succeeded.push((path, args)),
+                Err(failed) => result.failed.push((path, args, error(failed))),
+            }
+        }
+        for (path, args) in single {
+            match self.delete_once(path.clone(), args.clone()).await {
+                Ok(()) => result.succeeded.push((path, args)),
+                Err(failed) => result.failed.push((path, args, failed)),
+            }
+        }
+        // The caller takes an answer without a success for a fault of this service.
+        if result.succeeded.is_empty()
+            && let Some((path, _, failed)) = result.failed.pop()
+        {
+            return Err(failed.with_context("path", path));
+        }
+        Ok(result)
     }
 }
 

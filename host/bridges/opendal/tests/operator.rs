@@ -71,9 +71,9 @@ async fn the_usual_calls_do_the_usual_things() {
     };
     let mut top = paths(operator.list("/").await.unwrap());
     top.sort();
-    assert_eq!(top, ["c.txt", "dir/"]);
+    assert_eq!(top, ["/", "c.txt", "dir/"]);
     let all = paths(operator.list_with("/").recursive(true).await.unwrap());
-    assert_eq!(all, ["c.txt", "dir/a.txt"]);
+    assert_eq!(all, ["/", "c.txt", "dir/a.txt"]);
 
     operator.delete("dir/a.txt").await.unwrap();
     operator.delete("dir/a.txt").await.unwrap();
@@ -160,8 +160,6 @@ async fn conditions_and_what_is_not_supported() {
         .unwrap_err();
     assert_eq!(lost.kind(), ErrorKind::ConditionNotMatch);
 
-    let folder = operator.create_dir("folder/").await.unwrap_err();
-    assert_eq!(folder.kind(), ErrorKind::Unsupported);
     let append = operator
         .write_with("a", "two")
         .append(true)
@@ -186,4 +184,135 @@ async fn the_operator_follows_the_backend() {
     assert!(!operator.exists("a").await.unwrap());
     operator.write("a", "new").await.unwrap();
     assert!(root.path().join("other/objects/a").exists());
+}
+
+/// Paths of a listing, sorted.
+async fn listed(operator: &Operator, path: &str, recursive: bool) -> Vec<String> {
+    let entries = operator.list_with(path).recursive(recursive).await.unwrap();
+    let mut paths: Vec<_> = entries
+        .iter()
+        .map(|entry| entry.path().to_owned())
+        .collect();
+    paths.sort();
+    paths
+}
+
+#[tokio::test]
+async fn a_directory_is_there_from_its_creation_to_its_deletion() {
+    let Mounted { operator, root, .. } = local().await;
+    assert!(operator.info().capability().create_dir);
+    assert!(!operator.exists("a/").await.unwrap());
+    operator.create_dir("a/").await.unwrap();
+    operator.create_dir("a/").await.unwrap();
+    operator.create_dir("a/empty/").await.unwrap();
+    assert!(operator.stat("a/").await.unwrap().is_dir());
+    assert!(
+        root.path()
+            .join("store/objects/a/.holdall-directory")
+            .exists()
+    );
+
+    operator.write("a/b", "text").await.unwrap();
+    assert_eq!(listed(&operator, "/", false).await, ["/", "a/"]);
+    assert_eq!(
+        listed(&operator, "a/", false).await,
+        ["a/", "a/b", "a/empty/"]
+    );
+    assert_eq!(
+        listed(&operator, "/", true).await,
+        ["/", "a/", "a/b", "a/empty/"]
+    );
+
+    operator.delete("a/b").await.unwrap();
+    assert!(operator.stat("a/").await.unwrap().is_dir());
+    operator.delete_with("a/").recursive(true).await.unwrap();
+    assert!(!operator.exists("a/").await.unwrap());
+    operator.create_dir("/").await.unwrap();
+    operator.delete("/").await.unwrap();
+    assert_eq!(listed(&operator, "/", true).await, ["/"]);
+}
+
+#[tokio::test]
+async fn a_directory_is_its_own_key_where_the_backend_takes_it() {
+    let plugins = tempfile::tempdir().unwrap();
+    artifacts().folder_of([artifacts().plugin("memory")], plugins.path());
+    let builder = Host::builder().config(holdall::config::Config::default());
+    let host = builder.plugin_dir(plugins.path()).build().unwrap();
+    let registration = Registration::new("memory").key_policy(holdall::KeyPolicy::Opaque);
+    host.register("scratch", registration).unwrap();
+    let backend = host.backend("scratch").await.unwrap();
+    let operator = backend.clone().into_operator().await.unwrap();
+    operator.create_dir("a/").await.unwrap();
+    operator.write("a/b", "text").await.unwrap();
+    let page = backend.list(holdall::List::new("")).await.unwrap();
+    let keys: Vec<_> = page.entries.iter().map(|entry| &*entry.key).collect();
+    assert_eq!(keys, ["a/", "a/b"]);
+    assert!(operator.stat("a/").await.unwrap().is_dir());
+    assert_eq!(listed(&operator, "a/", false).await, ["a/", "a/b"]);
+    operator.delete("a/").await.unwrap();
+    assert_eq!(listed(&operator, "/", true).await, ["/", "a/b"]);
+}
+
+#[tokio::test]
+async fn many_deletes_are_one_batch() {
+    let Mounted {
+        operator,
+        host,
+        root: _root,
+    } = local().await;
+    assert!(operator.info().capability().delete_max_size > Some(1));
+    let paths: Vec<_> = (0..20).map(|n| format!("a/{n}")).collect();
+    for path in &paths {
+        operator.write(path, "text").await.unwrap();
+    }
+    let missing = ["never/there".to_owned()];
+    operator
+        .delete_iter(paths.iter().cloned().chain(missing))
+        .await
+        .unwrap();
+    assert_eq!(listed(&operator, "/", true).await, ["/"]);
+    let counters = host.status().backends[0].counters.clone();
+    assert_eq!(counters.operations["delete_many"].calls, 1);
+    assert!(!counters.operations.contains_key("delete"));
+}
+
+#[tokio::test]
+async fn presign_is_claimed_where_it_works() {
+    use holdall::config::{Config, GatewayConfig};
+    let Mounted {
+        operator,
+        root: _root,
+        ..
+    } = local().await;
+    assert!(!operator.info().capability().presign);
+
+    let plugins = tempfile::tempdir().unwrap();
+    artifacts().folder_of([artifacts().plugin("memory")], plugins.path());
+    let mut config = Config::default();
+    let gateway = GatewayConfig::new("https://files.example.org");
+    config.gateway = Some(gateway.key("1", "a secret of 16 or more"));
+    let builder = Host::builder().config(config).plugin_dir(plugins.path());
+    let host = builder.build().unwrap();
+    host.register("scratch", Registration::new("memory"))
+        .unwrap();
+    let backend = host.backend("scratch").await.unwrap();
+    let operator = backend.into_operator().await.unwrap();
+    let capability = operator.info().capability();
+    let claims = [
+        capability.presign,
+        capability.presign_read,
+        capability.presign_write,
+        capability.presign_stat,
+        capability.presign_delete,
+    ];
+    assert_eq!(claims, [true; 5]);
+    let minute = std::time::Duration::from_secs(60);
+    for signed in [
+        operator.presign_read("a", minute).await,
+        operator.presign_write("a", minute).await,
+        operator.presign_stat("a", minute).await,
+        operator.presign_delete("a", minute).await,
+    ] {
+        assert_eq!(signed.unwrap().uri().path(), "/v1/scratch/a");
+    }
 }

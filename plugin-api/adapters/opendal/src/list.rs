@@ -255,7 +255,7 @@ impl Listing<'_> {
         };
         if metadata.mode() == EntryMode::DIR || path.ends_with('/') {
             // In a listing of keys these are markers of folders, and the prefix itself is no group.
-            if !wanted.grouped || rest.is_empty() {
+            if !wanted.grouped || rest.is_empty() || path == "/" {
                 return Ok(None);
             }
             return match wanted.start_after {
