@@ -15,7 +15,6 @@ mod few;
 mod generations;
 mod listing;
 mod metrics;
-mod object_store;
 mod opening;
 mod reconfigure;
 mod registry;

@@ -1,12 +1,15 @@
-//! A backend as an `ObjectStore`: what the bridge itself decides. That it keeps the trait's own
-//! tests is shown on loaded plugins (host/bridges/object-store/tests).
+//! Behaviour of the bridge itself, over a backend in memory. The integration tests of the `object_store`
+//! crate over loaded plugins are in `integration.rs`.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "tests; a panic is the report"
+)]
 
-use crate::plugin::Act;
-use crate::{bare, host, store, with};
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
-
-use holdall::{Bytes, CallOptions, Error, ErrorKind};
+use holdall::{Backend, Bytes, CallOptions, Capabilities, Error, ErrorKind, Head, List, Operation};
 use holdall_object_store::{BackendStore, IntoObjectStore, cause, into_error};
+use holdall_testing::{BACKEND, Fault, TestBackend};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{
@@ -14,7 +17,6 @@ use object_store::{
     ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, RenameOptions,
     RenameTargetMode, TagSet, UpdateVersion,
 };
-use serde_json::json;
 use std::time::Duration;
 
 type StoreError = object_store::Error;
@@ -27,25 +29,62 @@ fn path(text: &str) -> Path {
     Path::parse(text).unwrap()
 }
 
+/// A backend that claims everything.
+async fn store() -> (TestBackend, Backend) {
+    let test = TestBackend::new();
+    let backend = test.backend().await.unwrap();
+    (test, backend)
+}
+
+/// A backend that claims as little as the bridge can work with.
+async fn bare() -> (TestBackend, Backend) {
+    let claims = Capabilities::atomic_put
+        .with(Capabilities::create_only)
+        .with(Capabilities::unknown_length)
+        .with(Capabilities::content_type)
+        .with(Capabilities::user_metadata)
+        .with(Capabilities::ordered_list);
+    let test = TestBackend::with_capabilities(claims);
+    let backend = test.backend().await.unwrap();
+    (test, backend)
+}
+
+async fn put(backend: &Backend, key: &str, text: &'static str) {
+    let upload = holdall::Upload::new(key, text);
+    backend.upload(upload).await.unwrap();
+}
+
+async fn keys(backend: &Backend) -> Vec<String> {
+    let page = backend.list(List::new("")).await.unwrap();
+    page.entries.into_iter().map(|entry| entry.key).collect()
+}
+
+async fn text(backend: &Backend, key: &str) -> Bytes {
+    let downloaded = backend.download(holdall::Download::new(key)).await.unwrap();
+    downloaded.body.collect(1024).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_path_is_the_key_byte_for_byte() {
-    let (_host, backend, switches) = store().await;
-    let store = backend.into_object_store();
+    let (_test, backend) = store().await;
+    let store = backend.clone().into_object_store();
     for key in ["a b#1", "a%2Fb", "é/😀", "x~[1]*?"] {
         store.put(&path(key), "x".into()).await.unwrap();
     }
-    assert_eq!(switches.keys(), ["a b#1", "a%2Fb", "x~[1]*?", "é/😀"]);
+    assert_eq!(keys(&backend).await, ["a b#1", "a%2Fb", "x~[1]*?", "é/😀"]);
     store.put(&Path::from("a b#1"), "x".into()).await.unwrap();
-    assert!(switches.keys().contains(&"a b%231".to_owned()));
+    assert!(keys(&backend).await.contains(&"a b%231".to_owned()));
     let refused = store.put(&path("a\\b"), "x".into()).await.unwrap_err();
     assert_eq!(kind(&refused), Some(ErrorKind::InvalidKey));
 }
 
 #[tokio::test]
-async fn conditions_are_decided_whoever_claims_them() {
-    for (_host, backend, switches) in [bare(json!({})).await, store().await] {
+async fn conditions_are_decided_with_and_without_claims() {
+    for (_test, backend) in [bare().await, store().await] {
+        put(&backend, "k", "0123456789").await;
+        let etag = backend.head(Head::new("k")).await.unwrap().etag.unwrap();
+        let list = format!("x, {etag}");
         let store = backend.into_object_store();
-        switches.put("k", "0123456789");
         let get = |options: GetOptions| {
             let store = store.clone();
             async move { store.get_opts(&path("k"), options).await.map(|_| ()) }
@@ -53,12 +92,12 @@ async fn conditions_are_decided_whoever_claims_them() {
         let matching = |etags: &str| GetOptions::new().with_if_match(Some(etags));
         let other = |etags: &str| GetOptions::new().with_if_none_match(Some(etags));
         for head in [false, true] {
-            get(matching("x, v0").with_head(head)).await.unwrap();
+            get(matching(&list).with_head(head)).await.unwrap();
             get(matching("*").with_head(head)).await.unwrap();
             get(other("x").with_head(head)).await.unwrap();
             let lost = get(matching("x, y").with_head(head)).await.unwrap_err();
             assert!(matches!(lost, StoreError::Precondition { .. }), "{lost}");
-            for etags in ["v0", "x, v0", "*"] {
+            for etags in [&*etag, &list, "*"] {
                 let hit = get(other(etags).with_head(head)).await.unwrap_err();
                 assert!(matches!(hit, StoreError::NotModified { .. }), "{hit}");
             }
@@ -71,12 +110,11 @@ async fn conditions_are_decided_whoever_claims_them() {
 
 #[tokio::test]
 async fn the_last_bytes_come_from_one_content() {
-    let (host, switches) = (host(), crate::plugin::Switches::new());
-    let claims = json!({ "claims": ["atomic_put", "if_match_get"] });
-    host.register("store", with("probe", &switches, claims))
-        .unwrap();
-    let store = host.backend("store").await.unwrap().into_object_store();
-    switches.put("k", "0123456789");
+    let claims = Capabilities::atomic_put.with(Capabilities::if_match_get);
+    let test = TestBackend::with_capabilities(claims);
+    let backend = test.backend().await.unwrap();
+    let store = backend.clone().into_object_store();
+    put(&backend, "k", "0123456789").await;
     let last = |count| {
         let (store, range) = (store.clone(), GetRange::Suffix(count));
         async move {
@@ -89,39 +127,37 @@ async fn the_last_bytes_come_from_one_content() {
     assert_eq!(last(3).await.unwrap(), (7..10, "789".into()));
     assert_eq!(last(99).await.unwrap(), (0..10, "0123456789".into()));
 
-    // Somebody writes between the two steps.
-    switches.on("download", Act::Gated);
-    let before = switches.entered();
+    // The object is replaced between the two requests.
+    test.inject(Operation::Download, Fault::pause());
+    let before = test.calls(Operation::Download);
     let reading = tokio::spawn(last(3));
-    while switches.entered() < before + 2 {
+    while test.calls(Operation::Download) == before {
         tokio::task::yield_now().await;
     }
-    let backend = host.backend("store").await.unwrap();
-    let upload = holdall::Upload::new("k", "abcdefghijklmnop");
-    backend.upload(upload).await.unwrap();
-    switches.gate.add_permits(2);
+    put(&backend, "k", "abcdefghijklmnop").await;
+    test.resume(2);
     assert_eq!(reading.await.unwrap().unwrap(), (13..16, "nop".into()));
 }
 
 #[tokio::test]
 async fn ranges_near_each_other_are_one_request() {
-    let (_host, backend, switches) = store().await;
-    switches.put("k", "0123456789");
+    let (test, backend) = store().await;
+    put(&backend, "k", "0123456789").await;
     let store = backend.into_object_store();
     let ranges = [7..9, 0..2, 1..4];
     let got = store.get_ranges(&path("k"), &ranges).await.unwrap();
     assert_eq!(got, ["78", "01", "123"]);
-    assert_eq!(switches.entered(), 1);
+    assert_eq!(test.calls(Operation::Download), 1);
 }
 
 #[tokio::test]
-async fn listings_begin_after_an_offset_whoever_claims_it() {
-    for (_host, backend, switches) in [bare(json!({})).await, store().await] {
+async fn listings_begin_after_an_offset_with_and_without_the_claim() {
+    for (_test, backend) in [bare().await, store().await] {
         for n in 0..2500 {
-            switches.put(&format!("a/{n:04}"), "x");
+            put(&backend, &format!("a/{n:04}"), "x").await;
         }
-        switches.put("a", "x");
-        switches.put("ab", "x");
+        put(&backend, "a", "x").await;
+        put(&backend, "ab", "x").await;
         let store = backend.into_object_store();
         let all: Vec<_> = store.list(Some(&path("a"))).try_collect().await.unwrap();
         assert_eq!(all.len(), 2500);
@@ -148,9 +184,9 @@ async fn listings_begin_after_an_offset_whoever_claims_it() {
 
 #[tokio::test]
 async fn pages_have_tokens_and_string_prefixes() {
-    let (_host, backend, switches) = store().await;
+    let (_test, backend) = store().await;
     for key in ["a", "aa", "ab/c", "b"] {
-        switches.put(key, "x");
+        put(&backend, key, "x").await;
     }
     let store = BackendStore::new(backend);
     let mut options = PaginatedListOptions {
@@ -174,12 +210,12 @@ async fn pages_have_tokens_and_string_prefixes() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_kept_is_refused_before_the_plugin() {
-    let (host, switches) = (host(), crate::plugin::Switches::new());
-    let claims = json!({ "claims": ["atomic_put", "unknown_length", "content_type"] });
-    host.register("store", with("probe", &switches, claims))
-        .unwrap();
-    let store = host.backend("store").await.unwrap().into_object_store();
+async fn unsupported_attributes_are_refused_before_the_plugin() {
+    let claims = Capabilities::atomic_put
+        .with(Capabilities::unknown_length)
+        .with(Capabilities::content_type);
+    let test = TestBackend::with_capabilities(claims);
+    let store = test.backend().await.unwrap().into_object_store();
     let mut tags = TagSet::default();
     tags.push("team", "a");
     let metadata = Attributes::from_iter([(Attribute::Metadata("a".into()), "b")]);
@@ -219,24 +255,26 @@ async fn what_cannot_be_kept_is_refused_before_the_plugin() {
             "{refused}"
         );
     }
-    assert_eq!(switches.entered(), 0);
+    assert_eq!(test.calls(Operation::Upload), 0);
 }
 
 #[tokio::test]
 async fn a_copy_that_replaces_nothing_is_exact_without_the_claim() {
-    let (_host, backend, switches) = bare(json!({})).await;
+    let (_test, backend) = bare().await;
     let upload = holdall::Upload::new("from", "0123456789");
     let upload = upload.content_type("text/x").metadata("a", "b");
     backend.upload(upload).await.unwrap();
-    switches.put("taken", "old");
-    let store = backend.into_object_store();
+    put(&backend, "taken", "old").await;
+    let store = backend.clone().into_object_store();
     let create = || CopyOptions::new().with_mode(CopyMode::Create);
     store
         .copy_opts(&path("from"), &path("to"), create())
         .await
         .unwrap();
-    let objects = switches.objects.lock().unwrap().clone();
-    assert_eq!(objects["to"], objects["from"]);
+    let copied = backend.head(Head::new("to")).await.unwrap();
+    assert_eq!(copied.content_type.as_deref(), Some("text/x"));
+    assert_eq!(copied.metadata, [("a".to_owned(), "b".to_owned())]);
+    assert_eq!(text(&backend, "to").await, "0123456789");
     for to in ["taken", "from"] {
         let lost = store
             .copy_opts(&path("from"), &path(to), create())
@@ -244,7 +282,7 @@ async fn a_copy_that_replaces_nothing_is_exact_without_the_claim() {
             .unwrap_err();
         assert!(matches!(lost, StoreError::AlreadyExists { .. }), "{lost}");
     }
-    assert_eq!(switches.objects.lock().unwrap()["taken"].bytes, "old");
+    assert_eq!(text(&backend, "taken").await, "old");
     let create = RenameOptions::new().with_target_mode(RenameTargetMode::Create);
     let lost = store
         .rename_opts(&path("from"), &path("taken"), create.clone())
@@ -255,16 +293,18 @@ async fn a_copy_that_replaces_nothing_is_exact_without_the_claim() {
         .rename_opts(&path("from"), &path("new"), create)
         .await
         .unwrap();
-    assert_eq!(switches.keys(), ["new", "taken", "to"]);
+    assert_eq!(keys(&backend).await, ["new", "taken", "to"]);
 }
 
 #[tokio::test]
 async fn removals_answer_one_by_one_in_order() {
-    let (_host, backend, switches) = store().await;
+    let (test, backend) = store().await;
     for key in ["a", "refused", "c"] {
-        switches.put(key, "x");
+        put(&backend, key, "x").await;
     }
-    let store = backend.into_object_store();
+    let denied = Fault::error(ErrorKind::PermissionDenied).on_key("refused");
+    test.inject(Operation::Delete, denied);
+    let store = backend.clone().into_object_store();
     let broken = || StoreError::Generic {
         store: "x",
         source: "the caller's own".into(),
@@ -294,13 +334,13 @@ async fn removals_answer_one_by_one_in_order() {
             .to_string()
             .contains("the caller's own")
     );
-    assert_eq!(switches.keys(), ["refused"]);
+    assert_eq!(keys(&backend).await, ["refused"]);
 }
 
 #[tokio::test]
 async fn one_call_has_options_of_its_own() {
-    let (_host, backend, switches) = store().await;
-    switches.on("download", Act::Deaf);
+    let (test, backend) = store().await;
+    test.inject(Operation::Download, Fault::hang());
     let store = backend.into_object_store();
     let mut extensions = Extensions::new();
     extensions.insert(CallOptions::new().timeout(Duration::from_millis(20)));
@@ -311,7 +351,7 @@ async fn one_call_has_options_of_its_own() {
 
 #[tokio::test]
 async fn answers_carry_the_facts_of_the_host() {
-    let (_host, backend, _switches) = store().await;
+    let (_test, backend) = store().await;
     let store = backend.into_object_store();
     let put = store.put(&path("k"), "hello world".into()).await.unwrap();
     let uploaded = put.extensions.get::<holdall::Uploaded>().unwrap();
@@ -323,8 +363,8 @@ async fn answers_carry_the_facts_of_the_host() {
 
 #[tokio::test]
 async fn parts_come_in_the_order_of_their_calls() {
-    let (_host, backend, switches) = store().await;
-    let store = backend.into_object_store();
+    let (_test, backend) = store().await;
+    let store = backend.clone().into_object_store();
     let mut upload = store.put_multipart(&path("k")).await.unwrap();
     let first = upload.put_part(PutPayload::from_iter(["a", "b"].map(Bytes::from)));
     let second = upload.put_part(PutPayload::default());
@@ -332,39 +372,40 @@ async fn parts_come_in_the_order_of_their_calls() {
     third.await.unwrap();
     second.await.unwrap();
     first.await.unwrap();
-    assert!(switches.keys().is_empty());
+    assert!(keys(&backend).await.is_empty());
     let done = upload.complete().await.unwrap();
-    assert_eq!(done.e_tag.as_deref(), Some("v1"));
-    assert_eq!(switches.objects.lock().unwrap()["k"].bytes, "abc");
+    let head = backend.head(Head::new("k")).await.unwrap();
+    assert_eq!(done.e_tag, head.etag);
+    assert_eq!(text(&backend, "k").await, "abc");
     // What comes too late is refused and changes nothing.
     upload.put_part("d".into()).await.unwrap_err();
     upload.abort().await.unwrap_err();
-    assert_eq!(switches.objects.lock().unwrap()["k"].bytes, "abc");
+    assert_eq!(text(&backend, "k").await, "abc");
 }
 
 #[tokio::test]
 async fn a_part_waits_until_the_backend_has_taken_it() {
-    let (_host, backend, switches) = store().await;
-    switches.on("upload", Act::Gated);
+    let (test, backend) = store().await;
+    test.inject(Operation::Upload, Fault::pause());
     let store = backend.into_object_store();
     let mut upload = store.put_multipart(&path("k")).await.unwrap();
     let mut part = upload.put_part("a".into());
-    while switches.entered() == 0 {
+    while test.calls(Operation::Upload) == 0 {
         tokio::task::yield_now().await;
     }
     for _ in 0..100 {
-        assert!((&mut part).now_or_never().is_none(), "nobody took it yet");
+        assert!((&mut part).now_or_never().is_none(), "not taken yet");
         tokio::task::yield_now().await;
     }
-    switches.gate.add_permits(1);
+    test.resume(1);
     part.await.unwrap();
     upload.complete().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_failed_upload_says_so_at_every_part_and_at_the_end() {
-    let (_host, backend, switches) = store().await;
-    switches.on("upload", Act::Fail(ErrorKind::QuotaExceeded));
+async fn a_failed_upload_is_reported_by_every_part_and_at_the_end() {
+    let (test, backend) = store().await;
+    test.inject(Operation::Upload, Fault::error(ErrorKind::QuotaExceeded));
     let store = backend.into_object_store();
     let mut upload = store.put_multipart(&path("k")).await.unwrap();
     for _ in 0..2 {
@@ -377,27 +418,29 @@ async fn a_failed_upload_says_so_at_every_part_and_at_the_end() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_given_up_leaves_the_old_object() {
-    let (host, backend, switches) = store().await;
-    switches.put("k", "old");
-    let store = backend.into_object_store();
+async fn an_aborted_upload_leaves_the_old_object() {
+    let test = TestBackend::new();
+    let host = test.host().unwrap();
+    let backend = host.backend(BACKEND).await.unwrap();
+    put(&backend, "k", "old").await;
+    let store = backend.clone().into_object_store();
     let mut upload = store.put_multipart(&path("k")).await.unwrap();
     upload.put_part("new".into()).await.unwrap();
     upload.abort().await.unwrap();
 
-    // What lies in the queue when it is given up is not sent any more.
-    switches.on("upload", Act::Gated);
+    // A part that is queued at the abort is not sent.
+    test.inject(Operation::Upload, Fault::pause());
     let mut upload = store.put_multipart(&path("k")).await.unwrap();
     let waiting = upload.put_part("new".into());
     let (aborted, ()) = tokio::join!(upload.abort(), async {
-        switches.gate.add_permits(1);
+        test.resume(1);
     });
     aborted.unwrap();
-    let given_up = waiting.await.unwrap_err();
-    assert_eq!(kind(&given_up), Some(ErrorKind::Cancelled));
+    let aborted = waiting.await.unwrap_err();
+    assert_eq!(kind(&aborted), Some(ErrorKind::Cancelled));
 
     // Dropped, with a backend that waits for something else than its body.
-    switches.on("upload", Act::Deaf);
+    test.inject(Operation::Upload, Fault::hang());
     let upload = store.put_multipart(&path("k")).await.unwrap();
     let in_flight = || host.status().backends[0].counters.in_flight;
     while in_flight() == 0 {
@@ -407,34 +450,32 @@ async fn an_upload_that_is_given_up_leaves_the_old_object() {
     while in_flight() > 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(switches.objects.lock().unwrap()["k"].bytes, "old");
+    assert_eq!(text(&backend, "k").await, "old");
 }
 
+#[cfg(feature = "signer")]
 #[tokio::test]
 async fn urls_are_signed() {
+    use holdall::config::{Config, GatewayConfig};
     use object_store::signer::{Method, Signer};
-    let (_host, backend, _switches) = store().await;
-    let store = BackendStore::new(backend);
-    let minute = Duration::from_secs(60);
-    let url = store
-        .signed_url(Method::GET, &path("k"), minute)
-        .await
-        .unwrap();
-    assert_eq!(url.as_str(), "https://store.example/k?sig=x");
-    // Not claimed, and no gateway key is configured.
-    let refused = store
-        .signed_url(Method::PUT, &path("k"), minute)
-        .await
-        .unwrap_err();
-    assert_eq!(kind(&refused), Some(ErrorKind::ConfigInvalid));
-    let refused = store
-        .signed_url(Method::PATCH, &path("k"), minute)
-        .await
-        .unwrap_err();
-    assert!(matches!(refused, StoreError::NotSupported { .. }));
-    let refused = store
-        .signed_url(Method::GET, &path("k"), Duration::ZERO)
-        .await
-        .unwrap_err();
+    let test = TestBackend::new();
+    let mut config = Config::default();
+    let gateway = GatewayConfig::new("https://files.example.org");
+    config.gateway = Some(gateway.key("1", "a secret of 16 or more"));
+    let host = holdall::Host::builder().config(config).build().unwrap();
+    host.register("store", test.registration()).unwrap();
+    let store = BackendStore::new(host.backend("store").await.unwrap());
+    let (key, minute) = (path("k"), Duration::from_secs(60));
+    let url = store.signed_url(Method::GET, &key, minute);
+    assert_eq!(url.await.unwrap().path(), "/v1/store/k");
+    let refused = store.signed_url(Method::PATCH, &key, minute).await;
+    assert!(matches!(refused, Err(StoreError::NotSupported { .. })));
+    let refused = store.signed_url(Method::GET, &key, Duration::ZERO);
+    let refused = refused.await.unwrap_err();
     assert_eq!(kind(&refused), Some(ErrorKind::InvalidArgument));
+
+    let without_gateway = BackendStore::new(test.backend().await.unwrap());
+    let refused = without_gateway.signed_url(Method::GET, &key, minute);
+    let refused = refused.await.unwrap_err();
+    assert_eq!(kind(&refused), Some(ErrorKind::ConfigInvalid));
 }

@@ -8,8 +8,8 @@ use super::reader::{Conditions, Reading};
 use super::writer::Writer;
 use holdall::{Backend, Facts, Terms};
 use holdall_plugin_api::{
-    Body, Capability as Claim, CopyObject, Delete, DeleteMany, Head, List, Method, Operation, Rename,
-    SignUrl, Upload,
+    Body, Capability as Claim, CopyObject, Delete, DeleteMany, Head, List, Method, Operation,
+    Rename, SignUrl, Upload,
 };
 use opendal_core::raw::oio::{
     self, BatchDelete, BatchDeleteResult, BatchDeleter, OneShotCopier, PageLister,
