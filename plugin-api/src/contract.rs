@@ -347,9 +347,11 @@ fn etag(etag: Option<&str>) -> Result<()> {
 
 fn header_value(name: &'static str, value: Option<&str>) -> Result<()> {
     match value {
-        Some(value) if value.is_empty() || value.chars().any(char::is_control) => Err(
-            Error::invalid(format!("`{name}` is empty or has a control character")),
-        ),
+        Some(value)
+            if value.is_empty() || !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) =>
+        {
+            Err(Error::invalid(format!("`{name}` is not printable ASCII")))
+        }
         _ => Ok(()),
     }
 }

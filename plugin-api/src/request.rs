@@ -57,6 +57,8 @@ pub struct UploadOptions<'a> {
     pub checksums: Checksums,
     /// How durable the object is when the upload returns; `None` is the backend's own setting.
     pub durability: Option<Durability>,
+    /// Most bytes that the body may have. The host enforces it; plugins need not look.
+    pub max_size: Option<u64>,
 }
 
 /// Headers of an object beside its content type.
@@ -99,6 +101,7 @@ static NO_UPLOAD_OPTIONS: UploadOptions<'static> = UploadOptions {
     if_match: None,
     checksums: Checksums::NONE,
     durability: None,
+    max_size: None,
 };
 
 impl<'a> Upload<'a> {
@@ -187,6 +190,13 @@ impl<'a> Upload<'a> {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.options_mut().durability = Some(durability);
+        self
+    }
+
+    /// Bounds the size in bytes: a larger body is `TooLarge`, and nothing is stored.
+    #[must_use]
+    pub fn max_size(mut self, bytes: u64) -> Self {
+        self.options_mut().max_size = Some(bytes);
         self
     }
 

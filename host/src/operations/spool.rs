@@ -1,6 +1,7 @@
 //! Uploads of unknown length, for backends that must be told the length first: through a temporary
 //! file that has no name, so that nothing stays behind whatever happens.
 
+use super::upload::too_large;
 use crate::backend::context::SpoolSettings;
 use holdall_plugin_api::Source;
 use holdall_plugin_api::{Body, Bytes, Error, ErrorKind, MAX_CHUNK, Result};
@@ -17,13 +18,20 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 /// # Errors
 ///
 /// The body's own, `TooLarge`, or `Other` when the temporary file cannot be written.
-pub(crate) async fn spool(mut body: Body, settings: &SpoolSettings) -> Result<(u64, Body)> {
+pub(crate) async fn spool(
+    mut body: Body,
+    settings: &SpoolSettings,
+    max_size: Option<u64>,
+) -> Result<(u64, Body)> {
     let mut length = 0;
     let mut small: Vec<u8> = Vec::new();
     let mut file: Option<File> = None;
     while let Some(chunk) = body.chunk().await {
         let chunk = chunk?;
         length += chunk.len() as u64;
+        if let Some(max) = max_size.filter(|max| length > *max) {
+            return Err(too_large(max));
+        }
         if length > settings.limit {
             return Err(Error::new(ErrorKind::TooLarge)
                 .with_message(

@@ -58,6 +58,12 @@ pub(super) async fn store(
         upload = agreed(scope, opened, upload)?;
     }
     let wanted = upload.options().checksums;
+    let max_size = upload.options().max_size;
+    if let (Some(max), Some(length)) = (max_size, upload.length)
+        && length > max
+    {
+        return Err(too_large(max).with_fact("requested", length));
+    }
     if let Some(known) = known
         && known <= u64::from(MAX_CHUNK)
         && wanted.md5.is_none()
@@ -67,13 +73,19 @@ pub(super) async fn store(
     }
     if upload.length.is_none() && !opened.claims(Capability::UnknownLength) {
         let body = std::mem::replace(&mut upload.body, Body::empty());
-        let (length, body) = spool::spool(body, &scope.context().spool).await?;
+        let (length, body) = spool::spool(body, &scope.context().spool, max_size).await?;
         add(&scope.counters().spooled, 1);
         upload.length = Some(length);
         upload.body = body;
         opened.terms.upload(&upload)?;
     }
-    store_stream(scope, opened, upload, wanted).await
+    let expected = Expected {
+        length: upload.length,
+        limit: opened.terms.limits.max_object_size,
+        max_size,
+        checksums: wanted,
+    };
+    store_stream(scope, opened, upload, expected).await
 }
 
 /// The checks, where a content type that the store cannot keep is dropped if it may be.
@@ -118,13 +130,8 @@ async fn store_stream(
     scope: &Scope<'_>,
     opened: &Arc<Opened>,
     mut upload: Upload<'_>,
-    checksums: Checksums,
+    expected: Expected,
 ) -> Result<Uploaded> {
-    let expected = Expected {
-        length: upload.length,
-        limit: opened.terms.limits.max_object_size,
-        checksums,
-    };
     let body = std::mem::replace(&mut upload.body, Body::empty());
     let (body, outcome) = Checked::new(body, expected, scope.counters().clone());
     upload.body = Body::source(body);
@@ -169,6 +176,13 @@ pub(super) fn wrong_length(stated: u64, found: impl std::fmt::Display) -> Error 
     Error::invalid("the body does not have the stated length")
         .with_fact("stated", stated)
         .with_fact("found", found)
+}
+
+/// The body is over the bound of its request.
+pub(super) fn too_large(max: u64) -> Error {
+    Error::new(ErrorKind::TooLarge)
+        .with_message("the body is larger than this upload may be")
+        .with_fact("limit", max)
 }
 
 /// Compares a length that was stated with one that is known.

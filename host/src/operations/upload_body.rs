@@ -4,7 +4,7 @@
 //! length or digest, is known and said *before* that end: the plugin then sees an error in its
 //! place and leaves the previous object as it is.
 
-use super::upload::{compare, wrong_length};
+use super::upload::{compare, too_large, wrong_length};
 use crate::backend::counters::{Counters, add};
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use holdall_plugin_api::Source;
@@ -48,6 +48,8 @@ pub(crate) struct Expected {
     pub(crate) length: Option<u64>,
     /// Most bytes that the backend takes.
     pub(crate) limit: Option<u64>,
+    /// Most bytes that the request allows.
+    pub(crate) max_size: Option<u64>,
     pub(crate) checksums: Checksums,
 }
 
@@ -105,6 +107,11 @@ impl Checked {
             return Err(Error::new(ErrorKind::TooLarge)
                 .with_message("the backend takes no object of this size")
                 .with_fact("limit", limit));
+        }
+        if let Some(max) = self.expected.max_size
+            && self.bytes > max
+        {
+            return Err(too_large(max));
         }
         self.crc32c.update(&chunk);
         if let Some(md5) = &mut self.md5 {
