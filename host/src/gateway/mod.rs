@@ -18,7 +18,7 @@
 //! | name | value | with |
 //! | --- | --- | --- |
 //! | `hd-v` | `1` | always |
-//! | `hd-m` | `GET`, `PUT`, `HEAD` or `DELETE`: the only method | always |
+//! | `hd-m` | `GET` (which allows HEAD too), `PUT`, `HEAD` or `DELETE` | always |
 //! | `hd-exp` | end of its life, in seconds since 1970 | always |
 //! | `hd-kid` | id of the key that signed | always |
 //! | `hd-ct` | the only content type that is taken | PUT |

@@ -156,7 +156,7 @@ fn a_grant_has_everything_that_was_bound() {
 }
 
 #[test]
-fn l_03_only_the_signed_method() {
+fn l_03_only_the_signed_method_and_head_for_get() {
     let (gateway, _) = gateway();
     let methods = [Method::Get, Method::Put, Method::Head, Method::Delete];
     for signed in methods {
@@ -165,7 +165,7 @@ fn l_03_only_the_signed_method() {
             let answer = gateway.verify(used.name(), &url, NONE);
             assert_eq!(
                 answer.is_ok(),
-                used == signed,
+                used == signed || (signed, used) == (Method::Get, Method::Head),
                 "{signed:?} used for {used:?}"
             );
         }

@@ -22,7 +22,7 @@ pub struct Grant {
     pub backend: String,
     /// The key, decoded. The backend's own rules for keys are not applied yet.
     pub key: String,
-    /// The method; it is that of the request.
+    /// The signed method. A request of the method HEAD may carry a URL signed for GET.
     pub method: Method,
     /// When the URL stops working. A transfer that began before may end.
     pub expires_at: SystemTime,
@@ -108,7 +108,9 @@ impl Gateway {
         if now >= Duration::from_secs(terms.expires) {
             return Err("expired");
         }
-        if method != terms.method.name() {
+        // Whoever may read an object may read its headers (RFC 9110, 9.3.2).
+        let head_of_get = method == Method::Head.name() && terms.method == Method::Get;
+        if method != terms.method.name() && !head_of_get {
             return Err("another method");
         }
         check_headers(&terms, headers)?;
