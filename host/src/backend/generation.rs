@@ -213,7 +213,7 @@ impl Generation {
         };
         self.open_with(&plugin, context)
             .await
-            .map_err(|error| place(Some(&plugin), error))
+            .map_err(|error| place(Some(&plugin), fault_of_open(error)))
     }
 
     async fn open_with(&self, plugin: &Arc<Plugin>, context: &Context) -> Result<Opened> {
@@ -329,6 +329,28 @@ impl Generation {
     pub(crate) fn last_error(&self) -> Option<Error> {
         self.state().last_error.clone()
     }
+}
+
+/// An error of opening as a fault of the configuration or the store. Kinds that blame a request (404,
+/// 409, 412, ...) would blame one that has only come too early.
+fn fault_of_open(error: Error) -> Error {
+    let kind = match error.kind() {
+        ErrorKind::FileNotFound => ErrorKind::ContainerMissing,
+        ErrorKind::QuotaExceeded | ErrorKind::Cancelled => ErrorKind::Other,
+        kind if kind.status() < 500 => ErrorKind::ConfigInvalid,
+        _ => return error,
+    };
+    let text = match error.message() {
+        "" => error.kind().text().to_owned(),
+        text => text.to_owned(),
+    };
+    let own = |error: Error, (name, value): (&str, &str)| error.with_fact(name.to_owned(), value);
+    error
+        .facts()
+        .fold(Error::new(kind).with_message(text), own)
+        .with_provider(error.provider().clone())
+        .with_cause(error.cause().cloned())
+        .at(|place| *place = error.place().clone())
 }
 
 impl fmt::Debug for Generation {
