@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[non_exhaustive]
 pub struct Status {
     /// Every file that the last scan found, with its verdict.
-    #[serde(serialize_with = "shared")]
+    #[serde(serialize_with = "without_schemas")]
     pub scan: Arc<ScanReport>,
     /// How long the last scan took, in microseconds.
     pub scan_us: u64,
@@ -54,8 +54,20 @@ pub enum PluginState {
     Failed,
 }
 
-fn shared<S: Serializer>(report: &ScanReport, serializer: S) -> Result<S::Ok, S::Error> {
-    report.serialize(serializer)
+/// The schemas of the plugins' configurations are most of a report, and no part of how the host fares:
+/// [`ScanReport`] itself has them.
+fn without_schemas<S: Serializer>(report: &ScanReport, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut json = serde_json::to_value(report).map_err(serde::ser::Error::custom)?;
+    let files = json["files"].as_array_mut();
+    for file in files.into_iter().flatten() {
+        if let Some(about) = file
+            .get_mut("about")
+            .and_then(|about| about.as_object_mut())
+        {
+            about.remove("config_schema");
+        }
+    }
+    json.serialize(serializer)
 }
 
 /// One accepted plugin.
