@@ -17,6 +17,8 @@ use holdall_server::{Server, Settings};
 use http::StatusCode;
 
 const ADDRESS: &str = "127.0.0.1:3000";
+/// Largest photograph, in bytes.
+const MOST_BYTES: u64 = 20 << 20;
 const FORM: &str = r#"<form method="post" enctype="multipart/form-data">
   <input type="file" name="photo" accept="image/jpeg,image/png,image/webp" required>
   <button>Upload</button>
@@ -28,7 +30,7 @@ fn app(host: &Host, photos: Backend) -> Router {
     let files = Server::new(host.clone(), Settings::default()).router();
     Router::new()
         .route("/", get(page).post(upload))
-        // The backend has limits of its own; the body is a stream.
+        // Axum's limit is for bodies in memory. This one is a stream, and each upload has its own bound.
         .layer(DefaultBodyLimit::disable())
         .with_state(photos)
         .nest("/files", files)
@@ -61,7 +63,9 @@ async fn upload(State(photos): State<Backend>, request: Request) -> Result<Redir
             .unwrap_or_default();
         let key = format!("photos/{}", now.as_nanos());
         let body = Body::stream(field.map_err(broken));
-        let upload = Upload::new(&*key, body).content_type(&content_type);
+        let upload = Upload::new(&*key, body)
+            .content_type(&content_type)
+            .max_size(MOST_BYTES);
         // A form that breaks off stores nothing of this file.
         photos.upload(upload.create_only()).await?;
     }

@@ -1,20 +1,23 @@
 //! What surrounds every request: its name, who asks, and an answer that is whole.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use holdall::{Backend, CallOptions};
-use http::header::{CONNECTION, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::StatusCode;
+use http::header::{
+    CONNECTION, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
 use http::request::Parts;
 use http_body::Body as _;
-use http_body_util::Limited;
-use tower_http::timeout::TimeoutBody;
 
-use crate::access::{Access, Scope};
+use crate::access::{Access, Scope, client_of};
 use crate::problem::{self, Problem};
+use crate::serve::{Connection, NoPlace, check_message};
 use crate::settings::Settings;
 use crate::state::App;
 use crate::target::Target;
@@ -23,6 +26,9 @@ use crate::watch::Entry;
 use crate::{body, cors};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+/// Two years, as browsers' preload lists ask.
+const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=63072000");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// One request, as its handler sees it.
@@ -54,6 +60,20 @@ impl Call {
         Ok(backend.with(options.trace(self.trace.trace_id, self.trace.span_id)))
     }
 
+    /// The backend of a request whose keys stand in its body.
+    ///
+    /// # Errors
+    ///
+    /// 401 or 403 when no key would be allowed; 404 for a name that is not registered.
+    pub(crate) fn backend_for_some_key(
+        &self,
+        scope: Scope,
+        name: &str,
+    ) -> Result<Backend, Problem> {
+        self.access.check_any(scope, name)?;
+        self.backend_named(name)
+    }
+
     pub(crate) fn may(&self, scope: Scope, backend: &str, key: &str) -> Result<(), Problem> {
         self.access.check(scope, backend, key)
     }
@@ -73,15 +93,36 @@ pub(crate) async fn surround(State(app): State<App>, request: Request, next: Nex
     let id = name_of(&request).unwrap_or_else(|| app.next_request_id());
     let settings = app.settings();
     let trace = Trace::of(request.headers());
-    let mut entry = Entry::of(&request, &id, trace);
+    let client = client_of(&request, &settings.trusted_proxies);
+    let mut entry = Entry::of(&request, &id, trace, client);
     let running = Running::new(&app);
     let mut access = None;
+    let mut refused = false;
     // A page may see why it is refused, too.
-    let mut response = cors::around(&settings, request, async |request| {
-        let (mut request, known) = match admitted(request, &app, &settings) {
-            Ok(admitted) => admitted,
-            Err(problem) => return problem.into_response(),
+    let handled = cors::around(&settings, request, async |request| {
+        // First of all: a client that is refused may still be sending.
+        let request = body::bounded(request, settings.max_body, settings.stall_timeout);
+        if request.extensions().get::<NoPlace>().is_some() {
+            return Problem::busy().into_response();
+        }
+        // On a connection of ours the message is as the client sent it.
+        if request.extensions().get::<Arc<Connection>>().is_some()
+            && let Err(problem) = check_message(&request)
+        {
+            return problem.into_response();
+        }
+        let known = match Access::of(&request, &app, &settings) {
+            Ok(known) => known,
+            Err(problem) => {
+                refused = true;
+                return problem.into_response();
+            }
         };
+        let limit = settings.max_body.unwrap_or(u64::MAX);
+        if request.body().size_hint().lower() > limit {
+            return Problem::from(body::too_large(limit)).into_response();
+        }
+        let mut request = request;
         let known = access.insert(Arc::new(known)).clone();
         request.extensions_mut().insert(Call {
             app: app.clone(),
@@ -91,16 +132,28 @@ pub(crate) async fn surround(State(app): State<App>, request: Request, next: Nex
             trace,
         });
         next.run(request).await
-    })
-    .await;
+    });
+    let handled = AssertUnwindSafe(handled).catch_unwind().await;
+    let mut response = handled.unwrap_or_else(|_| Problem::panicked().into_response());
+    refused |= response.status() == StatusCode::UNAUTHORIZED;
+    if refused
+        && let Some(client) = client
+        && let Some(wait) = app.throttle().failed(client, settings.max_auth_failures)
+    {
+        response = Problem::too_many_failures(wait).into_response();
+        response.headers_mut().insert(CONNECTION, CLOSE);
+    }
     if let Some(entry) = &mut entry {
         entry.token(access.as_deref().and_then(Access::token_name));
     }
     problem::render(&mut response, &id, settings.errors);
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    if settings.tls.is_some() {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);
+    }
     if app.is_stopping() {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        headers.insert(CONNECTION, CLOSE);
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
@@ -128,30 +181,6 @@ impl Drop for Running {
     }
 }
 
-/// The request of somebody known, with a body within bounds.
-fn admitted(
-    request: Request,
-    app: &App,
-    settings: &Arc<Settings>,
-) -> Result<(Request, Access), Problem> {
-    // First of all: whoever is refused may be sending still.
-    let request = body::lingering(request);
-    let access = Access::of(&request, app, settings)?;
-    if request.body().is_end_stream() {
-        return Ok((request, access));
-    }
-    let limit = settings.max_body.unwrap_or(u64::MAX);
-    if request.body().size_hint().lower() > limit {
-        return Err(Problem::body_too_large(limit));
-    }
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let request = request.map(|body| {
-        let body = TimeoutBody::new(settings.stall_timeout, body);
-        Body::new(Limited::new(body, limit))
-    });
-    Ok((request, access))
-}
-
 /// The name that the client gave its request, when it is one: it goes into logs.
 fn name_of(request: &Request) -> Option<Arc<str>> {
     let given = request.headers().get(REQUEST_ID)?.to_str().ok()?;
@@ -160,4 +189,37 @@ fn name_of(request: &Request) -> Option<Arc<str>> {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte));
     fits.then(|| given.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use http::{Request, StatusCode};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn panicking() -> StatusCode {
+        panic!("a fault of a handler");
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_a_handler_is_500_with_a_body() {
+        let host = holdall::Host::builder().build().unwrap();
+        let app = App::new(host, Settings::default());
+        let router = Router::new()
+            .route("/", get(panicking))
+            .layer(from_fn_with_state(app, surround));
+        let request = Request::get("/").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(response.headers().contains_key(REQUEST_ID));
+        let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["code"], "storage_error");
+        assert!(problem.get("detail").is_none());
+    }
 }

@@ -106,8 +106,14 @@ pub(crate) fn write(headers: &mut HeaderMap, key: &str, info: &ObjectInfo) {
     let octets = HeaderValue::from_static("application/octet-stream");
     headers.insert(CONTENT_TYPE, content_type.unwrap_or(octets));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Some(text) = info.content_disposition.as_deref() {
+        // Never left out: "attachment" keeps a page of a stranger from being shown.
+        let ascii = text.replace(|c: char| !matches!(c, ' '..='~'), "_");
+        if let Some(value) = value(&ascii) {
+            headers.insert(CONTENT_DISPOSITION, value);
+        }
+    }
     for (name, text) in [
-        (CONTENT_DISPOSITION, &info.content_disposition),
         (CONTENT_ENCODING, &info.content_encoding),
         (CONTENT_LANGUAGE, &info.content_language),
     ] {
@@ -149,9 +155,18 @@ pub(crate) fn validators(headers: &mut HeaderMap, info: &ObjectInfo) {
     }
 }
 
-/// What a header can carry. A store may hold what other programs put there.
+/// What a header can carry, which is printable ASCII. A store may hold what other programs put there.
 fn value(text: &str) -> Option<HeaderValue> {
-    HeaderValue::from_str(text).ok()
+    let printable = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    HeaderValue::from_str(text).ok().filter(|_| printable)
+}
+
+/// Whether a browser runs scripts of a document of this type.
+pub(crate) fn is_active(content_type: &HeaderValue) -> bool {
+    let text = content_type.to_str().unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    let essence = essence.to_ascii_lowercase();
+    essence == "text/html" || essence == "text/xml" || essence.ends_with("xml")
 }
 
 #[cfg(test)]

@@ -94,6 +94,12 @@ enum Problems {
     )]
     Conflict(ProblemDetails),
     #[response(
+        status = 411,
+        description = "A PUT without a length and a body",
+        content_type = "application/problem+json"
+    )]
+    LengthRequired(ProblemDetails),
+    #[response(
         status = 412,
         description = "The object is not the one that the request expects",
         content_type = "application/problem+json"
@@ -111,6 +117,12 @@ enum Problems {
         content_type = "application/problem+json"
     )]
     RangeNotSatisfiable(ProblemDetails),
+    #[response(
+        status = 429,
+        description = "Too many requests of this client without good credentials",
+        content_type = "application/problem+json"
+    )]
+    TooManyFailures(ProblemDetails),
     #[response(
         status = 499,
         description = "The body did not come to its end",
@@ -131,7 +143,8 @@ enum Problems {
     Unsupported(ProblemDetails),
     #[response(
         status = 503,
-        description = "The backend cannot be reached, or throttles; with the refined profile",
+        description = "All connections are in use; with the refined profile also: the backend cannot be \
+            reached, or throttles",
         content_type = "application/problem+json"
     )]
     Unavailable(ProblemDetails),
@@ -315,11 +328,13 @@ enum Changed {
     Stored(form::Answer),
 }
 
-/// With `delete` deletes many objects; otherwise stores the files of a form.
+/// With `delete` deletes many objects; otherwise stores the files of a form. When one of them fails,
+/// the problem has those before it in `stored`.
 #[utoipa::path(post, path = "/v1/{backend}", tag = "objects", operation_id = "change",
     params(
         ("backend" = String, Path, description = "Name of the backend"),
         ("delete" = Option<bool>, Query),
+        ("If-None-Match" = Option<String>, Header, description = "\"*\" on a form: only new objects"),
     ),
     request_body(content(
         (batch::Asked = "application/json"),
@@ -387,11 +402,11 @@ mod tests {
         let made = Document::openapi();
         let made = serde_json::to_string_pretty(&made).unwrap() + "\n";
         if made != KEPT {
-            if std::env::var_os("HOLDALL_BLESS").is_some() {
+            if std::env::var_os("HOLDALL_UPDATE").is_some() {
                 let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
                 std::fs::write(file, made).unwrap();
             }
-            panic!("openapi.json is not what the code says: run this test with HOLDALL_BLESS=1");
+            panic!("openapi.json is not what the code says: run this test with HOLDALL_UPDATE=1");
         }
     }
 

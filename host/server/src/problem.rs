@@ -4,6 +4,8 @@
 //! profile and the request's name are known. Of an error of storage only what the request itself
 //! caused is told: the text of a fault may quote a provider or name a path, and goes to the log.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use holdall::{Error, ErrorKind, Retry};
@@ -31,8 +33,13 @@ pub(crate) enum Problem {
         code: &'static str,
         title: &'static str,
         detail: String,
+        retry_after: Option<Duration>,
     },
 }
+
+/// More members of a problem, kept beside it in an answer.
+#[derive(Clone)]
+struct More(Map<String, Value>);
 
 impl Problem {
     fn request(
@@ -46,7 +53,62 @@ impl Problem {
             code,
             title,
             detail,
+            retry_after: None,
         }
+    }
+
+    fn retry_after(mut self, time: Duration) -> Self {
+        if let Problem::Request { retry_after, .. } = &mut self {
+            *retry_after = Some(time);
+        }
+        self
+    }
+
+    /// 411: a `PUT` without a body is not one with an empty body.
+    pub(crate) fn length_required() -> Self {
+        Self::request(
+            StatusCode::LENGTH_REQUIRED,
+            "length_required",
+            "length required",
+            "an empty object is stored with Content-Length: 0".to_owned(),
+        )
+    }
+
+    /// 501: a transfer coding other than `chunked`.
+    pub(crate) fn unknown_coding() -> Self {
+        Self::request(
+            StatusCode::NOT_IMPLEMENTED,
+            "unknown_transfer_coding",
+            "not implemented",
+            "a body is sent with Transfer-Encoding: chunked and no other coding".to_owned(),
+        )
+    }
+
+    /// 429: too many refused credentials.
+    pub(crate) fn too_many_failures(wait: Duration) -> Self {
+        Self::request(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_failures",
+            "too many requests",
+            "too many requests of this client had no or wrong credentials".to_owned(),
+        )
+        .retry_after(wait)
+    }
+
+    /// 503: all connections are in use.
+    pub(crate) fn busy() -> Self {
+        Self::request(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "service unavailable",
+            "all connections of this server are in use".to_owned(),
+        )
+        .retry_after(Duration::from_secs(1))
+    }
+
+    /// 500: a handler panicked.
+    pub(crate) fn panicked() -> Self {
+        Problem::Storage(Error::new(ErrorKind::Other).with_message("a request handler panicked"))
     }
 
     /// 400: what the request asks for makes no sense.
@@ -72,13 +134,6 @@ impl Problem {
             "unauthorized",
             detail.to_owned(),
         )
-    }
-
-    /// 413: more than this server takes, whatever the backend would.
-    pub(crate) fn body_too_large(limit: u64) -> Self {
-        let error = Error::new(ErrorKind::TooLarge)
-            .with_message("the body is larger than this server takes");
-        Problem::Storage(error.with_fact("limit", limit))
     }
 
     /// 403, for strangers: one body whatever the reason.
@@ -185,16 +240,22 @@ impl Problem {
     fn headers(&self, headers: &mut HeaderMap) {
         let error = match self {
             Problem::Storage(error) => error,
-            Problem::Request { status, .. } => {
+            Problem::Request {
+                status,
+                retry_after,
+                ..
+            } => {
                 if *status == StatusCode::UNAUTHORIZED {
                     headers.insert(WWW_AUTHENTICATE, BEARER);
+                }
+                if let Some(time) = retry_after {
+                    headers.insert(RETRY_AFTER, seconds(*time).into());
                 }
                 return;
             }
         };
         if let Retry::After(time) = error.retry() {
-            let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
-            headers.insert(RETRY_AFTER, seconds.max(1).into());
+            headers.insert(RETRY_AFTER, seconds(time).into());
         }
         if let (ErrorKind::InvalidRange, Some(size)) = (error.kind(), error.fact("size"))
             && let Ok(value) = HeaderValue::try_from(format!("bytes */{size}"))
@@ -202,6 +263,12 @@ impl Problem {
             headers.insert(CONTENT_RANGE, value);
         }
     }
+}
+
+/// As in `Retry-After`: whole seconds, at least one and at most a day.
+fn seconds(time: Duration) -> u64 {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    seconds.clamp(1, 24 * 60 * 60)
 }
 
 /// Whether it is the request's own doing, so that its text is for the client.
@@ -238,6 +305,13 @@ impl IntoResponse for Problem {
     }
 }
 
+/// The answer to a problem, with more members.
+pub(crate) fn with_members(problem: Problem, members: Map<String, Value>) -> Response {
+    let mut response = problem.into_response();
+    response.extensions_mut().insert(More(members));
+    response
+}
+
 /// Gives the answer to a problem its body.
 pub(crate) fn render(response: &mut Response, request_id: &str, profile: Profile) {
     let Some(problem) = response.extensions_mut().remove::<Problem>() else {
@@ -259,6 +333,9 @@ pub(crate) fn render(response: &mut Response, request_id: &str, profile: Profile
     }
     let mut members = problem.members(profile);
     members.insert("request_id".to_owned(), json!(request_id));
+    if let Some(More(more)) = response.extensions_mut().remove() {
+        members.extend(more);
+    }
     let text = Value::Object(members).to_string();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, PROBLEM_JSON);

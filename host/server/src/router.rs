@@ -13,6 +13,9 @@ use crate::settings::Settings;
 use crate::state::App;
 use crate::{call, openapi, signing, watch};
 
+/// Answered even when no place is free.
+pub(crate) const HEALTH: &str = "/healthz";
+
 /// The routes under `/v1/`, for a program that has a server of its own. Mount it where you like:
 /// `Router::new().nest("/files", holdall_server::router(host))`.
 ///
@@ -54,7 +57,7 @@ pub(crate) fn objects() -> [(&'static str, MethodRouter); 3] {
 /// What operators and their tools ask for.
 pub(crate) fn operations() -> [(&'static str, MethodRouter); 5] {
     [
-        ("/healthz", get(watch::alive)),
+        (HEALTH, get(watch::alive)),
         ("/readyz", get(watch::ready)),
         ("/metrics", get(watch::metrics)),
         ("/v1/openapi.json", get(openapi::document)),
@@ -96,7 +99,7 @@ async fn post_to_backend(
     body: axum::body::Body,
 ) -> Result<axum::response::Response, Problem> {
     match query.has("delete") {
-        true => batch::handle(call, target, query, body).await,
+        true => batch::handle(call, target, query, headers, body).await,
         false => form::handle(call, target, query, headers, body).await,
     }
 }

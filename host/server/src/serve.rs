@@ -1,7 +1,9 @@
 //! A server of its own: connections, and how they end.
 
+mod connection;
 mod connections;
-mod stalled;
+mod message;
+mod places;
 
 use std::io;
 use std::pin::pin;
@@ -10,16 +12,20 @@ use std::time::Duration;
 use axum::Router;
 use holdall::Host;
 use tokio::net::TcpListener;
-use tokio::time::{sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use self::connections::Connections;
 use crate::router;
 use crate::settings::Settings;
 use crate::state::App;
 
+pub(crate) use self::connection::{Connection, LeastRate};
+pub(crate) use self::connections::NoPlace;
+pub(crate) use self::message::check as check_message;
+
 /// After a failed accept, which is usually a lack of descriptors.
 const BREATH: Duration = Duration::from_millis(50);
-/// How often somebody who waits for room looks for a reader that stands still.
+/// How often a client that stands still is looked for while a request waits for a place.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// HTTP over the backends of a host.
@@ -74,29 +80,25 @@ impl Server {
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) -> Stopped {
         let mut stop = pin!(stop);
         let mut connections = Connections::new(self.app.clone(), self.router);
-        let mut next = None;
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             connections.sweep();
-            if let Some(stream) = next.take_if(|_| connections.has_room()) {
-                connections.serve(stream);
-            }
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                accepted = listener.accept(), if next.is_none() => match accepted {
-                    Ok((stream, _)) => next = Some(stream),
+                _ = look.tick() => if connections.places_are_awaited() {
+                    connections.make_room();
+                },
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => connections.serve(stream, peer),
                     Err(error) => refused(&error).await,
                 },
-                () = connections.next_end(), if next.is_some() => {}
-                () = sleep(LOOK), if next.is_some() => {}
             }
         }
         // What the kernel has accepted for us would be reset: their requests may have begun.
-        if let Some(stream) = next {
-            connections.serve(stream);
-        }
-        while let Ok(Ok((stream, _))) = timeout(Duration::ZERO, listener.accept()).await {
-            connections.serve(stream);
+        while let Ok(Ok((stream, peer))) = timeout(Duration::ZERO, listener.accept()).await {
+            connections.serve(stream, peer);
         }
         drop(listener);
         self.app.stop();

@@ -1,15 +1,17 @@
 //! `[server]` of `holdall.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use holdall::config::{Config, Problem, Problems, Secrets, Section, parse_duration};
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::access::{Rule, Scope, Token};
 use crate::cors::Cors;
+use crate::serve::LeastRate;
 use crate::tls::Tls;
 
 /// How the server behaves. [`Settings::default`] is what a configuration without `[server]` says.
@@ -52,6 +54,20 @@ pub struct Settings {
     /// asks for more when half of a buffer is free; a machine that has gone is found by TCP. A
     /// download from a backend that serves few at once (`max_in_flight`) keeps others out: bound it.
     pub send_timeout: Option<Duration>,
+    /// Least rate of a request's body in bytes a second, averaged over
+    /// [`body_rate_window`](Self::body_rate_window); default 256, 0 for none. A slower client is ended
+    /// only when all of [`max_connections`](Self::max_connections) are taken and another one waits.
+    pub min_body_rate: u64,
+    /// What [`min_body_rate`](Self::min_body_rate) is averaged over; default 60 s.
+    pub body_rate_window: Duration,
+    /// Requests of one client with no or wrong credentials that are answered 401 or 403 in a minute;
+    /// more are 429. Default 60, 0 for any number.
+    pub max_auth_failures: u32,
+    /// Proxies whose header `Forwarded` names the client; default none.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Backends whose HTML, SVG and XML is shown without `Content-Security-Policy: sandbox`, because
+    /// all who may write there are trusted; default none.
+    pub unsandboxed: BTreeSet<String>,
 }
 
 /// Which status the faults of storage have.
@@ -103,6 +119,20 @@ struct Written {
     stall_timeout: Option<String>,
     /// How long a reader may take nothing of its answer in any case, such as "10m".
     send_timeout: Option<String>,
+    /// Least rate of a request's body in bytes a second; a slower client makes room when all
+    /// connections are taken. 0 for none.
+    min_body_rate: Option<u64>,
+    /// What `min_body_rate` is averaged over, such as "60s".
+    body_rate_window: Option<String>,
+    /// Requests of one client with no or wrong credentials in a minute; more are answered 429. 0 for
+    /// any number.
+    max_auth_failures: Option<u32>,
+    /// Proxies whose header Forwarded names the client, such as "10.0.0.0/8".
+    #[serde(default)]
+    trusted_proxies: Vec<String>,
+    /// Backends whose HTML, SVG and XML is shown without a sandbox.
+    #[serde(default)]
+    unsandboxed: BTreeSet<String>,
 }
 
 /// A token, as `holdall token create` writes it.
@@ -167,6 +197,11 @@ impl Default for Settings {
             header_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(60),
             send_timeout: None,
+            min_body_rate: 256,
+            body_rate_window: Duration::from_secs(60),
+            max_auth_failures: 60,
+            trusted_proxies: Vec::new(),
+            unsandboxed: BTreeSet::new(),
         }
     }
 }
@@ -198,6 +233,13 @@ impl Settings {
     pub fn token(mut self, token: Token) -> Self {
         self.tokens.insert(token.name.clone(), Arc::new(token));
         self
+    }
+
+    pub(crate) fn least_body_rate(&self) -> LeastRate {
+        LeastRate {
+            bytes_per_second: self.min_body_rate,
+            window: self.body_rate_window,
+        }
     }
 
     /// Whether anybody could do anything here without a signed URL.
@@ -254,6 +296,19 @@ impl Reader<'_> {
             send_timeout: written
                 .send_timeout
                 .map(|text| self.time(&["send_timeout"], Some(text), Duration::ZERO)),
+            min_body_rate: written.min_body_rate.unwrap_or(usual.min_body_rate),
+            body_rate_window: self.time(
+                &["body_rate_window"],
+                written.body_rate_window,
+                usual.body_rate_window,
+            ),
+            max_auth_failures: written.max_auth_failures.unwrap_or(usual.max_auth_failures),
+            trusted_proxies: written
+                .trusted_proxies
+                .iter()
+                .filter_map(|text| self.network(text))
+                .collect(),
+            unsandboxed: written.unsandboxed,
         }
     }
 
@@ -270,6 +325,16 @@ impl Reader<'_> {
             self.wrong(&["listen"], expected, format!("{text:?}"));
         }
         address.ok()
+    }
+
+    fn network(&mut self, text: &str) -> Option<IpNet> {
+        let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+        let network = text.parse().ok().or_else(address);
+        if network.is_none() {
+            let expected = "an address or a network, such as \"10.0.0.0/8\"";
+            self.wrong(&["trusted_proxies"], expected, format!("{text:?}"));
+        }
+        network
     }
 
     fn time(&mut self, keys: &[&str], text: Option<String>, usual: Duration) -> Duration {
@@ -367,13 +432,13 @@ mod tests {
         let derived = schemars::schema_for!(Written).to_value();
         let kept: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
         if derived != kept {
-            if std::env::var_os("HOLDALL_BLESS").is_some() {
+            if std::env::var_os("HOLDALL_UPDATE").is_some() {
                 let text = serde_json::to_string_pretty(&derived).unwrap();
                 let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config.schema.json");
                 std::fs::write(file, text + "\n").unwrap();
             }
             panic!(
-                "config.schema.json is not what the type says: run this test with HOLDALL_BLESS=1"
+                "config.schema.json is not what the type says: run this test with HOLDALL_UPDATE=1"
             );
         }
     }

@@ -136,7 +136,7 @@ pub(crate) async fn handle(
         url: signed.url,
         method: method.name(),
         headers: signed.headers.into_iter().collect(),
-        expires_at: date(signed.expires_at),
+        expires_at: date(signed.expires_at).unwrap_or_default(),
         expires: since_1970.map_or(0, |time| time.as_secs()),
     };
     let mut response = json(StatusCode::OK, &answer);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use holdall::Host;
 
+use crate::access::Throttle;
 use crate::body::Transfers;
 use crate::settings::Settings;
 use crate::watch::{Requests, Verdict};
@@ -22,6 +23,7 @@ struct Inner {
     transfers: Transfers,
     ids: RequestIds,
     requests: Requests,
+    throttle: Throttle,
     verdict: Verdict,
     stopping: AtomicBool,
 }
@@ -32,6 +34,7 @@ impl App {
             transfers: Transfers::new(settings.transfer_memory),
             ids: RequestIds::new(),
             requests: Requests::new(),
+            throttle: Throttle::new(),
             verdict: Verdict::default(),
             stopping: AtomicBool::new(false),
             host,
@@ -58,6 +61,11 @@ impl App {
 
     pub(crate) fn requests(&self) -> &Requests {
         &self.0.requests
+    }
+
+    /// Counts refused credentials.
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.0.throttle
     }
 
     /// Whether the backends are well.

@@ -1,14 +1,15 @@
 //! A backend that claims nothing and fails as its key says: the code of an error kind fails with that
-//! kind, anything else is an object of ten bytes.
+//! kind, anything else is an object of ten bytes. [`ODD`] are objects with facts that no header and no
+//! date can have.
 //!
 //! Its errors carry, where clients must not look, what clients must not see: [`LEAK`].
 
 use holdall_plugin_api::{
-    Body, Delete, Deleted, Download, Downloaded, Error, ErrorKind, Head, Host, Key, ObjectInfo,
-    ProviderReply, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded,
+    Body, Delete, Deleted, Download, Downloaded, Entry, Error, ErrorKind, Head, Host, Key, List,
+    ObjectInfo, Page, ProviderReply, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded,
 };
 use serde::Deserialize;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What no client may see.
 pub const LEAK: &str = "/srv/leak";
@@ -47,6 +48,29 @@ fn fail(key: &str) -> Result<()> {
     })
 }
 
+/// Keys of objects that other programs might have made.
+pub const ODD: [&str; 3] = ["odd-before-1970", "odd-after-2262", "odd-after-9999"];
+
+fn odd_time(key: &str) -> Option<SystemTime> {
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    match key {
+        "odd-before-1970" => UNIX_EPOCH.checked_sub(year * 2),
+        "odd-after-2262" => UNIX_EPOCH.checked_add(year * 400),
+        "odd-after-9999" => UNIX_EPOCH.checked_add(year * 9000),
+        _ => None,
+    }
+}
+
+fn info_of(key: &str) -> ObjectInfo {
+    let mut info = info();
+    if ODD.contains(&key) {
+        info.last_modified = odd_time(key);
+        info.content_disposition = Some("attachment; filename=\"é.html\"".to_owned());
+        info.cache_control = Some("é".to_owned());
+    }
+    info
+}
+
 fn info() -> ObjectInfo {
     let mut info = ObjectInfo::new(BYTES.len() as u64);
     info.etag = Some("e".to_owned());
@@ -77,7 +101,11 @@ impl StorageBackend for Faults {
             None => 0..size,
         };
         let bytes = &BYTES[range.start as usize..range.end as usize];
-        Ok(Downloaded::new(info(), range, Body::from(bytes)))
+        Ok(Downloaded::new(
+            info_of(download.key.text()),
+            range,
+            Body::from(bytes),
+        ))
     }
 
     async fn delete(&self, delete: Delete<'_>) -> Result<Deleted> {
@@ -97,7 +125,24 @@ impl StorageBackend for Faults {
 
     async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {
         fail(head.key.text())?;
-        Ok(info())
+        Ok(info_of(head.key.text()))
+    }
+
+    /// Lists [`ODD`] under the prefix `odd`, and nothing else.
+    async fn list(&self, list: List<'_>) -> Result<Page> {
+        if list.prefix != "odd" {
+            return Err(Error::unsupported("only odd objects are listed"));
+        }
+        let mut page = Page::default();
+        page.entries = ODD
+            .iter()
+            .map(|key| {
+                let mut entry = Entry::new(*key, BYTES.len() as u64);
+                entry.last_modified = odd_time(key);
+                entry
+            })
+            .collect();
+        Ok(page)
     }
 }
 
@@ -105,7 +150,7 @@ holdall_plugin_api::export_plugin! {
     backend: Faults,
     name: "faults",
     schemes: ["faults"],
-    operations: [head],
+    operations: [head, list],
     capabilities: [atomic_put],
     config_schema: "faults.schema.json",
 }

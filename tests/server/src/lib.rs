@@ -144,7 +144,12 @@ impl Served {
         for (name, value) in headers {
             request = request.header(*name, value.as_bytes());
         }
-        let request = request.body(Full::new(body.into())).expect("a request");
+        // hyper leaves it out, which would be no length at all.
+        let body = body.into();
+        if body.is_empty() && matches!(request.method_ref(), Some(&Method::PUT | &Method::POST)) {
+            request = request.header("content-length", "0");
+        }
+        let request = request.body(Full::new(body)).expect("a request");
         let response = self.client.request(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         Answer {

@@ -3,7 +3,9 @@
 //! It is found out once, before the routes ([`Access::of`]), and asked by each handler as soon as it
 //! knows what is to be done with which key ([`Access::check`]): keys may stand in a body.
 
+mod client;
 mod rule;
+mod throttle;
 mod token;
 
 use std::sync::Arc;
@@ -18,7 +20,9 @@ use crate::problem::Problem;
 use crate::settings::Settings;
 use crate::state::App;
 
+pub(crate) use client::client_of;
 pub use rule::{Rule, Scope};
+pub(crate) use throttle::Throttle;
 pub use token::Token;
 
 /// Who asks.
@@ -84,6 +88,25 @@ impl Access {
                 }
                 Err(Problem::forbidden("the signed URL is refused"))
             }
+        }
+    }
+
+    /// As [`Access::check`], for a request whose keys are not known yet: whether there is any key with
+    /// which this may be done. Asked before a body is read.
+    ///
+    /// # Errors
+    ///
+    /// 401 or 403.
+    pub(crate) fn check_any(&self, scope: Scope, backend: &str) -> Result<(), Problem> {
+        let rule = match self {
+            Access::Anonymous(settings) => &settings.anonymous,
+            Access::Holder(token) => &token.rule,
+            Access::Signed(_) => return Err(Problem::forbidden("the signed URL is refused")),
+        };
+        match (rule.allows_some(scope, backend), self) {
+            (true, _) => Ok(()),
+            (false, Access::Anonymous(_)) => Err(Problem::unauthorized("this needs a token")),
+            (false, _) => Err(Problem::forbidden("the token does not allow this")),
         }
     }
 

@@ -85,9 +85,12 @@ impl Rule {
 
     /// Whether it allows this with that key, or with the keys under that prefix.
     pub fn allows(&self, scope: Scope, backend: &str, key: &str) -> bool {
-        self.allow.contains(&scope)
-            && (self.backends.is_empty() || self.backends.contains(backend))
-            && key.starts_with(&self.prefix)
+        self.allows_some(scope, backend) && key.starts_with(&self.prefix)
+    }
+
+    /// Whether it allows this with any key of the backend.
+    pub fn allows_some(&self, scope: Scope, backend: &str) -> bool {
+        self.allow.contains(&scope) && (self.backends.is_empty() || self.backends.contains(backend))
     }
 
     /// Whether it allows the operator's views, which belong to no backend.

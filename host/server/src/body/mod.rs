@@ -1,11 +1,9 @@
 //! Bytes on their way between a connection and a backend, pulled in both directions.
 
 mod incoming;
-mod lingering;
 mod outgoing;
 mod transfers;
 
-pub(crate) use incoming::{incoming, of_client, read_small};
-pub(crate) use lingering::lingering;
+pub(crate) use incoming::{UploadStream, bounded, incoming, read_small, too_large};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use transfers::{Reservation, Transfers};

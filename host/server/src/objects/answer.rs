@@ -70,7 +70,7 @@ impl Stored {
             size: Some(uploaded.size),
             etag: uploaded.etag.as_deref().map(etag::quoted),
             version: uploaded.version,
-            last_modified: uploaded.last_modified.map(date),
+            last_modified: uploaded.last_modified.and_then(date),
             checksums: Digests::of(&uploaded.checksums),
             url: uploaded.url,
         }
@@ -81,7 +81,7 @@ impl Stored {
             key: key.to_owned(),
             size: copied.size,
             etag: copied.etag.as_deref().map(etag::quoted),
-            last_modified: copied.last_modified.map(date),
+            last_modified: copied.last_modified.and_then(date),
             ..Self::default()
         }
     }
@@ -181,12 +181,13 @@ impl From<Entry> for Listed {
             key: entry.key,
             size: entry.size,
             etag: entry.etag.as_deref().map(etag::quoted),
-            last_modified: entry.last_modified.map(date),
+            last_modified: entry.last_modified.and_then(date),
         }
     }
 }
 
-/// RFC 3339, in milliseconds.
-pub(crate) fn date(at: SystemTime) -> String {
-    humantime::format_rfc3339_millis(at).to_string()
+/// RFC 3339, in milliseconds; none for a time outside the years -9999 to 9999.
+pub(crate) fn date(at: SystemTime) -> Option<String> {
+    let at = jiff::Timestamp::try_from(at).ok()?;
+    Some(format!("{at:.3}"))
 }

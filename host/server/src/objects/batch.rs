@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::response::Response;
 use holdall::{DeleteMany, Key};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -12,6 +12,7 @@ use super::answer::{json, read_json};
 use crate::access::Scope;
 use crate::body;
 use crate::call::Call;
+use crate::conditions::Conditions;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::target::Target;
@@ -54,10 +55,18 @@ pub(crate) async fn handle(
     call: Call,
     target: Target,
     mut query: Query,
+    request: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     query.flag("delete")?;
     query.finish()?;
+    // Before the body is read.
+    let backend = call.backend_for_some_key(Scope::Delete, &target.backend)?;
+    if !Conditions::of(&request)?.is_empty() {
+        return Err(Problem::invalid(
+            "a delete of several keys takes no condition",
+        ));
+    }
     let bytes = body::read_small(body, MOST_BYTES).await?;
     let Asked { keys } = read_json(&bytes)?;
     if !(1..=MOST_KEYS).contains(&keys.len()) {
@@ -78,10 +87,7 @@ pub(crate) async fn handle(
         .collect();
     let deleted = match allowed.is_empty() {
         true => Vec::new(),
-        false => {
-            let backend = call.backend_named(&target.backend)?;
-            backend.delete_many(DeleteMany::new(allowed)).await?
-        }
+        false => backend.delete_many(DeleteMany::new(allowed)).await?,
     };
     let profile = call.settings.errors;
     let mut deleted = deleted.into_iter();

@@ -35,7 +35,7 @@ pub(crate) async fn handle(
     }
     let mut copy = CopyObject::new(&*from, &*target.key);
     match Conditions::of(&request)?
-        .bind(&backend, &target.key)
+        .bind(&backend, &target.key, false)
         .await?
     {
         Bound::Nothing => {}

@@ -1,7 +1,7 @@
 //! `DELETE` of an object.
 
 use axum::response::{IntoResponse, Response};
-use holdall::Delete;
+use holdall::{Delete, Error};
 use http::StatusCode;
 use http::header::HeaderMap;
 
@@ -22,13 +22,18 @@ pub(crate) async fn handle(
     let must_exist = query.flag("must_exist")?;
     query.finish()?;
     let backend = call.backend(Scope::Delete, &target)?;
-    let bound = Conditions::of(&request)?
-        .bind(&backend, &target.key)
+    let conditions = Conditions::of(&request)?;
+    let bound = conditions
+        .bind(&backend, &target.key, conditions.want_absence())
         .await?;
     let mut delete = Delete::new(&*target.key);
     delete.must_exist = must_exist;
-    if let Bound::IfMatch(etag) = &bound {
-        delete = delete.if_match(etag);
+    match &bound {
+        Bound::Nothing => {}
+        Bound::IfMatch(etag) => delete = delete.if_match(etag),
+        // It is absent, as the request demands: nothing is deleted, also if it is created now.
+        Bound::CreateOnly if must_exist => return Err(Error::not_found().into()),
+        Bound::CreateOnly => return Ok(StatusCode::NO_CONTENT.into_response()),
     }
     backend.delete(delete).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -7,7 +7,8 @@ use holdall::gateway::attachment;
 use holdall::{Backend, ByteRange, Download, Downloaded, Error, ErrorKind, Head, ObjectInfo};
 use http::StatusCode;
 use http::header::{
-    CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue,
+    CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    HeaderMap, HeaderValue,
 };
 
 use crate::access::Scope;
@@ -18,6 +19,8 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::target::Target;
 use crate::{headers, ranges};
+
+const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox");
 
 pub(crate) async fn get(
     call: Call,
@@ -209,6 +212,7 @@ fn is_refused(error: &Error) -> bool {
 struct Shown {
     disposition: Option<String>,
     content_type: Option<String>,
+    sandboxed: bool,
 }
 
 impl Shown {
@@ -217,6 +221,7 @@ impl Shown {
         let mut shown = Self {
             disposition: None,
             content_type: None,
+            sandboxed: !call.settings.unsandboxed.contains(&target.backend),
         };
         if let Some(grant) = call.access.grant() {
             shown.disposition = grant.content_disposition();
@@ -241,6 +246,10 @@ impl Shown {
             {
                 headers.insert(name, value);
             }
+        }
+        // What strangers may have stored runs in no origin that others trust.
+        if self.sandboxed && headers.get(CONTENT_TYPE).is_some_and(headers::is_active) {
+            headers.insert(CONTENT_SECURITY_POLICY, SANDBOX);
         }
     }
 }

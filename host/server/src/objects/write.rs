@@ -2,9 +2,12 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use holdall::{Checksums, Upload, implied_content_type};
+use holdall::{
+    Backend, Capability, Checksums, Error, ErrorKind, Head, List, Upload, implied_content_type,
+};
 use http::StatusCode;
-use http::header::{CONTENT_RANGE, ETAG, EXPECT, HeaderMap, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, EXPECT, HeaderMap, HeaderValue};
+use http_body::Body as _;
 
 use super::answer::{Stored, json};
 use crate::access::Scope;
@@ -16,6 +19,9 @@ use crate::headers::Facts;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::target::Target;
+
+/// Segments of a key that are looked at before a body is asked for.
+const MOST_ANCESTORS: usize = 32;
 
 pub(crate) async fn handle(
     call: Call,
@@ -32,20 +38,28 @@ pub(crate) async fn handle(
             "an object is stored whole: Content-Range has no meaning here",
         ));
     }
+    if body.is_end_stream() && !request.contains_key(CONTENT_LENGTH) {
+        return Err(Problem::length_required());
+    }
     let mut facts = Facts::of(&request)?;
     if facts.content_type.is_none() {
         facts.content_type = implied_content_type(&*target.key).map(str::to_owned);
     }
     let mut checksums = digests::stated(&request)?;
-    let mut limit = None;
+    let mut max_size = None;
     if let Some(grant) = call.access.grant() {
-        limit = grant.max_size;
+        max_size = grant.max_size;
         checksums = both(checksums, grant.checksums)?;
     }
+    // A client that waits for `100 Continue` learns now what would fail after its body.
+    let early = request.contains_key(EXPECT);
+    if early {
+        check_neighbours(&backend, &target.key).await?;
+    }
     let bound = Conditions::of(&request)?
-        .bind(&backend, &target.key)
+        .bind(&backend, &target.key, early)
         .await?;
-    let (body, length) = body::incoming(body, limit, request.contains_key(EXPECT)).await?;
+    let (body, length) = body::incoming(body, early).await?;
     let mut upload = Upload::new(&*target.key, body);
     upload.length = length;
     if !facts.is_empty() {
@@ -53,6 +67,9 @@ pub(crate) async fn handle(
     }
     if !checksums.is_empty() {
         upload = upload.option(|options| options.checksums = checksums);
+    }
+    if let Some(max_size) = max_size {
+        upload = upload.max_size(max_size);
     }
     upload = match &bound {
         Bound::Nothing => upload,
@@ -66,6 +83,33 @@ pub(crate) async fn handle(
         Bound::Nothing | Bound::IfMatch(_) => StatusCode::OK,
     };
     Ok(stored(status, Stored::uploaded(&target.key, uploaded)))
+}
+
+/// Whether the key would stand below another object, or above some, where the backend cannot keep both.
+///
+/// # Errors
+///
+/// 409. What the backend does not answer here it answers to the upload.
+async fn check_neighbours(backend: &Backend, key: &str) -> Result<(), Problem> {
+    let capabilities = backend.facts().await?.capabilities;
+    if capabilities.has(Capability::KeyAndPrefix) {
+        return Ok(());
+    }
+    let conflict = |other: &str| {
+        let error = Error::new(ErrorKind::Conflict);
+        Problem::from(error.with_message(format!("the key {other:?} stands in the way")))
+    };
+    for (end, _) in key.match_indices('/').take(MOST_ANCESTORS) {
+        match backend.head(Head::new(&key[..end])).await {
+            Ok(_) => return Err(conflict(&key[..end])),
+            Err(error) if error.kind() == ErrorKind::FileNotFound => {}
+            Err(_) => return Ok(()),
+        }
+    }
+    let below = format!("{key}/");
+    let page = backend.list(List::new(&below).limit(1)).await;
+    let below = page.ok().and_then(|page| page.entries.into_iter().next());
+    below.map_or(Ok(()), |entry| Err(conflict(&entry.key)))
 }
 
 /// The answer for a stored object, with its etag as a header too.

@@ -1,24 +1,35 @@
 //! The connections of a server: how each is served, which one makes room, and how they end.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use http::Request;
+use http::header::{CONNECTION, HeaderValue};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_io_timeout::TimeoutWriter;
+use tower::Service as _;
 
 use super::Stopped;
-use super::stalled::{Reader, Watched};
+use super::connection::{Connection, Watched};
+use super::places::{Place, Places};
+use crate::router::HEALTH;
 use crate::state::App;
+use crate::watch;
 
 /// How much of a connection is buffered, in each direction: also the most that all headers of a
 /// request may take (431 beyond). Small, because every slow reader has one, and because a chunk that
@@ -30,15 +41,38 @@ const BUFFER: usize = 64 << 10;
 const UNSENT: u32 = 128 << 10;
 /// How long a connection between two requests is kept open after the server was told to stop. A
 /// request that is on its way to us when we close would be lost; one that comes in this time is
-/// answered, and told that the connection ends.
+/// answered, and its answer ends the connection.
 const PARTING: Duration = Duration::from_millis(500);
+/// Connections beyond `max_connections`; one more ends the oldest of them.
+const EXTRA: usize = 256;
+/// How long a request on one of them waits for a place.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// A mark on a request that found no place in time.
+#[derive(Clone, Copy)]
+pub(crate) struct NoPlace;
 
 pub(super) struct Connections {
     app: App,
-    service: TowerToHyperService<Router>,
+    router: Router,
     graceful: GracefulShutdown,
     running: JoinSet<()>,
-    readers: HashMap<Id, (AbortHandle, Arc<Reader>)>,
+    open: HashMap<Id, Open>,
+    places: Arc<Places>,
+}
+
+struct Open {
+    handle: AbortHandle,
+    connection: Arc<Connection>,
+    /// Not kept from here: the place is free as soon as the connection has ended.
+    place: Weak<OnceLock<Place>>,
+}
+
+impl Open {
+    fn has_no_place(&self) -> bool {
+        let place = self.place.upgrade();
+        place.is_some_and(|place| place.get().is_none())
+    }
 }
 
 type Stream = Pin<Box<TimeoutWriter<Watched>>>;
@@ -47,24 +81,29 @@ fn http(header_timeout: Duration) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
+        // A client may close its side once its request is complete, and read the answer.
+        .half_close(true)
         .max_buf_size(BUFFER);
     http
 }
 
-fn ended(outcome: hyper::Result<()>) {
-    if let Err(error) = outcome {
-        tracing::debug!(%error, "a connection ended");
+fn ended(outcome: hyper::Result<()>, connection: &Connection) {
+    let Err(error) = outcome else { return };
+    if error.is_parse() {
+        watch::log_malformed(connection.peer, error.is_parse_too_large());
     }
+    tracing::debug!(%error, "a connection ended");
 }
 
 impl Connections {
     pub(super) fn new(app: App, router: Router) -> Self {
         Self {
             app,
-            service: TowerToHyperService::new(router),
+            router,
             graceful: GracefulShutdown::new(),
             running: JoinSet::new(),
-            readers: HashMap::new(),
+            open: HashMap::new(),
+            places: Arc::default(),
         }
     }
 
@@ -75,45 +114,52 @@ impl Connections {
         }
     }
 
-    /// Waits until one ends; for ever when there is none.
-    pub(super) async fn next_end(&mut self) {
-        match self.running.join_next_with_id().await {
-            Some(ended) => self.forget(&ended),
-            None => std::future::pending().await,
-        }
-    }
-
     fn forget(&mut self, ended: &Result<(Id, ()), JoinError>) {
         let id = match ended {
             Ok((id, ())) => *id,
             Err(error) => error.id(),
         };
-        self.readers.remove(&id);
+        self.open.remove(&id);
     }
 
-    /// Whether there is room for one more, if need be in the place of a reader that stands still.
-    pub(super) fn has_room(&mut self) -> bool {
-        let settings = self.app.settings();
-        if self.running.len() < settings.max_connections {
-            return true;
-        }
-        let stalled = |(handle, reader): &(AbortHandle, Arc<Reader>)| {
-            let time = reader.stalled_for()?;
-            (time >= settings.stall_timeout && !handle.is_finished())
-                .then(|| (time, handle.clone()))
+    /// Whether a request waits for a place.
+    pub(super) fn places_are_awaited(&self) -> bool {
+        self.places.are_awaited()
+    }
+
+    /// Ends the client that is most overdue.
+    pub(super) fn make_room(&mut self) {
+        let stall_timeout = self.app.settings().stall_timeout;
+        let overdue = |open: &Open| {
+            let time = open.connection.overdue(stall_timeout)?;
+            (!open.handle.is_finished()).then(|| (time, open.handle.clone()))
         };
-        let longest = self.readers.values().filter_map(stalled);
-        if let Some((time, longest)) = longest.max_by_key(|(time, _)| *time) {
+        let overdue = self.open.values().filter_map(overdue);
+        if let Some((time, handle)) = overdue.max_by_key(|(time, _)| *time) {
             tracing::info!(
-                seconds = time.as_secs(),
-                "a reader that took nothing makes room for another client"
+                overdue_ms = time.as_millis() as u64,
+                "a client that stands still makes room for another"
             );
-            longest.abort();
+            handle.abort();
         }
-        false
     }
 
-    pub(super) fn serve(&mut self, stream: TcpStream) {
+    /// Ends the oldest connection without a place when there are too many of them.
+    fn bound_extra(&mut self) {
+        let most = self.app.settings().max_connections.saturating_add(EXTRA);
+        if self.open.len() < most {
+            return;
+        }
+        let extra = self
+            .open
+            .values()
+            .filter(|open| open.has_no_place() && !open.handle.is_finished());
+        if let Some(oldest) = extra.min_by_key(|open| open.connection.accepted()) {
+            oldest.handle.abort();
+        }
+    }
+
+    pub(super) fn serve(&mut self, stream: TcpStream, peer: SocketAddr) {
         // Small answers leave at once; without this they wait for the client's delayed ACK.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
@@ -121,17 +167,40 @@ impl Connections {
         if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT) {
             tracing::debug!(%error, "no TCP_NOTSENT_LOWAT");
         }
+        self.bound_extra();
         let settings = self.app.settings();
-        let (stream, reader) = Watched::new(stream);
+        let peer = peer.ip().to_canonical();
+        let connection = Arc::new(Connection::new(peer, settings.least_body_rate()));
+        let place = Arc::new(OnceLock::new());
+        let of_open = Arc::downgrade(&place);
+        if let Some(free) = self.places.try_take(settings.max_connections) {
+            let _ = place.set(free);
+        }
+        let stream = Watched::new(stream, connection.clone());
         let mut stream = TimeoutWriter::new(stream);
         stream.set_timeout(settings.send_timeout);
         let stream: Stream = Box::pin(stream);
-        let (http, service) = (http(settings.header_timeout), self.service.clone());
+        let http = http(settings.header_timeout);
+        let service = {
+            let shared = (
+                self.app.clone(),
+                self.router.clone(),
+                self.places.clone(),
+                connection.clone(),
+                place.clone(),
+            );
+            service_fn(move |request: Request<Incoming>| {
+                let (app, router, places, connection, place) = shared.clone();
+                respond(request, app, router, places, connection, place)
+            })
+        };
+        let of_task = connection.clone();
         let handle = match &settings.tls {
             None => {
-                let connection = http.serve_connection(TokioIo::new(stream), service);
-                let connection = self.graceful.watch(connection);
-                self.running.spawn(async move { ended(connection.await) })
+                let serving = http.serve_connection(TokioIo::new(stream), service);
+                let serving = self.graceful.watch(serving);
+                self.running
+                    .spawn(async move { ended(serving.await, &of_task) })
             }
             Some(tls) => {
                 let handshake = timeout(settings.header_timeout, tls.acceptor().accept(stream));
@@ -139,8 +208,8 @@ impl Connections {
                 self.running.spawn(async move {
                     match handshake.await {
                         Ok(Ok(stream)) => {
-                            let connection = http.serve_connection(TokioIo::new(stream), service);
-                            ended(watcher.watch(connection).await);
+                            let serving = http.serve_connection(TokioIo::new(stream), service);
+                            ended(watcher.watch(serving).await, &of_task);
                         }
                         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                         Err(_) => tracing::debug!("a TLS handshake took too long"),
@@ -148,7 +217,12 @@ impl Connections {
                 })
             }
         };
-        self.readers.insert(handle.id(), (handle, reader));
+        let open = Open {
+            handle,
+            connection,
+            place: of_open,
+        };
+        self.open.insert(open.handle.id(), open);
     }
 
     /// Ends all of them: each with its next answer, what is busy until the deadline.
@@ -171,4 +245,28 @@ impl Connections {
         self.running.shutdown().await;
         Stopped { cut_off }
     }
+}
+
+/// The answer to one request of a connection, which must have a place for anything but `/healthz`.
+async fn respond(
+    mut request: Request<Incoming>,
+    app: App,
+    mut router: Router,
+    places: Arc<Places>,
+    connection: Arc<Connection>,
+    place: Arc<OnceLock<Place>>,
+) -> Result<Response, Infallible> {
+    if place.get().is_none() && request.uri().path() != HEALTH {
+        match timeout(WAIT, places.take(|| app.settings().max_connections)).await {
+            Ok(free) => drop(place.set(free)),
+            Err(_) => drop(request.extensions_mut().insert(NoPlace)),
+        }
+    }
+    request.extensions_mut().insert(connection);
+    let mut response = router.call(request.map(Body::new)).await?;
+    if place.get().is_none() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    Ok(response)
 }

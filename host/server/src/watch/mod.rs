@@ -6,6 +6,6 @@ mod metrics;
 mod status;
 
 pub(crate) use health::{Alive, Readiness, Verdict, alive, ready};
-pub(crate) use log::Entry;
+pub(crate) use log::{Entry, log_malformed};
 pub(crate) use metrics::{Requests, metrics};
 pub(crate) use status::status;

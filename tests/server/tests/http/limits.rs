@@ -120,7 +120,7 @@ async fn a_reader_that_stands_still_makes_room_when_there_is_none() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let mut second = reader(&server).await;
     let mut new = TcpStream::connect(server.address).await.unwrap();
-    let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let request = b"GET /v1/memory?list HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     new.write_all(request).await.unwrap();
     let answer = rest(&mut new).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
@@ -190,7 +190,7 @@ async fn more_connections_than_allowed_wait_for_their_turn() {
         stream.read_exact(&mut byte).await.unwrap();
     }
     let mut third = TcpStream::connect(server.address).await.unwrap();
-    let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let request = b"GET /v1/memory?list HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     third.write_all(request).await.unwrap();
     let mut byte = [0];
     let early = tokio::time::timeout(Duration::from_millis(500), third.read(&mut byte)).await;

@@ -2,12 +2,16 @@
 #![cfg(test)]
 
 mod access;
+mod access_log;
 mod conditional;
+mod connections;
 mod cors;
 mod errors;
+mod forms;
 mod hostile;
 mod limits;
 mod listings;
+mod messages;
 mod objects;
 mod ranges;
 mod signed;
@@ -15,3 +19,4 @@ mod stopping;
 mod tls;
 mod uploads;
 mod watch;
+mod web;

@@ -128,7 +128,8 @@ async fn conditions_come_before_the_range_and_if_range_decides_about_it() {
                 &[("if-range", &format!("W/{etag}")), ("range", "bytes=1-2")],
                 200,
             ),
-            (&[("if-range", &date), ("range", "bytes=1-2")], 206),
+            // A date is weak: two objects of one second have the same.
+            (&[("if-range", &date), ("range", "bytes=1-2")], 200),
             (
                 &[
                     ("if-range", "Sun, 06 Nov 1994 08:49:37 GMT"),
