@@ -1,13 +1,13 @@
-//! Attributes of an object, both ways.
+//! Converts the attributes of an object in both directions.
 
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::{Capability, Error, ObjectInfo, Result, Upload};
 use object_store::{Attribute, Attributes, TagSet};
 use std::borrow::Cow;
 
-/// Attributes that are kept, owned, so that an upload can borrow them.
+/// Attributes of an upload, owned so that the upload can borrow them.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct UploadAttributes {
     content_type: Option<String>,
     cache_control: Option<String>,
     content_disposition: Option<String>,
@@ -16,7 +16,7 @@ pub(super) struct Kept {
     metadata: Vec<(String, String)>,
 }
 
-impl Kept {
+impl UploadAttributes {
     /// # Errors
     ///
     /// `Unsupported`: a storage class, tags, or an attribute of a newer `object_store`.
@@ -43,8 +43,8 @@ impl Kept {
         Ok(kept)
     }
 
-    /// What an object has, for its copy. What the store gives out without claiming to keep it (a
-    /// type guessed from the name) is not asked of the copy.
+    /// Returns the attributes of an object for its copy. Leaves out what the store reports without
+    /// claiming to store it, such as a type guessed from the name.
     pub(super) fn of(info: &ObjectInfo, terms: &Terms) -> Self {
         let when = |claimed, value: &Option<String>| {
             value.clone().filter(|_| terms.capabilities.has(claimed))
@@ -82,9 +82,9 @@ impl Kept {
         metadata.is_empty() && headers.into_iter().all(Option::is_none)
     }
 
-    /// The upload with these attributes.
+    /// Adds these attributes to an upload.
     pub(super) fn apply<'a>(&'a self, upload: Upload<'a>) -> Upload<'a> {
-        // A plain upload is cheaper all the way down.
+        // An upload without options costs less in every layer below.
         if self.is_empty() {
             return upload;
         }
@@ -100,7 +100,7 @@ impl Kept {
     }
 }
 
-/// What an object has, as its reader sees it.
+/// Converts the attributes of an object.
 pub(super) fn of(info: &ObjectInfo) -> Attributes {
     let mut attributes = Attributes::new();
     let headers = [
@@ -122,14 +122,14 @@ pub(super) fn of(info: &ObjectInfo) -> Attributes {
     attributes
 }
 
-/// Any text as a portable name: `[a-z0-9]` stay, a lone `-` too, every other byte is `--` and two hex
-/// digits.
+/// Encodes any text as a portable name: `[a-z0-9]` and a single `-` stay, every other byte becomes
+/// `--` and two hex digits.
 fn escape(name: &str) -> String {
     let bytes = name.as_bytes();
     let stays = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let mut escaped = String::with_capacity(name.len());
     for (index, byte) in bytes.iter().copied().enumerate() {
-        // A `-` before anything but a letter or digit would read as the begin of an escape.
+        // A `-` before anything but a letter or digit would read as the start of an escape.
         let lone = byte == b'-' && bytes.get(index + 1).is_none_or(|next| stays(*next));
         if stays(byte) || lone {
             escaped.push(char::from(byte));
@@ -140,7 +140,7 @@ fn escape(name: &str) -> String {
     escaped
 }
 
-/// The name that was escaped; a name that nobody escaped, as it is.
+/// Decodes a name; returns a name that was not encoded unchanged.
 fn unescape(name: &str) -> Cow<'_, str> {
     if !name.contains("--") {
         return Cow::Borrowed(name);
@@ -215,17 +215,17 @@ mod tests {
     #[test]
     fn what_cannot_be_kept_is_refused() {
         let class = Attributes::from_iter([(Attribute::StorageClass, "COLD")]);
-        let refused = Kept::new(&class, &TagSet::default()).unwrap_err();
+        let refused = UploadAttributes::new(&class, &TagSet::default()).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Unsupported);
         let mut tags = TagSet::default();
         tags.push("a", "b");
-        let refused = Kept::new(&Attributes::new(), &tags).unwrap_err();
+        let refused = UploadAttributes::new(&Attributes::new(), &tags).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Unsupported);
     }
 
     #[test]
     fn an_upload_without_attributes_stays_plain() {
-        let kept = Kept::new(&Attributes::new(), &TagSet::default()).unwrap();
+        let kept = UploadAttributes::new(&Attributes::new(), &TagSet::default()).unwrap();
         assert!(kept.apply(Upload::new("a", "b")).is_plain());
     }
 }

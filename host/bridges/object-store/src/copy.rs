@@ -1,6 +1,6 @@
 //! `copy_opts` and `rename_opts`.
 
-use super::attributes::Kept;
+use super::attributes::UploadAttributes;
 use super::error::{During, outward};
 use holdall::Backend;
 use holdall_plugin_api::{Capability, CopyObject, Delete, Download, Key, Rename, Result, Upload};
@@ -38,7 +38,7 @@ pub(super) async fn rename(
             let renamed = backend.rename(Rename::new(from_key, to_key)).await;
             renamed.map(drop).map_err(outward(During::Other))
         }
-        // No backend renames "only if there is nothing": the copy decides who wins.
+        // No backend has a create-only rename: the copy decides the race.
         RenameTargetMode::Create => {
             copy(backend, from, to, CopyMode::Create).await?;
             let deleted = backend.delete(Delete::new(from_key)).await;
@@ -47,8 +47,8 @@ pub(super) async fn rename(
     }
 }
 
-/// A copy that replaces nothing. Where the backend has no such copy and has such an upload, the
-/// bytes go through here, which is as exact.
+/// Copies without replacing. Where the backend claims `create_only` and not `copy_create_only`, the
+/// bytes pass through this process.
 async fn copy_new(backend: &Backend, from: &Key, to: &Key) -> Result<()> {
     let terms = backend.terms().await?;
     let native = terms.capabilities.has(Capability::CopyCreateOnly);
@@ -59,10 +59,10 @@ async fn copy_new(backend: &Backend, from: &Key, to: &Key) -> Result<()> {
             .map(drop);
     }
     let downloaded = backend.download(Download::new(from)).await?;
-    let kept = Kept::of(&downloaded.info, &terms);
+    let attributes = UploadAttributes::of(&downloaded.info, &terms);
     let upload = Upload::new(to, downloaded.body).length(downloaded.info.size);
     backend
-        .upload(kept.apply(upload).create_only())
+        .upload(attributes.apply(upload).create_only())
         .await
         .map(drop)
 }

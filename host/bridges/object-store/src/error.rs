@@ -1,22 +1,22 @@
-//! Errors, both ways. Nothing is lost: ours travels inside theirs.
+//! Converts errors in both directions. The host's error is the source of the other one.
 
 use holdall_plugin_api::{Error, ErrorKind};
 use object_store::Error as StoreError;
 
 const STORE: &str = "Holdall";
 
-/// What was being done, where the same kind has two names on the other side.
+/// The operation, where one kind maps to several variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum During {
-    /// A put: what is not supported is `NotImplemented` there, by the trait's own tests.
+    /// A put: `Unsupported` becomes `NotImplemented`, as the tests of `object_store` expect.
     Put,
-    /// A put or copy that must not replace: a lost condition is `AlreadyExists`.
+    /// A create-only put or copy: `PreconditionFailed` becomes `AlreadyExists`.
     Create,
-    /// Anything else.
+    /// Any other operation.
     Other,
 }
 
-/// Ours as theirs.
+/// Returns the conversion from the host's errors.
 pub(super) fn outward(during: During) -> impl Fn(Error) -> StoreError + Copy + Send {
     move |error| wrap(error, during)
 }
@@ -48,12 +48,12 @@ fn wrap(error: Error, during: During) -> StoreError {
     }
 }
 
-/// A breach of the contract by the plugin.
+/// Returns the error for a breach of the contract by the plugin.
 pub(super) fn fault(what: &'static str) -> Error {
     Error::new(ErrorKind::PluginFault).with_message(what)
 }
 
-/// The host's error inside another one, however deep: kind, retry class, facts and all.
+/// Finds the host's error in the source chain of another error.
 ///
 /// ```
 /// use holdall::{Error, ErrorKind};
@@ -64,7 +64,7 @@ pub(super) fn fault(what: &'static str) -> Error {
 /// ```
 pub fn cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
     std::iter::successors(Some(error), |error| error.source()).find_map(|error| {
-        // `io::Error` shows the source of what it holds, and not what it holds.
+        // `io::Error::source` skips the error that it wraps.
         let held = error
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref);
@@ -77,14 +77,15 @@ pub fn cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Err
     })
 }
 
-/// Theirs as ours: the host's own error where it is inside, else the kind that says the same.
+/// Converts an error: returns the host's own error from its source chain, else a new one of the
+/// corresponding kind.
 pub fn into_error(error: StoreError) -> Error {
     if let Some(ours) = cause(&error) {
         return ours.clone();
     }
     let (kind, path) = match &error {
         StoreError::NotFound { path, .. } => (ErrorKind::FileNotFound, Some(path)),
-        // A lost race for a new key is a failed precondition.
+        // Create-only is a precondition.
         StoreError::AlreadyExists { path, .. } | StoreError::Precondition { path, .. } => {
             (ErrorKind::PreconditionFailed, Some(path))
         }

@@ -1,4 +1,4 @@
-//! Listings and the removal of many objects.
+//! Listings and bulk deletes.
 
 use super::error::{During, fault, outward};
 use super::read::time;
@@ -14,14 +14,14 @@ use object_store::{
     Error as StoreError, Extensions, ListResult, ObjectMeta, Result as StoreResult,
 };
 
-/// Keys of one bulk removal, as S3 counts.
+/// Keys of one bulk delete, the limit of S3.
 const BATCH: usize = 1000;
-/// Bulk removals at once.
+/// Concurrent bulk deletes.
 const AT_ONCE: usize = 4;
 
-/// What is listed.
+/// A listing, before its pages.
 #[derive(Debug)]
-struct Asked {
+struct Listing {
     prefix: String,
     delimiter: Option<String>,
     /// Only keys after this one.
@@ -29,22 +29,22 @@ struct Asked {
     limit: Option<usize>,
 }
 
-impl Asked {
-    /// All below a folder.
-    fn folder(prefix: Option<&Path>) -> Self {
-        let folder = prefix
+impl Listing {
+    /// All keys below a directory.
+    fn directory(prefix: Option<&Path>) -> Self {
+        let directory = prefix
             .map(AsRef::as_ref)
             .filter(|path: &&str| !path.is_empty());
         Self {
-            prefix: folder.map_or_else(String::new, |path: &str| format!("{path}/")),
+            prefix: directory.map_or_else(String::new, |path: &str| format!("{path}/")),
             delimiter: None,
             after: None,
             limit: None,
         }
     }
 
-    /// One page, and the token of the next. A backend that cannot begin after a key lists all, and
-    /// the rest is left out here.
+    /// Returns one page and the token of the next. Filters here where the backend does not claim
+    /// `start_after`.
     async fn page(&self, backend: &Backend, token: Option<&str>) -> Result<Page> {
         let terms = backend.terms().await?;
         let max = terms.limits.max_page.clamp(1, 1000);
@@ -74,35 +74,38 @@ pub(super) fn all(
     prefix: Option<&Path>,
     offset: Option<&Path>,
 ) -> BoxStream<'static, StoreResult<ObjectMeta>> {
-    let mut asked = Asked::folder(prefix);
+    let mut listing = Listing::directory(prefix);
     let offset = offset
         .map(AsRef::as_ref)
         .filter(|path: &&str| !path.is_empty());
-    asked.after = offset.map(str::to_owned);
+    listing.after = offset.map(str::to_owned);
     // `Some(None)`: the first page; `None`: there is no further one.
     let first = Some(None::<String>);
-    let pages = stream::try_unfold((backend, asked, first), |(backend, asked, token)| async {
-        let Some(token) = token else {
-            return Ok::<_, StoreError>(None);
-        };
-        let page = asked.page(&backend, token.as_deref()).await;
-        let page = page.map_err(outward(During::Other))?;
-        let entries = page.entries.into_iter().filter_map(object).map(Ok);
-        Ok(Some((
-            stream::iter(entries),
-            (backend, asked, page.next.map(Some)),
-        )))
-    });
+    let pages = stream::try_unfold(
+        (backend, listing, first),
+        |(backend, listing, token)| async {
+            let Some(token) = token else {
+                return Ok::<_, StoreError>(None);
+            };
+            let page = listing.page(&backend, token.as_deref()).await;
+            let page = page.map_err(outward(During::Other))?;
+            let entries = page.entries.into_iter().filter_map(object).map(Ok);
+            Ok(Some((
+                stream::iter(entries),
+                (backend, listing, page.next.map(Some)),
+            )))
+        },
+    );
     pages.try_flatten().boxed()
 }
 
-pub(super) async fn folder(backend: &Backend, prefix: Option<&Path>) -> StoreResult<ListResult> {
-    let mut asked = Asked::folder(prefix);
-    asked.delimiter = Some("/".to_owned());
+pub(super) async fn directory(backend: &Backend, prefix: Option<&Path>) -> StoreResult<ListResult> {
+    let mut listing = Listing::directory(prefix);
+    listing.delimiter = Some("/".to_owned());
     let mut all = empty();
     let mut token: Option<String> = None;
     loop {
-        let page = asked.page(backend, token.as_deref()).await;
+        let page = listing.page(backend, token.as_deref()).await;
         let page = page.map_err(outward(During::Other))?;
         all.objects
             .extend(page.entries.into_iter().filter_map(object));
@@ -116,8 +119,7 @@ pub(super) async fn folder(backend: &Backend, prefix: Option<&Path>) -> StoreRes
     }
 }
 
-/// Removes what is named, in bulk, one answer for each in the order of the names. A missing object
-/// is removed.
+/// Deletes in bulk; one answer for each key, in the order of the keys. A missing object is a success.
 pub(super) fn delete(
     backend: Backend,
     locations: BoxStream<'static, StoreResult<Path>>,
@@ -135,7 +137,7 @@ async fn delete_batch(backend: &Backend, batch: Vec<StoreResult<Path>>) -> Vec<S
     let many = DeleteMany::new(named().map(|path| path.as_ref() as &str));
     let mut answers = match backend.delete_many(many).await {
         Ok(answers) => answers.into_iter(),
-        // All of them failed for one reason.
+        // One error for all keys.
         Err(error) => vec![Err(error); named().count()].into_iter(),
     };
     let answer = |location: StoreResult<Path>| {
@@ -166,14 +168,14 @@ fn object(entry: Entry) -> Option<ObjectMeta> {
     })
 }
 
-/// The path of a key, or of a group of keys; `None` where no path can name it.
+/// Returns the path of a key or common prefix; `None` if no path can name it.
 fn path(key: &str) -> Option<Path> {
     let text = key.strip_suffix('/').unwrap_or(key);
     let path = Path::parse(text).ok();
-    // `parse` mends what it can; a mended key is another key.
+    // `parse` normalizes; a normalized key is another key.
     let path = path.filter(|path| path.as_ref() == text);
     if path.is_none() {
-        tracing::debug!(target: "holdall", key, "an object that no path can name is left out");
+        tracing::debug!(target: "holdall", key, "left out an object that no path can name");
     }
     path
 }
@@ -185,14 +187,14 @@ impl PaginatedListStore for BackendStore {
         prefix: Option<&str>,
         options: PaginatedListOptions,
     ) -> StoreResult<PaginatedListResult> {
-        let asked = Asked {
+        let listing = Listing {
             prefix: prefix.unwrap_or_default().to_owned(),
             delimiter: options.delimiter.map(Into::into),
             after: options.offset,
             limit: options.max_keys,
         };
         let backend = self.called(&options.extensions);
-        let page = asked.page(&backend, options.page_token.as_deref()).await;
+        let page = listing.page(&backend, options.page_token.as_deref()).await;
         let page = page.map_err(outward(During::Other))?;
         let groups = page.common_prefixes.iter();
         let mut result = empty();

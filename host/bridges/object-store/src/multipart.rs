@@ -1,11 +1,10 @@
-//! `put_multipart_opts`: parts as one stream.
+//! `put_multipart_opts`: the parts are one stream.
 //!
-//! A store's own multipart upload is the plugin's business. Here the parts are the chunks of one
-//! upload that runs beside its caller, in the order in which `put_part` was called. The
-//! alternative, a temporary file of all parts, would cost a disk the size of the object and begin
-//! to send at `complete` only.
+//! The plugin decides how the store receives the object. Here the parts are the chunks of one upload
+//! that runs in a task of its own, in the order of the calls of `put_part`. A temporary file of all
+//! parts would need disk space for the whole object and would start sending at `complete`.
 
-use super::attributes::Kept;
+use super::attributes::UploadAttributes;
 use super::error::{During, outward};
 use super::write::put_result;
 use async_trait::async_trait;
@@ -29,7 +28,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-/// How long `abort` waits for the backend to clean up before it lets go of it.
+/// How long `abort` waits for the backend to clean up.
 const CLEAN_UP: Duration = Duration::from_secs(30);
 
 pub(super) async fn begin(
@@ -38,12 +37,12 @@ pub(super) async fn begin(
     options: PutMultipartOptions,
 ) -> StoreResult<Box<dyn MultipartUpload>> {
     let outward = outward(During::Put);
-    let kept = Kept::new(&options.attributes, &options.tags).map_err(outward)?;
+    let attributes = UploadAttributes::new(&options.attributes, &options.tags).map_err(outward)?;
     let key = location.as_ref().to_owned();
     let mut terms = backend.terms().await.map_err(outward)?;
-    // Now rather than at the first part. Whether a content type may be dropped is decided there.
+    // Fails here and not at the first part. The upload itself decides whether a content type is dropped.
     terms.capabilities = terms.capabilities.with(Capability::ContentType.into());
-    let asked = kept.apply(Upload::new(&key, Body::empty()));
+    let asked = attributes.apply(Upload::new(&key, Body::empty()));
     terms.upload(&asked).map_err(outward)?;
     let runtime = Handle::try_current().map_err(|why| {
         let why = Error::new(ErrorKind::Other).because(why);
@@ -53,15 +52,15 @@ pub(super) async fn begin(
     })?;
 
     let (sender, receiver) = mpsc::unbounded_channel();
-    let given_up = Arc::<AtomicBool>::default();
+    let aborted = Arc::<AtomicBool>::default();
     let body = Parts {
         queue: receiver,
         part: None,
-        given_up: given_up.clone(),
+        aborted: aborted.clone(),
     };
     let task = runtime.spawn(async move {
         let upload = Upload::new(&key, Body::stream(body));
-        backend.upload(kept.apply(upload)).await
+        backend.upload(attributes.apply(upload)).await
     });
     let stop = task.abort_handle();
     let outcome = task.map(|ended| match ended {
@@ -70,25 +69,25 @@ pub(super) async fn begin(
     });
     Ok(Box::new(Multipart {
         queue: Some(sender),
-        given_up,
+        aborted,
         outcome: outcome.boxed().shared(),
         stop,
     }))
 }
 
-/// The caller's end.
+/// The caller's side.
 struct Multipart {
     /// `None` once no part can follow.
     queue: Option<mpsc::UnboundedSender<Message>>,
-    given_up: Arc<AtomicBool>,
+    aborted: Arc<AtomicBool>,
     outcome: Shared<BoxFuture<'static, Result<Uploaded>>>,
     stop: AbortHandle,
 }
 
 enum Message {
-    /// A part, and who waits until it is taken.
+    /// A part, and the sender that reports when the backend has taken it.
     Part(PutPayload, oneshot::Sender<()>),
-    /// The object is whole.
+    /// The object is complete.
     End,
 }
 
@@ -96,9 +95,9 @@ enum Message {
 impl MultipartUpload for Multipart {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
         let (taken, is_taken) = oneshot::channel();
-        // Into the queue now, not when the future is polled: that is what keeps the order.
+        // Queued now and not when the future is polled: this keeps the order.
         if let Some(queue) = &self.queue {
-            // An upload that has ended says so below.
+            // An upload that has ended reports it below.
             let _ = queue.send(Message::Part(data, taken));
         }
         let outcome = self.outcome.clone();
@@ -127,14 +126,14 @@ impl MultipartUpload for Multipart {
         if matches!(self.outcome.peek(), Some(Ok(_))) {
             return Err(after_the_end());
         }
-        self.given_up.store(true, Ordering::Release);
+        self.aborted.store(true, Ordering::Release);
         self.queue = None;
-        // The body ends in an error, upon which the backend removes what it has. An upload that had
-        // failed before has nothing left either.
+        // The body ends in an error, and the backend removes what it has stored. An upload that
+        // failed before has left nothing.
         let ended = tokio::time::timeout(CLEAN_UP, self.outcome.clone()).await;
         self.stop.abort();
         match ended {
-            // `complete` was called, given up, and has won.
+            // `complete` was called and dropped, and has won the race.
             Ok(Ok(_)) => Err(after_the_end()),
             Ok(Err(_)) | Err(_) => Ok(()),
         }
@@ -146,7 +145,7 @@ fn after_the_end() -> StoreError {
     outward(During::Other)(why)
 }
 
-/// Dropped without `complete`: the backend sees its upload dropped, and leaves nothing.
+/// Without `complete` the upload is dropped, and the backend leaves nothing.
 impl Drop for Multipart {
     fn drop(&mut self) {
         self.stop.abort();
@@ -161,14 +160,14 @@ impl fmt::Debug for Multipart {
     }
 }
 
-/// The backend's end: the bytes of one part after the other.
+/// The backend's side: the bytes of one part after the other.
 struct Parts {
     queue: mpsc::UnboundedReceiver<Message>,
     part: Option<Part>,
-    given_up: Arc<AtomicBool>,
+    aborted: Arc<AtomicBool>,
 }
 
-/// What is left of a part, and who waits until all of it is taken.
+/// The remaining bytes of a part, and the sender that reports when all are taken.
 struct Part {
     chunks: PutPayloadIntoIter,
     rest: Bytes,
@@ -176,8 +175,8 @@ struct Part {
 }
 
 impl Part {
-    /// The next piece. Cut here, as the host would cut it later: what was handed on is what the
-    /// backend has.
+    /// Returns the next chunk, of the size that the host would cut: a chunk that was passed on is in
+    /// the backend.
     fn piece(&mut self) -> Option<Bytes> {
         if self.is_over() {
             return None;
@@ -202,13 +201,13 @@ impl Stream for Parts {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         loop {
-            if self.given_up.load(Ordering::Acquire) {
-                return Poll::Ready(Some(Err(given_up())));
+            if self.aborted.load(Ordering::Acquire) {
+                return Poll::Ready(Some(Err(aborted())));
             }
             if let Some(mut part) = self.part.take() {
                 let piece = part.piece();
                 if part.is_over() {
-                    // Nobody may wait for it any more.
+                    // The caller may have dropped the future of this part.
                     let _ = part.taken.send(());
                 } else {
                     self.part = Some(part);
@@ -226,12 +225,12 @@ impl Stream for Parts {
                     });
                 }
                 Some(Message::End) => return Poll::Ready(None),
-                None => return Poll::Ready(Some(Err(given_up()))),
+                None => return Poll::Ready(Some(Err(aborted()))),
             }
         }
     }
 }
 
-fn given_up() -> Error {
-    Error::new(ErrorKind::Cancelled).with_message("the upload was given up")
+fn aborted() -> Error {
+    Error::new(ErrorKind::Cancelled).with_message("the upload was aborted")
 }

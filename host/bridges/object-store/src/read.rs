@@ -80,8 +80,8 @@ pub(super) async fn ranges(
     coalesce_ranges(ranges, fetch, OBJECT_STORE_COALESCE_DEFAULT).await
 }
 
-/// The last bytes, for a backend without such a range: its size is asked first, and the range is
-/// read of that same content.
+/// Reads a suffix range from a backend that does not claim one: asks for the size, then reads the
+/// range of the same content.
 async fn last(
     backend: &Backend,
     terms: &Terms,
@@ -104,7 +104,7 @@ async fn last(
             download = download.if_match(etag);
         }
         let downloaded = match backend.download(download).await {
-            // Our own condition: somebody wrote between the two steps.
+            // The condition set here: the object was replaced between the two requests.
             Err(lost) if lost.kind() == ErrorKind::PreconditionFailed && pin.is_some() => continue,
             outcome => outcome?,
         };
@@ -113,21 +113,21 @@ async fn last(
         }
     }
     Err(Error::new(ErrorKind::Conflict)
-        .with_message("the object changed each time while its end was looked for"))
+        .with_message("the object was replaced during each of three attempts"))
 }
 
-/// The conditions that the backend decides itself. What is left is decided by [`check`].
+/// Returns the conditions that the backend decides itself. [`check`] decides the others.
 fn natively<'a>(options: &'a GetOptions, terms: &Terms) -> Option<ReadOptions<'a>> {
     let claims = |capability| terms.capabilities.has(capability);
     let mut native = ReadOptions::default();
-    // Unclaimed versions are refused by the host: another version would be a wrong answer.
+    // The host refuses unclaimed versions: another version would be a wrong answer.
     native.version = options.version.as_deref();
     let if_match = options.if_match.as_deref();
     native.if_match = if_match.filter(|etags| is_one(etags) && claims(Capability::IfMatchGet));
     let if_none_match = options.if_none_match.as_deref();
     native.if_none_match = if_none_match
         .filter(|etags| is_one(etags) && *etags != "*" && claims(Capability::IfNoneMatchGet));
-    // RFC 9110, 13.2.2: a condition on etags outranks the one on time beside it.
+    // RFC 9110, 13.2.2: a condition on etags takes precedence over one on time.
     if claims(Capability::IfTime) {
         let since = options
             .if_modified_since
@@ -143,7 +143,7 @@ fn is_one(etags: &str) -> bool {
     !etags.contains(',')
 }
 
-/// All conditions once more, on the facts of the answer.
+/// Checks all conditions against the facts of the answer.
 fn check(options: &GetOptions, meta: &ObjectMeta) -> StoreResult<()> {
     if options.if_match.is_none()
         && options.if_none_match.is_none()
@@ -152,8 +152,8 @@ fn check(options: &GetOptions, meta: &ObjectMeta) -> StoreResult<()> {
     {
         return Ok(());
     }
-    // Times count in whole seconds, as in HTTP: else an object would be younger than the
-    // `Last-Modified` that its reader was given.
+    // Times count in whole seconds, as in HTTP: otherwise an object would be newer than the
+    // `Last-Modified` that its reader got.
     let options = GetOptions {
         if_modified_since: options.if_modified_since.map(seconds),
         if_unmodified_since: options.if_unmodified_since.map(seconds),
@@ -178,7 +178,7 @@ fn byte_range(range: &GetRange) -> ByteRange {
     }
 }
 
-/// When it was written; 1970 where the store does not tell.
+/// Modification time; 1970-01-01 if the store does not report it.
 pub(super) fn time(last_modified: Option<SystemTime>) -> DateTime<Utc> {
     last_modified.map_or(DateTime::UNIX_EPOCH, DateTime::from)
 }

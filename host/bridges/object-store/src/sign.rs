@@ -11,11 +11,11 @@ use std::time::Duration;
 
 #[async_trait]
 impl Signer for BackendStore {
-    /// A URL of the store, or of the host's gateway.
+    /// Returns a URL of the store or of the host's gateway.
     ///
-    /// It must work without further headers: where the store wants some (a PUT to Azure says what
-    /// kind of blob it makes), this is `NotSupported` and names them, and
-    /// [`Backend::signed_url`](holdall::Backend::signed_url) hands them out.
+    /// A URL that needs further headers (a PUT to Azure names the blob type) is refused as
+    /// `NotSupported`, with their names; [`Backend::signed_url`](holdall::Backend::signed_url)
+    /// returns them.
     async fn signed_url(
         &self,
         method: HttpMethod,
@@ -38,11 +38,9 @@ impl BackendStore {
         let signed = self.backend().signed_url(sign).await?;
         if !signed.headers.is_empty() {
             let names: Vec<_> = signed.headers.iter().map(|(name, _)| &**name).collect();
-            return Err(
-                Error::unsupported("the URL works with further headers only")
-                    .with_fact("headers", names.join(", ")),
-            );
+            return Err(Error::unsupported("the URL needs further headers")
+                .with_fact("headers", names.join(", ")));
         }
-        Url::parse(&signed.url).map_err(|why| fault("the signed URL is none").because(why))
+        Url::parse(&signed.url).map_err(|why| fault("the signed URL is not a URL").because(why))
     }
 }

@@ -1,4 +1,4 @@
-//! The trait, call by call.
+//! Implementation of `ObjectStore`.
 
 use super::{copy, list, multipart, read, write};
 use async_trait::async_trait;
@@ -27,12 +27,12 @@ impl BackendStore {
         Self { backend }
     }
 
-    /// The handle.
+    /// Returns the backend.
     pub fn backend(&self) -> &Backend {
         &self.backend
     }
 
-    /// The handle, under the options that the caller put into the extensions.
+    /// Returns the backend with the `CallOptions` of the extensions.
     pub(super) fn called(&self, extensions: &Extensions) -> Backend {
         match extensions.get::<CallOptions>() {
             Some(options) => self.backend.with(options.clone()),
@@ -94,7 +94,7 @@ impl ObjectStore for BackendStore {
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> StoreResult<ListResult> {
-        list::folder(&self.backend, prefix).await
+        list::directory(&self.backend, prefix).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> StoreResult<()> {

@@ -58,7 +58,7 @@ impl BackendStore {
         Self(crate::BackendStore::new(backend))
     }
 
-    /// The handle.
+    /// Returns the backend.
     pub fn backend(&self) -> &Backend {
         self.0.backend()
     }

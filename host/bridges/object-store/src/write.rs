@@ -1,6 +1,6 @@
 //! `put_opts`.
 
-use super::attributes::Kept;
+use super::attributes::UploadAttributes;
 use super::error::{During, outward};
 use futures_util::stream;
 use holdall::Backend;
@@ -18,10 +18,10 @@ pub(super) async fn put(
         PutMode::Create => During::Create,
         _ => During::Put,
     });
-    let kept = Kept::new(&options.attributes, &options.tags).map_err(outward)?;
+    let attributes = UploadAttributes::new(&options.attributes, &options.tags).map_err(outward)?;
     let length = payload.content_length() as u64;
     let upload = Upload::new(location.as_ref(), body(payload)).length(length);
-    let upload = kept.apply(upload);
+    let upload = attributes.apply(upload);
     let upload = match &options.mode {
         PutMode::Overwrite => upload,
         PutMode::Create => upload.create_only(),
@@ -41,7 +41,7 @@ pub(super) async fn put(
         .map_err(outward)
 }
 
-/// The answer to a finished upload, with all its facts in the extensions.
+/// Converts the answer to an upload, with all its facts in the extensions.
 pub(super) fn put_result(uploaded: Uploaded) -> PutResult {
     let mut extensions = Extensions::new();
     let (e_tag, version) = (uploaded.etag.clone(), uploaded.version.clone());
@@ -53,7 +53,7 @@ pub(super) fn put_result(uploaded: Uploaded) -> PutResult {
     }
 }
 
-/// The chunks as they are: no byte is copied.
+/// Converts a payload without copying its bytes.
 fn body(payload: PutPayload) -> Body {
     match payload.as_ref() {
         [] => Body::empty(),

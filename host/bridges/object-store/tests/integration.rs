@@ -1,4 +1,5 @@
-//! `into_object_store` over the loaded plugins that need no server; `s3` is in `tests/backends`.
+//! The integration tests of object_store 0.14 over the loaded plugins that need no server; `s3` is in
+//! `tests/backends`.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -20,7 +21,7 @@ holdall_object_store::integration! {
     mod local { plugin: "local", updates: true, open: Store::open("local").await }
 }
 
-/// Whatever way an upload ends, nothing of it stays on the disk but a finished object.
+/// An upload that is aborted or dropped leaves no file.
 #[tokio::test]
 async fn a_multipart_upload_that_does_not_complete_leaves_nothing() {
     let opened = Store::open("local").await;
@@ -29,7 +30,7 @@ async fn a_multipart_upload_that_does_not_complete_leaves_nothing() {
 
     let mut upload = opened.store.put_multipart(&key).await.unwrap();
     upload.put_part(part()).await.unwrap();
-    assert_eq!(opened.files().len(), 1, "a part lies somewhere");
+    assert_eq!(opened.files().len(), 1, "the part is staged");
     upload.abort().await.unwrap();
     empty(&opened).await;
 

@@ -1,9 +1,9 @@
-//! Alone in its process, whose memory it measures.
+//! Memory of a multipart upload. Alone in its process, because it measures the process.
 #![allow(
     missing_docs,
     dead_code,
     clippy::unwrap_used,
-    reason = "tests; a panic is the report, and the store's helpers are for the other file too"
+    reason = "tests; a panic is the report, and the helpers of `store` are for the other test files too"
 )]
 
 mod store;
@@ -37,7 +37,7 @@ async fn memory_is_what_is_in_flight() {
         opened.store.head(&Path::from("big")).await.unwrap().size,
         1 << 30
     );
-    // Four parts of 8 MiB, one being filled, and what the plugin holds.
+    // Four parts of 8 MiB, one being filled, and the buffers of the plugin.
     assert!(grown < 96, "{grown} MiB");
 }
 

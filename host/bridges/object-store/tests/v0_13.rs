@@ -1,10 +1,10 @@
-//! The bridge to version 0.13 of the trait passes what that version asks of its own stores. It is
-//! compiled from the files of the other one, whose test says which functions are left out.
+//! The integration tests of object_store 0.13 over `v0_13::BackendStore`. Left out are the functions
+//! that `integration.rs` leaves out.
 #![allow(
     missing_docs,
     dead_code,
     clippy::unwrap_used,
-    reason = "tests; a panic is the report, and the store's helpers are for the other file too"
+    reason = "tests; a panic is the report, and the helpers of `store` are for the other test files too"
 )]
 
 mod store;

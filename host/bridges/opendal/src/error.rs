@@ -1,4 +1,4 @@
-//! The one place where an error of ours becomes one of OpenDAL.
+//! Conversion of errors.
 
 use holdall_plugin_api::{Error, ErrorKind as Ours, Retry};
 use opendal_core::ErrorKind;
@@ -13,10 +13,10 @@ pub(super) fn error(error: Error) -> opendal_core::Error {
         Ours::Conflict => ErrorKind::Conflict,
         Ours::Unsupported => ErrorKind::Unsupported,
         Ours::ConfigInvalid | Ours::InvalidKey | Ours::InvalidArgument => ErrorKind::ConfigInvalid,
-        // A missing bucket must not pass for a missing object.
+        // A missing bucket is not a missing object.
         _ => ErrorKind::Unexpected,
     };
-    // OpenDAL repeats what is temporary, with the state that it has, whatever the operation.
+    // OpenDAL retries temporary errors, whatever the operation.
     let repeatable = matches!(error.retry(), Retry::Safe | Retry::After(_));
     let theirs = opendal_core::Error::new(kind, error.to_string())
         .with_context("code", error.code())

@@ -1,4 +1,4 @@
-//! Facts of an object in OpenDAL's words.
+//! Conversion of metadata.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -48,7 +48,7 @@ pub(super) fn common(
     if let Some(etag) = etag {
         built.etag(etag);
     }
-    // A time that OpenDAL cannot say is left out rather than made up.
+    // A time outside the range of OpenDAL is left out.
     if let Some(time) = last_modified.and_then(|time| Timestamp::try_from(time).ok()) {
         built.last_modified(time);
     }

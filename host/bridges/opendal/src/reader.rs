@@ -1,4 +1,4 @@
-//! Reads: one download for each stream, with its facts.
+//! Reads: one download for each stream.
 
 use super::error::error;
 use super::metadata;
@@ -82,7 +82,7 @@ impl StreamRead for Reading {
     }
 }
 
-/// In a lock that is never waited for: a body belongs to one task, and OpenDAL asks for `Sync`.
+/// The lock is never contended: a body belongs to one task, and OpenDAL requires `Sync`.
 struct Stream(Mutex<Body>);
 
 impl ReadStream for Stream {
@@ -94,7 +94,7 @@ impl ReadStream for Stream {
         loop {
             match body.chunk().await {
                 None => return Ok(Buffer::new()),
-                // An empty buffer would be the end.
+                // An empty buffer means the end.
                 Some(Ok(chunk)) if chunk.is_empty() => {}
                 Some(Ok(chunk)) => return Ok(Buffer::from(Bytes::from(chunk))),
                 Some(Err(of_body)) => return Err(error(of_body)),

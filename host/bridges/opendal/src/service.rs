@@ -1,4 +1,4 @@
-//! The service: which operation of OpenDAL is which of ours.
+//! The service: maps the operations of OpenDAL to those of a backend.
 
 use super::directory::Directories;
 use super::error::error;
@@ -27,13 +27,13 @@ use serde::{Deserialize, Serialize};
 /// Most keys of one batch delete.
 const MAX_BATCH: usize = 1000;
 
-/// Makes the service of one backend.
+/// Builder of the service of one backend.
 #[derive(Default)]
-pub(super) struct Holdall(Option<Mounted>);
+pub(super) struct HoldallBuilder(Option<BackendService>);
 
-impl Holdall {
+impl HoldallBuilder {
     pub(super) fn new(backend: Backend, facts: &Facts, terms: &Terms) -> Self {
-        Self(Some(Mounted {
+        Self(Some(BackendService {
             info: ServiceInfo::new("holdall", "/", backend.name()),
             capability: capability(facts),
             max_page: facts.limits.max_page.clamp(1, 1000),
@@ -43,33 +43,33 @@ impl Holdall {
     }
 }
 
-/// Nothing: a backend is made by a host, not by options.
+/// Empty: a host makes backends.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct HoldallConfig {}
 
 impl Configurator for HoldallConfig {
-    type Builder = Holdall;
+    type Builder = HoldallBuilder;
 
-    fn into_builder(self) -> Holdall {
-        Holdall::default()
+    fn into_builder(self) -> HoldallBuilder {
+        HoldallBuilder::default()
     }
 }
 
-impl Builder for Holdall {
+impl Builder for HoldallBuilder {
     type Config = HoldallConfig;
 
     fn build(self) -> Result<impl Service> {
         self.0.ok_or_else(|| {
             Error::new(
                 ErrorKind::ConfigInvalid,
-                "an operator of a Holdall backend is made by `Backend::into_operator`",
+                "use `IntoOperator::into_operator` to make an operator of a Holdall backend",
             )
         })
     }
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Mounted {
+pub(super) struct BackendService {
     backend: Backend,
     info: ServiceInfo,
     capability: Capability,
@@ -77,7 +77,7 @@ pub(super) struct Mounted {
     directories: Directories,
 }
 
-/// What an operator may be asked: what the backend claims, and nothing that it does not.
+/// Capabilities of the operator: what the backend claims.
 fn capability(facts: &Facts) -> Capability {
     let has = |claim: Claim| facts.capabilities.has(claim);
     let lists = facts.operations.has(Operation::List);
@@ -147,7 +147,7 @@ fn not_supported(what: &'static str) -> Error {
     Error::new(ErrorKind::Unsupported, what)
 }
 
-impl Service for Mounted {
+impl Service for BackendService {
     type Reader = oio::StreamReader<Reading>;
     type Writer = Writer;
     type Lister = PageLister<Listing>;
@@ -236,7 +236,7 @@ impl Service for Mounted {
             let copied = backend.copy(copy).await.map_err(error)?;
             let size = match copied.size {
                 Some(size) => size,
-                // OpenDAL asks for the size; a store that does not tell is asked.
+                // OpenDAL needs the size; some stores do not report it for a copy.
                 None => backend.head(Head::new(&to)).await.map_err(error)?.size,
             };
             let mut built = MetadataBuilder::file(size);
@@ -308,14 +308,14 @@ impl Service for Mounted {
     }
 }
 
-/// The file name in the plain form of an attachment; the backend makes the header itself.
+/// Returns the file name of a plain attachment; the backend writes the header itself.
 fn attachment(disposition: &str) -> Option<String> {
     let name = disposition.strip_prefix("attachment; filename=\"")?;
     let (name, rest) = name.split_once('"')?;
     rest.is_empty().then(|| name.to_owned())
 }
 
-impl Mounted {
+impl BackendService {
     /// A directory is there while a key begins with its path: its marker, or an object in it.
     async fn stat_directory(&self, path: &str) -> Result<RpStat> {
         let mut token: Option<String> = None;

@@ -1,7 +1,7 @@
-//! Writes: an upload that is fed.
+//! Writes: one upload for each writer.
 //!
-//! The upload is a future that the writer holds and drives while it is fed, so no task is started,
-//! and dropping or aborting the writer is dropping the upload, which leaves nothing.
+//! The writer holds the future of the upload and polls it while it passes chunks on. No task is
+//! started; dropping or aborting the writer drops the upload, which leaves nothing.
 
 use super::error::error;
 use super::metadata;
@@ -16,7 +16,7 @@ use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::mpsc;
 
-/// What the body is fed with; the end is said, so that a dropped writer is not one.
+/// An item of the upload's body. The end is explicit: a dropped writer is not the end of the object.
 enum Step {
     Chunk(Bytes),
     End,
@@ -47,8 +47,8 @@ impl Writer {
         self.state.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands over a step while the upload goes on. An upload that ends meanwhile has failed: it has
-    /// not seen its end.
+    /// Passes a step on while polling the upload. An upload that ends meanwhile has failed, because
+    /// it has not seen the end of its body.
     async fn feed(&mut self, step: Step) -> Result<()> {
         let State::Open { steps, upload } = self.state() else {
             return Err(closed());

@@ -1,5 +1,5 @@
-//! There and back: a loaded plugin, as an operator of OpenDAL (`Backend::into_operator`), as a
-//! backend again (`holdall-plugin-api-opendal`), under the whole kit.
+//! The conformance kit over a loaded plugin that is used as an operator of OpenDAL and, through
+//! `holdall-plugin-api-opendal`, as a backend again.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -120,7 +120,7 @@ impl Harness for Kit {
     }
 }
 
-/// What the `local` plugin leaves of uploads that came to nothing.
+/// The staging directory of `local`, which is empty after failed uploads.
 struct Staging(PathBuf);
 
 impl Outside for Staging {

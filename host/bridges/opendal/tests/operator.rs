@@ -1,4 +1,4 @@
-//! The operator as a program that speaks OpenDAL uses it.
+//! The operator over loaded plugins.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -40,7 +40,7 @@ async fn local() -> Mounted {
 }
 
 #[tokio::test]
-async fn the_usual_calls_do_the_usual_things() {
+async fn reads_writes_lists_and_deletes() {
     let Mounted { operator, root, .. } = local().await;
     assert_eq!(operator.info().scheme(), "holdall");
     assert_eq!(operator.info().name(), "media");
@@ -82,7 +82,7 @@ async fn the_usual_calls_do_the_usual_things() {
 }
 
 #[tokio::test]
-async fn a_writer_publishes_at_its_close_and_not_before() {
+async fn a_writer_publishes_at_its_close() {
     let Mounted {
         operator,
         root: _root,
@@ -135,7 +135,7 @@ async fn a_writer_that_is_aborted_or_dropped_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn conditions_and_what_is_not_supported() {
+async fn failed_conditions_and_unsupported_arguments() {
     let Mounted {
         operator,
         root: _root,

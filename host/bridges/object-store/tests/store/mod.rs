@@ -37,8 +37,8 @@ impl Store {
         }
     }
 
-    /// Every file of the store, by its path below the root: what is being staged too, which has no
-    /// name while it is open. Left out is the empty file that says that this process runs.
+    /// Paths below the root of every file of the store, with staged files that are open and have no
+    /// name. Leaves out the lock file of this process.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let root = self.folder.path().join("store");
         let mut found = Vec::new();

@@ -1,5 +1,4 @@
-//! DataFusion over any backend: writes a partitioned table of Parquet files and asks it with SQL,
-//! through a plugin that this program was not compiled with.
+//! DataFusion over any backend: writes a partitioned table of Parquet files and queries it with SQL.
 //!
 //! ```sh
 //! cargo run -p holdall-example-datafusion -- holdall.toml lake

@@ -1,6 +1,5 @@
-//! SlateDB, a whole key-value store whose only disk is an object store, over any backend: writes,
-//! closes, opens again and reads, through a plugin that this program was not compiled with. Its
-//! manifest is fenced by create-only uploads, so a backend without `create_only` cannot serve it.
+//! SlateDB, a key-value store on object storage, over any backend: writes, closes, opens again and
+//! reads. SlateDB needs a backend that claims `create_only`.
 //!
 //! ```sh
 //! cargo run -p holdall-example-slatedb -- holdall.toml lake
@@ -27,7 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     db.close().await?;
 
     let db = Db::open("table", store).await?;
-    let found = db.get(b"key-0777").await?.ok_or("the key is gone")?;
+    let found = db.get(b"key-0777").await?.ok_or("the key is missing")?;
     println!("key-0777 = {}", String::from_utf8_lossy(&found));
     db.close().await?;
     Ok(())
