@@ -60,12 +60,32 @@ impl Backend {
     }
 
     /// The same backend, each of whose operations runs under these options.
+    ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// use holdall::CallOptions;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let deadline = Instant::now() + Duration::from_secs(2);
+    /// let hurried = photos.with(CallOptions::new().deadline(deadline).request_id("r-1"));
+    /// hurried.exists("2026/cat.txt").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
         self.specially(|special| special.options = Some(options))
     }
 
     /// A handle that stays with the generation of now, whatever is registered later.
+    ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// let fixed = photos.pin()?;
+    /// assert_eq!(fixed.generation_number()?, photos.generation_number()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -92,6 +112,14 @@ impl Backend {
     }
 
     /// What the instance can do; opens it first when there is none.
+    ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// let facts = photos.facts().await?;
+    /// println!("{} {}: {}", facts.plugin, facts.plugin_version, facts.description);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

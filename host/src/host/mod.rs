@@ -105,6 +105,14 @@ impl Host {
 
     /// The backend of this name. The first get opens it; a thousand at once open it once.
     ///
+    /// ```no_run
+    /// # async fn example(host: holdall::Host) -> holdall::Result<()> {
+    /// let avatars = host.backend("avatars").await?;
+    /// avatars.exists("u/7.png").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// - `BackendNotRegistered`: with what there is, where it was searched and the nearest name.
@@ -125,6 +133,15 @@ impl Host {
 
     /// The handle of this backend, without opening it: the first operation will.
     ///
+    /// ```no_run
+    /// # async fn example(host: holdall::Host) -> holdall::Result<()> {
+    /// let avatars = host.handle("avatars")?;
+    /// // Opened here.
+    /// avatars.exists("u/7.png").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// `BackendNotRegistered`.
@@ -134,6 +151,14 @@ impl Host {
     }
 
     /// The backend that is meant when none is named.
+    ///
+    /// ```no_run
+    /// # async fn example(host: holdall::Host) -> holdall::Result<()> {
+    /// let backend = host.default_backend().await?;
+    /// println!("{}", backend.name());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -164,6 +189,17 @@ impl Host {
     ///
     /// Returns the number of the generation, which counts from 1 for each name.
     ///
+    /// ```no_run
+    /// # async fn example(host: holdall::Host) -> holdall::Result<()> {
+    /// use holdall::Registration;
+    ///
+    /// let registration = Registration::new("local").config(serde_json::json!({ "root": "/srv/data" }));
+    /// let generation = host.register("data", registration)?;
+    /// println!("generation {generation}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// `ConfigInvalid`: the name is not `[a-z0-9][a-z0-9-]{0,62}`, or the configuration no object.
@@ -174,6 +210,15 @@ impl Host {
 
     /// Takes a backend away; `false` when there was none. Its handles answer
     /// `BackendNotRegistered` until the name is registered again.
+    ///
+    /// ```no_run
+    /// # async fn example(host: holdall::Host) -> holdall::Result<()> {
+    /// let handle = host.handle("data")?;
+    /// assert!(host.remove("data"));
+    /// assert!(handle.exists("k").await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn remove(&self, name: &str) -> bool {
         self.0
             .slots
@@ -184,6 +229,14 @@ impl Host {
 
     /// Closes every instance and forgets every failure; registrations stay. The next operation
     /// of each backend opens it anew.
+    ///
+    /// ```no_run
+    /// # async fn example(host: holdall::Host) -> holdall::Result<()> {
+    /// // After credentials were rotated.
+    /// host.reset_instances();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reset_instances(&self) {
         for slot in self.all() {
             if let Some(generation) = slot.current() {
@@ -214,6 +267,15 @@ impl Host {
 
     /// Reads the plugin directories again. A name that is taken stays with who has it; candidates
     /// that lost are in [`Host::shadowed`]. Maps nothing.
+    ///
+    /// ```no_run
+    /// # async fn example(host: holdall::Host) -> holdall::Result<()> {
+    /// for file in &host.scan_again().files {
+    ///     println!("{}: {:?}", file.path.display(), file.verdict());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn scan_again(&self) -> Arc<ScanReport> {
         self.0.context.catalog.scan()
     }
@@ -238,6 +300,17 @@ impl Host {
     }
 
     /// Maps every accepted plugin, and tells what came of each. Blocks for some milliseconds each.
+    ///
+    /// ```no_run
+    /// # async fn example(host: holdall::Host) -> holdall::Result<()> {
+    /// for (plugin, outcome) in host.load_plugins() {
+    ///     if let Err(error) = outcome {
+    ///         println!("{}: {error}", plugin.name);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn load_plugins(&self) -> Vec<(PluginStatus, Result<()>)> {
         let candidates = self.0.context.catalog.candidates();
         candidates
@@ -250,6 +323,14 @@ impl Host {
     }
 
     /// Every file with its verdict, every plugin, every backend.
+    ///
+    /// ```no_run
+    /// # async fn example(host: holdall::Host) -> holdall::Result<()> {
+    /// let status = host.status();
+    /// println!("{}", serde_json::to_string(&status).unwrap_or_default());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn status(&self) -> Status {
         let backends = self.all();
         let backends = backends.iter().filter_map(|slot| status::of_slot(slot));
@@ -265,6 +346,15 @@ impl Host {
     }
 
     /// Signs URLs for backends that cannot, and verifies them. With the keys of now.
+    ///
+    /// ```no_run
+    /// # async fn example(host: holdall::Host) -> holdall::Result<()> {
+    /// let method_and_url = ("GET", "https://files.example.org/v1/avatars/u/7.png?hd-v=1");
+    /// let granted = host.gateway().verify(method_and_url.0, method_and_url.1, [("host", "files.example.org")]);
+    /// println!("{}", granted.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn gateway(&self) -> Arc<Gateway> {
         self.0.context.gateway.load_full()
     }
@@ -289,6 +379,14 @@ impl Host {
     }
 
     /// Validates the configuration of every backend, without opening or loading anything.
+    ///
+    /// ```no_run
+    /// # async fn example(host: holdall::Host) -> holdall::Result<()> {
+    /// let report = host.check_config();
+    /// println!("{} problems in {} backends", report.problems.len(), report.backends.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn check_config(&self) -> crate::config::Report {
         self.check(&self.config())
     }

@@ -18,20 +18,36 @@ impl Backend {
     /// Copies an object with content type, headers and metadata. Where the plugin has no `copy`,
     /// the bytes go through the host. Onto itself: success, and nothing changes.
     ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// use holdall::CopyObject;
+    ///
+    /// photos.copy(("2026/cat.txt", "cat.txt")).await?;
+    /// photos.copy(CopyObject::new("2026/cat.txt", "new.txt").create_only()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// - `FileNotFound`: there is no source; the error's key is the source.
     /// - `PreconditionFailed`: `create_only`, and there is a target.
     /// - `Unsupported`: `create_only`, and the backend does not claim `copy_create_only`.
     /// - `InvalidKey`, and those of download and upload.
-    pub async fn copy(&self, copy: CopyObject<'_>) -> Result<Copied> {
-        let scope = self.scope(Operation::Copy, Some(copy.from));
-        scope
-            .run(pin!(async {
-                let opened = scope.opened().await?;
-                duplicate(&scope, opened, copy).await
-            }))
-            .await
+    pub fn copy<'a>(
+        &self,
+        copy: impl Into<CopyObject<'a>>,
+    ) -> impl Future<Output = Result<Copied>> + Send {
+        let copy = copy.into();
+        async move {
+            let scope = self.scope(Operation::Copy, Some(copy.from));
+            scope
+                .run(pin!(async {
+                    let opened = scope.opened().await?;
+                    duplicate(&scope, opened, copy).await
+                }))
+                .await
+        }
     }
 }
 

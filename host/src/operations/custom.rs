@@ -8,6 +8,16 @@ use std::pin::pin;
 impl Backend {
     /// A call of the vendor's own, as the plugin's documentation says.
     ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// use holdall::Custom;
+    ///
+    /// let answer = photos.custom(Custom::new("vendor.call", "payload")).await?;
+    /// println!("{} bytes", answer.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// `Unsupported`: the backend does not claim `custom`, or does not know the call.

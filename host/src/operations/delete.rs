@@ -33,38 +33,81 @@ impl Backend {
     /// A store that does not claim `exact_delete` is asked for the object first; then another
     /// writer may come between the two steps, and `must_exist` may be answered from before that.
     ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// use holdall::Delete;
+    ///
+    /// photos.delete("2026/cat.txt").await?;
+    /// photos.delete(Delete::new("2026/dog.txt").must_exist()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// - `FileNotFound`: `must_exist`, and there is none.
     /// - `PreconditionFailed`: `if_match` lost.
     /// - `InvalidKey`, `InvalidArgument`, `Unsupported`.
-    pub async fn delete(&self, delete: Delete<'_>) -> Result<Deleted> {
-        let scope = self.scope(Operation::Delete, Some(delete.key));
-        scope
-            .run(pin!(async {
-                let opened = scope.opened().await?;
-                remove(&scope, opened, delete).await
-            }))
-            .await
+    pub fn delete<'a>(
+        &self,
+        delete: impl Into<Delete<'a>>,
+    ) -> impl Future<Output = Result<Deleted>> + Send {
+        let delete = delete.into();
+        async move {
+            let scope = self.scope(Operation::Delete, Some(delete.key));
+            scope
+                .run(pin!(async {
+                    let opened = scope.opened().await?;
+                    remove(&scope, opened, delete).await
+                }))
+                .await
+        }
     }
 
     /// Removes many objects: one answer for each, in order. A key that fails stops no other.
     ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// let keys = ["2026/cat.txt", "2026/dog.txt"];
+    /// let answers = photos.delete_many(&keys[..]).await?;
+    /// for (key, answer) in keys.iter().zip(answers) {
+    ///     if let Err(error) = answer {
+    ///         println!("{key}: {error}");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// Only what concerns all of them; the rest is in the answers.
-    pub async fn delete_many(&self, delete: DeleteMany<'_>) -> Result<Vec<Result<Deleted>>> {
-        let scope = self.scope(Operation::DeleteMany, None);
-        scope
-            .run(pin!(async {
-                let opened = scope.opened().await?;
-                remove_many(&scope, opened, &delete.keys).await
-            }))
-            .await
+    pub fn delete_many<'a>(
+        &self,
+        delete: impl Into<DeleteMany<'a>>,
+    ) -> impl Future<Output = Result<Vec<Result<Deleted>>>> + Send {
+        let delete = delete.into();
+        async move {
+            let scope = self.scope(Operation::DeleteMany, None);
+            scope
+                .run(pin!(async {
+                    let opened = scope.opened().await?;
+                    remove_many(&scope, opened, &delete.keys).await
+                }))
+                .await
+        }
     }
 
     /// Removes every object whose key begins so, page by page. `*` means itself; an empty prefix is
     /// everything.
+    ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// let done = photos.delete_prefix("2026/").await?;
+    /// println!("{} deleted, {} failed", done.deleted, done.failed.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -15,6 +15,17 @@ impl Backend {
     /// Reads an object: facts and bytes of one version. The body is pulled; it yields exactly the
     /// announced range, in chunks of at most 1 MiB, or ends in an error.
     ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// use holdall::Download;
+    ///
+    /// let all = photos.download("2026/cat.txt").await?.bytes().await?;
+    /// let part = photos.download(Download::new("2026/cat.txt").range(0..2)).await?;
+    /// println!("{} and {:?} bytes", all.len(), part.range);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// - `FileNotFound`, `InvalidRange` (with the size), `InvalidKey`, `InvalidArgument`.
@@ -22,33 +33,62 @@ impl Backend {
     /// - `Unsupported`: a condition or range that the backend does not claim.
     /// - In the body: `Unavailable` when it ends early, `Corrupt` when a whole read has not the
     ///   digest that was stored with it.
-    pub async fn download(&self, download: Download<'_>) -> Result<Downloaded> {
-        let started = Instant::now();
-        let scope = self.scope(Operation::Download, Some(download.key));
-        scope
-            .run(pin!(async {
-                let opened = scope.opened().await?;
-                read(&scope, opened, download, started).await
-            }))
-            .await
+    pub fn download<'a>(
+        &self,
+        download: impl Into<Download<'a>>,
+    ) -> impl Future<Output = Result<Downloaded>> + Send {
+        let download = download.into();
+        async move {
+            let started = Instant::now();
+            let scope = self.scope(Operation::Download, Some(download.key));
+            scope
+                .run(pin!(async {
+                    let opened = scope.opened().await?;
+                    read(&scope, opened, download, started).await
+                }))
+                .await
+        }
     }
 
     /// Facts about an object. Where the plugin has no `head`, a download is begun and dropped.
     ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// let facts = photos.head("2026/cat.txt").await?;
+    /// println!("{} bytes, changed {:?}", facts.size, facts.last_modified);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Backend::download`].
-    pub async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {
-        let scope = self.scope(Operation::Head, Some(head.key));
-        scope
-            .run(pin!(async {
-                let opened = scope.opened().await?;
-                facts(&scope, opened, head).await
-            }))
-            .await
+    pub fn head<'a>(
+        &self,
+        head: impl Into<Head<'a>>,
+    ) -> impl Future<Output = Result<ObjectInfo>> + Send {
+        let head = head.into();
+        async move {
+            let scope = self.scope(Operation::Head, Some(head.key));
+            scope
+                .run(pin!(async {
+                    let opened = scope.opened().await?;
+                    facts(&scope, opened, head).await
+                }))
+                .await
+        }
     }
 
     /// Whether an object has exactly this key; a mere prefix is no object.
+    ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// if !photos.exists("2026/cat.txt").await? {
+    ///     println!("no cat");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -9,6 +9,14 @@ impl Backend {
     /// Whether the store answers. Cheap, and writes nothing. After "no" the next operation opens
     /// the instance anew.
     ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// let health = photos.health().await?;
+    /// println!("healthy: {} ({})", health.healthy, health.message);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// `Unsupported`: the plugin has no such check.

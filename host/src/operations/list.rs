@@ -21,19 +21,34 @@ impl Backend {
     /// [`Backend::facts`] tells. Keys that the key policy forbids are left out and counted in
     /// `skipped`, so a page may be empty and still have a next one.
     ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// use holdall::List;
+    ///
+    /// let page = photos.list(List::new("2026/").delimiter("/").limit(100)).await?;
+    /// for entry in &page.entries {
+    ///     println!("{} ({} bytes)", entry.key, entry.size);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// - `InvalidArgument`: a limit outside 1 to 1000, a damaged token, or one of another listing.
     /// - `InvalidKey`: the prefix.
     /// - `Unsupported`: a delimiter beside `/`, or `start_after`, that the backend does not claim.
-    pub async fn list(&self, list: List<'_>) -> Result<Page> {
-        let scope = self.scope(Operation::List, None);
-        scope
-            .run(pin!(async {
-                let opened = scope.opened().await?;
-                page(&scope, opened, list).await
-            }))
-            .await
+    pub fn list<'a>(&self, list: impl Into<List<'a>>) -> impl Future<Output = Result<Page>> + Send {
+        let list = list.into();
+        async move {
+            let scope = self.scope(Operation::List, None);
+            scope
+                .run(pin!(async {
+                    let opened = scope.opened().await?;
+                    page(&scope, opened, list).await
+                }))
+                .await
+        }
     }
 }
 
@@ -57,7 +72,11 @@ impl Backend {
     /// # Errors
     ///
     /// In the stream, as [`Backend::list`].
-    pub fn pages<'a>(&self, list: List<'a>) -> impl Stream<Item = Result<Page>> + Send + use<'a> {
+    pub fn pages<'a, L: Into<List<'a>>>(
+        &self,
+        list: L,
+    ) -> impl Stream<Item = Result<Page>> + Send + use<'a, L> {
+        let list = list.into();
         let first = list.page_token.map(str::to_owned);
         let backend = self.clone();
         stream::try_unfold(Some(first), move |token: Option<Option<String>>| {
@@ -78,9 +97,8 @@ impl Backend {
     /// ```no_run
     /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
     /// use futures_util::TryStreamExt;
-    /// use holdall::List;
     ///
-    /// let photos = photos.entries(List::new("2026/"));
+    /// let photos = photos.entries("2026/");
     /// let total: u64 = photos.try_fold(0, |sum, entry| async move { Ok(sum + entry.size) }).await?;
     /// # Ok(())
     /// # }
@@ -89,10 +107,10 @@ impl Backend {
     /// # Errors
     ///
     /// In the stream, as [`Backend::list`].
-    pub fn entries<'a>(
+    pub fn entries<'a, L: Into<List<'a>>>(
         &self,
-        list: List<'a>,
-    ) -> impl Stream<Item = Result<Entry>> + Send + use<'a> {
+        list: L,
+    ) -> impl Stream<Item = Result<Entry>> + Send + use<'a, L> {
         let pages = self.pages(list);
         pages
             .map_ok(|page| stream::iter(page.entries.into_iter().map(Ok)))

@@ -10,31 +10,45 @@ impl Backend {
     /// Renames an object. Where the plugin has no `rename`, the host copies and deletes; `atomic`
     /// of the answer is `false` then. Onto itself: success, and nothing changes.
     ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// let renamed = photos.rename(("2026/cat.txt", "2027/cat.txt")).await?;
+    /// println!("in one step: {}", renamed.atomic);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Backend::copy`].
-    pub async fn rename(&self, rename: Rename<'_>) -> Result<Renamed> {
-        let scope = self.scope(Operation::Rename, Some(rename.from));
-        scope
-            .run(pin!(async {
-                let opened = scope.opened().await?;
-                opened.terms.rename(&rename)?;
-                if rename.from == rename.to {
-                    let info = source(&scope, opened, rename.from).await?;
-                    let mut renamed = Renamed::new(true);
-                    renamed.etag = info.etag;
-                    return Ok(renamed);
-                }
-                if needs(opened, Operation::Rename).is_ok() {
-                    return opened.instance.rename(rename, scope.call()).await;
-                }
-                let copied =
-                    duplicate(&scope, opened, CopyObject::new(rename.from, rename.to)).await?;
-                delete::remove(&scope, opened, Delete::new(rename.from)).await?;
-                let mut renamed = Renamed::new(false);
-                renamed.etag = copied.etag;
-                Ok(renamed)
-            }))
-            .await
+    pub fn rename<'a>(
+        &self,
+        rename: impl Into<Rename<'a>>,
+    ) -> impl Future<Output = Result<Renamed>> + Send {
+        let rename = rename.into();
+        async move {
+            let scope = self.scope(Operation::Rename, Some(rename.from));
+            scope
+                .run(pin!(async {
+                    let opened = scope.opened().await?;
+                    opened.terms.rename(&rename)?;
+                    if rename.from == rename.to {
+                        let info = source(&scope, opened, rename.from).await?;
+                        let mut renamed = Renamed::new(true);
+                        renamed.etag = info.etag;
+                        return Ok(renamed);
+                    }
+                    if needs(opened, Operation::Rename).is_ok() {
+                        return opened.instance.rename(rename, scope.call()).await;
+                    }
+                    let copied =
+                        duplicate(&scope, opened, CopyObject::new(rename.from, rename.to)).await?;
+                    delete::remove(&scope, opened, Delete::new(rename.from)).await?;
+                    let mut renamed = Renamed::new(false);
+                    renamed.etag = copied.etag;
+                    Ok(renamed)
+                }))
+                .await
+        }
     }
 }

@@ -14,6 +14,13 @@ impl Backend {
     /// Opens nothing: a backend that was not used has no instance to end. An instance whose plugin
     /// has no such operation goes on.
     ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// photos.shutdown().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// What keeps the plugin from ending cleanly.

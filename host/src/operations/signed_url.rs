@@ -15,6 +15,17 @@ impl Backend {
     /// The store signs when it can bind everything that is asked; otherwise the host's gateway does.
     /// No constraint is dropped. `expires_at` is the URL's own truth and never later than asked.
     ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// use holdall::{Method, SignUrl};
+    /// use std::time::Duration;
+    ///
+    /// let sign = SignUrl::new(Method::Get, "2026/cat.txt", Duration::from_secs(900));
+    /// println!("{}", photos.signed_url(sign).await?.url);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// - `InvalidArgument`: a life outside 1 second to 7 days, or a constraint of another method.

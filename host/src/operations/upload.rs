@@ -23,6 +23,18 @@ impl Backend {
     /// verified before anything becomes visible. Where the store must know the length first and the
     /// request does not state it, the body goes through a temporary file.
     ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// use holdall::{Durability, Upload};
+    ///
+    /// photos.upload(("2026/cat.txt", "meow")).await?;
+    /// let upload = Upload::new("2026/dog.txt", "woof").content_type("text/plain").create_only();
+    /// let stored = photos.upload(upload).await?;
+    /// println!("{} bytes, etag {:?}", stored.size, stored.etag);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// - `InvalidKey`, `InvalidArgument` (also a body that has not the stated length), `TooLarge`.
@@ -30,14 +42,20 @@ impl Backend {
     /// - `PreconditionFailed`: `create_only` or `if_match` lost.
     /// - `Unsupported`: an option that the backend does not claim. None is dropped in silence.
     /// - The error of the body, and those of the store.
-    pub async fn upload(&self, upload: Upload<'_>) -> Result<Uploaded> {
-        let scope = self.scope(Operation::Upload, Some(upload.key));
-        scope
-            .run(pin!(async {
-                let opened = scope.opened().await?;
-                store(&scope, opened, upload).await
-            }))
-            .await
+    pub fn upload<'a>(
+        &self,
+        upload: impl Into<Upload<'a>>,
+    ) -> impl Future<Output = Result<Uploaded>> + Send {
+        let upload = upload.into();
+        async move {
+            let scope = self.scope(Operation::Upload, Some(upload.key));
+            scope
+                .run(pin!(async {
+                    let opened = scope.opened().await?;
+                    store(&scope, opened, upload).await
+                }))
+                .await
+        }
     }
 }
 

@@ -8,6 +8,14 @@ use std::pin::pin;
 impl Backend {
     /// Space that is used and free.
     ///
+    /// ```no_run
+    /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
+    /// let usage = photos.usage().await?;
+    /// println!("{usage:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// `Unsupported`: the backend does not claim `usage`.
