@@ -1,45 +1,54 @@
-//! The contract, operation by operation, on top of the engine.
+//! The operations of the contract on top of the engine.
 //!
-//! Each operation is one job of the plugin's blocking pool, never one for each system call: a hop
-//! between threads costs several times what a small put costs. What the kernel has in its caches is
-//! read at once on the caller's thread, without any hop.
+//! Each operation is one job of the plugin's blocking pool, not one for each system call: a switch
+//! between threads costs several times what a small put costs. Data in the kernel's caches is read
+//! on the caller's thread without a job.
 
 use crate::condition::{Expected, check_read};
 use crate::config::{Durability, LocalConfig, sync};
-use crate::engine::fault::Outcome;
+use crate::engine::current::Current;
+use crate::engine::fault::{FaultKind, Outcome};
 use crate::engine::list::{Entry as Found, Query};
 use crate::engine::read::{Cached, Facts, Object};
 use crate::engine::record::Metadata;
-use crate::engine::store::{Options, Store};
+use crate::engine::store::{Options, Store, Unwritable};
 use crate::engine::write::{Publish, Writer};
 use crate::error::{from_fault, from_join};
-use crate::instance::instance_of;
+use crate::instance::{capabilities_of, instance_of};
 use crate::reader::{Reader, changed_meanwhile, corrupt};
 use crate::writer::{GATHER, Gathered, Sink};
 use holdall_plugin_api::{
-    Body, Checksums, Copied, CopyObject, Delete, Deleted, Download, Downloaded, Entry, Error,
-    ErrorKind, Head, Health, Host, Instance, Key, Level, List, ObjectInfo, Page, Rename, Renamed,
-    Result, SignUrl, Signing, StorageBackend, Upload, UploadOptions, Uploaded, Usage,
+    Body, Capabilities, Checksums, Copied, CopyObject, Delete, Deleted, Download, Downloaded, Entry,
+    Error, ErrorKind, Head, Health, Host, Instance, Key, Level, List, ObjectInfo, Page, Rename,
+    Renamed, Result, SignUrl, Signing, StorageBackend, Upload, UploadOptions, Uploaded, Usage,
 };
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::spawn_blocking;
 
 /// A directory of the local file system as a store.
 #[derive(Debug)]
 pub struct Local {
-    store: Arc<Store>,
+    current: Arc<Current>,
+    /// As the instance claimed them when it was opened.
+    claimed: Capabilities,
     durability: Durability,
     host: Host,
 }
 
-/// Objects up to this size come in one piece, read at once where that waits for nothing.
+/// Objects up to this size are sent in one piece, from the cache without a job.
 const IN_ONE_PIECE: u64 = 64 << 10;
 
-/// How often `shutdown` looks whether its jobs have ended; it does not wait for those that hang.
-const JOBS_LOOKS: u32 = 200;
-const JOBS_PAUSE: Duration = Duration::from_millis(5);
+/// Number of times that `shutdown` checks whether its jobs have ended; it does not wait for those
+/// that hang.
+const SHUTDOWN_CHECKS: u32 = 200;
+const SHUTDOWN_PAUSE: Duration = Duration::from_millis(5);
+
+/// The longest wait for the lock of a key.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pauses between two attempts to lock a key, growing; no thread is held meanwhile.
+const LOCK_PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(32)];
 
 impl Local {
     /// Runs one job of the blocking pool.
@@ -47,22 +56,36 @@ impl Local {
         &self,
         job: impl FnOnce(&Arc<Store>) -> Outcome<T> + Send + 'static,
     ) -> Result<T> {
-        let store = Arc::clone(&self.store);
+        let store = self.store();
         spawn_blocking(move || job(&store))
             .await
             .map_err(from_join)?
             .map_err(from_fault)
     }
 
+    /// Runs a job that changes a key; the root is opened again where that helps.
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl Fn(&Arc<Store>) -> Outcome<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        let current = Arc::clone(&self.current);
+        while_locked(Arc::new(move || current.change(&change))).await
+    }
+
+    fn store(&self) -> Arc<Store> {
+        self.current.store()
+    }
+
     fn info(&self, key: &str, facts: &Facts) -> ObjectInfo {
-        if facts.changed_outside {
+        if facts.changed_by_others {
             let note = format_args!(
-                "{key:?} was changed by another program: its checksum and metadata are dropped"
+                "{key:?} was changed by another program: checksum and user metadata are dropped"
             );
             self.host.log(Level::Warn, note);
         }
         let Facts {
             stamp,
+            changed,
             size,
             crc32c,
             metadata,
@@ -75,7 +98,7 @@ impl Local {
             content_language,
         ] = metadata.headers.clone();
         let mut info = ObjectInfo::new(*size);
-        info.etag = self.store.etag(*stamp, *size);
+        info.etag = self.store().etag(*stamp, *changed, *size);
         info.last_modified = Some(stamp.time());
         info.content_type = metadata.content_type.clone();
         info.cache_control = cache_control;
@@ -87,9 +110,13 @@ impl Local {
         info
     }
 
+    fn etag(&self, facts: &Facts) -> Option<String> {
+        self.store().etag(facts.stamp, facts.changed, facts.size)
+    }
+
     fn uploaded(&self, facts: &Facts) -> Uploaded {
         let mut uploaded = Uploaded::new(facts.size);
-        uploaded.etag = self.store.etag(facts.stamp, facts.size);
+        uploaded.etag = self.etag(facts);
         uploaded.last_modified = Some(facts.stamp.time());
         uploaded.checksums = checksums(facts.crc32c);
         uploaded
@@ -102,15 +129,16 @@ impl Local {
     ) -> Result<(Object, Range<u64>, Option<Vec<u8>>)> {
         let key = download.key.text();
         let options = download.options();
+        let store = self.store();
         let range = |facts: &Facts| -> Result<Range<u64>> {
-            check_read(&self.store, options, facts)?;
+            check_read(&store, options, facts)?;
             download
                 .range
                 .as_ref()
                 .map_or(Ok(0..facts.size), |range| range.within(facts.size))
         };
         let mut picked = None;
-        let cached = self.store.object_if_cached(key, |facts| {
+        let cached = store.object_if_cached(key, |facts| {
             let wanted = range(facts);
             let small = wanted
                 .as_ref()
@@ -137,7 +165,7 @@ impl Local {
                 let (object, bytes) = self
                     .job(move |store| {
                         let object = store.object(&owned)?;
-                        // Conditions are looked at afterwards: they are rare, and cost nothing but this.
+                        // Conditions are checked afterwards: they are rare, and cost one read at most.
                         let size = object.facts.size;
                         match asked.map_or(Ok(0..size), |range| range.within(size)) {
                             Ok(range) if range.end - range.start <= IN_ONE_PIECE => {
@@ -156,7 +184,7 @@ impl Local {
 
     async fn facts(&self, key: &Key) -> Result<Facts> {
         let cached = self
-            .store
+            .store()
             .object_if_cached(key.text(), |_| None)
             .map_err(from_fault)?;
         if let Cached::Opened(object) = cached {
@@ -176,7 +204,7 @@ fn read_all(object: Object, range: Range<u64>) -> Outcome<(Object, Vec<u8>)> {
         bytes.truncate(wanted);
     }
     if !object.unchanged() {
-        // As if the file had been cut: its bytes belong to no version.
+        // As for a truncated file: the bytes belong to no version.
         bytes.clear();
     }
     Ok((object, bytes))
@@ -233,38 +261,54 @@ impl StorageBackend for Local {
             create: create_root,
             ..Options::default()
         };
-        let opened = spawn_blocking(move || Store::open(&root, options))
+        let path = root.clone();
+        let opened = spawn_blocking(move || Current::open(&path, options))
             .await
             .map_err(from_join)?;
-        let store = opened.map_err(from_fault)?;
+        let current = opened.map_err(|fault| {
+            let error = from_fault(fault);
+            let text = format!("root {root:?}: {}", error.message());
+            error.with_message(text).with_fact("root", root.display())
+        })?;
+        let store = current.store();
+        let note = |level, text: std::fmt::Arguments<'_>| host.log(level, text);
         if store.swept > 0 {
-            host.log(
+            let swept = store.swept;
+            note(
                 Level::Info,
-                format_args!(
-                    "swept {} leftovers of processes that have died",
-                    store.swept
-                ),
+                format_args!("removed {swept} files of killed processes"),
+            );
+        }
+        if let Some(unwritable) = store.unwritable() {
+            let (reason, path) = (reason(unwritable), store.path().display());
+            note(
+                Level::Warn,
+                format_args!("{reason}: root {path} is open for reading and deleting only"),
             );
         }
         if !store.tree.kernel_walk() {
-            host.log(
+            note(
                 Level::Info,
-                "openat2 is missing or forbidden: paths are walked segment by segment",
+                format_args!("openat2 is missing or forbidden: paths are walked by segments"),
             );
         }
+        // At the size of the store, so not while something waits for it.
+        let swept = Arc::clone(&store);
+        drop(spawn_blocking(move || swept.sweep()));
         Ok(Self {
-            store: Arc::new(store),
+            claimed: capabilities_of(&store),
+            current: Arc::new(current),
             durability,
             host,
         })
     }
 
     fn instance(&self) -> Instance {
-        instance_of(&self.store)
+        instance_of(&self.store())
     }
 
     async fn upload(&self, upload: Upload<'_>) -> Result<Uploaded> {
-        self.store.usable().map_err(from_fault)?;
+        self.store().usable().map_err(from_fault)?;
         let key = upload.key.text().to_owned();
         let options = upload.options();
         let sync = sync(options.durability, self.durability);
@@ -282,7 +326,7 @@ impl StorageBackend for Local {
                 }
                 None => {
                     let conditions = (key.clone(), if_match.clone());
-                    self.job(move |store| {
+                    self.change(move |store| {
                         let (key, if_match) = &conditions;
                         store.precheck(
                             key,
@@ -295,7 +339,7 @@ impl StorageBackend for Local {
                     })
                     .await?;
                     let mut opened =
-                        Sink::open(&self.store, sync, std::mem::take(&mut gathered)).await?;
+                        Sink::open(&self.current, sync, std::mem::take(&mut gathered)).await?;
                     opened.push(chunk).await?;
                     sink = Some(opened);
                 }
@@ -311,21 +355,25 @@ impl StorageBackend for Local {
             length,
             crc32c: [counted, vouched],
         };
-        let store = Arc::clone(&self.store);
         let written = match sink {
             Some(sink) => Some(sink.finish().await?),
             None => None,
         };
-        let publish = move || -> Result<Facts> {
+        let publish = move |writer: &Writer| {
             let how = Publish {
                 sync,
                 create_only,
                 if_match: if_match.as_deref(),
             };
+            writer.publish(&key, metadata.clone(), how)
+        };
+        let current = Arc::clone(&self.current);
+        let first = move || -> Result<_> {
             let writer = match written {
                 Some(writer) => writer,
                 None => {
-                    let mut writer = Writer::begin(&store, sync).map_err(from_fault)?;
+                    let begun = current.change(|store| Writer::begin(store, sync));
+                    let mut writer = begun.map_err(from_fault)?;
                     for part in gathered.into_parts() {
                         writer.write(part.as_ref()).map_err(from_fault)?;
                     }
@@ -333,9 +381,16 @@ impl StorageBackend for Local {
                 }
             };
             expected.check(&writer)?;
-            writer.publish(&key, metadata, how).map_err(from_fault)
+            match publish(&writer) {
+                Ok(facts) => Ok(Ok(facts)),
+                Err(fault) if fault.kind == FaultKind::Locked => Ok(Err((writer, publish))),
+                Err(fault) => Err(from_fault(fault)),
+            }
         };
-        let facts = spawn_blocking(publish).await.map_err(from_join)??;
+        let facts = match spawn_blocking(first).await.map_err(from_join)?? {
+            Ok(facts) => facts,
+            Err((writer, publish)) => while_locked(Arc::new(move || publish(&writer))).await?,
+        };
         Ok(self.uploaded(&facts))
     }
 
@@ -374,7 +429,7 @@ impl StorageBackend for Local {
         );
         let sync = self.durability.into();
         let existed = self
-            .job(move |store| store.delete(&key, if_match.as_deref(), sync))
+            .change(move |store| store.delete(&key, if_match.as_deref(), sync))
             .await?;
         if delete.must_exist && !existed {
             return Err(Error::not_found());
@@ -383,7 +438,11 @@ impl StorageBackend for Local {
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
-        if self.store.exists_in_cache(key.text()).map_err(from_fault)? {
+        if self
+            .store()
+            .exists_in_cache(key.text())
+            .map_err(from_fault)?
+        {
             return Ok(true);
         }
         let key = key.text().to_owned();
@@ -401,7 +460,7 @@ impl StorageBackend for Local {
 
     async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {
         let facts = self.facts(head.key).await?;
-        check_read(&self.store, head.options(), &facts)?;
+        check_read(&self.store(), head.options(), &facts)?;
         Ok(self.info(head.key.text(), &facts))
     }
 
@@ -428,9 +487,15 @@ impl StorageBackend for Local {
             })
         });
         let found = page.await?;
+        for path in &found.unreadable {
+            let note =
+                format_args!("the directory {path:?} cannot be read: a listing leaves it out");
+            self.host.log(Level::Warn, note);
+        }
+        let store = self.store();
         let entry = |found: Found| {
             let mut entry = Entry::new(found.key, found.size);
-            entry.etag = self.store.etag(found.stamp, found.size);
+            entry.etag = store.etag(found.stamp, found.changed, found.size);
             entry.last_modified = Some(found.stamp.time());
             entry
         };
@@ -450,10 +515,13 @@ impl StorageBackend for Local {
             create_only,
             if_match: None,
         };
-        let facts = self.job(move |store| store.copy(&from, &to, how)).await?;
+        let target = to.clone();
+        let staged = self.change(move |store| store.stage_copy(&from, &target, how));
+        let staged = staged.await?;
+        let facts = while_locked(Arc::new(move || staged.publish(&to, how))).await?;
         let mut copied = Copied::default();
         copied.size = Some(facts.size);
-        copied.etag = self.store.etag(facts.stamp, facts.size);
+        copied.etag = self.etag(&facts);
         copied.last_modified = Some(facts.stamp.time());
         Ok(copied)
     }
@@ -462,19 +530,36 @@ impl StorageBackend for Local {
         let (from, to) = (rename.from.text().to_owned(), rename.to.text().to_owned());
         let sync = self.durability.into();
         let facts = self
-            .job(move |store| store.rename(&from, &to, sync))
+            .change(move |store| store.rename(&from, &to, sync))
             .await?;
         let mut renamed = Renamed::new(true);
-        renamed.etag = self.store.etag(facts.stamp, facts.size);
+        renamed.etag = self.etag(&facts);
         Ok(renamed)
     }
 
     async fn health(&self) -> Result<Health> {
-        match self.job(|store| store.space()).await {
-            Ok(space) if space.free == 0 => Ok(Health::down("the file system is full")),
-            Ok(_) => Ok(Health::up()),
-            Err(error) => Ok(Health::down(error.to_string())),
+        let current = Arc::clone(&self.current);
+        let looked = spawn_blocking(move || {
+            current.store().space()?;
+            current.retry_writing();
+            Ok(current.store())
+        });
+        let store = match looked.await.map_err(from_join)?.map_err(from_fault) {
+            Ok(store) => store,
+            Err(error) => return Ok(Health::down(error.to_string())),
+        };
+        // The host opens a failed instance again, which is the way to claim more.
+        if !self.claimed.contains(capabilities_of(&store)) {
+            return Ok(Health::down(
+                "the root can be written now: the backend is opened again",
+            ));
         }
+        // Reading works, so that is a fact and not a failure.
+        let mut health = Health::up();
+        if let Some(unwritable) = store.unwritable() {
+            health.message = reason(unwritable).to_owned();
+        }
+        Ok(health)
     }
 
     async fn usage(&self) -> Result<Usage> {
@@ -487,15 +572,45 @@ impl StorageBackend for Local {
     }
 
     async fn shutdown(&self) -> Result<()> {
-        self.store.close();
-        // An upload whose caller has gone leaves a job that still holds the store. A process that ends
-        // before that job leaves the claim on staging to the next sweep.
-        for _ in 0..JOBS_LOOKS {
-            if Arc::strong_count(&self.store) == 1 {
+        let store = self.store();
+        store.close();
+        // A dropped upload leaves a job that holds the store. A process that ends before that job
+        // leaves its staging directory to the next sweep.
+        for _ in 0..SHUTDOWN_CHECKS {
+            // One is `current`'s, one is ours.
+            if Arc::strong_count(&store) <= 2 {
                 break;
             }
-            tokio::time::sleep(JOBS_PAUSE).await;
+            tokio::time::sleep(SHUTDOWN_PAUSE).await;
         }
         Ok(())
+    }
+}
+
+/// Why a root takes no new objects: a word to find, then the cause.
+fn reason(unwritable: Unwritable) -> &'static str {
+    match unwritable {
+        Unwritable::ReadOnly => "read_only: the file system is mounted read-only",
+        Unwritable::Denied => "read_only: this process may not write to the root",
+        Unwritable::Full => "full: the file system or its quota takes no new objects",
+    }
+}
+
+/// Runs a job of the blocking pool, again after a pause while another writer holds the key's lock.
+async fn while_locked<T, F>(job: Arc<F>) -> Result<T>
+where
+    T: Send + 'static,
+    F: Fn() -> Outcome<T> + Send + Sync + 'static,
+{
+    let deadline = Instant::now() + LOCK_TIMEOUT;
+    let [mut pause, longest] = LOCK_PAUSES;
+    loop {
+        let this = Arc::clone(&job);
+        match spawn_blocking(move || this()).await.map_err(from_join)? {
+            Err(fault) if fault.kind == FaultKind::Locked && Instant::now() < deadline => {}
+            outcome => return outcome.map_err(from_fault),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(longest);
     }
 }

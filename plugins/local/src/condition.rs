@@ -1,4 +1,4 @@
-//! What must hold before bytes are sent or an upload is published.
+//! Conditions of reads, and of the bytes of an upload.
 
 use crate::engine::read::Facts;
 use crate::engine::store::Store;
@@ -6,12 +6,12 @@ use crate::engine::write::Writer;
 use holdall_plugin_api::{Error, ErrorKind, ReadOptions, Result};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Holds the conditions of a read against the object, in the order of RFC 9110, 13.2.2.
+/// Checks the conditions of a read against the object, in the order of RFC 9110, 13.2.2.
 pub(crate) fn check_read(store: &Store, options: &ReadOptions<'_>, facts: &Facts) -> Result<()> {
     if options.version.is_some() {
         return Err(Error::unsupported("the backend does not keep versions"));
     }
-    let etag = || store.etag(facts.stamp, facts.size);
+    let etag = || store.etag(facts.stamp, facts.changed, facts.size);
     let names = |wanted: &str| wanted == "*" || etag().as_deref() == Some(wanted);
     let changed_after = |time: SystemTime| seconds(facts.stamp.time()) > seconds(time);
     let lost = Error::new(ErrorKind::PreconditionFailed);
@@ -39,18 +39,18 @@ fn seconds(time: SystemTime) -> i64 {
     }
 }
 
-/// What an upload must turn out to be.
+/// Expected length and checksums of an upload.
 pub(crate) struct Expected {
     pub(crate) length: Option<u64>,
-    /// As the host counted while the bytes came, and as the caller vouches for.
+    /// As computed by the host during the transfer, and as given by the caller.
     pub(crate) crc32c: [Option<u32>; 2],
 }
 
 impl Expected {
-    /// Compares it with what was written.
+    /// Compares them with the written bytes.
     pub(crate) fn check(&self, writer: &Writer) -> Result<()> {
         if let Some(length) = self.length.filter(|length| *length != writer.size()) {
-            return Err(Error::invalid("the body is not as long as was stated")
+            return Err(Error::invalid("the body has another length than stated")
                 .with_fact("expected", length)
                 .with_fact("found", writer.size()));
         }
@@ -63,7 +63,7 @@ impl Expected {
         {
             None => Ok(()),
             Some(expected) => Err(Error::new(ErrorKind::ChecksumMismatch)
-                .with_message("the bytes that arrived are not those that were sent")
+                .with_message("the received bytes have another checksum than stated")
                 .with_fact("expected_crc32c", format_args!("{expected:08x}"))
                 .with_fact("found_crc32c", format_args!("{found:08x}"))),
         }

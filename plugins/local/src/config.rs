@@ -1,4 +1,4 @@
-//! What `[backend.NAME.config]` may say.
+//! The configuration `[backend.NAME.config]`.
 
 use crate::engine::store::Sync;
 use holdall_plugin_api::Durability as Asked;
@@ -10,27 +10,29 @@ use std::path::PathBuf;
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LocalConfig {
-    /// The directory that holds everything: the objects as plain files in `objects/`, and beside
-    /// them `staging/` and `locks/`. A relative path starts at the working directory of the process.
+    /// Directory of the store: the objects as plain files in `objects/`, and beside them `staging/`
+    /// and `locks/`. A relative path starts at the working directory of the process.
     #[cfg_attr(test, schemars(length(min = 1)))]
     pub root: PathBuf,
 
-    /// When an upload, copy, rename or delete counts as done, unless the request says otherwise.
+    /// Durability of an upload, copy, rename or delete when the call returns, unless the request asks
+    /// for another.
     #[serde(default)]
     pub durability: Durability,
 
-    /// Makes the root, and the directories above it, when it is missing. Switch it off where the
-    /// root is a mount point, so that a missing mount is an error and not an empty store.
-    #[serde(default = "yes")]
+    /// Create the root and the directories above it when they are missing. With `false` the root must
+    /// hold a directory `objects`, else the backend does not open and creates nothing: use it where
+    /// the root is a mount point, so that a missing mount is an error and not an empty store.
+    #[serde(default = "default_create_root")]
     pub create_root: bool,
 }
 
-/// How sure a change must be.
+/// Durability of a change when the call returns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Durability {
-    /// Readers see it; a power cut may lose it.
+    /// Visible to readers; a power cut may lose it.
     None,
     /// The data is on the medium; a power cut may lose the name.
     Data,
@@ -39,12 +41,12 @@ pub enum Durability {
     Full,
 }
 
-fn yes() -> bool {
+fn default_create_root() -> bool {
     true
 }
 
 impl LocalConfig {
-    /// A store in this directory, made if it is missing, with full durability.
+    /// A store in this directory, created if it is missing, with full durability.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self {
             root: root.into(),
@@ -64,7 +66,7 @@ impl From<Durability> for Sync {
     }
 }
 
-/// What a request asks for, else what the configuration says.
+/// The durability of a request, else that of the configuration.
 pub(crate) fn sync(asked: Option<Asked>, configured: Durability) -> Sync {
     match asked {
         None => configured.into(),

@@ -1,16 +1,16 @@
-//! The one place where a fault of the engine becomes an error of the contract.
+//! Conversion of engine faults to errors of the contract.
 
 use crate::engine::fault::{Fault, FaultKind};
 use holdall_plugin_api::{Error, ErrorKind, Retry};
 use tokio::task::JoinError;
 
-/// Kind, message and cause for what the engine says.
+/// Converts a fault: kind, message and cause.
 pub(crate) fn from_fault(fault: Fault) -> Error {
     let kind = match fault.kind {
         FaultKind::NotFound => ErrorKind::FileNotFound,
         FaultKind::Full => ErrorKind::QuotaExceeded,
         FaultKind::Denied => ErrorKind::PermissionDenied,
-        FaultKind::RootMissing => ErrorKind::ContainerMissing,
+        FaultKind::RootMissing | FaultKind::PartMissing => ErrorKind::ContainerMissing,
         FaultKind::Conflict => ErrorKind::Conflict,
         FaultKind::Precondition => ErrorKind::PreconditionFailed,
         FaultKind::BadKey => ErrorKind::InvalidKey,
@@ -18,14 +18,15 @@ pub(crate) fn from_fault(fault: Fault) -> Error {
         FaultKind::Corrupt => ErrorKind::Corrupt,
         FaultKind::TooLarge => ErrorKind::TooLarge,
         FaultKind::Unsupported => ErrorKind::Unsupported,
-        FaultKind::Busy | FaultKind::Closed => ErrorKind::Unavailable,
+        FaultKind::Locked | FaultKind::Busy | FaultKind::Closed => ErrorKind::Unavailable,
         FaultKind::Io => ErrorKind::Other,
     };
+    // Nothing has changed in any of these.
+    let retry_is_safe = kind == ErrorKind::Unavailable;
     let mut error = Error::new(kind)
         .with_message(fault.message)
         .with_fact("step", fault.step);
-    if matches!(fault.kind, FaultKind::Busy | FaultKind::Closed) {
-        // Both are found out before anything has changed.
+    if retry_is_safe {
         error = error.with_retry(Retry::Safe);
     }
     match fault.source {
@@ -34,7 +35,7 @@ pub(crate) fn from_fault(fault: Fault) -> Error {
     }
 }
 
-/// A job of the blocking pool that did not end: a panic goes on in the operation that waited for
+/// Converts the end of a job without an answer: a panic continues in the operation that waited for
 /// it, so that the host sees the plugin's fault; a pool that shuts down is an error.
 pub(crate) fn from_join(ended: JoinError) -> Error {
     match ended.try_into_panic() {
@@ -49,7 +50,7 @@ mod tests {
     use std::io;
 
     #[test]
-    fn the_system_s_words_are_a_cause_and_no_message() {
+    fn an_error_of_the_system_is_the_cause_and_not_the_message() {
         let mut fault = Fault::new(FaultKind::Full, "write", "the file system is full");
         fault.source = Some(io::Error::from_raw_os_error(28));
         let error = from_fault(fault);

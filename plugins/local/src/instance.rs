@@ -1,10 +1,10 @@
-//! What an opened store can do: as much as the file system under it.
+//! Capabilities and limits of an opened store, as the file system under it allows.
 
 use crate::engine::probe::{CreateOnly, Probe};
 use crate::engine::store::Store;
 use holdall_plugin_api::{Capabilities, Instance};
 
-/// What the plugin has where the file system keeps everything; the descriptor says the same.
+/// Capabilities on a complete file system; the descriptor declares the same.
 const EVERYTHING: Capabilities = Capabilities::atomic_put
     .with(Capabilities::create_only)
     .with(Capabilities::if_match_put)
@@ -26,7 +26,7 @@ const EVERYTHING: Capabilities = Capabilities::atomic_put
     .with(Capabilities::exact_delete)
     .with(Capabilities::durability);
 
-/// What needs room beside the bytes.
+/// Capabilities that need extended attributes or sidecars.
 const METADATA: Capabilities = Capabilities::content_type
     .with(Capabilities::user_metadata)
     .with(Capabilities::header_cache_control)
@@ -35,18 +35,35 @@ const METADATA: Capabilities = Capabilities::content_type
     .with(Capabilities::header_content_language)
     .with(Capabilities::checksum_crc32c);
 
-/// What needs file times that tell versions apart.
+/// Capabilities that need file times which tell versions apart.
 const ETAGS: Capabilities = Capabilities::if_match_put
     .with(Capabilities::if_match_delete)
     .with(Capabilities::if_match_get)
     .with(Capabilities::if_none_match_get);
 
+/// Capabilities that cannot be tried where nothing can be written.
+const WRITES: Capabilities = Capabilities::create_only
+    .with(Capabilities::if_match_put)
+    .with(Capabilities::if_match_delete)
+    .with(Capabilities::copy_create_only)
+    .with(Capabilities::server_copy)
+    .with(Capabilities::atomic_move)
+    .with(Capabilities::durability);
+
 /// Bytes of the attribute that are left to a large type and headers when user metadata is at its
 /// limit.
 const BESIDE_USER_METADATA: u32 = 1000;
 
-fn capabilities(probe: &Probe, keeps_metadata: bool) -> Capabilities {
+/// Capabilities of this store.
+pub(crate) fn capabilities_of(store: &Store) -> Capabilities {
+    let writable = store.unwritable().is_none();
+    capabilities(&store.probe, store.keeps_metadata(), writable)
+}
+
+fn capabilities(probe: &Probe, keeps_metadata: bool, writable: bool) -> Capabilities {
     let without = [
+        (writable, WRITES),
+        (!probe.in_memory, Capabilities::durability),
         (keeps_metadata, METADATA),
         (probe.time_step.is_some(), ETAGS),
         (
@@ -66,7 +83,7 @@ fn capabilities(probe: &Probe, keeps_metadata: bool) -> Capabilities {
 pub(crate) fn instance_of(store: &Store) -> Instance {
     let probe = &store.probe;
     let mut instance = Instance::new(format!("file://{}", store.path().display()));
-    instance.capabilities = Some(capabilities(probe, store.keeps_metadata()));
+    instance.capabilities = Some(capabilities_of(store));
     if let Some(bytes) = probe.attribute_bytes {
         let room = bytes.saturating_sub(BESIDE_USER_METADATA.min(bytes / 2));
         instance.limits.max_metadata_bytes = instance.limits.max_metadata_bytes.min(room);
@@ -80,32 +97,33 @@ mod tests {
     use holdall_plugin_api::descriptor::Descriptor;
 
     #[test]
-    fn the_descriptor_says_the_same_as_the_best_file_system() {
+    fn the_descriptor_declares_what_a_complete_file_system_has() {
         let declared = Descriptor::parse(crate::PLUGIN.section).unwrap();
         assert_eq!(declared.capabilities, EVERYTHING);
-        assert_eq!(capabilities(&Probe::READ_ONLY, true), EVERYTHING);
+        assert_eq!(capabilities(&Probe::COMPLETE, true, true), EVERYTHING);
     }
 
     #[test]
-    fn what_a_file_system_lacks_is_not_promised() {
+    fn missing_features_of_a_file_system_are_not_claimed() {
         let poor = Probe {
             attribute_bytes: None,
             time_step: None,
             create_only: CreateOnly::No,
             case_sensitive: false,
             unicode_exact: false,
-            tmpfs: false,
+            in_memory: true,
         };
-        let left = capabilities(&poor, false);
+        let left = capabilities(&poor, false, true);
         let lost = METADATA
             .with(ETAGS)
             .with(Capabilities::create_only)
             .with(Capabilities::copy_create_only)
             .with(Capabilities::case_sensitive)
-            .with(Capabilities::unicode_exact);
+            .with(Capabilities::unicode_exact)
+            .with(Capabilities::durability);
         assert_eq!(left, EVERYTHING.without(lost));
         assert!(left.contains(Capabilities::atomic_put.with(Capabilities::ordered_list)));
         // Sidecars keep metadata where attributes do not.
-        assert!(capabilities(&poor, true).contains(METADATA));
+        assert!(capabilities(&poor, true, true).contains(METADATA));
     }
 }

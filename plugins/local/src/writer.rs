@@ -5,7 +5,8 @@
 //! sender: it leaves after a moment and is started again by the next chunk, so that stalled uploads
 //! never hold the threads of the pool.
 
-use crate::engine::store::{Store, Sync};
+use crate::engine::current::Current;
+use crate::engine::store::Sync;
 use crate::engine::write::{Staged, Writer};
 use crate::error::{from_fault, from_join};
 use holdall_plugin_api::Chunk;
@@ -141,11 +142,14 @@ impl Shared {
 
 impl Sink {
     /// Stages an object; what was gathered goes first.
-    pub(crate) async fn open(store: &Arc<Store>, sync: Sync, gathered: Gathered) -> Result<Self> {
-        let store = Arc::clone(store);
-        let begun = spawn_blocking(move || Writer::begin(&store, sync))
-            .await
-            .map_err(from_join)?;
+    pub(crate) async fn open(
+        current: &Arc<Current>,
+        sync: Sync,
+        gathered: Gathered,
+    ) -> Result<Self> {
+        let current = Arc::clone(current);
+        let begin = move || current.change(|store| Writer::begin(store, sync));
+        let begun = spawn_blocking(begin).await.map_err(from_join)?;
         let writer = begun.map_err(from_fault)?;
         let staged = Arc::clone(writer.staged());
         let state = State {
@@ -339,9 +343,9 @@ mod tests {
         Chunk::from(Bytes::from(bytes))
     }
 
-    fn store() -> (tempfile::TempDir, Arc<Store>) {
+    fn store() -> (tempfile::TempDir, Arc<Current>) {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(
+        let store = Current::open(
             dir.path(),
             Options {
                 create: true,

@@ -6,7 +6,7 @@ use super::record::Record;
 use super::stamp::Stamp;
 use super::store::{Store, Sync};
 use super::tree::{check, file_type, look, size, split};
-use super::write::{Publish, Writer, sync_names};
+use super::write::{Publish, RefusedName, Writer, changed_at, sync_names};
 use rustix::fd::OwnedFd;
 use rustix::fs::{
     AtFlags, FileType, Stat, copy_file_range, fsync, ioctl_ficlone, renameat, unlinkat,
@@ -18,10 +18,32 @@ use std::sync::Arc;
 const STRETCH: usize = 64 << 20;
 /// Bytes of a copy through memory.
 const BUFFER: usize = 1 << 20;
-const PATIENCE: usize = 1000;
+const ATTEMPTS: usize = 1000;
+
+/// A copy that is not yet visible.
+#[derive(Debug)]
+pub(crate) struct StagedCopy {
+    /// The bytes; `None` where source and target are one key.
+    writer: Option<Writer>,
+    source: Facts,
+}
+
+impl StagedCopy {
+    /// Gives the copy its name.
+    pub(crate) fn publish(&self, to: &str, how: Publish<'_>) -> Outcome<Facts> {
+        let source = &self.source;
+        match &self.writer {
+            None => Ok(source.clone()),
+            Some(writer) => {
+                let metadata = source.metadata.clone();
+                writer.publish_as(to, source.size, source.crc32c, metadata, how)
+            }
+        }
+    }
+}
 
 impl Store {
-    /// Removes an object and the directories that it leaves empty. Answers whether it was there.
+    /// Removes an object and the directories that it leaves empty. Returns whether it was there.
     pub(crate) fn delete(&self, key: &str, if_match: Option<&str>, sync: Sync) -> Outcome<bool> {
         const STEP: &str = "delete";
         self.usable()?;
@@ -37,10 +59,10 @@ impl Store {
         };
         let dir = match self.tree.dir(parent) {
             Err(Errno::NOENT | Errno::NOTDIR) => return absent(),
-            other => other.map_err(Fault::at(STEP))?,
+            other => other.map_err(Fault::name(STEP))?,
         };
         let lock = self.lock_for(key, if_match.is_some())?;
-        let old: Stat = match look(&dir, name).map_err(Fault::at(STEP))? {
+        let old: Stat = match look(&dir, name).map_err(Fault::name(STEP))? {
             None => return absent(),
             Some(old) => match file_type(&old) {
                 FileType::RegularFile => old,
@@ -50,6 +72,7 @@ impl Store {
             },
         };
         self.conditions(Some(&old), how)?;
+        self.present()?;
         match unlinkat(&dir, name, AtFlags::empty()) {
             Ok(()) => {}
             Err(Errno::NOENT) => return absent(),
@@ -67,8 +90,14 @@ impl Store {
         Ok(true)
     }
 
-    /// Copies bytes and metadata; the two never share an inode, so writing to one leaves the other.
-    pub(crate) fn copy(self: &Arc<Self>, from: &str, to: &str, how: Publish<'_>) -> Outcome<Facts> {
+    /// Copies bytes to staging; [`StagedCopy::publish`] then gives them their name. The two never share
+    /// an inode, so writing to one leaves the other.
+    pub(crate) fn stage_copy(
+        self: &Arc<Self>,
+        from: &str,
+        to: &str,
+        how: Publish<'_>,
+    ) -> Outcome<StagedCopy> {
         check(to)?;
         let source = self.object(from)?;
         if from == to {
@@ -79,7 +108,10 @@ impl Store {
                     "the key exists",
                 ));
             }
-            return Ok(source.facts);
+            return Ok(StagedCopy {
+                writer: None,
+                source: source.facts,
+            });
         }
         self.precheck(to, how)?;
         let mut writer = Writer::begin(self, how.sync)?;
@@ -117,13 +149,20 @@ impl Store {
             return Err(Fault::new(
                 FaultKind::Conflict,
                 "copy",
-                "somebody writes into the source",
+                "another program writes into the source",
             ));
         }
-        let Facts {
-            crc32c, metadata, ..
-        } = source.facts;
-        writer.publish_as(to, size, crc32c, metadata, how)
+        Ok(StagedCopy {
+            writer: Some(writer),
+            source: source.facts,
+        })
+    }
+
+    /// Copies in one call.
+    #[cfg(test)]
+    pub(crate) fn copy(self: &Arc<Self>, from: &str, to: &str, how: Publish<'_>) -> Outcome<Facts> {
+        let staged = self.stage_copy(from, to, how)?;
+        super::write::while_locked(|| staged.publish(to, how))
     }
 
     /// Gives an object another name in one step; what had that name before is replaced.
@@ -152,9 +191,10 @@ impl Store {
         const STEP: &str = "rename";
         let ((from_parent, from_name), (to_parent, to_name)) = (split(from), split(to));
         let mut cleared = false;
-        for _ in 0..PATIENCE {
-            // First of all, so that a missing source makes no directory.
-            let facts = self.object(from)?.facts;
+        let mut refused = RefusedName::default();
+        for _ in 0..ATTEMPTS {
+            // First, so that a missing source creates no directory.
+            let mut source = self.object(from)?;
             let source_dir = self
                 .tree
                 .dir(from_parent)
@@ -164,16 +204,18 @@ impl Store {
                     self.present()?;
                     continue;
                 }
-                other => other.map_err(Fault::at(STEP))?,
+                other => other.map_err(Fault::name(STEP))?,
             };
+            self.staging()?;
             let locks = self.locks()?.pair(from, to, self.writes_sidecars())?;
-            let Some(source) = look(&source_dir, from_name).map_err(Fault::at(STEP))? else {
+            let Some(found) = look(&source_dir, from_name).map_err(Fault::at(STEP))? else {
                 continue;
             };
-            if (Stamp::of(&source), size(&source)) != (facts.stamp, facts.size) {
+            let facts = &source.facts;
+            if (Stamp::of(&found), size(&found)) != (facts.stamp, facts.size) {
                 continue;
             }
-            let target = look(&target_dir, to_name).map_err(Fault::at(STEP))?;
+            let target = look(&target_dir, to_name).map_err(Fault::name(STEP))?;
             match target.as_ref().map(file_type) {
                 Some(FileType::Symlink) => return Err(Fault::os(STEP, Errno::LOOP)),
                 Some(FileType::Directory) if !cleared && self.tree.clear_empty(to) => {
@@ -200,14 +242,18 @@ impl Store {
                 };
                 sidecars.write(self.staging()?, to, &record, sync > Sync::None)?;
             }
+            self.present()?;
             match renameat(&source_dir, from_name, &target_dir, to_name) {
                 Ok(()) => {}
+                Err(Errno::NOENT) if refused.name_of(&target_dir) => {
+                    return Err(Fault::name(STEP)(Errno::INVAL));
+                }
                 Err(Errno::NOENT | Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY) => continue,
-                Err(errno) => return Err(Fault::os(STEP, errno)),
+                Err(errno) => return Err(Fault::name(STEP)(errno)),
             }
-            // Two names of one inode, which another tool made: rename does nothing then.
+            // Two names of one inode, made by another program: rename does nothing then.
             let one_inode =
-                |target: &Stat| (target.st_dev, target.st_ino) == (source.st_dev, source.st_ino);
+                |target: &Stat| (target.st_dev, target.st_ino) == (found.st_dev, found.st_ino);
             if target.as_ref().is_some_and(one_inode) {
                 let _ = unlinkat(&source_dir, from_name, AtFlags::empty());
             }
@@ -226,12 +272,14 @@ impl Store {
             }
             drop(source_dir);
             self.tree.prune(from_parent);
-            return Ok(facts);
+            // The rename has set the change time.
+            source.facts.changed = changed_at(&source.fd)?;
+            return Ok(source.facts);
         }
         Err(Fault::new(
             FaultKind::Conflict,
             STEP,
-            "others change these keys again and again",
+            "other writers changed these keys on each attempt",
         ))
     }
 }

@@ -1,6 +1,7 @@
-//! What goes wrong in the engine, and the one place where an error of the system gets a meaning.
+//! Faults of the engine, and the one place where an error of the system gets a meaning.
 
 use rustix::io::Errno;
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
@@ -16,9 +17,11 @@ pub(crate) enum FaultKind {
     Full,
     /// The system refuses, the file system is read-only, or a symbolic link is in the way.
     Denied,
-    /// The root is gone.
+    /// The root, or a directory of the root, is missing, was replaced or is no directory.
     RootMissing,
-    /// A key is in the way of another (`a` beside `a/b`), or somebody is faster again and again.
+    /// A directory of the root other than `objects` was removed: open the root again.
+    PartMissing,
+    /// A key is in the way of another (`a` beside `a/b`), or other writers win each attempt.
     Conflict,
     /// An etag or create-only condition was lost.
     Precondition,
@@ -32,7 +35,9 @@ pub(crate) enum FaultKind {
     TooLarge,
     /// This file system cannot do it.
     Unsupported,
-    /// Out of descriptors or memory, or a lock is held: later may be better.
+    /// Another writer holds the lock of a key. Nothing has changed: try again after a pause.
+    Locked,
+    /// Out of descriptors or memory, or the staged file was removed: a later attempt may succeed.
     Busy,
     /// The store was closed.
     Closed,
@@ -47,16 +52,22 @@ pub(crate) struct Fault {
     /// The call or step that failed; a short stable word.
     pub(crate) step: &'static str,
     /// Safe for clients; may be empty.
-    pub(crate) message: &'static str,
+    pub(crate) message: Cow<'static, str>,
     pub(crate) source: Option<io::Error>,
 }
 
+const UNUSABLE_NAME: &str = "the file system cannot hold this name";
+
 impl Fault {
-    pub(crate) fn new(kind: FaultKind, step: &'static str, message: &'static str) -> Self {
+    pub(crate) fn new(
+        kind: FaultKind,
+        step: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self {
             kind,
             step,
-            message,
+            message: message.into(),
             source: None,
         }
     }
@@ -65,10 +76,9 @@ impl Fault {
         Self::new(FaultKind::NotFound, step, "")
     }
 
-    /// Gives an error of the system its meaning.
+    /// An error of the system in a call about an object.
     ///
-    /// Missing names are `NotFound` here; who knows better (the root is gone, the call was not
-    /// about an object) says so at the call.
+    /// A missing name is `NotFound` here; [`Fault::own`] is for the store's own files.
     pub(crate) fn os(step: &'static str, errno: Errno) -> Self {
         use FaultKind::*;
         let (kind, message) = match errno {
@@ -92,7 +102,7 @@ impl Fault {
                 "an object and a prefix of other keys cannot share a name here",
             ),
             Errno::EXIST => (Precondition, "the key exists"),
-            Errno::NAMETOOLONG | Errno::ILSEQ => (BadKey, "the file system cannot hold this name"),
+            Errno::NAMETOOLONG | Errno::ILSEQ => (BadKey, UNUSABLE_NAME),
             Errno::FBIG | Errno::OVERFLOW => (TooLarge, "over the largest size of the file system"),
             Errno::MFILE | Errno::NFILE => (Busy, "too many open files"),
             Errno::NOMEM | Errno::AGAIN | Errno::INTR | Errno::BUSY | Errno::STALE => (Busy, ""),
@@ -102,8 +112,43 @@ impl Fault {
         Self {
             kind,
             step,
-            message,
+            message: message.into(),
             source: Some(errno.into()),
+        }
+    }
+
+    /// An error of the system in a call that takes a name from a key: a name that the file system
+    /// refuses is the key's fault.
+    pub(crate) fn name(step: &'static str) -> impl Fn(Errno) -> Self {
+        move |errno| {
+            let mut fault = Self::os(step, errno);
+            if errno == Errno::INVAL {
+                fault.kind = FaultKind::BadKey;
+                fault.message = UNUSABLE_NAME.into();
+            }
+            fault
+        }
+    }
+
+    /// An error of the system in a call about the store's own files: the root, `staging`, `locks`,
+    /// `sidecars`. Never a fault of the request.
+    pub(crate) fn own(step: &'static str) -> impl Fn(Errno) -> Self {
+        use FaultKind::{BadKey, Conflict, Io, NotFound, Precondition, RootMissing, TooLarge};
+        move |errno| {
+            let mut fault = Self::os(step, errno);
+            let (kind, message) = match fault.kind {
+                NotFound => (RootMissing, "a directory of the root is missing"),
+                BadKey => (RootMissing, "the file system cannot hold the root's path"),
+                Conflict | Precondition => (
+                    RootMissing,
+                    "the root, or a directory of the root, is not a directory",
+                ),
+                TooLarge => (Io, ""),
+                _ => return fault,
+            };
+            fault.kind = kind;
+            fault.message = message.into();
+            fault
         }
     }
 
@@ -156,6 +201,22 @@ mod tests {
             (Errno::IO, FaultKind::Io),
         ] {
             assert_eq!(Fault::os("test", errno).kind, kind, "{errno:?}");
+        }
+        assert_eq!(Fault::name("test")(Errno::INVAL).kind, FaultKind::BadKey);
+        assert_eq!(Fault::os("test", Errno::INVAL).kind, FaultKind::Io);
+    }
+
+    /// Every errno of Linux: none of the store's own calls may end as a fault of the request.
+    #[test]
+    fn own_files_never_blame_the_request() {
+        use FaultKind::*;
+        for raw in 1..134 {
+            let kind = Fault::own("test")(Errno::from_raw_os_error(raw)).kind;
+            let blames = matches!(
+                kind,
+                NotFound | Conflict | Precondition | BadKey | BadArgument | TooLarge
+            );
+            assert!(!blames, "{raw}: {kind:?}");
         }
     }
 }

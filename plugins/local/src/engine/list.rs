@@ -9,7 +9,7 @@ use super::fault::{Fault, FaultKind, Outcome};
 use super::names::{Kind, Names};
 use super::stamp::Stamp;
 use super::store::Store;
-use super::tree::{file_type, look, open_child_dir, size};
+use super::tree::{check, file_type, look, open_child_dir, size, split};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
@@ -38,6 +38,8 @@ pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) size: u64,
     pub(crate) stamp: Stamp,
+    /// The change time.
+    pub(crate) changed: Stamp,
 }
 
 /// A page.
@@ -46,8 +48,10 @@ pub(crate) struct Page {
     pub(crate) entries: Vec<Entry>,
     pub(crate) groups: Vec<String>,
     pub(crate) next: Option<String>,
-    /// Names that were passed over because no portable key has them.
+    /// Names that were left out: no portable key has them, or they cannot be read.
     pub(crate) skipped: u64,
+    /// The first of the directories that could not be read, for the log.
+    pub(crate) unreadable: Vec<String>,
 }
 
 /// Longest key, in bytes.
@@ -161,10 +165,15 @@ struct Walk {
     frames: Vec<Frame>,
     /// The part of the prefix after its last `/`: names of the first frame begin with it.
     filter: String,
-    /// Names that were passed over to find out that there is a next page; that page counts them,
-    /// as it does when it is walked anew.
+    /// Names that were left out while looking for a next page; that page counts them, as it does
+    /// when it is walked anew.
     carried: u64,
+    /// Directories that could not be read, since the page began.
+    unreadable: Vec<String>,
 }
+
+/// Directories that one page names in the log.
+const UNREADABLE_NAMED: usize = 8;
 
 enum Item {
     Object(Entry),
@@ -193,7 +202,15 @@ impl Walk {
                 store.present()?;
                 return nothing(0);
             }
+            // A text that this file system refuses as a name.
+            Err(Errno::INVAL | Errno::ILSEQ | Errno::NAMETOOLONG) => return nothing(0),
             Err(Errno::LOOP) => return nothing(1),
+            Err(Errno::ACCESS) => {
+                let why = format!("the directory {path:?} cannot be read");
+                let mut fault = Fault::os("open directory", Errno::ACCESS);
+                fault.message = why.into();
+                return Err(fault);
+            }
             Err(errno) => return Err(Fault::os("open directory", errno)),
         };
         let mut frame = Frame::open(dir, path).map_err(Fault::at("read directory"))?;
@@ -207,7 +224,7 @@ impl Walk {
             Self {
                 frames: vec![frame],
                 filter: filter.to_owned(),
-                carried: 0,
+                ..Walk::default()
             },
             0,
         ))
@@ -247,12 +264,23 @@ impl Walk {
             };
             let key = format!("{}{name}", frame.path);
             if kind == Kind::Object {
-                match look(&frame.dir, name).map_err(Fault::at("stat object"))? {
+                let found = match look(&frame.dir, name) {
+                    // The directory may be read and not searched.
+                    Err(Errno::ACCESS) => {
+                        *skipped += 1;
+                        let path = frame.path.clone();
+                        self.leave_out(path);
+                        continue;
+                    }
+                    found => found.map_err(Fault::at("stat object"))?,
+                };
+                match found {
                     Some(stat) if file_type(&stat) == FileType::RegularFile => {
                         return Ok(Some(Item::Object(Entry {
                             key,
                             size: size(&stat),
                             stamp: Stamp::of(&stat),
+                            changed: Stamp::changed(&stat),
                         })));
                     }
                     // Deleted or replaced since the names were read.
@@ -262,7 +290,11 @@ impl Walk {
             let child = match open_child_dir(frame.dir.as_fd(), name.trim_end_matches('/')) {
                 Ok(child) => child,
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
-                Err(Errno::ACCESS) => return Err(Fault::os("open directory", Errno::ACCESS)),
+                Err(Errno::ACCESS) => {
+                    *skipped += 1;
+                    self.leave_out(key);
+                    continue;
+                }
                 Err(errno) => return Err(Fault::os("open directory", errno)),
             };
             let mut child = Frame::open(child, key).map_err(Fault::at("read directory"))?;
@@ -277,9 +309,25 @@ impl Walk {
                 frames: vec![child],
                 ..Walk::default()
             };
-            if below.next(false, cursor, &mut 0)?.is_some() {
+            let found = below.next(false, cursor, &mut 0)?.is_some();
+            // What cannot be read may hold objects; it is counted, because the group may be missing.
+            if !found && !below.unreadable.is_empty() {
+                *skipped += 1;
+                below
+                    .unreadable
+                    .into_iter()
+                    .for_each(|path| self.leave_out(path));
+            }
+            if found {
                 return Ok(Some(Item::Group(group)));
             }
+        }
+    }
+
+    /// Notes a directory that cannot be read.
+    fn leave_out(&mut self, path: String) {
+        if self.unreadable.len() < UNREADABLE_NAMED && self.unreadable.last() != Some(&path) {
+            self.unreadable.push(path);
         }
     }
 
@@ -303,16 +351,17 @@ impl Store {
     /// A page of keys.
     pub(crate) fn list(&self, query: &Query<'_>) -> Outcome<Page> {
         self.usable()?;
-        let sound = query.prefix.is_empty()
-            || super::tree::check(query.prefix.strip_suffix('/').unwrap_or(query.prefix)).is_ok();
-        if !sound || query.limit == 0 {
-            return Err(Fault::new(
-                FaultKind::BadArgument,
-                "list",
-                "a prefix is a path below the root, a limit at least 1",
-            ));
+        self.present_to_readers()?;
+        if query.limit == 0 {
+            let why = "the limit of a listing is at least 1";
+            return Err(Fault::new(FaultKind::BadArgument, "list", why));
         }
         let cursor = Cursor::of(query)?;
+        // A prefix is text and never a path: `..` is below no root, so no key begins with it.
+        let (parent, _) = split(query.prefix);
+        if !parent.is_empty() && check(parent).is_err() || query.prefix.starts_with('/') {
+            return Ok(Page::default());
+        }
         let mut page = Page::default();
         let (mut walk, skipped) = match self.listings.take(query) {
             Some(mut walk) => {
@@ -345,6 +394,7 @@ impl Store {
                 }
             }
         }
+        page.unreadable = std::mem::take(&mut walk.unreadable);
         if let Some(next) = &page.next {
             self.listings.park(query, next, walk);
         }

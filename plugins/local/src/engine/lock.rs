@@ -1,18 +1,21 @@
 //! Locks on keys, across threads and processes.
 //!
-//! "Replace only what I have read" needs a check and a rename that nobody comes between. Whoever
-//! does that takes `ROOT/locks/<nnn>` exclusively, where `nnn` is twelve bits of the key's hash, so
-//! at most 4096 empty files ever exist and none is removed again (removing a lock file races with
-//! its next user). Everybody else who changes the key takes the same lock shared, but only if the
-//! file exists: a store without conditional writers pays one failed look-up for each put.
+//! A conditional write needs a check and a rename without another writer in between. It takes
+//! `ROOT/locks/<nnn>` exclusively, where `nnn` is twelve bits of the key's hash, so at most 4096
+//! empty files ever exist and none is removed again (removing a lock file races with its next user).
+//! All other writers of the key take the same lock shared, but only if the file exists: a store
+//! without conditional writers pays one failed look-up for each put.
 //!
-//! One window is left: the first conditional write of a hash makes the file, and a plain put that
-//! looked for it just before is not held up. That put then counts as the earlier of the two.
+//! One race remains: the first conditional write of a hash creates the file, and a plain put that
+//! looked for it just before does not wait. That put then counts as the earlier of the two.
+//!
+//! A lock is waited for here only for moments, because the wait holds a thread of the pool. After
+//! that the fault is `Locked`, nothing has changed, and the caller waits without a thread.
 
 use super::fault::{Fault, FaultKind, Outcome};
-use super::staging::FILE_MODE;
+use super::staging::lock_mode;
 use rustix::fd::OwnedFd;
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, openat};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, openat};
 use rustix::io::Errno;
 use std::time::{Duration, Instant};
 
@@ -26,8 +29,8 @@ pub(crate) struct KeyLock(
     #[expect(dead_code, reason = "held for its lock, which ends when it is closed")] OwnedFd,
 );
 
-/// The longest wait. Holders need microseconds; this is for one that was stopped in between.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest wait on a thread of the pool. Holders need microseconds.
+const WAIT: Duration = Duration::from_millis(2);
 
 /// The hash that names locks and sidecars. Stored on disk, so it must never change.
 pub(crate) fn key_hash(key: &str) -> u64 {
@@ -43,12 +46,12 @@ impl KeyLocks {
         Self(dir)
     }
 
-    /// Waits until nobody else changes keys of this hash.
+    /// Waits until no other writer changes keys of this hash.
     pub(crate) fn exclusive(&self, key: &str) -> Outcome<KeyLock> {
         take(
             self.make(key)?,
             FlockOperation::NonBlockingLockExclusive,
-            PATIENCE,
+            WAIT,
         )
     }
 
@@ -63,24 +66,28 @@ impl KeyLocks {
 
     fn make(&self, key: &str) -> Outcome<OwnedFd> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        openat(&self.0, file_name(key).as_str(), flags, FILE_MODE).map_err(|errno| match errno {
-            // A file cannot be made: its directory was removed.
-            Errno::NOENT => Fault::new(
-                FaultKind::RootMissing,
-                "open a lock file",
-                "the root is gone",
-            ),
-            other => Fault::os("open a lock file", other),
+        let opened = openat(&self.0, file_name(key).as_str(), flags, lock_mode(&self.0));
+        opened.map_err(|errno| match errno {
+            Errno::NOENT => removed(),
+            other => Fault::own("open a lock file")(other),
         })
+    }
+
+    /// Fails when the directory was removed: other processes use another one by now.
+    pub(crate) fn present(&self) -> Outcome<()> {
+        match fstat(&self.0) {
+            Ok(stat) if stat.st_nlink > 0 => Ok(()),
+            _ => Err(removed()),
+        }
     }
 
     /// Waits for conditional writers of this hash, if there have ever been any.
     pub(crate) fn shared_if_used(&self, key: &str) -> Outcome<Option<KeyLock>> {
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         match openat(&self.0, file_name(key).as_str(), flags, Mode::empty()) {
-            Ok(file) => take(file, FlockOperation::NonBlockingLockShared, PATIENCE).map(Some),
-            Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(Fault::os("open a lock file", errno)),
+            Ok(file) => take(file, FlockOperation::NonBlockingLockShared, WAIT).map(Some),
+            Err(Errno::NOENT) => self.present().map(|()| None),
+            Err(errno) => Err(Fault::own("open a lock file")(errno)),
         }
     }
 
@@ -105,6 +112,14 @@ impl KeyLocks {
     }
 }
 
+fn removed() -> Fault {
+    Fault::new(
+        FaultKind::PartMissing,
+        "open a lock file",
+        "the directory `locks` of the root was removed",
+    )
+}
+
 fn take(file: OwnedFd, operation: FlockOperation, patience: Duration) -> Outcome<KeyLock> {
     let deadline = Instant::now() + patience;
     let mut pause = Duration::from_micros(20);
@@ -116,12 +131,12 @@ fn take(file: OwnedFd, operation: FlockOperation, patience: Duration) -> Outcome
             }
             Err(Errno::WOULDBLOCK | Errno::INTR) => {
                 return Err(Fault::new(
-                    FaultKind::Busy,
+                    FaultKind::Locked,
                     "lock a key",
                     "another writer holds the key",
                 ));
             }
-            Err(errno) => return Err(Fault::os("lock a key", errno)),
+            Err(errno) => return Err(Fault::own("lock a key")(errno)),
         }
         pause = (pause * 2).min(Duration::from_micros(500));
     }
@@ -133,7 +148,7 @@ mod tests {
     use rustix::fs::open;
 
     #[test]
-    fn shared_waits_only_where_somebody_locks() {
+    fn a_shared_lock_waits_only_for_an_exclusive_one() {
         let root = tempfile::tempdir().unwrap();
         let locks = KeyLocks::new(
             open(
@@ -147,7 +162,10 @@ mod tests {
         drop(locks.exclusive("a").unwrap());
         let shared = locks.shared_if_used("a").unwrap();
         assert!(shared.is_some());
-        assert_eq!(locks.try_exclusive("a").unwrap_err().kind, FaultKind::Busy);
+        assert_eq!(
+            locks.try_exclusive("a").unwrap_err().kind,
+            FaultKind::Locked
+        );
         drop(shared);
         assert!(locks.try_exclusive("a").is_ok());
         assert_eq!(locks.pair("a", "a", true).unwrap().len(), 1);

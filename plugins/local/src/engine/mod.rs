@@ -1,18 +1,19 @@
-//! The store on disk, without anything of Holdall: keys, bytes, files.
+//! The store on disk, independent of Holdall: keys, bytes, files.
 //!
-//! Everything here blocks and knows no runtime. Layout of a root, all on one file system:
+//! Everything here blocks; there is no runtime. Layout of a root, all on one file system:
 //!
 //! | | |
 //! | --- | --- |
 //! | `objects/<key>` | plain bytes, readable for any tool; metadata in the attribute `user.holdall` |
-//! | `staging/<id>/`, `staging/<id>.lock` | what each opened store is writing, and the lock that shows that it lives |
+//! | `staging/<id>/`, `staging/<id>.lock` | unfinished uploads of each opened store, and the lock that it holds while it is open |
 //! | `locks/<nnn>` | locks on keys, for conditional writes |
 //! | `sidecars/` | metadata, only where the file system has no extended attributes |
 //!
-//! Reading order: [`store`] opens a root, [`tree`] confines paths, [`mod@write`] publishes, [`read`],
+//! Reading order: [`store`] opens a root, [`current`] opens it again, [`tree`] confines paths, [`mod@write`] publishes, [`read`],
 //! [`list`] and [`change`] do the rest; [`stamp`] and [`record`] say what is kept about an object.
 
 pub(crate) mod change;
+pub(crate) mod current;
 pub(crate) mod fault;
 pub(crate) mod list;
 pub(crate) mod lock;

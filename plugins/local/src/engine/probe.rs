@@ -1,14 +1,15 @@
-//! What the file system under a root can do, found out by trying.
+//! Capabilities of the file system under a root, found by trying each one.
 
-use super::fault::{Fault, Outcome};
+use super::fault::{Fault, FaultKind, Outcome};
 use super::record::ATTRIBUTE;
 use super::staging::{FILE_MODE, Staging};
 use super::stamp::Stamp;
-use super::tree::OBJECT;
-use rustix::fd::{AsFd, OwnedFd};
+use super::tree::{OBJECT, Tree};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, XattrFlags, fgetxattr, fsetxattr, fstat,
-    fstatfs, futimens, linkat, openat, openat2, renameat_with, statat, unlinkat,
+    AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, Stat, XattrFlags, fgetxattr, fsetxattr,
+    fstat, fstatfs, fstatvfs, futimens, linkat, mkdirat, openat, openat2, renameat, renameat_with,
+    statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -19,7 +20,7 @@ pub(crate) enum CreateOnly {
     Rename,
     /// A hard link, then the staged name is removed.
     Link,
-    /// Neither: the promise is not made.
+    /// Neither works: not claimed.
     No,
 }
 
@@ -28,26 +29,28 @@ pub(crate) enum CreateOnly {
 pub(crate) struct Probe {
     /// Largest extended attribute that was taken, in bytes; `None`: there are none.
     pub(crate) attribute_bytes: Option<u32>,
-    /// File times are kept in multiples of this many nanoseconds; `None`: too coarse to name versions.
+    /// File times are kept in multiples of this many nanoseconds. `None`: too coarse to name
+    /// versions, or there is no change time that programs cannot set.
     pub(crate) time_step: Option<u32>,
     pub(crate) create_only: CreateOnly,
     /// `File` and `file` are two names.
     pub(crate) case_sensitive: bool,
     /// The composed and the decomposed spelling of a letter are two names.
     pub(crate) unicode_exact: bool,
-    /// In memory: nothing there ever waits for a medium.
-    pub(crate) tmpfs: bool,
+    /// tmpfs or ramfs: there is no medium to wait for, and none that keeps anything.
+    pub(crate) in_memory: bool,
 }
 
+#[cfg(test)]
 impl Probe {
-    /// What is assumed where nothing may be written, so nothing can be tried.
-    pub(crate) const READ_ONLY: Probe = Probe {
+    /// A file system with everything.
+    pub(crate) const COMPLETE: Probe = Probe {
         attribute_bytes: Some(4000),
         time_step: Some(1),
         create_only: CreateOnly::Rename,
         case_sensitive: true,
         unicode_exact: true,
-        tmpfs: false,
+        in_memory: false,
     };
 }
 
@@ -59,77 +62,190 @@ const ATTRIBUTE_SIZES: [u32; 4] = [4000, 1900, 900, 60];
 /// are of no use.
 const TIME_STEPS: [u32; 4] = [1, 100, 1_000, 1_000_000];
 
+/// Free space below which an answer may be the answer of a full disk: ext4 says "no space" for an
+/// attribute that is too large, too.
+const ENOUGH_BYTES: u64 = 64 << 10;
+
+const NEW_FILE: OFlags = OFlags::RDWR
+    .union(OFlags::CREATE)
+    .union(OFlags::EXCL)
+    .union(OFlags::CLOEXEC);
+
 /// Tries everything in the staging directory.
-pub(crate) fn probe(staging: &Staging) -> Outcome<Probe> {
-    // One name with a capital and with an accent in composed form.
-    let name = format!("Probe-\u{e9}-{}", staging.name());
+///
+/// # Errors
+///
+/// `Full`: nothing can be found out. `Unsupported`: objects cannot be published here.
+pub(crate) fn probe(staging: &Staging, tree: &Tree) -> Outcome<Probe> {
     let dir = staging.dir();
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let file =
-        openat(dir, name.as_str(), flags, FILE_MODE).map_err(Fault::at("probe: make a file"))?;
-    let answers = probe_file(staging, &name, &file);
+    let space = fstatvfs(dir).map_err(Fault::own("probe: free space"))?;
+    if space.f_blocks > 0 && space.f_bavail.saturating_mul(space.f_frsize) < ENOUGH_BYTES {
+        let why = "the file system is full";
+        return Err(Fault::new(FaultKind::Full, "probe: free space", why));
+    }
+    let name = format!("Probe-{}", staging.name());
+    let file = openat(dir, name.as_str(), NEW_FILE, FILE_MODE)
+        .map_err(Fault::own("probe: create a file"))?;
+    let answers = publishes(staging, tree).and_then(|()| probe_file(staging, &name, &file));
     let _ = unlinkat(dir, name.as_str(), AtFlags::empty());
     answers
 }
 
 fn probe_file(staging: &Staging, name: &str, file: &OwnedFd) -> Outcome<Probe> {
-    let dir = staging.dir();
-    let exists = |name: &str| statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
     Ok(Probe {
-        attribute_bytes: ATTRIBUTE_SIZES
-            .into_iter()
-            .find(|bytes| takes_attribute(file, *bytes)),
-        time_step: time_step(file)?,
+        attribute_bytes: attribute_bytes(file)?,
+        time_step: time_step(file),
         create_only: create_only(staging, name),
-        case_sensitive: !exists(&name.replace("Probe", "pROBE")),
-        unicode_exact: !exists(&name.replace('\u{e9}', "e\u{301}")),
-        tmpfs: is_tmpfs(file),
+        case_sensitive: !exists(staging.dir().as_fd(), &name.replace("Probe", "pROBE")),
+        unicode_exact: unicode_exact(staging),
+        in_memory: is_in_memory(file.as_fd()),
     })
 }
 
-fn takes_attribute(file: &OwnedFd, bytes: u32) -> bool {
-    let value = vec![0x5a_u8; bytes as usize];
-    let mut back = vec![0; value.len()];
-    fsetxattr(file, ATTRIBUTE, &value, XattrFlags::empty()).is_ok()
-        && fgetxattr(file, ATTRIBUTE, &mut back[..]) == Ok(value.len())
-        && back == value
+fn exists(dir: BorrowedFd<'_>, name: &str) -> bool {
+    statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
-fn time_step(file: &OwnedFd) -> Outcome<Option<u32>> {
-    // A time with a digit in every place.
-    let wish = Stamp(1_234_567_890_123_456_789);
-    futimens(file, &wish.times()).map_err(Fault::at("probe: set a time"))?;
-    let stat = fstat(file).map_err(Fault::at("probe: stat"))?;
-    let kept = Stamp::of(&stat).0;
-    Ok(TIME_STEPS
-        .into_iter()
-        .find(|step| kept == wish.0 - wish.0 % i64::from(*step)))
-}
-
-fn create_only(staging: &Staging, name: &str) -> CreateOnly {
-    let dir = staging.dir();
-    // Onto itself, so that a sound answer is "exists" and nothing moves.
-    match renameat_with(dir, name, dir, name, RenameFlags::NOREPLACE) {
-        Err(Errno::EXIST) => return CreateOnly::Rename,
-        _ => {
-            let other = staging.name();
-            let linked = linkat(dir, name, dir, other.as_str(), AtFlags::empty()).is_ok();
-            let _ = unlinkat(dir, other.as_str(), AtFlags::empty());
-            if linked {
-                return CreateOnly::Link;
+/// Moves an empty directory, which no listing shows, from staging to the objects: device numbers do
+/// not tell a bind mount of the same file system.
+fn publishes(staging: &Staging, tree: &Tree) -> Outcome<()> {
+    const STEP: &str = "probe: publish";
+    let name = format!("probe-{}-{}", staging.id(), staging.name());
+    let (dir, name) = (staging.dir(), name.as_str());
+    mkdirat(dir, name, Mode::RWXU).map_err(Fault::own("probe: create a directory"))?;
+    match renameat(dir, name, tree.root(), name) {
+        Ok(()) => {
+            let _ = unlinkat(tree.root(), name, AtFlags::REMOVEDIR);
+            Ok(())
+        }
+        Err(errno) => {
+            let _ = unlinkat(dir, name, AtFlags::REMOVEDIR);
+            let mut fault = Fault::own(STEP)(errno);
+            if errno == Errno::XDEV {
+                fault.message = "`objects` and `staging` are on different file systems or mounts: \
+                                 an upload could not be published in one step; mount the whole \
+                                 root instead"
+                    .into();
             }
+            Err(fault)
         }
     }
-    CreateOnly::No
 }
 
-fn is_tmpfs(file: &OwnedFd) -> bool {
+fn attribute_bytes(file: &OwnedFd) -> Outcome<Option<u32>> {
+    for bytes in ATTRIBUTE_SIZES {
+        match takes_attribute(file, bytes) {
+            Ok(true) => return Ok(Some(bytes)),
+            // Over a quota: nothing is known of the file system.
+            Err(Errno::DQUOT) => return Err(Fault::own("probe: set an attribute")(Errno::DQUOT)),
+            Ok(false) | Err(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+fn takes_attribute(file: &OwnedFd, bytes: u32) -> Result<bool, Errno> {
+    let value = vec![0x5a_u8; bytes as usize];
+    let mut back = vec![0; value.len()];
+    fsetxattr(file, ATTRIBUTE, &value, XattrFlags::empty())?;
+    Ok(fgetxattr(file, ATTRIBUTE, &mut back[..])? == value.len() && back == value)
+}
+
+fn time_step(file: &OwnedFd) -> Option<u32> {
+    // A time with a digit in every place.
+    let set = Stamp(1_234_567_890_123_456_789);
+    futimens(file, &set.times()).ok()?;
+    let stat = fstat(file).ok()?;
+    // sshfs and exFAT answer the modification time for both.
+    if Stamp::changed(&stat) == Stamp::of(&stat) {
+        return None;
+    }
+    let kept = Stamp::of(&stat).0;
+    TIME_STEPS
+        .into_iter()
+        .find(|step| kept == set.0 - set.0 % i64::from(*step))
+}
+
+/// Tries what publishing does: to a new name it must succeed, to a taken name fail with "exists".
+fn create_only(staging: &Staging, name: &str) -> CreateOnly {
+    let (fresh, taken) = (staging.name(), staging.name());
+    let (dir, fresh, taken) = (staging.dir(), fresh.as_str(), taken.as_str());
+    let noreplace =
+        |from: &str, to: &str| renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE);
+    let answer = if openat(dir, taken, NEW_FILE, FILE_MODE).is_err() {
+        CreateOnly::No
+    } else if noreplace(name, fresh) == Ok(()) {
+        let refuses = noreplace(fresh, taken) == Err(Errno::EXIST);
+        // Home again, plain: the caller removes it by its name.
+        let _ = renameat(dir, fresh, dir, name);
+        if refuses {
+            CreateOnly::Rename
+        } else {
+            by_link(dir, name, fresh, taken)
+        }
+    } else {
+        by_link(dir, name, fresh, taken)
+    };
+    for left in [fresh, taken] {
+        let _ = unlinkat(dir, left, AtFlags::empty());
+    }
+    answer
+}
+
+fn by_link(dir: &OwnedFd, name: &str, fresh: &str, taken: &str) -> CreateOnly {
+    let link = |to: &str| linkat(dir, name, dir, to, AtFlags::empty());
+    if link(fresh) == Ok(()) && link(taken) == Err(Errno::EXIST) {
+        CreateOnly::Link
+    } else {
+        CreateOnly::No
+    }
+}
+
+/// Whether composed and decomposed letters are two names; `false` where such names are refused.
+fn unicode_exact(staging: &Staging) -> bool {
+    let name = format!("\u{e9}-{}", staging.name());
+    let dir = staging.dir();
+    if openat(dir, name.as_str(), NEW_FILE, FILE_MODE).is_err() {
+        return false;
+    }
+    let exact = !exists(dir.as_fd(), &name.replace('\u{e9}', "e\u{301}"));
+    let _ = unlinkat(dir, name.as_str(), AtFlags::empty());
+    exact
+}
+
+/// What reading alone finds out, where nothing can be written.
+pub(crate) fn probe_read_only(root: &OwnedFd, tree: &Tree) -> Probe {
+    let seen: Vec<Stat> = [Some(root.as_fd()), Some(tree.root())]
+        .into_iter()
+        .flatten()
+        .filter_map(|dir| fstat(dir).ok())
+        .collect();
+    let attribute = fgetxattr(tree.root(), ATTRIBUTE, &mut [0_u8; 0][..]);
+    Probe {
+        attribute_bytes: (attribute != Err(Errno::OPNOTSUPP)).then_some(ATTRIBUTE_SIZES[0]),
+        // A digit that a coarser step could not hold is a proof; its absence is none.
+        time_step: TIME_STEPS.into_iter().find(|step| {
+            let digit = |time: Stamp| {
+                time.0 % i64::from(*step) == 0 && time.0 % (i64::from(*step) * 10) != 0
+            };
+            seen.iter()
+                .any(|stat| digit(Stamp::of(stat)) || digit(Stamp::changed(stat)))
+        }),
+        create_only: CreateOnly::No,
+        case_sensitive: !exists(root.as_fd(), "OBJECTS"),
+        unicode_exact: false,
+        in_memory: is_in_memory(tree.root()),
+    }
+}
+
+fn is_in_memory(file: BorrowedFd<'_>) -> bool {
     const TMPFS_MAGIC: u64 = 0x0102_1994;
+    const RAMFS_MAGIC: u64 = 0x8584_58f6;
     #[allow(
         clippy::unnecessary_cast,
         reason = "the field's width differs between architectures"
     )]
-    fstatfs(file).is_ok_and(|facts| facts.f_type as u64 == TMPFS_MAGIC)
+    fstatfs(file).is_ok_and(|facts| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&(facts.f_type as u64)))
 }
 
 /// Whether the kernel can confine a walk, and this process may ask it to.

@@ -1,8 +1,8 @@
 //! Reading: facts and bytes of one version.
 //!
-//! Everything comes from one descriptor, so an upload that replaces the object in between changes
-//! nothing for a reader that has begun. Other tools may write *into* a file, though; that shows in
-//! its time or size, and a reader asks for both again at the end.
+//! Everything comes from one descriptor, so an upload that replaces the object meanwhile changes
+//! nothing for a reader that has begun. Other programs may write *into* a file; that changes its time
+//! or size, and a reader compares both at the end.
 
 use super::fault::{Fault, FaultKind, Outcome, retry};
 use super::record::{ATTRIBUTE, Metadata, Record, Unreadable};
@@ -15,17 +15,19 @@ use rustix::fs::{FileType, Stat, fgetxattr, fgetxattr_query, fstat};
 use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
 use std::io::IoSliceMut;
 
-/// What is known of a version.
+/// Facts about a version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) stamp: Stamp,
+    /// The change time. No program can set it.
+    pub(crate) changed: Stamp,
     pub(crate) size: u64,
     /// Of the bytes as they were uploaded.
     pub(crate) crc32c: Option<u32>,
     pub(crate) metadata: Metadata,
-    /// Somebody wrote in place after the upload: content type stays, all else that was said about
-    /// the bytes is dropped.
-    pub(crate) changed_outside: bool,
+    /// Another program wrote in place after the upload: the content type is kept, checksum and user
+    /// metadata are dropped.
+    pub(crate) changed_by_others: bool,
 }
 
 /// An object, opened.
@@ -35,39 +37,40 @@ pub(crate) struct Object {
     pub(crate) facts: Facts,
 }
 
-/// How far [`Store::object_if_cached`] came.
+/// Result of [`Store::object_if_cached`].
 #[derive(Debug)]
 pub(crate) enum Cached {
-    /// All of it.
+    /// Facts and bytes.
     Read(Object, Vec<u8>),
-    /// The bytes were not asked for, or would have to be waited for.
+    /// The bytes were not asked for, or are not in the cache.
     Opened(Object),
-    /// Something would have to be waited for, or failed: use [`Store::object`].
+    /// Something is not in the caches, or failed: use [`Store::object`].
     No,
 }
 
-/// Versions that may come and go while one reader looks for a sidecar.
-const PATIENCE: usize = 64;
+/// Versions that may be replaced while one reader looks for a sidecar.
+const ATTEMPTS: usize = 64;
 
 impl Store {
     /// Opens an object.
     pub(crate) fn object(&self, key: &str) -> Outcome<Object> {
         const STEP: &str = "open object";
         self.usable()?;
+        self.present_to_readers()?;
         check(key)?;
-        for _ in 0..PATIENCE {
+        for _ in 0..ATTEMPTS {
             let fd = match self.tree.open(key) {
                 Ok(fd) => fd,
                 // Below an object there is nothing; a socket is no object.
-                Err(Errno::NOTDIR | Errno::NXIO) => return Err(self.missing(STEP)),
-                Err(errno) => return Err(self.os(STEP, errno)),
+                Err(Errno::NOTDIR | Errno::NXIO | Errno::NOENT) => return Err(self.missing(STEP)),
+                Err(errno) => return Err(Fault::name(STEP)(errno)),
             };
             let stat = fstat(&fd).map_err(Fault::at("stat object"))?;
             if file_type(&stat) != FileType::RegularFile {
                 return Err(self.missing(STEP));
             }
             let facts = self.facts_of(key, &fd, &stat)?;
-            // Put there by another tool, or the version went while we looked for its sidecar.
+            // Stored by another program, or replaced while its sidecar was looked for.
             if self.writes_sidecars() && facts.crc32c.is_none() && self.moved(key, &stat)? {
                 continue;
             }
@@ -88,7 +91,7 @@ impl Store {
     ) -> Outcome<Cached> {
         self.usable()?;
         check(key)?;
-        if self.sidecars.is_some() {
+        if self.sidecars.is_some() || !self.lately_present() {
             return Ok(Cached::No);
         }
         // Every error takes the long way too, which knows what each one means.
@@ -110,8 +113,8 @@ impl Store {
         let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or(0)];
         let read = if bytes.is_empty() {
             Ok(0)
-        } else if self.probe.tmpfs {
-            // Memory is never waited for, and tmpfs does not know RWF_NOWAIT.
+        } else if self.probe.in_memory {
+            // Memory needs no wait, and tmpfs does not support RWF_NOWAIT.
             pread(&object.fd, &mut bytes[..], range.start)
         } else {
             preadv2(
@@ -132,6 +135,9 @@ impl Store {
     pub(crate) fn exists_in_cache(&self, key: &str) -> Outcome<bool> {
         self.usable()?;
         check(key)?;
+        if !self.lately_present() {
+            return Ok(false);
+        }
         let found = self.tree.open_cached(key).and_then(|fd| fstat(&fd));
         Ok(found.is_ok_and(|stat| file_type(&stat) == FileType::RegularFile))
     }
@@ -140,11 +146,12 @@ impl Store {
     pub(crate) fn exists(&self, key: &str) -> Outcome<bool> {
         const STEP: &str = "look for object";
         self.usable()?;
+        self.present_to_readers()?;
         check(key)?;
         match self
             .tree
             .stat(key)
-            .map_err(Fault::at(STEP))?
+            .map_err(Fault::name(STEP))?
             .map(|stat| file_type(&stat))
         {
             Some(FileType::RegularFile) => Ok(true),
@@ -160,6 +167,7 @@ impl Store {
         let bare = Facts {
             stamp,
             size,
+            changed: Stamp::changed(stat),
             ..Facts::default()
         };
         let record = match attribute(fd)? {
@@ -186,21 +194,20 @@ impl Store {
         };
         Ok(Facts {
             metadata,
-            changed_outside: true,
+            changed_by_others: true,
             ..bare
         })
     }
 
-    /// Whether the file has lost this name since `before`, be it for a moment. A rename away and
-    /// home again shows in the change time alone, which no call can set.
+    /// Whether the file has lost this name since `before`, even for a moment. A rename away and back
+    /// shows only in the change time.
     fn moved(&self, key: &str, before: &Stat) -> Outcome<bool> {
         let now = self.tree.stat(key).map_err(Fault::at("look for object"))?;
         let identity = |stat: &Stat| {
-            let changed = (stat.st_ctime, stat.st_ctime_nsec);
             (
                 stat.st_dev,
                 stat.st_ino,
-                changed,
+                Stamp::changed(stat),
                 Stamp::of(stat),
                 size(stat),
             )
@@ -249,7 +256,7 @@ impl Object {
         read == Ok(wanted)
     }
 
-    /// Whether nobody has written in place since the object was opened.
+    /// Whether no program has written in place since the object was opened.
     pub(crate) fn unchanged(&self) -> bool {
         fstat(&self.fd).is_ok_and(|stat| {
             (Stamp::of(&stat), size(&stat)) == (self.facts.stamp, self.facts.size)

@@ -1,21 +1,21 @@
-//! Metadata where the file system has no extended attributes.
+//! Metadata on file systems without extended attributes.
 //!
-//! A file of its own for each object, `ROOT/sidecars/<hash of the key>-<mtime>-<size>`, written
-//! *before* the data is renamed into place. A reader takes time and size from the data that it has
-//! open and asks for exactly that sidecar, so the rename of the data stays the only moment of
-//! change and new data never meets old metadata. Price: twice the time of a put.
+//! One file for each object, `ROOT/sidecars/<hash of the key>-<mtime>-<size>`, written *before* the
+//! data is renamed into place. A reader takes time and size from the data that it has open and reads
+//! exactly that sidecar, so the rename of the data stays the only step of the change and new data is
+//! never read with old metadata. A put takes twice as long.
 //!
-//! Writers hold the key's lock, so a sidecar without its object is garbage as soon as the lock is
-//! free; the sweep at start removes those.
+//! Writers hold the key's lock, so a sidecar without its object is garbage once the lock is free. The
+//! sweep in the background removes those.
 
 use super::fault::{Fault, FaultKind, Outcome, retry};
 use super::lock::{KeyLocks, key_hash};
 use super::record::Record;
-use super::staging::{FILE_MODE, Staging};
+use super::staging::{FILE_MODE, Staging, random};
 use super::stamp::Stamp;
-use super::tree::{Tree, size};
-use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, fsync, openat, renameat, unlinkat};
+use super::tree::{Tree, open_child_dir, size};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, fstat, fsync, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -67,8 +67,20 @@ impl Sidecars {
         });
         written.map_err(|errno| {
             let _ = unlinkat(staging.dir(), staged.as_str(), AtFlags::empty());
-            Fault::os(step, errno)
+            match errno {
+                Errno::NOENT => Fault::new(
+                    FaultKind::PartMissing,
+                    step,
+                    "the directory `staging` or `sidecars` of the root was removed",
+                ),
+                other => Fault::own(step)(other),
+            }
         })
+    }
+
+    /// Whether the directory was removed.
+    pub(crate) fn removed(&self) -> bool {
+        fstat(&self.0).is_ok_and(|stat| stat.st_nlink == 0)
     }
 
     /// The record of this very version, if there is one.
@@ -89,29 +101,46 @@ impl Sidecars {
         );
     }
 
-    /// Removes sidecars whose object is gone or has changed. Answers how many.
-    pub(crate) fn sweep(&self, tree: &Tree, locks: &KeyLocks) -> u64 {
-        let Ok(entries) = Dir::read_from(&self.0) else {
+    /// Removes sidecars whose object is gone or has changed, out of at most `most` that are looked
+    /// at, from a random one on. Returns how many. Ends early once `stop` says so.
+    pub(crate) fn sweep(
+        &self,
+        tree: &Tree,
+        locks: &KeyLocks,
+        most: usize,
+        stop: impl Fn() -> bool,
+    ) -> u64 {
+        // A descriptor of its own: the position of a directory belongs to its descriptor.
+        let Ok(entries) = open_child_dir(self.0.as_fd(), ".").and_then(Dir::new) else {
             return 0;
         };
-        let names: Vec<String> = entries
+        let mut names: Vec<String> = entries
             .filter_map(Result::ok)
-            .filter_map(|e| e.file_name().to_str().ok().map(str::to_owned))
+            .filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned))
+            .filter(|name| !matches!(name.as_str(), "." | ".."))
             .collect();
+        if !names.is_empty() {
+            let first = random() as usize % names.len();
+            names.rotate_left(first);
+        }
+        names.truncate(most);
+        let orphaned = |key: &str, record: &Record| {
+            let current = tree.stat(key).ok();
+            let version = |stat: Option<Stat>| stat.map(|stat| (Stamp::of(&stat), size(&stat)));
+            current.is_some_and(|stat| version(stat) != Some((record.stamp, record.size)))
+        };
         let mut removed = 0;
         for name in names {
+            if stop() {
+                break;
+            }
             let Ok(Some((key, record))) = self.load(&name) else {
                 continue;
             };
-            // A writer has written the sidecar and not yet the data.
-            let Ok(_lock) = locks.try_exclusive(&key) else {
-                continue;
-            };
-            let Ok(current) = tree.stat(&key) else {
-                continue;
-            };
-            let current = current.map(|stat| (Stamp::of(&stat), size(&stat)));
-            if current != Some((record.stamp, record.size))
+            // Again under the lock: a writer may have written the sidecar and not yet the data.
+            if orphaned(&key, &record)
+                && let Ok(_lock) = locks.try_exclusive(&key)
+                && orphaned(&key, &record)
                 && unlinkat(&self.0, name.as_str(), AtFlags::empty()).is_ok()
             {
                 removed += 1;
@@ -124,7 +153,7 @@ impl Sidecars {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let fd = match retry(|| openat(&self.0, name, flags, Mode::empty())) {
             Err(Errno::NOENT) => return Ok(None),
-            other => other.map_err(Fault::at("open a sidecar"))?,
+            other => other.map_err(Fault::own("open a sidecar"))?,
         };
         let mut content = Vec::new();
         let damaged = || {

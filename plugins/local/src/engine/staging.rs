@@ -1,10 +1,10 @@
-//! Where objects are written before they are visible, and how leftovers are told from work.
+//! Staging of unfinished uploads, and the sweep of what killed processes left there.
 //!
 //! Each opened store has a directory of its own, `ROOT/staging/<id>`, and holds an exclusive `flock`
-//! on `ROOT/staging/<id>.lock` for its whole life. The kernel drops that lock however a process
-//! ends, so whoever can take it knows that the owner is dead and may sweep. The lock file is made
-//! and locked before the directory and removed after it: there is never a directory in use without
-//! a held lock.
+//! on `ROOT/staging/<id>.lock` for its whole life. The kernel releases that lock however a process
+//! ends, so a process that can take it knows that the owner is dead, and may sweep. The lock file is
+//! created and locked before the directory and removed after it: no directory is in use without a
+//! held lock.
 
 use super::fault::{Fault, FaultKind, Outcome, retry};
 use super::tree::open_child_dir;
@@ -25,7 +25,7 @@ pub(crate) struct Staging {
     own: OwnedFd,
     id: String,
     next: AtomicU64,
-    /// Held, not used: closing it ends the claim.
+    /// Held for its lock: closing it ends the claim.
     _lock: OwnedFd,
 }
 
@@ -38,7 +38,14 @@ pub(crate) const FILE_MODE: Mode = Mode::RUSR
     .union(Mode::ROTH)
     .union(Mode::WOTH);
 
-/// A number that no other process is likely to draw.
+/// Mode of a lock file in `dir`: those who may write there, and no one who may only read. A reader
+/// that can open a file can lock it.
+pub(crate) fn lock_mode(dir: &OwnedFd) -> Mode {
+    let writers = fstat(dir).map_or(0, |stat| stat.st_mode & 0o222);
+    Mode::from_raw_mode(0o600 | writers | writers << 1)
+}
+
+/// A random number, for names that no other process draws.
 pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
@@ -53,24 +60,30 @@ impl Staging {
                 &all,
                 lock_name.as_str(),
                 LOCK_FILE | OFlags::CREATE | OFlags::EXCL,
-                FILE_MODE,
+                lock_mode(&all),
             ) {
                 Ok(lock) => lock,
                 Err(Errno::EXIST | Errno::INTR) => continue,
-                Err(errno) => return Err(Fault::os("make a lock file in staging", errno)),
+                Err(errno) => return Err(Fault::own("create a lock file in staging")(errno)),
             };
             match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-                // A sweeper was quicker than our lock; it removes this file. Draw again.
+                // A sweeper took the lock first; it removes this file. Draw again.
                 Err(Errno::WOULDBLOCK | Errno::INTR) => continue,
-                other => other.map_err(Fault::at("lock a file in staging"))?,
+                other => other.map_err(Fault::own("lock a file in staging"))?,
             }
             if fstat(&lock).is_ok_and(|stat| stat.st_nlink == 0) {
                 continue;
             }
-            mkdirat(&all, id.as_str(), Mode::RWXU)
-                .map_err(Fault::at("make a directory in staging"))?;
-            let own = open_child_dir(all.as_fd(), &id)
-                .map_err(Fault::at("open a directory in staging"))?;
+            let made = mkdirat(&all, id.as_str(), Mode::RWXU)
+                .map_err(Fault::own("create a directory in staging"));
+            let opened = made.and_then(|()| {
+                open_child_dir(all.as_fd(), &id).map_err(Fault::own("open a directory in staging"))
+            });
+            let own = opened.inspect_err(|_| {
+                // A disk that is full may take an empty file and no directory.
+                let _ = unlinkat(&all, id.as_str(), AtFlags::REMOVEDIR);
+                let _ = unlinkat(&all, lock_name.as_str(), AtFlags::empty());
+            })?;
             return Ok(Self {
                 all,
                 own,
@@ -82,8 +95,13 @@ impl Staging {
         Err(Fault::new(
             FaultKind::Busy,
             "claim a directory in staging",
-            "sweepers were quicker each time",
+            "no staging directory after 64 attempts",
         ))
+    }
+
+    /// Name of this store's directory.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
     }
 
     /// This store's directory.
@@ -96,8 +114,8 @@ impl Staging {
         format!("{:x}", self.next.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Removes what dead processes left behind. Answers how many files.
-    pub(crate) fn sweep(&self) -> u64 {
+    /// Removes what dead processes left behind, at most about `most` files. Returns how many.
+    pub(crate) fn sweep(&self, most: usize) -> u64 {
         let Ok(entries) = Dir::read_from(&self.all) else {
             return 0;
         };
@@ -105,11 +123,19 @@ impl Staging {
             let id = entry.file_name().to_str().ok()?.strip_suffix(LOCK_SUFFIX)?;
             (id != self.id).then(|| id.to_owned())
         });
-        let dead: Vec<String> = locks.collect();
-        dead.iter().map(|id| self.sweep_one(id)).sum()
+        let dead: Vec<String> = locks.take(most).collect();
+        let mut removed = 0;
+        for id in dead {
+            let left = most.saturating_sub(usize::try_from(removed).unwrap_or(usize::MAX));
+            if left == 0 {
+                break;
+            }
+            removed += self.sweep_one(&id, left);
+        }
+        removed
     }
 
-    fn sweep_one(&self, id: &str) -> u64 {
+    fn sweep_one(&self, id: &str, most: usize) -> u64 {
         let lock_name = format!("{id}{LOCK_SUFFIX}");
         let Ok(lock) = openat(&self.all, lock_name.as_str(), LOCK_FILE, Mode::empty()) else {
             return 0;
@@ -118,7 +144,8 @@ impl Staging {
         if retry(|| flock(&lock, FlockOperation::NonBlockingLockExclusive)).is_err() {
             return 0;
         }
-        let removed = open_child_dir(self.all.as_fd(), id).map_or(0, |dir| remove_files(&dir));
+        let removed =
+            open_child_dir(self.all.as_fd(), id).map_or(0, |dir| remove_files(&dir, most));
         match unlinkat(&self.all, id, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => {
                 let _ = unlinkat(&self.all, lock_name.as_str(), AtFlags::empty());
@@ -130,7 +157,7 @@ impl Staging {
     }
 }
 
-fn remove_files(dir: &OwnedFd) -> u64 {
+fn remove_files(dir: &OwnedFd, most: usize) -> u64 {
     let Ok(entries) = Dir::read_from(dir) else {
         return 0;
     };
@@ -142,13 +169,14 @@ fn remove_files(dir: &OwnedFd) -> u64 {
     names
         .iter()
         .filter(|name| !dots.contains(&name.as_c_str()))
+        .take(most)
         .filter(|name| unlinkat(dir, name.as_c_str(), AtFlags::empty()).is_ok())
         .count() as u64
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        remove_files(&self.own);
+        remove_files(&self.own, usize::MAX);
         if unlinkat(&self.all, self.id.as_str(), AtFlags::REMOVEDIR).is_ok() {
             let _ = unlinkat(
                 &self.all,
@@ -188,15 +216,28 @@ mod tests {
         std::fs::write(root.path().join("0dead.lock"), "").unwrap();
         let living = claim(root.path());
         std::fs::write(root.path().join(&living.id).join("0"), "in work").unwrap();
-        std::fs::write(root.path().join("README"), "somebody's").unwrap();
+        std::fs::write(root.path().join("README"), "of an operator").unwrap();
 
         let next = claim(root.path());
-        assert_eq!(next.sweep(), 1);
+        assert_eq!(next.sweep(usize::MAX), 1);
         assert!(!root.path().join("0dead").exists() && !root.path().join("0dead.lock").exists());
         assert!(root.path().join(&living.id).join("0").exists());
-        assert_eq!(next.sweep(), 0);
+        assert_eq!(next.sweep(usize::MAX), 0);
         drop((living, next));
         assert_eq!(names(root.path()), ["README"]);
+    }
+
+    #[test]
+    fn a_sweep_is_bounded() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("0dead")).unwrap();
+        std::fs::write(root.path().join("0dead.lock"), "").unwrap();
+        for number in 0..5 {
+            std::fs::write(root.path().join(format!("0dead/{number}")), "").unwrap();
+        }
+        let staging = claim(root.path());
+        assert_eq!([3, 3, 3].map(|most| staging.sweep(most)), [3, 2, 0]);
+        assert!(!root.path().join("0dead.lock").exists());
     }
 
     #[test]
@@ -215,7 +256,7 @@ mod tests {
                             FILE_MODE,
                         );
                         drop(file.unwrap());
-                        staging.sweep();
+                        staging.sweep(usize::MAX);
                         unlinkat(staging.dir(), name.as_str(), AtFlags::empty()).unwrap();
                     }
                 });

@@ -1,9 +1,10 @@
-//! The time stamp that names a version of an object.
+//! Times that name a version of an object.
 //!
-//! An etag is the modification time and the size, so that head and list need nothing but `stat`.
-//! That only works when no two versions share a stamp, which the kernel does not promise: before
-//! Linux 6.13 file times moved in ticks of some milliseconds. So every stamp is chosen here, strictly
-//! rising within a process; with whole nanoseconds, the lowest byte differs between processes.
+//! An etag is the modification time, the change time and the size, so that head and list need only
+//! `stat`. The modification time is chosen here, strictly rising within a process, because before
+//! Linux 6.13 the kernel's own times move in ticks of some milliseconds; with whole nanoseconds, the
+//! lowest byte differs between processes. The change time, which no program can set, tells apart what
+//! other programs store with an old modification time (`cp -p`, `rsync -t`, `touch -d`).
 
 use rustix::fs::{Stat, Timespec, Timestamps, UTIME_OMIT};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -18,6 +19,18 @@ const SECOND: i64 = 1_000_000_000;
 impl Stamp {
     pub(crate) fn of(stat: &Stat) -> Self {
         let (seconds, nanoseconds) = modified(stat);
+        Self(seconds.saturating_mul(SECOND).saturating_add(nanoseconds))
+    }
+
+    /// The change time.
+    // The fields are of different widths on different machines.
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::useless_conversion,
+        reason = "widths differ between architectures"
+    )]
+    pub(crate) fn changed(stat: &Stat) -> Self {
+        let (seconds, nanoseconds) = (stat.st_ctime as i64, stat.st_ctime_nsec as i64);
         Self(seconds.saturating_mul(SECOND).saturating_add(nanoseconds))
     }
 
@@ -104,9 +117,9 @@ impl Clock {
     }
 }
 
-/// The etag of this version, for instance `18a4c0d2f3b41c07-1f4`.
-pub(crate) fn etag(stamp: Stamp, size: u64) -> String {
-    format!("{:x}-{size:x}", stamp.0)
+/// The etag of this version, for instance `18a4c0d2f3b41c07-18a4c0d2f3b8e1d2-1f4`.
+pub(crate) fn etag(stamp: Stamp, changed: Stamp, size: u64) -> String {
+    format!("{:x}-{:x}-{size:x}", stamp.0, changed.0)
 }
 
 #[cfg(test)]

@@ -1,20 +1,21 @@
-//! An opened root: its directories, what its file system can do, and who may still use it.
+//! An opened root: its directories, and the capabilities of its file system.
 
 use super::fault::{Fault, FaultKind, Outcome};
 use super::list::Listings;
 use super::lock::KeyLocks;
-use super::probe::{Probe, has_openat2, probe};
+use super::probe::{Probe, has_openat2, probe, probe_read_only};
 use super::sidecar::Sidecars;
 use super::staging::{Staging, random};
 use super::stamp::{Clock, Stamp, etag};
-use super::tree::Tree;
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, fstat, fstatvfs, fsync, mkdirat, open, openat, stat};
+use super::tree::{Tree, size};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, Stat, fchmod, fstat, fstatvfs, fsync, mkdirat, open, openat, stat};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
-/// How sure a change must be before it counts as done.
+/// Durability of a change when the call returns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Sync {
     /// Readers see it; a power cut may lose it.
@@ -26,10 +27,21 @@ pub(crate) enum Sync {
     Full,
 }
 
-/// How to open a root.
+/// Why a root takes no new objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unwritable {
+    /// The file system is mounted read-only.
+    ReadOnly,
+    /// This process may not write there.
+    Denied,
+    /// The file system, or a quota, is full.
+    Full,
+}
+
+/// Options of [`Store::open`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
-    /// Make the root if it is missing.
+    /// Create the root if it is missing.
     pub(crate) create: bool,
     /// As if `openat2` were missing. For tests.
     pub(crate) without_openat2: bool,
@@ -44,15 +56,21 @@ pub(crate) struct Options {
 pub(crate) struct Store {
     path: PathBuf,
     pub(crate) tree: Tree,
-    /// `None`: the root cannot be written.
+    /// Device and inode of `objects`.
+    objects_id: (u64, u64),
+    /// `None`: the root takes no new objects.
     staging: Option<Staging>,
+    unwritable: Option<Unwritable>,
     locks: Option<KeyLocks>,
     pub(crate) sidecars: Option<Sidecars>,
     pub(crate) clock: Clock,
     pub(crate) probe: Probe,
     pub(crate) listings: Listings,
     closed: AtomicBool,
-    /// Files that the sweep at start removed.
+    opened: Instant,
+    /// Milliseconds after `opened` at which reads look for the root again.
+    present_until: AtomicU64,
+    /// Files of dead processes that were removed at opening.
     pub(crate) swept: u64,
 }
 
@@ -64,25 +82,33 @@ pub(crate) struct Space {
     pub(crate) total: u64,
 }
 
+/// Reads of objects that are found look for the root only this often, in milliseconds.
+const PRESENT_MS: u64 = 1000;
+/// Files of dead processes that one opening removes; the rest is left to the background.
+const SWEPT_AT_OPEN: usize = 256;
+/// Sidecars that one background sweep looks at.
+const SIDECARS_PER_SWEEP: usize = 4096;
+
 const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 const MODE: Mode = Mode::RWXU.union(Mode::RWXG).union(Mode::RWXO);
 
 impl Store {
-    /// Opens a root: makes `objects`, `staging` and `locks` where they are missing, tries the file
-    /// system, sweeps what dead processes left behind. A root that cannot be written can be read.
+    /// Opens a root: creates `objects`, `staging` and `locks` where they are missing, and probes the
+    /// file system. A root that cannot be written, or is full, opens for reading and deleting.
     pub(crate) fn open(path: &Path, options: Options) -> Outcome<Self> {
         // A later change of the working directory must not move the store.
         let path = std::path::absolute(path).map_err(|_| {
             Fault::new(
-                FaultKind::BadArgument,
+                FaultKind::RootMissing,
                 "open root",
                 "the root's path is empty",
             )
         })?;
+        let mut unwritable = None;
         if options.create {
-            make_root(&path)?;
+            unless_unwritable(create_root(&path), &mut unwritable)?;
         }
         let root = open(&path, DIRECTORY, Mode::empty()).map_err(|errno| match errno {
             Errno::NOENT => Fault::new(
@@ -95,66 +121,89 @@ impl Store {
                 "open root",
                 "the root is not a directory",
             ),
-            other => Fault::os("open root", other),
+            other => Fault::own("open root")(other),
         })?;
-        let objects = part(&root, "objects")?.ok_or_else(|| {
-            Fault::new(
-                FaultKind::RootMissing,
-                "open root",
-                "no objects here, and the root cannot be written",
-            )
-        })?;
-        let staging = part(&root, "staging")?;
-        let locks = part(&root, "locks")?;
-        let tree_walk = !options.without_openat2 && has_openat2(&objects);
-        let tree = Tree::new(objects, tree_walk);
-        let staging = match staging {
-            Some(fd) => {
-                one_file_system(&tree, &fd)?;
-                writable(Staging::claim(fd))?
+        let objects = match open_part(&root, "objects")? {
+            Some(objects) => objects,
+            // The directory of a mount point that is not mounted: nothing may be created in it.
+            None if !options.create => {
+                let why = "the root has no directory `objects`, and create_root is false";
+                return Err(Fault::new(FaultKind::RootMissing, "open root", why));
             }
-            None => None,
+            None => part(&root, "objects", &mut unwritable)?.ok_or_else(|| {
+                let why = "the root has no directory `objects`, and cannot be written";
+                Fault::new(FaultKind::RootMissing, "open root", why)
+            })?,
         };
-        let locks = locks.filter(|_| staging.is_some()).map(KeyLocks::new);
-        let mut answers = staging.as_ref().map_or(Ok(Probe::READ_ONLY), probe)?;
+        let staging = part(&root, "staging", &mut unwritable)?;
+        let locks = part(&root, "locks", &mut unwritable)?;
+        let objects_stat = fstat(&objects).map_err(Fault::own("stat objects"))?;
+        let kernel_walk = !options.without_openat2 && has_openat2(&objects);
+        let tree = Tree::new(objects, kernel_walk);
+        let mut writable = None;
+        if let Some(all) = staging {
+            let claimed = Staging::claim(all).and_then(|staging| {
+                let answers = probe(&staging, &tree)?;
+                Ok((staging, answers))
+            });
+            writable = unless_unwritable(claimed, &mut unwritable)?;
+        }
+        let (staging, mut answers) = match writable {
+            Some((staging, answers)) => (Some(staging), answers),
+            None => (None, probe_read_only(&root, &tree)),
+        };
         if options.without_attributes {
             answers.attribute_bytes = None;
         }
         if options.without_noreplace && answers.create_only == super::probe::CreateOnly::Rename {
             answers.create_only = super::probe::CreateOnly::Link;
         }
-        // Also where attributes work: the objects may have been written where they did not.
-        let sidecars = if answers.attribute_bytes.is_none() && answers.time_step.is_some() {
-            part(&root, "sidecars")?
+        let sidecars = if staging.is_some() && answers.attribute_bytes.is_none() {
+            part(&root, "sidecars", &mut unwritable)?
         } else {
-            openat(
-                &root,
-                "sidecars",
-                DIRECTORY | OFlags::NOFOLLOW,
-                Mode::empty(),
-            )
-            .ok()
+            // Also where attributes work: the objects may have been written where they did not.
+            open_part(&root, "sidecars").ok().flatten()
         };
-        let sidecars = sidecars.map(Sidecars::new);
-        let mut swept = staging.as_ref().map_or(0, Staging::sweep);
-        if let (Some(sidecars), Some(locks)) = (&sidecars, &locks) {
-            swept += sidecars.sweep(&tree, locks);
-        }
-        let clock = Clock::new(answers.time_step.unwrap_or(1), random() as u8);
-        let listings = Listings::default();
-        let closed = AtomicBool::new(false);
+        let unwritable = match (&staging, unwritable) {
+            (Some(_), _) => None,
+            (None, found) => Some(found.unwrap_or(Unwritable::Denied)),
+        };
+        // Bounded here, so that one command after a crash leaves nothing; the rest is for later.
+        let swept = staging.as_ref().map_or(0, |own| own.sweep(SWEPT_AT_OPEN));
         Ok(Self {
             path,
             tree,
+            objects_id: (objects_stat.st_dev, objects_stat.st_ino),
             staging,
-            locks,
-            sidecars,
-            clock,
+            unwritable,
+            locks: locks.map(KeyLocks::new),
+            sidecars: sidecars.map(Sidecars::new),
+            clock: Clock::new(answers.time_step.unwrap_or(1), random() as u8),
             probe: answers,
-            listings,
-            closed,
+            listings: Listings::default(),
+            closed: AtomicBool::new(false),
+            opened: Instant::now(),
+            present_until: AtomicU64::new(PRESENT_MS),
             swept,
         })
+    }
+
+    /// Removes what dead processes and other programs left behind. For a background job: returns the
+    /// number of files, and ends early once the store is closed.
+    pub(crate) fn sweep(&self) -> u64 {
+        let stop = || self.closed.load(Ordering::Acquire);
+        let mut swept = 0;
+        while let Some(staging) = self.staging.as_ref().filter(|_| !stop()) {
+            match staging.sweep(SWEPT_AT_OPEN) {
+                0 => break,
+                removed => swept += removed,
+            }
+        }
+        if let (Some(_), Some(sidecars), Some(locks)) = (&self.staging, &self.sidecars, &self.locks)
+        {
+            swept += sidecars.sweep(&self.tree, locks, SIDECARS_PER_SWEEP, stop);
+        }
+        swept
     }
 
     /// Later calls fail; what runs may end.
@@ -182,12 +231,46 @@ impl Store {
 
     /// Where to stage.
     pub(crate) fn staging(&self) -> Outcome<&Staging> {
-        self.staging.as_ref().ok_or_else(read_only)
+        self.staging.as_ref().ok_or_else(|| self.refuses_writes())
+    }
+
+    /// Why the root takes no new objects, if it takes none.
+    pub(crate) fn unwritable(&self) -> Option<Unwritable> {
+        self.unwritable
     }
 
     /// The locks on keys.
     pub(crate) fn locks(&self) -> Outcome<&KeyLocks> {
-        self.locks.as_ref().ok_or_else(read_only)
+        self.locks.as_ref().ok_or_else(|| self.refuses_writes())
+    }
+
+    /// A missing part of the root, or the whole root.
+    pub(crate) fn part_or_root(&self, fault: Fault) -> Fault {
+        match self.present() {
+            Err(root) if fault.kind == FaultKind::PartMissing => root,
+            _ => fault,
+        }
+    }
+
+    /// Fails when `locks` or `sidecars` was removed since the root was opened.
+    pub(crate) fn parts_present(&self) -> Outcome<()> {
+        self.locks()?.present()?;
+        if self.sidecars.as_ref().is_some_and(Sidecars::removed) {
+            let why = "the directory `sidecars` of the root was removed";
+            return Err(Fault::new(FaultKind::PartMissing, "look for sidecars", why));
+        }
+        Ok(())
+    }
+
+    fn refuses_writes(&self) -> Fault {
+        let (kind, why) = match self.unwritable {
+            Some(Unwritable::Full) => (FaultKind::Full, "the file system is full"),
+            Some(Unwritable::ReadOnly) => (FaultKind::Denied, "the file system is read-only"),
+            Some(Unwritable::Denied) | None => {
+                (FaultKind::Denied, "this process may not write to the root")
+            }
+        };
+        Fault::new(kind, "write", why)
     }
 
     /// Whether metadata goes to sidecars.
@@ -200,9 +283,14 @@ impl Store {
         self.probe.attribute_bytes.is_some() || self.sidecars.is_some()
     }
 
-    /// The name of a version; `None` where file times are too coarse to tell versions apart.
-    pub(crate) fn etag(&self, stamp: Stamp, size: u64) -> Option<String> {
-        self.probe.time_step.map(|_| etag(stamp, size))
+    /// The name of a version; `None` where file times do not tell versions apart.
+    pub(crate) fn etag(&self, stamp: Stamp, changed: Stamp, size: u64) -> Option<String> {
+        self.probe.time_step.map(|_| etag(stamp, changed, size))
+    }
+
+    /// The etag of a file that was just looked at.
+    pub(crate) fn etag_of(&self, stat: &Stat) -> Option<String> {
+        self.etag(Stamp::of(stat), Stamp::changed(stat), size(stat))
     }
 
     /// The fault for a name that is not there: the object is missing, or the whole root is.
@@ -222,28 +310,48 @@ impl Store {
         }
     }
 
-    /// Fails when the root is not where it was opened: removed, moved away, or unmounted.
+    /// Fails when the root is no longer where it was opened: moved, removed, replaced, or below
+    /// another mount. Asked before every change takes effect, and before an absence is reported.
     pub(crate) fn present(&self) -> Outcome<()> {
         let gone = || {
             Fault::new(
                 FaultKind::RootMissing,
                 "look for root",
-                "the root is gone or was replaced",
+                "the root was moved, removed, replaced or covered by a mount",
             )
         };
-        let here = fstat(self.tree.root()).map_err(Fault::at("stat root"))?;
         match stat(self.path.join("objects")) {
-            Ok(there) if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino) => Ok(()),
+            Ok(there) if (there.st_dev, there.st_ino) == self.objects_id => Ok(()),
             Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(gone()),
-            Err(errno) => Err(Fault::os("look for root", errno)),
+            Err(errno) => Err(Fault::own("look for root")(errno)),
         }
+    }
+
+    /// Whether reads may take the root for present without looking.
+    pub(crate) fn lately_present(&self) -> bool {
+        self.millis() < self.present_until.load(Ordering::Relaxed)
+    }
+
+    /// As [`Store::present`], but looks only once a second: reads of objects that are there must not
+    /// go on from a root that was moved away.
+    pub(crate) fn present_to_readers(&self) -> Outcome<()> {
+        if !self.lately_present() {
+            self.present()?;
+            let until = self.millis().saturating_add(PRESENT_MS);
+            self.present_until.store(until, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Space of the file system under the root.
     pub(crate) fn space(&self) -> Outcome<Space> {
         self.usable()?;
         self.present()?;
-        let facts = fstatvfs(self.tree.root()).map_err(Fault::at("statvfs"))?;
+        let facts = fstatvfs(self.tree.root()).map_err(Fault::own("statvfs"))?;
         let bytes = |blocks: u64| blocks.saturating_mul(facts.f_frsize);
         Ok(Space {
             used: bytes(facts.f_blocks.saturating_sub(facts.f_bfree)),
@@ -253,65 +361,83 @@ impl Store {
     }
 }
 
-/// Makes the root and what is missing above it, names on the medium: a durable object below a
+/// Creates the root and what is missing above it, names on the medium: a durable object below a
 /// directory that a power cut takes away would not be durable.
-fn make_root(path: &Path) -> Outcome<()> {
-    let failed = |error: std::io::Error| {
-        Fault::os(
-            "make root",
-            Errno::from_io_error(&error).unwrap_or(Errno::IO),
-        )
-    };
-    let existing = path
+fn create_root(path: &Path) -> Outcome<()> {
+    const STEP: &str = "create root";
+    let failed =
+        |error: std::io::Error| Fault::own(STEP)(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+    let missing = path
         .ancestors()
         .position(|above| above.exists())
         .unwrap_or(0);
     std::fs::create_dir_all(path).map_err(failed)?;
-    for above in path.ancestors().skip(1).take(existing) {
+    for above in path.ancestors().skip(1).take(missing) {
         open(above, DIRECTORY, Mode::empty())
             .and_then(fsync)
-            .map_err(Fault::at("make root"))?;
+            .map_err(Fault::own(STEP))?;
     }
     Ok(())
 }
 
-/// Opens a directory of the root, made if it is missing; `None` where it is missing and the root
-/// cannot be written.
-fn part(root: &OwnedFd, name: &'static str) -> Outcome<Option<OwnedFd>> {
-    match mkdirat(root, name, MODE) {
-        Ok(()) => fsync(root).map_err(Fault::at("sync root"))?,
-        Err(Errno::EXIST | Errno::ROFS | Errno::ACCESS | Errno::PERM) => {}
-        Err(errno) => return Err(Fault::os("make a directory of the root", errno)),
+/// Opens a directory of the root, created if it is missing; `None` where that is not possible, with
+/// the reason in `unwritable`.
+fn part(
+    root: &OwnedFd,
+    name: &'static str,
+    unwritable: &mut Option<Unwritable>,
+) -> Outcome<Option<OwnedFd>> {
+    let created = match mkdirat(root, name, MODE) {
+        Ok(()) => fsync(root),
+        Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno),
+    };
+    let created = created.map_err(Fault::own("create a directory of the root"));
+    unless_unwritable(created, unwritable)?;
+    let opened = open_part(root, name)?;
+    if let Some(fd) = opened.as_ref().filter(|_| name != "objects") {
+        keep_readers_out(fd);
     }
+    Ok(opened)
+}
+
+/// `None`: it is missing, or this process may not open it.
+fn open_part(root: &OwnedFd, name: &'static str) -> Outcome<Option<OwnedFd>> {
     match openat(root, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
         Ok(fd) => Ok(Some(fd)),
         Err(Errno::NOENT | Errno::ACCESS) => Ok(None),
-        Err(errno) => Err(Fault::os("open a directory of the root", errno)),
+        Err(errno) => Err(Fault::own("open a directory of the root")(errno)),
     }
 }
 
-/// Turns "not allowed to write" into "nothing".
-fn writable<T>(claimed: Outcome<T>) -> Outcome<Option<T>> {
-    match claimed {
-        Ok(claimed) => Ok(Some(claimed)),
-        Err(fault) if fault.kind == FaultKind::Denied => Ok(None),
-        Err(fault) => Err(fault),
+/// Takes reading and searching from those who may not write: a process that can open a lock file can
+/// lock it.
+fn keep_readers_out(dir: &OwnedFd) {
+    let Ok(stat) = fstat(dir) else { return };
+    let writers = stat.st_mode & 0o222;
+    let mode = stat.st_mode & 0o7777 & (0o7000 | writers | writers << 1 | writers >> 1);
+    if mode != stat.st_mode & 0o7777 {
+        // Only the owner can, and where modes exist.
+        let _ = fchmod(dir, Mode::from_raw_mode(mode));
     }
 }
 
-fn one_file_system(tree: &Tree, staging: &impl AsFd) -> Outcome<()> {
-    let device = |fd: rustix::fd::BorrowedFd<'_>| {
-        fstat(fd)
-            .map(|stat| stat.st_dev)
-            .map_err(Fault::at("stat root"))
+/// Turns "cannot be written" into `None`, and keeps the first reason.
+fn unless_unwritable<T>(
+    outcome: Outcome<T>,
+    reason: &mut Option<Unwritable>,
+) -> Outcome<Option<T>> {
+    let fault = match outcome {
+        Ok(value) => return Ok(Some(value)),
+        Err(fault) => fault,
     };
-    if device(tree.root())? == device(staging.as_fd())? {
-        return Ok(());
-    }
-    let why = "objects and staging lie on different file systems: an upload could not become visible in one step";
-    Err(Fault::new(FaultKind::Unsupported, "open root", why))
-}
-
-fn read_only() -> Fault {
-    Fault::new(FaultKind::Denied, "write", "the root cannot be written")
+    let errno = fault.source.as_ref().and_then(std::io::Error::raw_os_error);
+    let found = match fault.kind {
+        FaultKind::Full => Unwritable::Full,
+        FaultKind::Denied if errno == Some(Errno::ROFS.raw_os_error()) => Unwritable::ReadOnly,
+        FaultKind::Denied => Unwritable::Denied,
+        _ => return Err(fault),
+    };
+    reason.get_or_insert(found);
+    Ok(None)
 }

@@ -5,7 +5,7 @@ use super::list::Query;
 use super::read::{Cached, Facts};
 use super::record::{ATTRIBUTE, Metadata};
 use super::store::{Options, Store, Sync};
-use super::write::{Publish, Writer};
+use super::write::{Publish, RefusedName, Writer};
 use rustix::fs::{CWD, RenameFlags, XattrFlags, renameat_with, setxattr};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
@@ -99,7 +99,9 @@ impl Root {
     }
 
     fn etag(&self, facts: &Facts) -> String {
-        self.store.etag(facts.stamp, facts.size).unwrap()
+        self.store
+            .etag(facts.stamp, facts.changed, facts.size)
+            .unwrap()
     }
 
     fn file(&self, key: &str) -> std::path::PathBuf {
@@ -362,7 +364,7 @@ fn foreign_writes_are_noticed() {
     std::fs::write(root.file("a"), "other").unwrap();
     assert!(!reader.unchanged());
     let facts = root.store.object("a").unwrap().facts;
-    assert!(facts.changed_outside);
+    assert!(facts.changed_by_others);
     assert_eq!(
         (facts.size, facts.crc32c, facts.metadata.user),
         (5, None, vec![])
@@ -372,7 +374,7 @@ fn foreign_writes_are_noticed() {
     std::fs::write(root.file("b"), "plain").unwrap();
     let facts = root.store.object("b").unwrap().facts;
     assert_eq!(
-        (facts.size, facts.changed_outside, facts.metadata),
+        (facts.size, facts.changed_by_others, facts.metadata),
         (5, false, Metadata::default())
     );
 }
@@ -614,7 +616,7 @@ fn a_discarded_writer_cannot_publish() {
             .publish("a", Metadata::default(), FAST)
             .unwrap_err()
             .kind,
-        FaultKind::Conflict
+        FaultKind::Busy
     );
     assert!(!root.store.exists("a").unwrap());
 }
@@ -686,8 +688,12 @@ fn a_rename_is_one_step() {
     in_every_mode(|root| {
         let old = root.store.put("a/b", &[b"1"], rich(), FAST).unwrap();
         root.put("c", b"22");
-        assert_eq!(root.store.rename("a/b", "c", Sync::Full).unwrap(), old);
-        assert_eq!(root.store.object("c").unwrap().facts, old);
+        let renamed = root.store.rename("a/b", "c", Sync::Full).unwrap();
+        assert_eq!(root.store.object("c").unwrap().facts, renamed);
+        // The file's change time, and so the etag, moves with its name.
+        let changed = renamed.changed;
+        assert_eq!(renamed, Facts { changed, ..old });
+        let old = renamed;
         assert!(!root.file("a").exists());
         assert_eq!(
             root.store.rename("a/b", "c", Sync::None).unwrap_err().kind,
@@ -790,7 +796,10 @@ fn entries_equal_the_object_s_facts() {
     };
     for entry in root.store.list(&query).unwrap().entries {
         let facts = root.store.object(&entry.key).unwrap().facts;
-        assert_eq!((entry.size, entry.stamp), (facts.size, facts.stamp));
+        assert_eq!(
+            (entry.size, entry.stamp, entry.changed),
+            (facts.size, facts.stamp, facts.changed)
+        );
     }
 }
 
@@ -999,6 +1008,7 @@ fn a_closed_store_answers_nothing() {
             .kind,
         FaultKind::Closed
     );
+    drop(writer);
     let dir = root.dir.path().join("staging");
     drop(root.store);
     assert_eq!(std::fs::read_dir(dir).unwrap().count(), 0);
@@ -1027,11 +1037,55 @@ fn leftovers_of_the_dead_are_swept_at_open() {
             std::fs::remove_file(root.file("gone")).unwrap();
         }
         let next = open(root.dir.path(), mode);
-        assert_eq!(next.swept, 1 + u64::from(mode.without_attributes));
+        assert_eq!(next.swept, 1);
+        assert_eq!(next.sweep(), u64::from(mode.without_attributes));
         assert_eq!(next.object("kept").unwrap().facts.metadata, rich());
         working.publish("done", Metadata::default(), FAST).unwrap();
         assert_eq!(root.get("done"), b"in work");
     }
+}
+
+#[test]
+fn opening_does_no_work_for_each_object() {
+    let mode = Options {
+        without_attributes: true,
+        ..PLAIN
+    };
+    let root = root_as(mode);
+    for number in 0..300 {
+        root.store
+            .put(&format!("d/{number}"), &[b"1"], rich(), FAST)
+            .unwrap();
+    }
+    let locks = root.dir.path().join("locks");
+    for lock in std::fs::read_dir(&locks).unwrap() {
+        std::fs::remove_file(lock.unwrap().path()).unwrap();
+    }
+    let next = open(root.dir.path(), mode);
+    assert_eq!((next.swept, next.sweep()), (0, 0));
+    // Each lock that a sweep takes leaves its file.
+    assert_eq!(std::fs::read_dir(&locks).unwrap().count(), 0);
+    let orphan = root.file("d/7");
+    std::fs::remove_file(orphan).unwrap();
+    assert_eq!(next.sweep(), 1);
+    assert_eq!(std::fs::read_dir(&locks).unwrap().count(), 1);
+    next.close();
+    std::fs::remove_file(root.file("d/8")).unwrap();
+    assert_eq!(next.sweep(), 0, "a closed store ends its sweep");
+}
+
+#[test]
+fn a_refused_name_is_told_from_a_removed_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let [kept, removed] = ["kept", "removed"].map(|name| {
+        std::fs::create_dir(dir.path().join(name)).unwrap();
+        std::fs::File::open(dir.path().join(name)).unwrap()
+    });
+    std::fs::remove_dir(dir.path().join("removed")).unwrap();
+    let mut refused = RefusedName::default();
+    // The first time, the directory may have been removed and created again.
+    let answers = [&removed, &removed, &kept, &kept].map(|dir| refused.name_of(dir));
+    assert_eq!(answers, [false, false, false, true]);
 }
 
 #[test]

@@ -9,7 +9,8 @@
 use super::fault::{Fault, FaultKind, Outcome, retry};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, mkdirat, openat, openat2, statat, unlinkat,
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat, openat2, statat,
+    unlinkat,
 };
 use rustix::io::Errno;
 
@@ -137,6 +138,10 @@ impl Tree {
                     match mkdirat(here, segment, NEW_DIRECTORY) {
                         Ok(()) => made.push(rustix::io::fcntl_dupfd_cloexec(here, 0)?),
                         Err(Errno::EXIST) => {}
+                        // The parent is still there, so the file system refuses the name.
+                        Err(Errno::NOENT) if fstat(here).is_ok_and(|stat| stat.st_nlink > 0) => {
+                            return Err(Errno::INVAL);
+                        }
                         Err(errno) => return Err(errno),
                     }
                     open_segment(here, segment, DIRECTORY)?

@@ -1,8 +1,8 @@
 //! Writing: stage, describe, publish.
 //!
-//! An object is written in full where nobody looks, gets its time stamp and its metadata, is brought
-//! to the medium as far as asked, and then takes its name in one step. Whatever ends the work before
-//! that step, the object that was there stays, and nothing else remains.
+//! An object is written to a staging file, gets its time stamp and its metadata, is synced as far as
+//! asked, and is published by one rename. Work that ends before the rename leaves the previous object
+//! in place and no residue.
 
 use super::fault::{Fault, FaultKind, Outcome, retry};
 use super::lock::KeyLock;
@@ -16,15 +16,15 @@ use super::tree::{Dir, check, file_type, look, size, split};
 use crc_fast::{CrcAlgorithm, Digest};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{
-    Advice, AtFlags, FileType, OFlags, RenameFlags, Stat, XattrFlags, fadvise, fsetxattr, fsync,
-    futimens, linkat, openat, renameat, renameat_with, unlinkat,
+    Advice, AtFlags, FileType, OFlags, RenameFlags, Stat, XattrFlags, fadvise, fsetxattr, fstat,
+    fsync, futimens, linkat, openat, renameat, renameat_with, unlinkat,
 };
 use rustix::io::{Errno, write};
 use std::num::NonZeroU64;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Under which conditions, and how surely, something is published.
+/// Conditions and durability of a publication.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Publish<'a> {
     pub(crate) sync: Sync,
@@ -58,7 +58,7 @@ impl Drop for Staged {
     }
 }
 
-/// An object in the making.
+/// An object that is being written.
 #[derive(Debug)]
 pub(crate) struct Writer {
     staged: Arc<Staged>,
@@ -66,24 +66,35 @@ pub(crate) struct Writer {
     size: u64,
     digest: Digest,
     sync: Sync,
-    /// Bytes that are on their way to the medium.
+    /// Bytes whose write-back has begun.
     flushed: u64,
+    /// Its stamp, once it has its metadata: a publication that is repeated syncs nothing again.
+    described: Mutex<Option<Stamp>>,
 }
 
-/// How much of a durable object is sent off at a time, so that the last `fsync` finds little to do.
+/// Bytes of a durable object whose write-back is begun at a time, so that the last `fsync` is short.
 const FLUSH: u64 = 8 << 20;
-/// Times that a put makes its directories again after a delete took them away.
-const PATIENCE: usize = 1000;
+/// Times that a put creates its directories again after a delete has removed them.
+const ATTEMPTS: usize = 1000;
 
 impl Writer {
     /// Opens a file in staging.
     pub(crate) fn begin(store: &Arc<Store>, sync: Sync) -> Outcome<Self> {
         store.usable()?;
         let staging = store.staging()?;
+        store
+            .parts_present()
+            .map_err(|fault| store.part_or_root(fault))?;
         let name = staging.name();
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = openat(staging.dir(), name.as_str(), flags, FILE_MODE)
-            .map_err(|errno| store.os("stage", errno))?;
+        let file = match openat(staging.dir(), name.as_str(), flags, FILE_MODE) {
+            Err(Errno::NOENT) => {
+                store.present()?;
+                let why = "the directory `staging` of the root, or part of it, was removed";
+                return Err(Fault::new(FaultKind::PartMissing, "stage", why));
+            }
+            opened => opened.map_err(Fault::own("stage"))?,
+        };
         let staged = Arc::new(Staged {
             store: Arc::clone(store),
             name,
@@ -97,10 +108,11 @@ impl Writer {
             digest,
             sync,
             flushed: 0,
+            described: Mutex::new(None),
         })
     }
 
-    /// The name in staging, so that somebody else can take it away at once.
+    /// The name in staging, which can be removed without the writer.
     pub(crate) fn staged(&self) -> &Arc<Staged> {
         &self.staged
     }
@@ -141,20 +153,25 @@ impl Writer {
         self.digest.finalize() as u32
     }
 
-    /// The file in staging, for whoever fills it by other means than [`Writer::write`].
+    /// The file in staging, to fill it by other means than [`Writer::write`].
     pub(crate) fn file(&self) -> &OwnedFd {
         &self.file
     }
 
-    /// Publishes what was written.
-    pub(crate) fn publish(self, key: &str, metadata: Metadata, how: Publish<'_>) -> Outcome<Facts> {
+    /// Publishes what was written. After a fault [`FaultKind::Locked`] it may be called again.
+    pub(crate) fn publish(
+        &self,
+        key: &str,
+        metadata: Metadata,
+        how: Publish<'_>,
+    ) -> Outcome<Facts> {
         let (size, crc32c) = (self.size, Some(self.crc32c()));
         self.publish_as(key, size, crc32c, metadata, how)
     }
 
     /// Publishes the staged file, whose size and checksum the caller knows.
     pub(crate) fn publish_as(
-        self,
+        &self,
         key: &str,
         size: u64,
         crc32c: Option<u32>,
@@ -182,10 +199,12 @@ impl Writer {
         } = record;
         Ok(Facts {
             stamp,
+            // The rename has set it.
+            changed: changed_at(&self.file)?,
             size,
             crc32c: crc32c.filter(|_| store.keeps_metadata()),
             metadata,
-            changed_outside: false,
+            changed_by_others: false,
         })
     }
 
@@ -198,19 +217,23 @@ impl Writer {
     ) -> Outcome<()> {
         let store = &*self.staged.store;
         let (parent, name) = split(key);
-        self.describe(record, how.sync)?;
+        match self.described() {
+            Some(stamp) => record.stamp = stamp,
+            None => self.describe(record, how.sync)?,
+        }
         let mut cleared = false;
-        for _ in 0..PATIENCE {
+        let mut refused = RefusedName::default();
+        for _ in 0..ATTEMPTS {
             let dir = match store.tree.make_dir(parent, made) {
-                // A delete took the directory away again.
+                // A delete has removed the directory again.
                 Err(Errno::NOENT) => {
                     store.present()?;
                     continue;
                 }
-                other => other.map_err(Fault::at("open parent"))?,
+                other => other.map_err(Fault::name("open parent"))?,
             };
             let lock = store.lock_for(key, how.if_match.is_some())?;
-            let old = look(&dir, name).map_err(Fault::at("look for object"))?;
+            let old = look(&dir, name).map_err(Fault::name("look for object"))?;
             match old.as_ref().map(file_type) {
                 Some(FileType::Symlink) => return Err(Fault::os("publish", Errno::LOOP)),
                 Some(FileType::Directory) if !cleared && store.tree.clear_empty(key) => {
@@ -230,24 +253,24 @@ impl Writer {
                 self.describe(record, how.sync)?;
                 continue;
             }
-            match self.rename(key, &dir, name, record, old.as_ref(), how) {
+            store.present()?;
+            match self.rename(key, &dir, name, record, old.as_ref(), how)? {
                 Ok(()) => {}
                 Err(Errno::NOENT) => {
-                    store.present()?;
                     if look(store.staging()?.dir(), &self.staged.name)
                         .is_ok_and(|staged| staged.is_none())
                     {
-                        return Err(Fault::new(
-                            FaultKind::Conflict,
-                            "publish",
-                            "the staged file was taken away",
-                        ));
+                        let why = "the staged file was removed by another program";
+                        return Err(Fault::new(FaultKind::Busy, "publish", why));
+                    }
+                    if refused.name_of(&dir) {
+                        return Err(Fault::name("publish")(Errno::INVAL));
                     }
                     continue;
                 }
-                // Somebody was quicker; the next look says what it is.
+                // Another writer was first; the next look says what it stored.
                 Err(Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY) => continue,
-                Err(errno) => return Err(Fault::os("publish", errno)),
+                Err(errno) => return Err(Fault::name("publish")(errno)),
             }
             drop(lock);
             self.staged.gone.store(true, Ordering::Release);
@@ -259,15 +282,15 @@ impl Writer {
         Err(Fault::new(
             FaultKind::Conflict,
             "publish",
-            "others change this key again and again",
+            "other writers changed this key on each attempt",
         ))
     }
 
-    /// Gives the staged file its stamp and its metadata, and brings it to the medium as asked.
+    /// Gives the staged file its stamp and its metadata, and syncs it as asked.
     fn describe(&self, record: &mut Record, sync: Sync) -> Outcome<()> {
         let store = &self.staged.store;
         record.stamp = store.clock.next();
-        futimens(&self.file, &record.stamp.times()).map_err(Fault::at("set time"))?;
+        futimens(&self.file, &record.stamp.times()).map_err(Fault::own("set time"))?;
         if let Some(most) = store.probe.attribute_bytes {
             let value = record.encode();
             if value.len() > most as usize {
@@ -281,7 +304,18 @@ impl Writer {
         if sync > Sync::None {
             retry(|| fsync(&self.file)).map_err(Fault::at("sync file"))?;
         }
+        *self
+            .described
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(record.stamp);
         Ok(())
+    }
+
+    fn described(&self) -> Option<Stamp> {
+        *self
+            .described
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The step in which the object appears, with its sidecar where there is one.
@@ -293,30 +327,28 @@ impl Writer {
         record: &Record,
         old: Option<&Stat>,
         how: Publish<'_>,
-    ) -> Result<(), Errno> {
+    ) -> Outcome<Result<(), Errno>> {
         let store = &*self.staged.store;
-        let Ok(staging) = store.staging() else {
-            return Err(Errno::ROFS);
-        };
+        let staging = store.staging()?;
         let sidecars = store.sidecars.as_ref().filter(|_| store.writes_sidecars());
         if let Some(sidecars) = sidecars {
-            sidecars
-                .write(staging, key, record, how.sync > Sync::None)
-                .map_err(|fault| {
-                    fault
-                        .source
-                        .and_then(|source| Errno::from_io_error(&source))
-                        .unwrap_or(Errno::IO)
-                })?;
+            sidecars.write(staging, key, record, how.sync > Sync::None)?;
         }
         let from = self.staged.name.as_str();
+        let link = || {
+            linkat(staging.dir(), from, dir, name, AtFlags::empty())
+                .inspect(|()| self.staged.discard())
+        };
         let renamed = match (how.create_only, store.probe.create_only) {
             (false, _) => renameat(staging.dir(), from, dir, name),
             (true, CreateOnly::Rename) => {
-                renameat_with(staging.dir(), from, dir, name, RenameFlags::NOREPLACE)
+                match renameat_with(staging.dir(), from, dir, name, RenameFlags::NOREPLACE) {
+                    // Not here, though it was tried: a file system that changes its mind.
+                    Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link(),
+                    renamed => renamed,
+                }
             }
-            (true, CreateOnly::Link) => linkat(staging.dir(), from, dir, name, AtFlags::empty())
-                .inspect(|()| self.staged.discard()),
+            (true, CreateOnly::Link) => link(),
             (true, CreateOnly::No) => Err(Errno::OPNOTSUPP),
         };
         if let Some(sidecars) = sidecars {
@@ -326,7 +358,42 @@ impl Writer {
                 _ => {}
             }
         }
-        renamed
+        Ok(renamed)
+    }
+}
+
+/// Tells a name that the file system refuses with "no such file" from a directory that another
+/// writer has removed.
+#[derive(Debug, Default)]
+pub(crate) struct RefusedName {
+    inode: Option<(u64, u64)>,
+}
+
+impl RefusedName {
+    /// After "no such file": whether the directory has still been there each of two times.
+    pub(crate) fn name_of(&mut self, dir: &impl AsFd) -> bool {
+        let linked = fstat(dir).ok().filter(|stat| stat.st_nlink > 0);
+        let inode = linked.map(|stat| (stat.st_dev, stat.st_ino));
+        let again = inode.is_some() && self.inode == inode;
+        self.inode = inode;
+        again
+    }
+}
+
+/// The change time of an open file.
+pub(crate) fn changed_at(file: &OwnedFd) -> Outcome<Stamp> {
+    let stat = fstat(file).map_err(Fault::own("stat object"))?;
+    Ok(Stamp::changed(&stat))
+}
+
+/// Repeats a change while another writer holds the lock.
+#[cfg(test)]
+pub(crate) fn while_locked<T>(change: impl Fn() -> Outcome<T>) -> Outcome<T> {
+    loop {
+        match change() {
+            Err(fault) if fault.kind == FaultKind::Locked => {}
+            outcome => return outcome,
+        }
     }
 }
 
@@ -344,15 +411,18 @@ impl Store {
         for part in parts {
             writer.write(part)?;
         }
-        writer.publish(key, metadata, how)
+        while_locked(|| writer.publish(key, metadata.clone(), how))
     }
 
-    /// Fails early what can only fail: spares the transfer of a large body.
+    /// Fails early where the upload can only fail, before a large body is transferred.
     pub(crate) fn precheck(&self, key: &str, how: Publish<'_>) -> Outcome<()> {
         self.usable()?;
         self.staging()?;
         check(key)?;
-        let old = self.tree.stat(key).map_err(Fault::at("look for object"))?;
+        let old = self
+            .tree
+            .stat(key)
+            .map_err(Fault::name("look for object"))?;
         match old.as_ref().map(file_type) {
             Some(FileType::Symlink) => Err(Fault::os("look for object", Errno::LOOP)),
             Some(FileType::RegularFile) | None => {
@@ -367,14 +437,16 @@ impl Store {
 
     /// The lock that a change of this key needs.
     pub(crate) fn lock_for(&self, key: &str, conditional: bool) -> Outcome<Option<KeyLock>> {
-        if conditional || self.writes_sidecars() {
-            self.locks()?.exclusive(key).map(Some)
+        let locks = self.locks()?;
+        let lock = if conditional || self.writes_sidecars() {
+            locks.exclusive(key).map(Some)
         } else {
-            self.locks()?.shared_if_used(key)
-        }
+            locks.shared_if_used(key)
+        };
+        lock.map_err(|fault| self.part_or_root(fault))
     }
 
-    /// Holds the conditions against what is there.
+    /// Checks the conditions against the current object.
     pub(crate) fn conditions(&self, old: Option<&Stat>, how: Publish<'_>) -> Outcome<()> {
         let lost = |why| Err(Fault::new(FaultKind::Precondition, "check conditions", why));
         if how.create_only && old.is_some() {
@@ -383,20 +455,16 @@ impl Store {
         match (how.if_match, old) {
             (None, _) | (Some("*"), Some(_)) => Ok(()),
             (Some(_), None) => lost("no object has this key"),
-            (Some(wanted), Some(old))
-                if self.etag(Stamp::of(old), size(old)).as_deref() == Some(wanted) =>
-            {
-                Ok(())
-            }
+            (Some(wanted), Some(old)) if self.etag_of(old).as_deref() == Some(wanted) => Ok(()),
             (Some(_), Some(_)) => lost("the object has another etag"),
         }
     }
 }
 
-/// Brings a new name to the medium, and the names of directories that were made for it.
+/// Syncs a new name, and the names of directories that were created for it.
 pub(crate) fn sync_names(dir: &impl AsFd, made: &[OwnedFd]) -> Outcome<()> {
     retry(|| fsync(dir)).map_err(Fault::at("sync directory"))?;
-    // Innermost first: a name is of use once what it leads to is there.
+    // Innermost first, so that no durable name leads to a missing directory.
     made.iter()
         .rev()
         .try_for_each(|parent| retry(|| fsync(parent)).map_err(Fault::at("sync directory")))

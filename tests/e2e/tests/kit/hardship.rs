@@ -168,7 +168,8 @@ fn step(line: &str) -> Option<&'static str> {
     let staged = line.contains("/staging/");
     let done = line.ends_with("= 0");
     match () {
-        () if !done => None,
+        // The probe of the file system, when the root is opened.
+        () if !done || line.contains("\"probe-") => None,
         () if line.contains("fsync(") && staged => Some("file sync"),
         () if line.contains("rename") && staged && line.contains("/objects") => Some("rename"),
         () if line.contains("fsync(") && line.contains("/objects") => Some("directory sync"),

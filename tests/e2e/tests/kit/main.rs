@@ -1,7 +1,8 @@
 //! The conformance kit on the Rust type, on the table in process and on the loaded file, the latter
 //! two through the host. The three must agree.
 //!
-//! `HOLDALL_KIT_REPORT=FOLDER` keeps the reports as JSON.
+//! `HOLDALL_KIT_REPORT=FOLDER` keeps the reports as JSON. `HOLDALL_KIT_FOLDER=FOLDER` puts the stores of
+//! `local` there, on another file system (`scripts/test-filesystems`).
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -92,6 +93,13 @@ fn memory_at_every_level() {
 struct Below(tempfile::TempDir);
 
 impl Below {
+    fn new() -> Self {
+        Self(match std::env::var_os("HOLDALL_KIT_FOLDER") {
+            Some(folder) => tempfile::tempdir_in(folder).unwrap(),
+            None => tempfile::tempdir().unwrap(),
+        })
+    }
+
     fn root(&self, store: u32) -> PathBuf {
         self.0.path().join(format!("store-{store}"))
     }
@@ -125,7 +133,7 @@ fn local_at_every_level() {
     judge::<holdall_plugin_local::Local, _>(
         &holdall_plugin_local::PLUGIN,
         artifacts().plugin("local"),
-        || Below(tempfile::tempdir().unwrap()),
+        Below::new,
     );
 }
 
@@ -137,7 +145,7 @@ fn signed_urls_behind_the_server() {
             "local",
             HostStage::served(
                 artifacts().plugin("local"),
-                Below(tempfile::tempdir().unwrap()),
+                Below::new(),
             ),
         ),
         (
