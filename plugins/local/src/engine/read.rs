@@ -69,6 +69,10 @@ impl Store {
             if file_type(&stat) != FileType::RegularFile {
                 return Err(self.missing(STEP));
             }
+            // Replaced since it was opened: its change time is that of the removal, and no etag of it.
+            if stat.st_nlink == 0 {
+                continue;
+            }
             let facts = self.facts_of(key, &fd, &stat)?;
             // Stored by another program, or replaced while its sidecar was looked for.
             if self.writes_sidecars() && facts.crc32c.is_none() && self.moved(key, &stat)? {
@@ -101,7 +105,7 @@ impl Store {
         let Ok(stat) = fstat(&fd) else {
             return Ok(Cached::No);
         };
-        if file_type(&stat) != FileType::RegularFile {
+        if file_type(&stat) != FileType::RegularFile || stat.st_nlink == 0 {
             return Ok(Cached::No);
         }
         let facts = self.facts_of(key, &fd, &stat)?;
