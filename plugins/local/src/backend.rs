@@ -18,9 +18,10 @@ use crate::instance::{capabilities_of, instance_of};
 use crate::reader::{Reader, changed_meanwhile, corrupt};
 use crate::writer::{GATHER, Gathered, Sink};
 use holdall_plugin_api::{
-    Body, Capabilities, Checksums, Copied, CopyObject, Delete, Deleted, Download, Downloaded, Entry,
-    Error, ErrorKind, Head, Health, Host, Instance, Key, Level, List, ObjectInfo, Page, Rename,
-    Renamed, Result, SignUrl, Signing, StorageBackend, Upload, UploadOptions, Uploaded, Usage,
+    Body, Capabilities, Checksums, Copied, CopyObject, Delete, Deleted, Download, Downloaded,
+    Entry, Error, ErrorKind, Head, Health, Host, Instance, Key, Level, List, ObjectInfo, Page,
+    Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload, UploadOptions, Uploaded,
+    Usage,
 };
 use std::ops::Range;
 use std::sync::Arc;

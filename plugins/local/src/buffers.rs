@@ -1,13 +1,13 @@
-//! Buffers of downloads, used again.
+//! Pool of download buffers.
 //!
-//! One pool for all of them, because the buffer that came back last is lent first: the processor's
-//! caches still hold it, and a buffer that was used before needs neither pages nor zeros.
+//! One pool for all downloads. The buffer that was returned last is reused first, because it is still in
+//! the processor's caches; a reused buffer needs neither new pages nor zeros.
 
 use holdall_plugin_api::Bytes;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Most bytes that wait for their next use.
-const KEPT: usize = 4 << 20;
+/// Limit of the bytes in the pool.
+const POOL_BYTES: usize = 4 << 20;
 
 static POOL: Mutex<Pool> = Mutex::new(Pool {
     buffers: Vec::new(),
@@ -23,7 +23,7 @@ fn pool() -> MutexGuard<'static, Pool> {
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A buffer of at least `length` bytes, with whatever it held before.
+/// Takes a buffer of at least `length` bytes, with unspecified content.
 pub(crate) fn take(length: usize) -> Vec<u8> {
     let mut buffer = {
         let mut pool = pool();
@@ -37,21 +37,21 @@ pub(crate) fn take(length: usize) -> Vec<u8> {
     buffer
 }
 
-/// The first `length` bytes of a buffer, which comes back when nobody needs them any more.
+/// The first `length` bytes of a buffer. The buffer returns to the pool when the last clone is dropped.
 pub(crate) fn lend(buffer: Vec<u8>, length: usize) -> Bytes {
     Bytes::from_owner(Lent { buffer, length })
 }
 
-/// Takes a buffer back.
+/// Returns a buffer to the pool, or frees it when the pool is full.
 pub(crate) fn put(buffer: Vec<u8>) {
     let mut pool = pool();
-    if pool.bytes + buffer.capacity() <= KEPT {
+    if pool.bytes + buffer.capacity() <= POOL_BYTES {
         pool.bytes += buffer.capacity();
         pool.buffers.push(buffer);
     }
 }
 
-/// A buffer on loan to a receiver.
+/// A buffer that a receiver holds.
 struct Lent {
     buffer: Vec<u8>,
     length: usize,
@@ -74,17 +74,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_is_bounded_and_the_last_comes_first() {
+    fn the_pool_is_bounded() {
         let lent: Vec<_> = (0..64)
             .map(|at| lend(vec![at; 1 << 20], usize::from(at)))
             .collect();
         assert_eq!(lent[7], [7; 7][..]);
         drop(lent);
-        // Other tests read too: what is told is what is there at one moment.
+        // Other tests use the pool too.
         let pool = pool();
         let kept = pool.buffers.iter().map(Vec::capacity).sum::<usize>();
         assert_eq!(pool.bytes, kept);
-        assert!(kept <= KEPT, "{kept}");
+        assert!(kept <= POOL_BYTES, "{kept}");
         assert!(!pool.buffers.is_empty());
     }
 }

@@ -1,14 +1,14 @@
 //! Holdall storage plugin `local`: objects as plain files below one directory.
 //!
-//! For operators: `[backend.NAME] plugin = "local"` and, below it, what [`LocalConfig`] says.
+//! For operators: `[backend.NAME] plugin = "local"` and the settings of [`LocalConfig`].
 //! For programs that link the plugin in: [`PLUGIN`].
 //!
-//! An object is a file that any tool can read, at `ROOT/objects/<key>`. Its content type, headers,
-//! user metadata and checksum travel in one extended attribute and appear with the bytes in one
-//! step. Several processes may share a root.
+//! The object `<key>` is the plain file `ROOT/objects/<key>`. Content type, headers, user metadata and
+//! checksum are one extended attribute, published together with the bytes. Several processes may share
+//! a root.
 //!
-//! Reading order: `config`, `instance` (what is promised), `backend` (the contract), `condition`,
-//! `writer` and `reader` (streams), `error`, `engine` (the disk).
+//! Reading order: `config`, `instance` (capabilities), `backend` (operations), `condition`, `writer` and
+//! `reader` (streams), `error`, `engine` (the disk).
 #![forbid(unsafe_code)]
 
 #[cfg(not(target_os = "linux"))]

@@ -1,11 +1,10 @@
-//! From the engine to the stream of a download.
+//! Stream of a download.
 //!
-//! What lies in the kernel's cache is read where it is asked for: no hop to another thread, and nothing
-//! in memory that nobody has asked for. For the rest one job of the blocking pool reads ahead: nothing
-//! at first, one chunk more each time that the receiver had to wait, at most three. It does not wait
-//! for a slow receiver: it leaves after a moment, lets go of what was read ahead, and is started again
-//! by the next pull, so that stalled downloads hold neither the threads of the pool nor memory.
-//! Dropping the stream frees the descriptor.
+//! Data in the kernel's cache is read on the receiver's thread, chunk by chunk. Other data is read
+//! ahead by one job of the blocking pool: no chunk at first, one more each time that the receiver had to
+//! wait, at most three. The job does not wait for a slow receiver: it ends after 10 ms and frees the
+//! chunks that it read ahead, and the next pull starts it again. So stalled downloads hold neither
+//! threads of the pool nor memory. Dropping the stream closes the descriptor.
 
 use crate::buffers;
 use crate::engine::read::Object;
@@ -21,12 +20,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 
-/// Most chunks that were read and not yet taken; one more is being read.
+/// Limit of chunks that are read and not yet taken; one more is being read.
 const AHEAD: usize = 3;
-/// Most bytes that are copied out of the cache on the receiver's own thread.
+/// Limit of bytes that are copied from the cache on the receiver's thread.
 const AT_ONCE: usize = 256 << 10;
-/// How long a job waits for the receiver before it gives its thread back.
-const MOMENT: Duration = Duration::from_millis(10);
+/// Time that a job waits for the receiver before it ends.
+const JOB_WAIT: Duration = Duration::from_millis(10);
 /// The bytes of an object.
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -39,25 +38,25 @@ struct Shared {
     chunk: usize,
     end: u64,
     state: Mutex<State>,
-    /// Something changed for the job.
+    /// Wakes the job.
     changed: Condvar,
 }
 
 #[derive(Debug)]
 struct State {
     ready: VecDeque<Ready>,
-    /// The cache had not what was asked for last.
+    /// The last chunk was not in the cache.
     cold: bool,
-    /// How many of them there may be for this receiver.
+    /// Number of chunks to read ahead for this receiver.
     ahead: usize,
-    /// Here while no job has it.
+    /// `None` while a job runs, which has it.
     progress: Option<Progress>,
     ended: Option<Ended>,
     dropped: bool,
     receiver: Option<Waker>,
 }
 
-/// A chunk that was read, and where the reading stood before it.
+/// A chunk that was read, and the progress before it.
 #[derive(Debug)]
 struct Ready {
     bytes: Bytes,
@@ -67,7 +66,7 @@ struct Ready {
 #[derive(Clone, Copy, Debug)]
 struct Progress {
     offset: u64,
-    /// When the whole object is read and its checksum is known.
+    /// Set when the whole object is read and its checksum is known.
     digest: Option<Digest>,
 }
 
@@ -87,7 +86,7 @@ enum Ended {
 }
 
 impl State {
-    /// Whether the receiver has something to take, or wants nothing yet.
+    /// Whether enough is read ahead and the receiver does not wait.
     fn has_enough(&self) -> bool {
         self.ready.len() >= self.ahead && self.receiver.is_none()
     }
@@ -104,7 +103,7 @@ impl Shared {
         left.map_or(self.chunk, |left| left.min(self.chunk))
     }
 
-    /// Reads the next chunk out of the cache; `None`: it is not there.
+    /// Reads the next chunk from the cache; `None`: it is not cached.
     fn read_cached(&self, progress: &mut Progress) -> Option<Bytes> {
         let wanted = self.wanted(progress).min(AT_ONCE);
         let mut buffer = buffers::take(wanted);
@@ -130,8 +129,8 @@ impl Shared {
         Ok(buffers::lend(buffer, wanted))
     }
 
-    /// Whether what was read is what was stored.
-    fn verdict(&self, progress: &Progress) -> Ended {
+    /// Compares the read bytes with the stored checksum.
+    fn verify(&self, progress: &Progress) -> Ended {
         if !self.object.unchanged() {
             return Ended::Failed(Some(changed_meanwhile()));
         }
@@ -150,15 +149,15 @@ impl Shared {
     }
 }
 
-/// The bytes are not those that were stored.
+/// Error of stored bytes with another checksum than recorded.
 pub(crate) fn corrupt(stored: u32, found: u32) -> Error {
     Error::new(ErrorKind::Corrupt)
-        .with_message("the stored bytes do not have the checksum that they were stored with")
+        .with_message("the stored bytes do not match the checksum of the upload")
         .with_fact("expected_crc32c", format_args!("{stored:08x}"))
         .with_fact("found_crc32c", format_args!("{found:08x}"))
 }
 
-/// Somebody wrote into the file, or cut it, while it was read.
+/// Error of a file that another program has written to or truncated during the download.
 pub(crate) fn changed_meanwhile() -> Error {
     Error::new(ErrorKind::Corrupt)
         .with_message("the file was changed by another program while it was read")
@@ -225,13 +224,13 @@ impl Source for Reader {
                     if let Some(bytes) = self.shared.read_cached(&mut progress) {
                         state.progress = Some(progress);
                         if progress.offset == self.shared.end {
-                            state.ended = Some(self.shared.verdict(&progress));
+                            state.ended = Some(self.shared.verify(&progress));
                         }
                         return Poll::Ready(Some(Ok(bytes)));
                     }
                     state.cold = true;
                 }
-                // A job is at work, and the receiver is faster.
+                // The receiver is faster than the job.
                 if state.progress.is_none() {
                     state.ahead = AHEAD.min(state.ahead + 1);
                 }
@@ -252,7 +251,7 @@ impl Source for Reader {
     }
 }
 
-/// Reads until the receiver is far enough behind for a moment, or all is read.
+/// Reads ahead until all is read, or the receiver has been slow for [`JOB_WAIT`].
 fn work(shared: &Shared, progress: Progress) {
     let mut job = Job { shared, progress };
     let mut state = shared.lock();
@@ -263,11 +262,11 @@ fn work(shared: &Shared, progress: Progress) {
         if state.has_enough() {
             let (back, waited) = shared
                 .changed
-                .wait_timeout(state, MOMENT)
+                .wait_timeout(state, JOB_WAIT)
                 .unwrap_or_else(PoisonError::into_inner);
             state = back;
             if waited.timed_out() && state.has_enough() {
-                // Thousands of stalled receivers would hold what they do not take.
+                // Stalled receivers must not hold memory.
                 let untaken = state.ready.front().map(|chunk| chunk.before);
                 state.progress = Some(untaken.unwrap_or(job.progress));
                 state.ahead = 0;
@@ -281,10 +280,10 @@ fn work(shared: &Shared, progress: Progress) {
         drop(state);
         let before = job.progress;
         let read = (before.offset < shared.end).then(|| shared.read(&mut job.progress));
-        let verdict = match &read {
+        let ended = match &read {
             Some(Ok(_)) if job.progress.offset < shared.end => None,
             Some(Err(_)) => None,
-            _ => Some(shared.verdict(&job.progress)),
+            _ => Some(shared.verify(&job.progress)),
         };
         state = shared.lock();
         match read {
@@ -292,8 +291,8 @@ fn work(shared: &Shared, progress: Progress) {
             Some(Err(error)) => state.ended = Some(Ended::Failed(Some(error))),
             None => {}
         }
-        if verdict.is_some() {
-            state.ended = verdict;
+        if ended.is_some() {
+            state.ended = ended;
         }
         let receiver = state.receiver.take();
         if state.ended.is_some() {
@@ -308,7 +307,7 @@ fn work(shared: &Shared, progress: Progress) {
     }
 }
 
-/// Tells the receiver when a job ends without an answer: by a panic.
+/// Wakes the receiver with an error when a job panics.
 struct Job<'s> {
     shared: &'s Shared,
     progress: Progress,
@@ -318,8 +317,7 @@ impl Drop for Job<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let mut state = self.shared.lock();
-            let error =
-                Error::new(ErrorKind::PluginFault).with_message("the job that reads has panicked");
+            let error = Error::new(ErrorKind::PluginFault).with_message("the reading job panicked");
             state.ended = Some(Ended::Failed(Some(error)));
             state.receiver.take().into_iter().for_each(Waker::wake);
         }
@@ -343,7 +341,7 @@ mod tests {
     use crate::{Local, LocalConfig};
     use holdall_plugin_api::{Body, Host, StorageBackend, Upload};
 
-    /// A download of `bytes` that finds the cache as it is said.
+    /// A download of `bytes`, with a cold or a warm cache.
     async fn reading(bytes: &[u8], cold: bool) -> (tempfile::TempDir, Body, Arc<Shared>) {
         let folder = tempfile::tempdir().unwrap();
         let config = LocalConfig::new(folder.path());
@@ -366,14 +364,14 @@ mod tests {
             let mut read = Vec::new();
             while let Some(chunk) = body.chunk().await {
                 read.extend_from_slice(&chunk.unwrap());
-                // At once, and when the job has read ahead.
+                // At the first chunk, and after reading ahead.
                 if [64 << 10, 1 << 20].contains(&read.len()) {
-                    tokio::time::sleep(MOMENT * 20).await;
+                    tokio::time::sleep(JOB_WAIT * 20).await;
                     let mut state = shared.lock();
-                    assert!(state.ready.is_empty(), "held for nobody: {cold}");
-                    assert!(state.progress.is_some(), "a thread is kept: {cold}");
+                    assert!(state.ready.is_empty(), "memory is held: {cold}");
+                    assert!(state.progress.is_some(), "a thread is held: {cold}");
                     assert!(state.ended.is_none());
-                    // As if the medium had to be waited for again.
+                    // As for a cold cache.
                     state.cold = cold;
                 }
             }
@@ -384,7 +382,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_cached_is_read_without_a_thread() {
+    async fn cached_data_is_read_without_a_job() {
         let (_folder, mut body, shared) = reading(&[7; 200_000], false).await;
         let first = body.chunk().await.unwrap().unwrap();
         assert_eq!(first.len(), 64 << 10);

@@ -1,4 +1,4 @@
-//! The backend as a plain Rust type.
+//! Tests of [`Local`] as a Rust type.
 
 use crate::{Durability, Local, LocalConfig};
 use futures_util::{StreamExt, future::join_all, stream};
@@ -257,7 +257,7 @@ async fn conditional_reads_follow_the_rfc() {
         reads(|options| options.if_none_match = Some("other")),
         Download::new("a").if_modified_since(old),
         Download::new("a").if_unmodified_since(new),
-        // The etag decides; the time is not looked at.
+        // With an etag, the time is ignored.
         Download::new("a").option(|options| {
             (options.if_match, options.if_unmodified_since) = (Some(etag.as_str()), Some(old))
         }),
@@ -333,7 +333,7 @@ async fn a_body_that_fails_or_lies_leaves_the_old_object() {
     );
 }
 
-/// Yields some chunks, then nothing for ever.
+/// Yields some chunks, then stays pending.
 struct Stalling(usize);
 
 impl Source for Stalling {
@@ -745,7 +745,7 @@ async fn shutdown_waits_for_what_a_dropped_upload_left_running() {
         subject.local.shutdown().await.unwrap();
         drop(subject.local);
         let staging = std::fs::read_dir(subject.dir.path().join("staging")).unwrap();
-        assert_eq!(staging.count(), 0, "a claim that nobody holds");
+        assert_eq!(staging.count(), 0, "the staging directory is removed");
     }
 }
 

@@ -1,9 +1,8 @@
-//! From the stream of an upload to the engine.
+//! Stream of an upload.
 //!
-//! What fits into one chunk is gathered first and stored by one job of the blocking pool. More goes
-//! through a queue of four chunks to a job that writes them. The job does not wait for a slow
-//! sender: it leaves after a moment and is started again by the next chunk, so that stalled uploads
-//! never hold the threads of the pool.
+//! Up to 1 MiB is gathered in memory and stored by one job of the blocking pool. Larger bodies go
+//! through a queue of four chunks to a job that writes them. The job does not wait for a slow sender: it
+//! ends after 10 ms and the next chunk starts it again, so stalled uploads hold no threads of the pool.
 
 use crate::engine::current::Current;
 use crate::engine::store::Sync;
@@ -23,17 +22,17 @@ use tokio::task::spawn_blocking;
 pub(crate) const GATHER: usize = 1 << 20;
 /// A chunk below this is joined with its neighbours.
 const SMALL: usize = 64 << 10;
-/// Joined chunks are sent off from this size on.
+/// Size from which joined chunks are written.
 const JOINED: usize = 512 << 10;
 /// Chunks between the sender and the job that writes.
 const QUEUE: usize = 4;
-/// How long a job waits for more before it gives its thread back.
-const MOMENT: Duration = Duration::from_millis(10);
+/// Time that a job waits for the next chunk before it ends.
+const JOB_WAIT: Duration = Duration::from_millis(10);
 
-/// Bytes on their way.
+/// Bytes to write.
 #[derive(Debug)]
 pub(crate) enum Part {
-    /// As they came.
+    /// As received.
     Chunk(Chunk),
     /// Joined from small ones.
     Joined(Vec<u8>),
@@ -48,7 +47,7 @@ impl AsRef<[u8]> for Part {
     }
 }
 
-/// Chunks as they come, small ones joined. A lone chunk of any size is not copied.
+/// Received chunks, small ones joined. A single chunk of any size is not copied.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
     parts: VecDeque<Part>,
@@ -79,18 +78,18 @@ impl Gathered {
         self.parts.push_back(Part::Chunk(chunk));
     }
 
-    /// Bytes that wait here.
+    /// Gathered bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// All of it, for one job.
+    /// All parts.
     pub(crate) fn into_parts(self) -> VecDeque<Part> {
         self.parts
     }
 
-    /// The next part that is worth a write; at the `end`, any part.
-    fn ripe(&mut self, end: bool) -> Option<Part> {
+    /// The next part that is large enough to write; at the `end`, any part.
+    fn next_part(&mut self, end: bool) -> Option<Part> {
         let waits = self.parts.len() == 1
             && self
                 .parts
@@ -117,19 +116,19 @@ pub(crate) struct Sink {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// Something changed for the job.
+    /// Wakes the job.
     changed: Condvar,
 }
 
 #[derive(Debug)]
 struct State {
     queue: VecDeque<Part>,
-    /// Here while no job has it.
+    /// `None` while a job runs, which has it.
     writer: Option<Writer>,
     failed: Option<Error>,
-    /// No more will come: the job ends as soon as the queue is empty.
+    /// The last chunk is queued: the job ends when the queue is empty.
     ending: bool,
-    /// The sender has gone.
+    /// The sender was dropped.
     dropped: bool,
     sender: Option<Waker>,
 }
@@ -141,7 +140,7 @@ impl Shared {
 }
 
 impl Sink {
-    /// Stages an object; what was gathered goes first.
+    /// Stages an object that begins with the gathered chunks.
     pub(crate) async fn open(
         current: &Arc<Current>,
         sync: Sync,
@@ -172,13 +171,13 @@ impl Sink {
         })
     }
 
-    /// Sends a chunk on its way; waits while the queue is full.
+    /// Queues a chunk; waits while the queue is full.
     pub(crate) async fn push(&mut self, chunk: Chunk) -> Result<()> {
         self.waiting.push(chunk);
         self.send(false).await
     }
 
-    /// Waits until everything is written, and hands the staged object over.
+    /// Waits until everything is written, and returns the staged object.
     pub(crate) async fn finish(mut self) -> Result<Writer> {
         self.send(true).await?;
         let writer = poll_fn(|cx| {
@@ -203,7 +202,7 @@ impl Sink {
     }
 
     async fn send(&mut self, end: bool) -> Result<()> {
-        while let Some(part) = self.waiting.ripe(end) {
+        while let Some(part) = self.waiting.next_part(end) {
             let mut part = Some(part);
             poll_fn(|cx| {
                 let mut state = self.shared.lock();
@@ -233,7 +232,7 @@ impl Sink {
     }
 }
 
-/// Writes until there is nothing more to write for a moment.
+/// Writes queued chunks until the queue has been empty for [`JOB_WAIT`].
 fn work(shared: &Shared, writer: Writer) {
     let mut job = Job {
         shared,
@@ -242,7 +241,7 @@ fn work(shared: &Shared, writer: Writer) {
     let mut state = shared.lock();
     loop {
         if state.dropped {
-            // Closing a large file that has no name frees its blocks: not under the lock.
+            // Closing a large unlinked file frees its blocks, which takes time: not under the lock.
             drop(state);
             return drop(job.writer.take());
         }
@@ -254,7 +253,7 @@ fn work(shared: &Shared, writer: Writer) {
                 .writer
                 .as_mut()
                 .map_or(Ok(()), |writer| writer.write(part.as_ref()));
-            // Whoever made the chunk frees it before the next one is waited for.
+            // Frees the sender's memory before the wait for the next chunk.
             drop(part);
             state = shared.lock();
             if let Err(fault) = written {
@@ -272,7 +271,7 @@ fn work(shared: &Shared, writer: Writer) {
         } else {
             let (back, waited) = shared
                 .changed
-                .wait_timeout(state, MOMENT)
+                .wait_timeout(state, JOB_WAIT)
                 .unwrap_or_else(PoisonError::into_inner);
             (back, Some(waited))
         };
@@ -287,7 +286,7 @@ fn work(shared: &Shared, writer: Writer) {
     }
 }
 
-/// Tells the sender when a job ends without an answer: by a panic.
+/// Wakes the sender with an error when a job panics.
 struct Job<'s> {
     shared: &'s Shared,
     writer: Option<Writer>,
@@ -297,9 +296,8 @@ impl Drop for Job<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let mut state = self.shared.lock();
-            state.failed = Some(
-                Error::new(ErrorKind::PluginFault).with_message("the job that writes has panicked"),
-            );
+            state.failed =
+                Some(Error::new(ErrorKind::PluginFault).with_message("the writing job panicked"));
             state.sender.take().into_iter().for_each(Waker::wake);
         }
     }
@@ -310,7 +308,7 @@ impl Drop for Sink {
         if self.finished {
             return;
         }
-        // The name at once, so that nothing remains that somebody could find.
+        // The name first, so that no residue is visible while a job still holds the file.
         self.staged.discard();
         let mut state = self.shared.lock();
         state.dropped = true;
@@ -375,13 +373,13 @@ mod tests {
             gathered.push(chunk(vec![]));
         }
         assert_eq!((gathered.parts.len(), gathered.bytes()), (1, 110));
-        assert!(gathered.ripe(false).is_none());
+        assert!(gathered.next_part(false).is_none());
         gathered.push(chunk(vec![3; SMALL]));
         assert_eq!(gathered.parts.len(), 2);
-        assert_eq!(gathered.ripe(false).unwrap().as_ref().len(), 110);
+        assert_eq!(gathered.next_part(false).unwrap().as_ref().len(), 110);
         assert_eq!(
             (
-                gathered.ripe(true).unwrap().as_ref().len(),
+                gathered.next_part(true).unwrap().as_ref().len(),
                 gathered.bytes()
             ),
             (SMALL, 0)
@@ -400,8 +398,8 @@ mod tests {
             sent.extend_from_slice(&bytes);
             sink.push(chunk(bytes)).await.unwrap();
             if number % 10 == 0 {
-                // Longer than a job waits.
-                tokio::time::sleep(MOMENT * 3).await;
+                // Longer than `JOB_WAIT`.
+                tokio::time::sleep(JOB_WAIT * 3).await;
             }
         }
         let writer = sink.finish().await.unwrap();
@@ -418,12 +416,12 @@ mod tests {
             .unwrap();
         sink.push(chunk(vec![1; GATHER])).await.unwrap();
         for _ in 0..200 {
-            tokio::time::sleep(MOMENT).await;
+            tokio::time::sleep(JOB_WAIT).await;
             if sink.shared.lock().writer.is_some() {
                 return;
             }
         }
-        panic!("the job keeps its thread");
+        panic!("the job holds its thread");
     }
 
     #[tokio::test]

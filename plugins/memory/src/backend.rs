@@ -1,8 +1,8 @@
-//! The contract, method by method.
+//! The operations of the contract.
 //!
-//! All state is one map behind one lock, held for the length of a lookup and never while bytes
-//! move. An upload gathers its bytes first and then publishes data and metadata in one step; a
-//! reader takes its own handle of an object and is not disturbed by what happens to the key.
+//! All state is one map behind one lock, held for a lookup and never while bytes are transferred. An
+//! upload gathers its bytes first and then publishes data and metadata in one step. A reader has its own
+//! handle of an object, so later changes of the key do not affect it.
 
 use crate::{MemoryConfig, lister};
 use futures_util::stream;
@@ -28,12 +28,12 @@ struct Store {
     objects: BTreeMap<String, Object>,
     /// The sum of all sizes.
     used: u64,
-    /// Counts changes; an etag is the number of the change that made the object.
+    /// Number of changes so far; an etag is the number of the change that created the object.
     changes: u64,
     shut_down: bool,
 }
 
-/// Cheap to clone apart from its texts: the bytes are shared and never written again.
+/// An object. Clones share the bytes, which are never written again.
 #[derive(Clone, Debug)]
 struct Object {
     bytes: Bytes,
@@ -45,19 +45,19 @@ impl Store {
         self.objects.get(key.text()).ok_or_else(Error::not_found)
     }
 
-    /// Makes an object visible, whole.
+    /// Publishes an object.
     fn publish(&mut self, key: &Key, mut object: Object, now: SystemTime) -> &ObjectInfo {
         self.changes += 1;
         object.info.etag = Some(self.changes.to_string());
         object.info.last_modified = Some(now);
         self.used += object.info.size;
-        self.take(key);
+        self.remove(key);
         let slot = self.objects.entry(key.text().to_owned());
         &slot.insert_entry(object).into_mut().info
     }
 
-    /// Removes an object and gives its bytes back to the quota.
-    fn take(&mut self, key: &Key) -> Option<Object> {
+    /// Removes an object and its size from the quota.
+    fn remove(&mut self, key: &Key) -> Option<Object> {
         let object = self.objects.remove(key.text())?;
         self.used -= object.info.size;
         Some(object)
@@ -80,7 +80,7 @@ fn quota(max: u64, requested: u64) -> Error {
         .with_fact("requested", requested)
 }
 
-fn lost(why: &'static str) -> Error {
+fn precondition_failed(why: &'static str) -> Error {
     Error::new(ErrorKind::PreconditionFailed).with_message(why)
 }
 
@@ -98,7 +98,7 @@ impl Memory {
         Ok(store)
     }
 
-    /// Reads a body to its end, but no further than an object can be.
+    /// Reads a body to its end, or up to the quota.
     async fn gather(&self, body: &mut Body) -> Result<Bytes> {
         // Copied: a chunk may be a small view of a large buffer that would stay alive with it.
         let mut bytes = Vec::new();
@@ -139,7 +139,7 @@ impl StorageBackend for Memory {
 
     async fn upload(&self, upload: Upload<'_>) -> Result<Uploaded> {
         let (key, mut body, length, options) = upload.into_parts();
-        // Early, for the caller's sake; what counts is the second look, under the write lock.
+        // Refuses early; the check under the write lock below decides.
         {
             let store = self.reading()?;
             check_put(&store, key, &options)?;
@@ -147,7 +147,7 @@ impl StorageBackend for Memory {
         }
         let bytes = self.gather(&mut body).await?;
         let mut info = described(bytes.len() as u64, &options);
-        // The host has computed it on the way, and hands it over at the end of the body.
+        // The host has computed it during the transfer.
         info.checksums.crc32c = body.trailers().and_then(|end| end.checksums.crc32c);
 
         let mut store = self.writing()?;
@@ -168,7 +168,7 @@ impl StorageBackend for Memory {
             Some(range) => range.within(info.size)?,
             None => 0..info.size,
         };
-        // In range of the object, which is in memory: no cast below cuts anything off.
+        // Within the object, which is in memory: the casts are lossless.
         let wanted = bytes.slice(range.start as usize..range.end as usize);
         let hint = download.chunk_hint as usize;
         let body = if wanted.len() <= hint {
@@ -187,13 +187,13 @@ impl StorageBackend for Memory {
         let mut store = self.writing()?;
         match (store.get(delete.key), delete.if_match) {
             (Err(missing), _) if delete.must_exist => return Err(missing),
-            (Err(_), Some(_)) => return Err(lost("there is no object")),
+            (Err(_), Some(_)) => return Err(precondition_failed("there is no object")),
             (Ok(object), Some(etag)) if !names(etag, &object.info) => {
-                return Err(lost("the object has another etag"));
+                return Err(precondition_failed("the object has another etag"));
             }
             _ => {}
         }
-        let removed = store.take(delete.key);
+        let removed = store.remove(delete.key);
         Ok(Deleted::new(Some(removed.is_some())))
     }
 
@@ -219,7 +219,7 @@ impl StorageBackend for Memory {
         let mut store = self.writing()?;
         let source = store.get(copy.from)?.clone();
         if copy.create_only && store.get(copy.to).is_ok() {
-            return Err(lost("the target exists"));
+            return Err(precondition_failed("the target exists"));
         }
         let info = if copy.from == copy.to {
             source.info
@@ -238,7 +238,7 @@ impl StorageBackend for Memory {
         let mut store = self.writing()?;
         let mut info = store.get(rename.from)?.info.clone();
         if rename.from != rename.to
-            && let Some(object) = store.take(rename.from)
+            && let Some(object) = store.remove(rename.from)
         {
             info = store.publish(rename.to, object, self.host.now()).clone();
         }
@@ -262,7 +262,7 @@ impl StorageBackend for Memory {
     }
 
     async fn shutdown(&self) -> Result<()> {
-        // A second time changes nothing; uploads under way fail at their end.
+        // Idempotent. Uploads in progress fail when they are published.
         let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
         *store = Store {
             shut_down: true,
@@ -291,25 +291,26 @@ fn names(etag: &str, info: &ObjectInfo) -> bool {
 
 fn check_put(store: &Store, key: &Key, options: &UploadOptions<'_>) -> Result<()> {
     match (store.get(key), options.if_match) {
-        (Ok(_), _) if options.create_only => Err(lost("the object exists")),
+        (Ok(_), _) if options.create_only => Err(precondition_failed("the object exists")),
         (Ok(object), Some(etag)) if !names(etag, &object.info) => {
-            Err(lost("the object has another etag"))
+            Err(precondition_failed("the object has another etag"))
         }
-        (Err(_), Some(_)) => Err(lost("there is no object")),
+        (Err(_), Some(_)) => Err(precondition_failed("there is no object")),
         _ => Ok(()),
     }
 }
 
-/// Holds the conditions of a read against the object: an etag wins over a time, as [RFC 9110,
-/// 13.2.2] has it.
+/// Checks the conditions of a read: an etag takes precedence over a time, as in [RFC 9110, 13.2.2].
 ///
 /// [RFC 9110, 13.2.2]: https://www.rfc-editor.org/rfc/rfc9110#section-13.2.2
 fn check_read(info: &ObjectInfo, options: &ReadOptions<'_>) -> Result<()> {
     let changed_after = |time: SystemTime| info.last_modified.map(seconds) > Some(seconds(time));
     match (options.if_match, options.if_unmodified_since) {
-        (Some(etag), _) if !names(etag, info) => return Err(lost("the object has another etag")),
+        (Some(etag), _) if !names(etag, info) => {
+            return Err(precondition_failed("the object has another etag"));
+        }
         (None, Some(time)) if changed_after(time) => {
-            return Err(lost("the object has changed since"));
+            return Err(precondition_failed("the object has changed since"));
         }
         _ => {}
     }
@@ -320,7 +321,7 @@ fn check_read(info: &ObjectInfo, options: &ReadOptions<'_>) -> Result<()> {
     }
 }
 
-/// Whole seconds: callers know no finer time, because HTTP dates have none.
+/// Whole seconds, the resolution of HTTP dates.
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
@@ -330,7 +331,7 @@ fn seconds(time: SystemTime) -> u64 {
 mod tests {
     use super::*;
 
-    async fn of(max_bytes: u64) -> Memory {
+    async fn with_quota(max_bytes: u64) -> Memory {
         let config = MemoryConfig {
             max_bytes: Some(max_bytes),
         };
@@ -343,21 +344,23 @@ mod tests {
         memory.upload(Upload::new(key, vec![0; bytes])).await
     }
 
-    fn is_quota<T>(answer: Result<T>) -> bool {
+    fn is_quota_exceeded<T>(answer: Result<T>) -> bool {
         answer.is_err_and(|error| error.kind() == ErrorKind::QuotaExceeded)
     }
 
     #[tokio::test]
-    async fn the_quota_counts_what_is_there() {
-        let memory = of(10).await;
+    async fn the_quota_counts_stored_bytes() {
+        let memory = with_quota(10).await;
         put(&memory, "a", 6).await.unwrap();
-        assert!(is_quota(put(&memory, "b", 5).await));
+        assert!(is_quota_exceeded(put(&memory, "b", 5).await));
         put(&memory, "b", 4).await.unwrap();
         // An overwrite costs the difference, a delete gives back, a rename costs nothing.
         put(&memory, "a", 5).await.unwrap();
-        assert!(is_quota(put(&memory, "a", 7).await));
+        assert!(is_quota_exceeded(put(&memory, "a", 7).await));
         memory.rename(Rename::new("a", "c")).await.unwrap();
-        assert!(is_quota(memory.copy(CopyObject::new("c", "a")).await));
+        assert!(is_quota_exceeded(
+            memory.copy(CopyObject::new("c", "a")).await
+        ));
         memory.delete(Delete::new("b")).await.unwrap();
         memory.copy(CopyObject::new("c", "a")).await.unwrap();
         let usage = memory.usage().await.unwrap();
@@ -369,19 +372,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_of_unknown_length_is_read_no_further_than_the_quota() {
-        let memory = of(10).await;
+        let memory = with_quota(10).await;
         let endless = stream::repeat_with(|| Ok(Bytes::from_static(b"abc")));
         let answer = memory.upload(Upload::new("a", Body::stream(endless))).await;
-        assert!(is_quota(answer));
+        assert!(is_quota_exceeded(answer));
         assert!(!memory.exists(Key::new("a")).await.unwrap());
     }
 
     #[tokio::test]
-    async fn a_stated_length_beyond_everything_is_refused_unread() {
-        let memory = of(10).await;
+    async fn a_stated_length_above_the_quota_is_refused_unread() {
+        let memory = with_quota(10).await;
         put(&memory, "b", 1).await.unwrap();
         let never = Body::stream(stream::pending());
         let upload = Upload::new("a", never).length(u64::MAX);
-        assert!(is_quota(memory.upload(upload).await));
+        assert!(is_quota_exceeded(memory.upload(upload).await));
     }
 }

@@ -1,4 +1,4 @@
-//! What `[backend.NAME.config]` may say.
+//! The configuration `[backend.NAME.config]`.
 
 use serde::Deserialize;
 
@@ -10,8 +10,8 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MemoryConfig {
-    /// Most bytes that all objects together may have; without it, as many as the process gets.
-    /// An upload or copy beyond it fails with `quota_exceeded`.
+    /// Limit of the size of all objects together, in bytes; default: no limit. An upload or copy above
+    /// it fails with `quota_exceeded`.
     pub max_bytes: Option<u64>,
 }
 

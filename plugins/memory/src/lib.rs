@@ -1,16 +1,15 @@
-//! Holdall storage plugin `memory`: objects in the memory of the process, gone with it.
+//! Holdall storage plugin `memory`: objects in the memory of the process.
 //!
-//! This is the smallest honest example of a plugin, and meant to be read: three short files, and
-//! yet nothing is pretended. Every capability in the list below is kept, races included, because
-//! one lock around one map makes that easy; what the plugin does not have (signed URLs of its own,
-//! other digests than CRC-32C, versions) it does not claim, and the host says so to callers.
+//! The smallest complete example of a plugin, in three short files. Every capability in the list below
+//! holds, also under races, because one lock protects one map. Missing features (signed URLs of its own,
+//! digests other than CRC-32C, versions) are not claimed, and the host reports that to callers.
 //!
-//! - `config`: what `holdall.toml` may say, as one struct.
+//! - `config`: the settings in `holdall.toml`, as one struct.
 //! - `backend`: the [`StorageBackend`](holdall_plugin_api::StorageBackend) trait, method by method.
-//! - `lister`: one page of a sorted map.
+//! - `lister`: pages of a sorted map.
 //!
-//! Useful beyond reading: tests, caches, a scratch store. Two backends never share objects, not
-//! even with equal configurations.
+//! For tests, caches and scratch data. Two backends never share objects, even with equal
+//! configurations.
 #![forbid(unsafe_code)]
 
 mod backend;
@@ -24,9 +23,9 @@ holdall_plugin_api::export_plugin! {
     backend: Memory,
     name: "memory",
     schemes: ["memory"],
-    // Nothing here waits, so no runtime is asked for.
+    // No operation waits, so no runtime is needed.
     runtime: none,
-    // `delete_many` is left to the host: a loop here would be no faster than its own.
+    // No `delete_many`: the host's loop is as fast.
     operations: [head, list, copy, rename, health, usage, shutdown],
     capabilities: [
         atomic_put,

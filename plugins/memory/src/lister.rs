@@ -1,12 +1,12 @@
-//! One page of a sorted map.
+//! Pages of a sorted map.
 
 use holdall_plugin_api::{Entry, Error, List, ObjectInfo, Page, Result};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// Where a page ended: the last key, or the last group of keys, that it named.
+/// End of a page: its last key or its last common prefix.
 ///
-/// A name and not a count, so that objects may come and go between two pages.
+/// A name and not a count, so that it stays valid when objects change between two pages.
 enum Cursor<'a> {
     Key(&'a str),
     Group(&'a str),
@@ -28,7 +28,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Whether this key was named, itself or in its group, by the cursor's page or one before.
+    /// Whether this key was on the cursor's page or an earlier one, itself or in a group.
     fn is_past(&self, key: &str) -> bool {
         match self {
             Cursor::Key(last) => key <= *last,
@@ -37,7 +37,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The page that `list` asks for, in byte order of the keys.
+/// Returns the requested page, in byte order of the keys.
 pub(crate) fn page<'a, T>(
     objects: &'a BTreeMap<String, T>,
     info: impl Fn(&'a T) -> &'a ObjectInfo,
@@ -56,7 +56,7 @@ pub(crate) fn page<'a, T>(
         if cursor.as_ref().is_some_and(is_past) || list.start_after.is_some_and(|at| &**key <= at) {
             continue;
         }
-        // Looked at before the next one is added: there is a next page only if something is on it.
+        // Before the next entry is added, so that a next page is never empty.
         if page.entries.len() + page.common_prefixes.len() == list.limit as usize {
             page.next = cursor.as_ref().map(Cursor::token);
             break;
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_nobody_is_refused() {
+    fn a_foreign_token_is_refused() {
         for token in ["", "x", "é"] {
             let list = List::new("").page_token(Some(token));
             assert!(page(&named(&["a"]), |info| info, &list).is_err(), "{token}");

@@ -95,9 +95,9 @@ impl RequestBody {
         }
         if stalled.as_mut().poll(cx).is_ready() {
             let error = Error::new(ErrorKind::Cancelled);
-            return Poll::Ready(Some(
-                Err(error.with_message("the body stood still for too long")),
-            ));
+            return Poll::Ready(Some(Err(
+                error.with_message("the body stood still for too long")
+            )));
         }
         Poll::Pending
     }

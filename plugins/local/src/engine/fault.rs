@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_of_the_system_have_a_meaning() {
+    fn errors_of_the_system_map_to_kinds() {
         for (errno, kind) in [
             (Errno::NOENT, FaultKind::NotFound),
             (Errno::NOSPC, FaultKind::Full),

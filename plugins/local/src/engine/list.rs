@@ -1,9 +1,9 @@
 //! Listings: whole keys in byte order, page by page.
 //!
-//! The walk holds the sorted names of the directories that it is in, and asks for time and size
-//! only of what it sends. A page's end is named by its last key, so a token outlives every change of
-//! the tree. So that a page costs what it sends and not the whole directory again, the walk itself is
-//! kept for a while; it goes on only if none of its directories has changed since it read them.
+//! A walk holds the sorted names of the directories that it is in, and reads times and sizes only of
+//! returned entries. A page token is the last key of the page, so it survives every change of the tree.
+//! The walk is kept for the next page, so that a page does not read its directories again; it continues
+//! only if none of them has changed since.
 
 use super::fault::{Fault, FaultKind, Outcome};
 use super::names::{Kind, Names};
@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What to list.
+/// Request of one page.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Query<'a> {
     /// Keys begin with this text.
@@ -28,7 +28,7 @@ pub(crate) struct Query<'a> {
     pub(crate) start_after: Option<&'a str>,
     /// [`Page::next`] of the page before.
     pub(crate) token: Option<&'a str>,
-    /// Most entries and groups together.
+    /// Limit of entries and groups together.
     pub(crate) limit: usize,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Page {
 /// Longest key, in bytes.
 const LONGEST_KEY: usize = 1024;
 
-/// Where a page begins.
+/// Position where a page begins.
 #[derive(Clone, Copy, Debug)]
 enum Cursor<'a> {
     Start,
@@ -73,7 +73,7 @@ impl<'a> Cursor<'a> {
             Fault::new(
                 FaultKind::BadArgument,
                 "list",
-                "the page token is not of this listing",
+                "the page token belongs to another listing",
             )
         };
         let from_token = match query.token {
@@ -122,9 +122,9 @@ fn has(names: &Names, name: &[u8]) -> bool {
         .is_some_and(|(found, _)| found == name)
 }
 
-/// A directory that the walk is in.
+/// A directory on the path of a walk.
 #[derive(Debug)]
-struct Frame {
+struct OpenDirectory {
     dir: OwnedFd,
     /// Empty, or with a `/` at its end.
     path: String,
@@ -132,14 +132,14 @@ struct Frame {
     next: usize,
     /// Modification time before it was read.
     stamp: Stamp,
-    /// Whether that time was old enough for any later change to have another one.
+    /// Whether that time is old enough that a later change has another one.
     settled: bool,
 }
 
 /// Ticks of file times before Linux 6.13 are up to 10 ms long.
 const TICK_NS: i64 = 20_000_000;
 
-impl Frame {
+impl OpenDirectory {
     fn open(dir: OwnedFd, path: String) -> Result<Self, Errno> {
         let stamp = Stamp::of(&fstat(&dir)?);
         let settled = Stamp::now().0.saturating_sub(stamp.0) > TICK_NS;
@@ -159,11 +159,11 @@ impl Frame {
     }
 }
 
-/// Where a listing is.
+/// State of a listing.
 #[derive(Debug, Default)]
 struct Walk {
-    frames: Vec<Frame>,
-    /// The part of the prefix after its last `/`: names of the first frame begin with it.
+    directories: Vec<OpenDirectory>,
+    /// The part of the prefix after its last `/`: names of the first directory begin with it.
     filter: String,
     /// Names that were left out while looking for a next page; that page counts them, as it does
     /// when it is walked anew.
@@ -213,16 +213,16 @@ impl Walk {
             }
             Err(errno) => return Err(Fault::os("open directory", errno)),
         };
-        let mut frame = Frame::open(dir, path).map_err(Fault::at("read directory"))?;
-        frame.next = cursor
-            .seek(&frame.path, &frame.names)
-            .max(frame.names.not_before(filter.as_bytes()));
-        if frame.names.get(0).is_none() {
+        let mut directory = OpenDirectory::open(dir, path).map_err(Fault::at("read directory"))?;
+        directory.next = cursor
+            .seek(&directory.path, &directory.names)
+            .max(directory.names.not_before(filter.as_bytes()));
+        if directory.names.get(0).is_none() {
             store.present()?;
         }
         Ok((
             Self {
-                frames: vec![frame],
+                directories: vec![directory],
                 filter: filter.to_owned(),
                 ..Walk::default()
             },
@@ -238,22 +238,23 @@ impl Walk {
         skipped: &mut u64,
     ) -> Outcome<Option<Item>> {
         loop {
-            let first = self.frames.len() == 1;
-            let Some(frame) = self.frames.last_mut() else {
+            let first = self.directories.len() == 1;
+            let Some(directory) = self.directories.last_mut() else {
                 return Ok(None);
             };
-            let Some((name, kind)) = frame.names.get(frame.next) else {
-                self.frames.pop();
+            let Some((name, kind)) = directory.names.get(directory.next) else {
+                self.directories.pop();
                 continue;
             };
             if first && !name.starts_with(self.filter.as_bytes()) {
-                self.frames.clear();
+                self.directories.clear();
                 return Ok(None);
             }
-            frame.next += 1;
+            directory.next += 1;
             let name = match std::str::from_utf8(name) {
                 Ok(name)
-                    if kind != Kind::Foreign && frame.path.len() + name.len() <= LONGEST_KEY =>
+                    if kind != Kind::Foreign
+                        && directory.path.len() + name.len() <= LONGEST_KEY =>
                 {
                     name
                 }
@@ -262,13 +263,13 @@ impl Walk {
                     continue;
                 }
             };
-            let key = format!("{}{name}", frame.path);
+            let key = format!("{}{name}", directory.path);
             if kind == Kind::Object {
-                let found = match look(&frame.dir, name) {
+                let found = match look(&directory.dir, name) {
                     // The directory may be read and not searched.
                     Err(Errno::ACCESS) => {
                         *skipped += 1;
-                        let path = frame.path.clone();
+                        let path = directory.path.clone();
                         self.leave_out(path);
                         continue;
                     }
@@ -287,7 +288,7 @@ impl Walk {
                     _ => continue,
                 }
             }
-            let child = match open_child_dir(frame.dir.as_fd(), name.trim_end_matches('/')) {
+            let child = match open_child_dir(directory.dir.as_fd(), name.trim_end_matches('/')) {
                 Ok(child) => child,
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
                 Err(Errno::ACCESS) => {
@@ -297,16 +298,16 @@ impl Walk {
                 }
                 Err(errno) => return Err(Fault::os("open directory", errno)),
             };
-            let mut child = Frame::open(child, key).map_err(Fault::at("read directory"))?;
+            let mut child = OpenDirectory::open(child, key).map_err(Fault::at("read directory"))?;
             child.next = cursor.seek(&child.path, &child.names);
             if !grouped {
-                self.frames.push(child);
+                self.directories.push(child);
                 continue;
             }
             // A directory without an object is not a group.
             let group = child.path.clone();
             let mut below = Walk {
-                frames: vec![child],
+                directories: vec![child],
                 ..Walk::default()
             };
             let found = below.next(false, cursor, &mut 0)?.is_some();
@@ -331,19 +332,22 @@ impl Walk {
         }
     }
 
-    /// Takes back the item that was answered last: it came from the innermost directory.
+    /// Undoes the last [`Walk::next`]: its item came from the innermost directory.
     fn step_back(&mut self) {
-        if let Some(frame) = self.frames.last_mut() {
-            frame.next -= 1;
+        if let Some(directory) = self.directories.last_mut() {
+            directory.next -= 1;
         }
     }
 
     fn unchanged(&self) -> bool {
-        self.frames.iter().all(Frame::unchanged)
+        self.directories.iter().all(OpenDirectory::unchanged)
     }
 
     fn bytes(&self) -> usize {
-        self.frames.iter().map(|frame| frame.names.bytes()).sum()
+        self.directories
+            .iter()
+            .map(|directory| directory.names.bytes())
+            .sum()
     }
 }
 
@@ -402,7 +406,7 @@ impl Store {
     }
 }
 
-/// Listings that wait for their next page.
+/// Walks that wait for their next page.
 #[derive(Debug, Default)]
 pub(crate) struct Listings(Mutex<VecDeque<Parked>>);
 
@@ -416,11 +420,12 @@ struct Parked {
     since: Instant,
 }
 
-/// Listings at once; more are walked anew.
-const MOST: usize = 8;
-/// Bytes of names at once.
+/// Limit of kept walks.
+const MOST_WALKS: usize = 8;
+/// Limit of bytes of names in kept walks.
 const MOST_BYTES: usize = 64 << 20;
-const LIFE: Duration = Duration::from_secs(60);
+/// Time that a walk is kept.
+const KEPT_FOR: Duration = Duration::from_secs(60);
 
 impl Listings {
     fn with<T>(&self, work: impl FnOnce(&mut VecDeque<Parked>) -> T) -> T {
@@ -434,7 +439,7 @@ impl Listings {
     fn take(&self, query: &Query<'_>) -> Option<Walk> {
         let token = query.token?;
         let parked = self.with(|all| {
-            all.retain(|parked| parked.since.elapsed() < LIFE);
+            all.retain(|parked| parked.since.elapsed() < KEPT_FOR);
             let found = all.iter().position(|parked| {
                 parked.token == token
                     && parked.prefix == query.prefix
@@ -447,7 +452,7 @@ impl Listings {
     }
 
     fn park(&self, query: &Query<'_>, token: &str, walk: Walk) {
-        if !walk.frames.iter().all(|frame| frame.settled) {
+        if !walk.directories.iter().all(|directory| directory.settled) {
             return;
         }
         let parked = Parked {
@@ -460,7 +465,7 @@ impl Listings {
         };
         self.with(|all| {
             all.push_back(parked);
-            while all.len() > MOST
+            while all.len() > MOST_WALKS
                 || all.iter().map(|parked| parked.walk.bytes()).sum::<usize>() > MOST_BYTES
             {
                 all.pop_front();

@@ -81,7 +81,7 @@ impl KeyLocks {
         }
     }
 
-    /// Waits for conditional writers of this hash, if there have ever been any.
+    /// Waits for conditional writers of this hash, if there were any.
     pub(crate) fn shared_if_used(&self, key: &str) -> Outcome<Option<KeyLock>> {
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         match openat(&self.0, file_name(key).as_str(), flags, Mode::empty()) {
@@ -100,15 +100,15 @@ impl KeyLocks {
         } else {
             2
         };
-        let mut held = Vec::with_capacity(count);
+        let mut locks = Vec::with_capacity(count);
         for key in &keys[..count] {
             if exclusive {
-                held.push(self.exclusive(key)?);
+                locks.push(self.exclusive(key)?);
             } else {
-                held.extend(self.shared_if_used(key)?);
+                locks.extend(self.shared_if_used(key)?);
             }
         }
-        Ok(held)
+        Ok(locks)
     }
 }
 

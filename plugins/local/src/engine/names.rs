@@ -1,4 +1,4 @@
-//! The names of one directory, in the order of keys.
+//! Names of one directory, in the order of keys.
 
 use super::tree::{file_type, look};
 use rustix::fd::AsFd;
@@ -6,14 +6,14 @@ use rustix::fs::{FileType, RawDir};
 use rustix::io::Errno;
 use std::mem::MaybeUninit;
 
-/// What a name stands for in a listing.
+/// Meaning of a name in a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// An object.
     Object,
     /// More keys below; the name ends in `/`.
     Directory,
-    /// Nothing that a portable key can name, or a link, socket or the like.
+    /// Not a portable key, or a link, a socket and the like.
     Foreign,
 }
 
@@ -33,7 +33,7 @@ impl Names {
         let mut entries = RawDir::new(dir, &mut buffer);
         while let Some(entry) = entries.next() {
             let entry = match entry {
-                // Removed while it is read: it is empty.
+                // Removed meanwhile, so it is empty.
                 Err(Errno::NOENT) => break,
                 other => other?,
             };
@@ -43,7 +43,7 @@ impl Names {
             }
             let text = std::str::from_utf8(name).ok();
             let kind = match (entry.file_type(), text) {
-                // Some file systems leave the type out.
+                // Some file systems do not report the type.
                 (FileType::Unknown, Some(text)) => match look(dir, text) {
                     Ok(Some(stat)) => file_type(&stat),
                     Ok(None) => continue,
@@ -88,20 +88,20 @@ impl Names {
             .partition_point(|item| slice(&self.text, item) < name)
     }
 
-    /// Position from which on keys come after `rest`; a directory that `rest` leads into counts.
-    pub(crate) fn after(&self, rest: &[u8]) -> usize {
+    /// First position with keys after `path`, including a directory that `path` leads into.
+    pub(crate) fn after(&self, path: &[u8]) -> usize {
         let index = self
             .items
-            .partition_point(|item| slice(&self.text, item) <= rest);
+            .partition_point(|item| slice(&self.text, item) <= path);
         match index.checked_sub(1).and_then(|before| self.get(before)) {
             // Only the last name before it can be such a directory: what lies between the two
             // would begin with it, and no name has a "/" inside.
-            Some((name, Kind::Directory)) if rest.starts_with(name) => index - 1,
+            Some((name, Kind::Directory)) if path.starts_with(name) => index - 1,
             _ => index,
         }
     }
 
-    /// Bytes in memory, about.
+    /// Approximate size in memory, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.text.capacity() + self.items.capacity() * size_of::<(u32, u16, Kind)>()
     }

@@ -176,7 +176,7 @@ fn create_only(staging: &Staging, name: &str) -> CreateOnly {
         CreateOnly::No
     } else if noreplace(name, fresh) == Ok(()) {
         let refuses = noreplace(fresh, taken) == Err(Errno::EXIST);
-        // Home again, plain: the caller removes it by its name.
+        // Back to its name, by which the caller removes it.
         let _ = renameat(dir, fresh, dir, name);
         if refuses {
             CreateOnly::Rename

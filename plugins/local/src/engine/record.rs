@@ -1,4 +1,4 @@
-//! The metadata of an object in few bytes.
+//! Encoding of an object's metadata.
 //!
 //! One extended attribute, `user.holdall`, holds everything. ext4 keeps about 60 bytes of it inside
 //! the inode; one byte more costs a block of 4 KiB for each object. So the usual case (a size, a
@@ -15,12 +15,12 @@
 //! | 1 + texts | which headers (cache-control 1, content-disposition 2, content-encoding 4, content-language 8), then each |
 //! | number + texts | user metadata: names and values in turn |
 //!
-//! A text is its length and its bytes. Time and size repeat what the inode says: when they differ,
-//! somebody wrote in place, and what was said about the bytes no longer holds.
+//! A text is its length and its bytes. Time and size repeat those of the inode: when they differ, another
+//! program has written in place, and checksum and user metadata do not describe the bytes.
 
 use super::stamp::Stamp;
 
-/// What is kept beside the bytes of an object.
+/// Metadata of an object, without size and times.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Metadata {
     pub(crate) content_type: Option<String>,
@@ -98,12 +98,12 @@ const TYPES: &[&str] = &[
     "application/vnd.openxmlformats-officedocument.presentationml.presentation",
 ];
 
-/// Why an attribute cannot be read.
+/// Reason why an attribute cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
     /// Written by a later version of this plugin.
     Newer,
-    /// Cut short, too long, or not ours.
+    /// Truncated, too long, or written by another program.
     Damaged,
 }
 
@@ -224,7 +224,7 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend(text.as_bytes());
 }
 
-/// What is left to read.
+/// Bytes to decode.
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_survives() {
+    fn a_record_is_decoded_as_encoded() {
         for record in [full(), Record::default()] {
             assert_eq!(Record::decode(&record.encode()), Ok(record));
         }
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_record_stays_in_the_inode() {
+    fn a_usual_record_fits_into_the_inode() {
         let metadata = Metadata {
             content_type: Some("image/png".into()),
             ..Metadata::default()
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_from_a_newer_version() {
+    fn damage_and_a_newer_version_are_distinguished() {
         let good = full().encode();
         for cut in 0..good.len() {
             assert_eq!(

@@ -24,7 +24,7 @@ use std::io::{Read, Write};
 #[derive(Debug)]
 pub(crate) struct Sidecars(OwnedFd);
 
-/// Far more than the largest record.
+/// Limit of a sidecar's size in bytes, far above the largest record.
 const LARGEST: u64 = 1 << 20;
 
 fn file_name(key: &str, stamp: Stamp, size: u64) -> String {
@@ -36,7 +36,7 @@ impl Sidecars {
         Self(dir)
     }
 
-    /// Puts a sidecar in place, on the medium first if `durable`.
+    /// Writes a sidecar, synced if `durable`.
     pub(crate) fn write(
         &self,
         staging: &Staging,
@@ -49,7 +49,7 @@ impl Sidecars {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let written = openat(staging.dir(), staged.as_str(), flags, FILE_MODE).and_then(|fd| {
             let mut file = File::from(fd);
-            // Keys may share a hash, so the file says whose it is.
+            // Keys may share a hash, so the file contains its key.
             let mut content = u32::try_from(key.len())
                 .unwrap_or(u32::MAX)
                 .to_le_bytes()
@@ -83,12 +83,12 @@ impl Sidecars {
         fstat(&self.0).is_ok_and(|stat| stat.st_nlink == 0)
     }
 
-    /// The record of this very version, if there is one.
+    /// The record of exactly this version, if there is one.
     pub(crate) fn read(&self, key: &str, stamp: Stamp, size: u64) -> Outcome<Option<Record>> {
         let name = file_name(key, stamp, size);
         Ok(self
             .load(&name)?
-            .filter(|(whose, _)| whose == key)
+            .filter(|(stored, _)| stored == key)
             .map(|(_, record)| record))
     }
 

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_dead_are_swept() {
+    fn only_leftovers_of_killed_processes_are_swept() {
         let root = tempfile::tempdir().unwrap();
         // As after kill -9: lock file and directory without a holder of the lock.
         std::fs::create_dir(root.path().join("0dead")).unwrap();

@@ -76,21 +76,21 @@ fn modified(stat: &Stat) -> (i64, i64) {
     (stat.st_mtime as i64, stat.st_mtime_nsec as i64)
 }
 
-/// Hands out stamps.
+/// Source of stamps, strictly rising.
 #[derive(Debug)]
 pub(crate) struct Clock {
     last: AtomicI64,
-    /// What the file system keeps: stamps are multiples of this many nanoseconds.
+    /// Resolution of the file system: stamps are multiples of this many nanoseconds.
     step: i64,
     /// The lowest byte of every stamp, where the step leaves it free.
     salt: i64,
 }
 
-/// Room for the salt.
+/// Number of salts.
 const SALTED: i64 = 256;
 
 impl Clock {
-    /// A clock whose stamps survive a file system that keeps multiples of `step` nanoseconds.
+    /// A clock for a file system that stores multiples of `step` nanoseconds.
     pub(crate) fn new(step: u32, salt: u8) -> Self {
         let step = i64::from(step.max(1));
         let (step, salt) = if step == 1 {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn times_before_1970_survive() {
+    fn times_before_1970_are_kept() {
         let times = Stamp(-1).times();
         assert_eq!(
             (

@@ -1,4 +1,4 @@
-//! The engine as a whole, in every mode that a file system can force on it.
+//! Tests of the engine, in every mode that a file system can require.
 
 use super::fault::FaultKind;
 use super::list::Query;
@@ -221,7 +221,7 @@ fn create_only_has_one_winner_each_round() {
 }
 
 #[test]
-fn create_only_leaves_what_is_there() {
+fn create_only_keeps_the_existing_object() {
     in_every_mode(|root| {
         let old = root.store.put("a", &[b"old"], rich(), CREATE).unwrap();
         assert_eq!(root.fails("a", CREATE), FaultKind::Precondition);
@@ -271,7 +271,7 @@ fn if_match_counts_without_loss() {
 }
 
 #[test]
-fn if_match_wants_this_very_version() {
+fn if_match_requires_the_current_version() {
     let root = root();
     let old = root.etag(&root.put("a", b"old"));
     let new = root.etag(&root.put("a", b"new"));
@@ -544,7 +544,7 @@ fn an_object_and_a_prefix_exclude_each_other() {
         );
         assert!(!root.store.delete("p", None, Sync::None).unwrap());
         assert!(!root.store.delete("a/b", None, Sync::None).unwrap());
-        // Directories without an object are in nobody's way.
+        // Directories without an object block no key.
         std::fs::create_dir_all(root.file("empty/x/y")).unwrap();
         root.put("empty", b"3");
         assert_eq!((root.get("empty"), root.residue()), (b"3".to_vec(), 0));
@@ -711,7 +711,7 @@ fn a_rename_is_one_step() {
 }
 
 #[test]
-fn readers_live_through_a_rename() {
+fn readers_continue_during_a_rename() {
     in_every_mode(|root| {
         root.store.put("a", &[&[7; 5_000]], rich(), FAST).unwrap();
         let done = AtomicBool::new(false);
@@ -918,7 +918,7 @@ fn foreign_tokens_are_refused() {
 }
 
 #[test]
-fn foreign_names_are_counted_and_passed_over() {
+fn foreign_names_are_skipped_and_counted() {
     let root = planted();
     std::fs::write(root.file("a/back\\slash"), "").unwrap();
     std::fs::write(root.file(" outer"), "").unwrap();
@@ -942,7 +942,7 @@ fn foreign_names_are_counted_and_passed_over() {
 }
 
 #[test]
-fn a_missing_root_is_said_by_every_operation() {
+fn every_operation_reports_a_missing_root() {
     in_every_mode(|root| {
         root.put("a", b"1");
         std::fs::remove_dir_all(root.dir.path()).unwrap();
@@ -976,7 +976,7 @@ fn a_missing_root_is_said_by_every_operation() {
 }
 
 #[test]
-fn a_root_is_made_only_if_asked() {
+fn a_root_is_created_only_on_request() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("x/y");
     assert_eq!(
@@ -1015,7 +1015,7 @@ fn a_closed_store_answers_nothing() {
 }
 
 #[test]
-fn leftovers_of_the_dead_are_swept_at_open() {
+fn leftovers_of_killed_processes_are_swept_at_open() {
     for mode in [
         PLAIN,
         Options {

@@ -1,7 +1,7 @@
-//! The object tree, entered without ever leaving it.
+//! The object tree, confined to its root.
 //!
-//! Checks on texts miss symbolic links, above all one that is swapped in between a check and its
-//! use. So the kernel does the walk: `openat2` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+//! Checks of texts miss symbolic links, in particular one that replaces a directory between check and
+//! use. So the kernel resolves paths: `openat2` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
 //! RESOLVE_NO_MAGICLINKS`. Where it is missing (before Linux 5.6, or forbidden by a sandbox) each
 //! component is opened with `O_NOFOLLOW` below the one before, which is as safe and three times as
 //! slow.
@@ -45,7 +45,7 @@ impl AsFd for Dir<'_> {
 const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
-/// For objects: a FIFO that somebody put there must not block us.
+/// For objects: opening a FIFO must not block.
 pub(crate) const OBJECT: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC)
     .union(OFlags::NOFOLLOW)
@@ -76,7 +76,7 @@ pub(crate) fn check(key: &str) -> Outcome<()> {
         Err(Fault::new(
             FaultKind::BadKey,
             "check key",
-            "not a path below the root",
+            "the key is not a path below the root",
         ))
     }
 }
@@ -90,7 +90,7 @@ impl Tree {
         self.root.as_fd()
     }
 
-    /// Whether the kernel does the walk.
+    /// Whether the kernel resolves paths.
     pub(crate) fn kernel_walk(&self) -> bool {
         self.openat2
     }
@@ -100,7 +100,7 @@ impl Tree {
         self.open_at(key, OBJECT)
     }
 
-    /// Opens an object's file if the whole path is in the kernel's caches, else `AGAIN`.
+    /// Opens an object's file if the whole path is in the kernel's caches, else fails with `AGAIN`.
     pub(crate) fn open_cached(&self, key: &str) -> Result<OwnedFd, Errno> {
         if !self.openat2 {
             return Err(Errno::AGAIN);
@@ -123,8 +123,8 @@ impl Tree {
         }
     }
 
-    /// As [`Tree::dir`], with directories made where they are missing. `made` gets each directory
-    /// that has a new entry, for `fsync`.
+    /// As [`Tree::dir`], but creates missing directories. Adds each directory with a new entry to
+    /// `made`, for `fsync`.
     pub(crate) fn make_dir(&self, path: &str, made: &mut Vec<OwnedFd>) -> Result<Dir<'_>, Errno> {
         match self.dir(path) {
             Err(Errno::NOENT) => {}
@@ -158,14 +158,14 @@ impl Tree {
         let (parent, name) = split(key);
         let found = self.dir(parent).and_then(|dir| look(&dir, name));
         match found {
-            // A segment on the way is an object, so nothing can be below it.
+            // A parent segment is an object, so nothing is below it.
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             other => other,
         }
     }
 
-    /// Removes a directory and those above it while they are empty. Whoever is just about to put
-    /// something there meets a missing directory, makes it again and goes on.
+    /// Removes a directory and those above it while they are empty. A concurrent put finds the
+    /// directory missing, creates it again and continues.
     pub(crate) fn prune(&self, mut path: &str) {
         while !path.is_empty() {
             let (parent, name) = split(path);
@@ -178,8 +178,8 @@ impl Tree {
         }
     }
 
-    /// Removes a directory that holds nothing but empty directories, such as a killed upload leaves
-    /// behind. Whether it is gone.
+    /// Removes a directory that contains only empty directories, such as a killed upload leaves.
+    /// Returns whether it is gone.
     pub(crate) fn clear_empty(&self, path: &str) -> bool {
         let (parent, name) = split(path);
         let Ok(dir) = self.dir(parent) else {
@@ -220,7 +220,7 @@ pub(crate) fn open_segment(
 ) -> Result<OwnedFd, Errno> {
     let opened = retry(|| openat(dir, segment, flags | OFlags::NOFOLLOW, Mode::empty()));
     match opened {
-        // O_DIRECTORY on a link says "not a directory"; tell the two apart as openat2 does.
+        // O_DIRECTORY on a link says "not a directory"; distinguish the two as openat2 does.
         Err(Errno::NOTDIR) if is_link(dir, segment) => Err(Errno::LOOP),
         other => other,
     }

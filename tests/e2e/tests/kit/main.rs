@@ -143,10 +143,7 @@ fn signed_urls_behind_the_server() {
     for (library, stage) in [
         (
             "local",
-            HostStage::served(
-                artifacts().plugin("local"),
-                Below::new(),
-            ),
+            HostStage::served(artifacts().plugin("local"), Below::new()),
         ),
         (
             "memory",
