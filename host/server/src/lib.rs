@@ -38,6 +38,6 @@ pub use access::{Rule, Scope, Token};
 pub use cors::Cors;
 pub use openapi::openapi;
 pub use router::router;
-pub use serve::{Control, Server, Stopped};
+pub use serve::{Control, LessProtected, Server, Stopped};
 pub use settings::{Profile, Settings};
 pub use tls::Tls;

@@ -353,8 +353,9 @@ fn change() {}
     responses((status = 200, description = "It does", body = watch::Alive), Strangers))]
 fn alive() {}
 
-/// Whether every backend does.
+/// Whether every backend does. Which backends there are needs the scope `admin`.
 #[utoipa::path(get, path = "/readyz", tag = "operations", operation_id = "ready",
+    params(("backend" = Option<String>, Query, description = "Only this backend")),
     responses(
         (status = 200, description = "All of them", body = watch::Readiness),
         (status = 503, description = "Some do not, or the server is stopping", body = watch::Readiness),

@@ -5,6 +5,7 @@ mod connections;
 mod message;
 mod places;
 
+use std::fmt;
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
@@ -41,10 +42,57 @@ pub struct Control(App);
 impl Control {
     /// Puts these settings in force. Requests that run keep what they began with; the address, and
     /// [`Settings::transfer_memory`], are those of the start.
-    pub fn apply(&self, settings: Settings) {
+    ///
+    /// # Errors
+    ///
+    /// As [`Control::check`]; nothing is changed then.
+    pub fn apply(&self, settings: Settings) -> Result<(), LessProtected> {
+        self.check(&settings)?;
+        let listen = self.0.settings().listen;
+        if settings.listen != listen {
+            tracing::warn!(%listen, "a new address takes effect at the next start");
+        }
         self.0.set_settings(settings);
+        Ok(())
+    }
+
+    /// Whether [`Control::apply`] would take these settings.
+    ///
+    /// # Errors
+    ///
+    /// They have no TLS, or no token, where those in force have: a file that was cut off must not open
+    /// a server that runs. A restart takes them.
+    pub fn check(&self, settings: &Settings) -> Result<(), LessProtected> {
+        let now = self.0.settings();
+        if now.tls.is_some() && settings.tls.is_none() {
+            return Err(LessProtected { missing: "tls" });
+        }
+        if !now.tokens.is_empty() && settings.tokens.is_empty() {
+            return Err(LessProtected { missing: "tokens" });
+        }
+        Ok(())
     }
 }
+
+/// Settings that would lower the protection of a server that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LessProtected {
+    /// What the new settings lack: `tls` or `tokens`.
+    pub missing: &'static str,
+}
+
+impl fmt::Display for LessProtected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let missing = self.missing;
+        write!(
+            f,
+            "the new configuration has no server.{missing}, the one in force has; restart to remove it"
+        )
+    }
+}
+
+impl std::error::Error for LessProtected {}
 
 /// How a server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -83,7 +83,7 @@ impl Serve {
         let reload = async {
             let mut hangups = hangups;
             while hangups.recv().await.is_some() {
-                match reread(app, host, &this_run, &control) {
+                match reread(app, host, &this_run, &control, admits, self.listen) {
                     Ok(changed) => tracing::info!(
                         registered = ?changed.registered,
                         removed = ?changed.removed,
@@ -131,12 +131,24 @@ fn reread(
     host: &Host,
     this_run: &ThisRun,
     control: &Control,
+    admits: bool,
+    listen: Option<SocketAddr>,
 ) -> Result<holdall::Reconfigured> {
     let (mut config, mut settings) = read(app)?;
     this_run.complete_gateway(&mut config);
-    this_run.complete_access(&mut settings);
+    settings.listen = listen.unwrap_or(settings.listen);
+    // A token of this run that was not shown at the start is not taken, and would hide that a cut-off
+    // file has no token any more.
+    if admits {
+        this_run.complete_access(&mut settings);
+    }
+    let less_protected = |why: holdall_server::LessProtected| {
+        let help = "write the section again, or restart the server without it";
+        Failure::refused(exit::SETUP, "reload", why.to_string(), help)
+    };
+    control.check(&settings).map_err(less_protected)?;
     let changed = host.reconfigure(config)?;
-    control.apply(settings);
+    control.apply(settings).map_err(less_protected)?;
     Ok(changed)
 }
 

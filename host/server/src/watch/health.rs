@@ -17,6 +17,8 @@ use utoipa::ToSchema;
 
 use crate::call::Call;
 use crate::objects::answer::json;
+use crate::problem::Problem;
+use crate::query::Query;
 
 /// How long one backend may take to say that it is well.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,7 +40,9 @@ pub(crate) async fn alive() -> Response {
 pub(crate) struct Readiness {
     /// `ready` or `not_ready`.
     status: &'static str,
-    backends: BTreeMap<String, Backend>,
+    /// Each backend by name, for operators only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backends: Option<BTreeMap<String, Backend>>,
 }
 
 #[derive(Clone, Serialize, ToSchema)]
@@ -48,7 +52,7 @@ struct Backend {
     /// Stable code of the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
-    /// The reason in words, for operators only: it may name a path or quote a provider.
+    /// The reason in words. It may name a path or quote a provider.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -100,13 +104,17 @@ impl Verdict {
     }
 }
 
-/// 200 when every backend is well, else 503.
-pub(crate) async fn ready(call: Call) -> Response {
+/// 200 when every backend is well, or with `?backend=NAME` that one; else 503. Which backends there are
+/// is for operators to see.
+pub(crate) async fn ready(call: Call, mut query: Query) -> Result<Response, Problem> {
+    let only = query.take("backend");
+    query.finish()?;
     let mut backends = call.app.verdict().of(call.app.host()).await;
-    if !call.access.is_admin() {
-        backends
-            .values_mut()
-            .for_each(|backend| backend.reason = None);
+    if let Some(only) = only {
+        backends.retain(|name, _| *name == only);
+        if backends.is_empty() {
+            return Err(Problem::no_backend(&only));
+        }
     }
     // Between SIGTERM and the end the load balancer shall go elsewhere.
     let ready = backends.values().all(|backend| backend.ready) && !call.app.is_stopping();
@@ -116,9 +124,9 @@ pub(crate) async fn ready(call: Call) -> Response {
     };
     let readiness = Readiness {
         status: word,
-        backends,
+        backends: call.access.is_admin().then_some(backends),
     };
-    json(status, &readiness)
+    Ok(json(status, &readiness))
 }
 
 async fn judge(host: &Host, name: &str) -> Backend {

@@ -17,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::call::Call;
 use crate::problem::Problem;
+use crate::query::Query;
 
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -61,7 +62,8 @@ impl Requests {
     }
 }
 
-pub(crate) async fn metrics(call: Call) -> Result<Response, Problem> {
+pub(crate) async fn metrics(call: Call, query: Query) -> Result<Response, Problem> {
+    query.finish()?;
     call.access.check_admin()?;
     let requests = call.app.requests();
     let scrape = Scrape {

@@ -276,7 +276,7 @@ async fn new_settings_hold_for_the_next_request() {
         send(&server, &new, "GET", "/v1/memory/a", "").await.code(),
         401
     );
-    server.control.apply(settings);
+    server.control.apply(settings).unwrap();
     assert_eq!(
         send(&server, &new, "GET", "/v1/memory/a", "").await.code(),
         200

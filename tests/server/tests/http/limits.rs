@@ -114,7 +114,7 @@ async fn a_reader_that_stands_still_makes_room_when_there_is_none() {
     let server = Served::with(settings.clone()).await;
     server.put("/v1/memory/large", vec![b'x'; LARGE]).await;
     settings.max_connections = 3;
-    server.control.apply(settings);
+    server.control.apply(settings).unwrap();
     // The client of the test has one of the three.
     let mut first = reader(&server).await;
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -45,11 +45,15 @@ async fn a_client_that_trusts_the_certificate_talks_to_it() {
     let mut stream = connector.connect(name, stream).await.unwrap();
     let request = "PUT /v1/memory/a HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
     stream.write_all(request.as_bytes()).await.unwrap();
+    let lowered = server.control.apply(holdall_server_tests::open());
+    assert_eq!(lowered.unwrap_err().missing, "tls", "a reload ends no TLS");
     let mut answer = Vec::new();
     // A server may close without the alert that a strict client waits for.
     let _ = stream.read_to_end(&mut answer).await;
     let answer = String::from_utf8(answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let hsts = "strict-transport-security: max-age=63072000\r\n";
+    assert!(answer.contains(hsts), "{answer}");
     assert!(
         server
             .host

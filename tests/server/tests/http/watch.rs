@@ -16,7 +16,10 @@ async fn alive_says_nothing_of_storage_and_ready_does() {
     let ready = server.get("/readyz").await;
     assert_eq!(ready.code(), 200, "{ready:?}");
     assert_eq!(ready.json()["status"], "ready");
-    assert_eq!(ready.json()["backends"]["local"], json!({"ready": true}));
+    assert!(
+        ready.json().get("backends").is_none(),
+        "which backends there are is not for strangers: {ready:?}"
+    );
 
     let broken = json!({ "root": "/proc/no/such/place" });
     let registration = Registration::new("local").config(broken);
@@ -24,21 +27,30 @@ async fn alive_says_nothing_of_storage_and_ready_does() {
     assert_eq!(server.get("/healthz").await.code(), 200);
     let ready = server.get("/readyz").await;
     assert_eq!(ready.code(), 503, "{ready:?}");
-    assert_eq!(ready.json()["status"], "not_ready");
-    let told = &ready.json()["backends"]["broken"];
-    assert_eq!(told["ready"], false);
-    assert!(told["code"].is_string(), "{told}");
-    assert!(
-        told.get("reason").is_none(),
-        "a stranger sees no path: {told}"
-    );
-    assert!(!ready.text().contains("/proc"), "{}", ready.text());
+    assert_eq!(ready.json(), json!({"status": "not_ready"}));
+    // One backend by its name, as a load balancer of that backend asks.
+    for (target, code) in [
+        ("/readyz?backend=local", 200),
+        ("/readyz?backend=broken", 503),
+        ("/readyz?backend=nope", 404),
+        ("/readyz?backnd=local", 400),
+    ] {
+        let answer = server.get(target).await;
+        assert_eq!(answer.code(), code, "{target}: {answer:?}");
+        assert!(!answer.text().contains("/proc"), "{}", answer.text());
+    }
     let bearer = format!("Bearer {text}");
     let ready = server
         .send("GET", "/readyz", &[("authorization", &bearer)], "")
         .await;
-    let told = &ready.json()["backends"]["broken"];
-    assert!(told["reason"].is_string(), "an operator does: {told}");
+    let backends = &ready.json()["backends"];
+    assert_eq!(backends["local"], json!({"ready": true}));
+    let broken = &backends["broken"];
+    assert_eq!(broken["ready"], false);
+    assert!(
+        broken["code"].is_string() && broken["reason"].is_string(),
+        "{broken}"
+    );
 }
 
 /// Everybody may probe; what a probe asks a provider is not multiplied by that.
@@ -186,4 +198,28 @@ async fn every_metric_has_its_help_and_one_type() {
             .any(|family| name.starts_with(family.as_str()));
         assert!(known, "{line}");
     }
+}
+
+#[tokio::test]
+async fn settings_that_lower_the_protection_are_refused_while_it_runs() {
+    let (text, token) = Token::create("ops", Rule::everything(), None).unwrap();
+    let server = Served::with(Settings::default().token(token)).await;
+    // What an empty file says.
+    let refused = server.control.apply(Settings::default()).unwrap_err();
+    assert_eq!(refused.missing, "tokens");
+    let bearer = format!("Bearer {text}");
+    let credentials = [("authorization", bearer.as_str())];
+    let answer = server
+        .send("GET", "/v1/memory?list", &credentials, "")
+        .await;
+    assert_eq!(answer.code(), 200, "what was in force stays: {answer:?}");
+    let (_, other) = Token::create("other", Rule::everything(), None).unwrap();
+    server
+        .control
+        .apply(Settings::default().token(other))
+        .unwrap();
+    let answer = server
+        .send("GET", "/v1/memory?list", &credentials, "")
+        .await;
+    assert_eq!(answer.code(), 401, "{answer:?}");
 }
