@@ -97,7 +97,8 @@ fn capability(facts: &Facts) -> Capability {
         read_with_if_unmodified_since: has(Claim::IfTime),
         read_with_version: has(Claim::Versions),
         read_with_suffix: has(Claim::Suffix),
-        read_with_override_content_disposition: signs(Claim::SignDisposition),
+        // The gateway writes the header itself, from a file name: another text than was given.
+        read_with_override_content_disposition: has(Claim::SignDisposition),
         read_with_override_content_type: signs(Claim::SignDisposition),
         write: true,
         write_can_multi: true,
