@@ -26,8 +26,46 @@ unsafe extern "C" fn release(owner: *mut c_void) {
 /// named twice may have two addresses.
 static RELEASE: unsafe extern "C" fn(*mut c_void) = release;
 
-/// Views an error; it lives until its release.
+/// Longest text of an error that leaves a plugin, in bytes. Texts of providers may be of any length.
+const LONGEST_TEXT: usize = 8 << 10;
+/// Most causes of an error that leave a plugin.
+const MOST_CAUSES: usize = 32;
+
+/// Cuts what is too long.
+fn bounded(error: Error) -> Error {
+    let causes = || error.cause().into_iter().flat_map(Cause::chain);
+    let provider = error.provider();
+    let is_long = |text: &str| text.len() > LONGEST_TEXT;
+    let any = is_long(error.message())
+        || is_long(error.code())
+        || error
+            .facts()
+            .any(|(name, value)| is_long(name) || is_long(value))
+        || [&provider.code, &provider.request_id]
+            .into_iter()
+            .flatten()
+            .any(|text| is_long(text))
+        || causes().any(|cause| is_long(&cause.text) || is_long(&cause.code))
+        || causes().nth(MOST_CAUSES).is_some();
+    if !any {
+        return error;
+    }
+    let mut cause = error.cause().cloned();
+    let mut link = cause.as_mut();
+    for _ in 1..MOST_CAUSES {
+        link = link.and_then(|cause| cause.source.as_deref_mut());
+    }
+    if let Some(last) = link {
+        last.source = None;
+    }
+    error
+        .with_cause(cause)
+        .map_texts(|text| text[..text.floor_char_boundary(LONGEST_TEXT)].to_owned())
+}
+
+/// Views an error; it lives until its release. Its texts are cut to 8 KiB.
 pub fn flatten(error: Error) -> FfiError {
+    let error = bounded(error);
     let kept = Box::into_raw(Box::new(Kept {
         error,
         causes: Vec::new(),
@@ -217,6 +255,39 @@ mod tests {
         assert_eq!(format!("{back:?}"), format!("{error:?}"));
         // SAFETY: used once.
         drop(unsafe { unflatten(&raw) });
+    }
+
+    #[test]
+    fn texts_of_providers_are_cut() {
+        let long = "\u{e9}".repeat(16 << 10);
+        let mut cause = None;
+        for _ in 0..100 {
+            cause = Some(Cause {
+                code: long.clone(),
+                text: long.clone(),
+                source: cause.map(Box::new),
+            });
+        }
+        let error = Error::new(ErrorKind::PermissionDenied)
+            .with_message(long.clone())
+            .with_fact("x", &long)
+            .with_provider(ProviderReply {
+                status: Some(403),
+                code: Some(long.clone()),
+                request_id: Some(long.clone()),
+            })
+            .with_cause(cause);
+        let raw = flatten(error);
+        // SAFETY: just made; only read, as from another side.
+        let back = unsafe { read(&raw) };
+        // SAFETY: used once.
+        drop(unsafe { unflatten(&raw) });
+        assert_eq!(back.kind(), ErrorKind::PermissionDenied);
+        assert_eq!(back.message().len(), LONGEST_TEXT);
+        assert_eq!(back.fact("x").map(str::len), Some(LONGEST_TEXT));
+        let causes: Vec<_> = back.cause().into_iter().flat_map(Cause::chain).collect();
+        assert_eq!(causes.len(), MOST_CAUSES);
+        assert!(causes.iter().all(|cause| cause.text.len() == LONGEST_TEXT));
     }
 
     #[test]
