@@ -3,7 +3,7 @@
 use crate::error::{self, About};
 use crate::session::{Opened, Session, asked};
 use crate::store::{Kind, Object, Store, kind};
-use holdall_plugin_api::{Entry, Result};
+use holdall_plugin_api::{Entry, Level, Result};
 use holdall_plugin_api_hierarchical_list::{Folders, Window};
 use russh_sftp::protocol::StatusCode;
 use std::sync::Arc;
@@ -41,13 +41,22 @@ impl Folders for Listing<'_> {
                 // Perhaps bytes that are no UTF-8, which the library has replaced.
                 let is_doubtful = file.filename.contains('\u{fffd}');
                 if is_doubtful && !self.is_there(path, &file.filename).await? {
-                    window.object(Entry::new("\\", 0));
+                    window.left_out(&file.filename);
                     continue;
                 }
                 match kind(&file.attrs) {
                     Kind::Folder => window.folder(&file.filename),
                     Kind::File => {
-                        let object = Object::of(&file.attrs)?;
+                        let Ok(object) = Object::of(&file.attrs) else {
+                            if window.left_out(&file.filename) {
+                                let note = format_args!(
+                                    "{folder}{:?} is left out of a listing: the server tells no size of it",
+                                    file.filename
+                                );
+                                self.store.host.log(Level::Warn, note);
+                            }
+                            continue;
+                        };
                         let mut entry = Entry::new(file.filename, object.size);
                         entry.last_modified = object.modified;
                         window.object(entry);

@@ -13,7 +13,7 @@ use holdall_plugin_api::{Error, ErrorKind, Host, ObjectInfo, Result, Retry};
 use russh_sftp::client::rawsession::SftpResult;
 use russh_sftp::protocol::{FileAttributes, StatusCode};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -28,8 +28,10 @@ pub(crate) struct Store {
     pub(crate) objects: String,
     pub(crate) staging: String,
     closed: AtomicBool,
-    /// Removals of staged files that nobody waits for.
+    /// Removals of staged files that run in the background.
     cleaning: TaskTracker,
+    /// Staged files that could not be removed because the connection broke.
+    leftovers: Arc<Mutex<Vec<String>>>,
     seen: Mutex<Instant>,
     /// Copies have two files open. If many had one each and waited for the other, all would for ever.
     pub(crate) copies: Semaphore,
@@ -37,6 +39,8 @@ pub(crate) struct Store {
 
 /// A missing object proves little when its folder may be gone; looked at this often.
 const TRUST: Duration = Duration::from_secs(10);
+/// Most leftovers that are remembered; the next opening finds the others.
+const LEFTOVERS: usize = 1000;
 /// How often a folder that others remove is made again.
 const TRIES: usize = 20;
 
@@ -97,6 +101,7 @@ impl Store {
             staging,
             closed: AtomicBool::new(false),
             cleaning: TaskTracker::new(),
+            leftovers: Arc::default(),
             seen: Mutex::new(Instant::now()),
             copies: Semaphore::new(HANDLES / 2),
         }
@@ -117,7 +122,35 @@ impl Store {
     /// A connection, unless the backend was shut down.
     pub(crate) async fn lease(&self) -> Result<Lease> {
         self.check_open()?;
-        self.pool.lease().await
+        let lease = self.pool.lease().await?;
+        self.remove_leftovers(&lease.session);
+        Ok(lease)
+    }
+
+    /// Remembers a staged file, to be removed over the next connection.
+    pub(crate) fn leave(&self, path: String) {
+        let mut leftovers = lock(&self.leftovers);
+        if leftovers.len() < LEFTOVERS {
+            leftovers.push(path);
+        }
+    }
+
+    /// Removes what was left, in the background, over a connection that works.
+    pub(crate) fn remove_leftovers(&self, session: &Arc<Session>) {
+        let left = std::mem::take(&mut *lock(&self.leftovers));
+        if left.is_empty() {
+            return;
+        }
+        let (session, leftovers) = (Arc::clone(session), Arc::clone(&self.leftovers));
+        self.clean(async move {
+            for path in left {
+                match session.sftp.remove(path.as_str()).await {
+                    Ok(_) => {}
+                    Err(cause) if error::status(&cause) == Some(StatusCode::NoSuchFile) => {}
+                    Err(_) => lock(&leftovers).push(path),
+                }
+            }
+        });
     }
 
     /// Refuses what comes, and waits a while for what cleans up.
@@ -375,6 +408,10 @@ impl Store {
             at = folder;
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where a server cannot replace in one step. The backend is not claimed as atomic then.

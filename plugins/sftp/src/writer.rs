@@ -206,9 +206,10 @@ impl Drop for Staged {
             };
             if !removed {
                 drop(lease);
-                // The connection broke; its file is still there.
+                // The connection broke; its file is still there, and perhaps the server is not.
+                store.leave(path);
                 if let Ok(lease) = store.pool.lease().await {
-                    let _ = lease.session.sftp.remove(path).await;
+                    store.remove_leftovers(&lease.session);
                 }
             }
         });

@@ -5,14 +5,14 @@ use crate::error::{self, About};
 use crate::multistatus::{self, Resource};
 use crate::record::{NAMESPACE, PROPERTY};
 use futures_util::TryStreamExt;
-use holdall_plugin_api::{ByteRange, Error, ErrorKind, Result};
+use holdall_plugin_api::{ByteRange, Bytes, Error, ErrorKind, Result};
 use reqwest::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, HeaderMap,
     HeaderValue, RANGE,
 };
 use reqwest::{Body, Client, Method, Response, StatusCode, Url};
 use std::time::{Duration, SystemTime};
-use tokio::time::{error::Elapsed, timeout};
+use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
 use tokio_util::io::StreamReader;
 
 /// A connection pool to one server.
@@ -124,8 +124,17 @@ impl Dav {
     async fn done(&self, about: About, answer: Response, good: &[u16]) -> Result<StatusCode> {
         let status = answer.status();
         if good.contains(&status.as_u16()) {
-            // Read to its end, so that the connection can be used again.
-            let _ = timeout(self.patience, answer.bytes()).await;
+            // Read to its end, so that the connection can be used again; a long one is given up.
+            let mut pieces = answer.bytes_stream();
+            let reading = async {
+                let mut read = 0;
+                while let Ok(Some(piece)) = pieces.try_next().await
+                    && read < error::LOOK
+                {
+                    read += piece.len();
+                }
+            };
+            let _ = timeout(self.patience, reading).await;
             return Ok(status);
         }
         Err(self.refusal(about, answer).await)
@@ -238,7 +247,8 @@ impl Dav {
             .get(ETAG)
             .and_then(|etag| etag.to_str().ok())
             .and_then(multistatus::etag);
-        self.done(About::Staging, answer, &[200, 201, 204]).await?;
+        // RFC 9110, 9.3.4. A 200 is what a captive portal or a login page answers to everything.
+        self.done(About::Staging, answer, &[201, 204]).await?;
         Ok(etag)
     }
 
@@ -255,21 +265,18 @@ impl Dav {
             .await?;
         match answer.status().as_u16() {
             207 => {
-                let mut refused = 0;
+                let (mut answered, mut refused) = (0, 0);
                 let pieces = answer.bytes_stream().map_err(std::io::Error::other);
                 let pieces = impatient(pieces, self.patience);
                 multistatus::read(StreamReader::new(Box::pin(pieces)), |resource| {
+                    answered += 1;
                     refused += resource.refused
                         + usize::from(resource.status.is_some_and(|status| status > 299));
                 })
                 .await
                 .map_err(|fault| error::from_fault(About::Staging, fault))?;
-                Ok(refused == 0)
+                Ok(answered > 0 && refused == 0)
             }
-            200 | 204 => self
-                .done(About::Staging, answer, &[200, 204])
-                .await
-                .map(|_| true),
             400 | 403 | 405 | 409 | 415 | 501 => {
                 self.refusal(About::Staging, answer).await;
                 Ok(false)
@@ -300,7 +307,8 @@ impl Dav {
             headers.insert("depth", HeaderValue::from_static("0"));
         }
         let answer = self.send(about, method, from, headers, None).await?;
-        self.done(about, answer, &[200, 201, 204]).await.map(drop)
+        // RFC 4918, 9.8.5 and 9.9.4.
+        self.done(about, answer, &[201, 204]).await.map(drop)
     }
 
     /// Makes a folder; `false` when something of this name is there.
@@ -308,7 +316,7 @@ impl Dav {
         let answer = self
             .send(about, "MKCOL", url, HeaderMap::new(), None)
             .await?;
-        let made = self.done(about, answer, &[200, 201, 204, 405]).await;
+        let made = self.done(about, answer, &[201, 405]).await;
         match made {
             Ok(status) => Ok(status != StatusCode::METHOD_NOT_ALLOWED),
             // Forbidden to make what is there, or two at once: all the same if it is there.
@@ -327,9 +335,16 @@ impl Dav {
         let answer = self
             .send(about, "DELETE", url, HeaderMap::new(), None)
             .await?;
-        self.done(about, answer, &[200, 202, 204, 404])
-            .await
-            .map(|status| status != StatusCode::NOT_FOUND)
+        match self.done(about, answer, &[200, 202, 204, 404]).await? {
+            StatusCode::NO_CONTENT => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            // 200 comes from a login page too, and 202 only announces a removal.
+            status => match self.facts(about, url, Ask::Facts).await {
+                Err(error) if error.kind() == ErrorKind::FileNotFound => Ok(true),
+                Err(error) => Err(error),
+                Ok(_) => Err(error::from_status(about, status, &HeaderMap::new(), b"")),
+            },
+        }
     }
 
     /// Locks a file that may not be there yet; `None` while somebody else has it locked.
@@ -369,9 +384,7 @@ impl Dav {
         let answer = self
             .send(About::Staging, "UNLOCK", url, headers, None)
             .await?;
-        self.done(About::Staging, answer, &[200, 204])
-            .await
-            .map(drop)
+        self.done(About::Staging, answer, &[204]).await.map(drop)
     }
 }
 
@@ -394,18 +407,32 @@ pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
-/// Ends a stream whose next piece does not come in time.
-fn impatient<S, T>(
+/// Least that arrives of a document within the time that one answer may take, in bytes.
+const PACE: usize = 1 << 10;
+/// Longest time for a whole document, as a multiple of the time that one answer may take.
+const DOCUMENT: u32 = 10;
+
+/// Ends a document that arrives too slowly, or does not end.
+fn impatient<S>(
     pieces: S,
     patience: Duration,
-) -> impl futures_util::Stream<Item = std::io::Result<T>>
+) -> impl futures_util::Stream<Item = std::io::Result<Bytes>>
 where
-    S: futures_util::Stream<Item = std::io::Result<T>>,
+    S: futures_util::Stream<Item = std::io::Result<Bytes>>,
 {
-    futures_util::stream::unfold(Some(Box::pin(pieces)), move |pieces| async move {
-        let mut pieces = pieces?;
-        match timeout(patience, pieces.try_next()).await {
-            Ok(Ok(Some(piece))) => Some((Ok(piece), Some(pieces))),
+    let now = Instant::now();
+    let state = (Box::pin(pieces), now + patience, 0);
+    let ends = now + DOCUMENT * patience;
+    futures_util::stream::unfold(Some(state), move |state| async move {
+        let (mut pieces, mut due, mut arrived) = state?;
+        match timeout_at(due.min(ends), pieces.try_next()).await {
+            Ok(Ok(Some(piece))) => {
+                arrived += piece.len();
+                if arrived >= PACE {
+                    (due, arrived) = (Instant::now() + patience, 0);
+                }
+                Some((Ok(piece), Some((pieces, due, arrived))))
+            }
             Ok(Ok(None)) => None,
             Ok(Err(cause)) => Some((Err(cause), None)),
             Err(_) => Some((Err(std::io::ErrorKind::TimedOut.into()), None)),

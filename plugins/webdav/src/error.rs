@@ -3,7 +3,7 @@
 use crate::multistatus::Fault;
 use holdall_plugin_api::{Cause, Error, ErrorKind, ProviderReply, Retry};
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_RANGE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_RANGE, HeaderMap, LOCATION, RETRY_AFTER};
 use std::time::{Duration, SystemTime};
 
 /// What a refused request was about: the same status means different things.
@@ -20,7 +20,20 @@ pub(crate) enum About {
 }
 
 /// Longest body of an error that is looked into.
-pub(crate) const LOOK: usize = 16 << 10;
+pub(crate) const LOOK: usize = 8 << 10;
+/// Longest code or id of a server, in bytes.
+const LONGEST_NAME: usize = 256;
+
+fn short(text: &str) -> String {
+    text[..text.floor_char_boundary(LONGEST_NAME)].to_owned()
+}
+
+/// Scheme, host and port of a redirect. What follows may hold a secret.
+fn redirected_to(headers: &HeaderMap) -> Option<String> {
+    let location = headers.get(LOCATION)?.to_str().ok()?;
+    let origin = reqwest::Url::parse(location).ok()?.origin();
+    origin.is_tuple().then(|| origin.ascii_serialization())
+}
 
 /// An answer with a status that is no success.
 pub(crate) fn from_status(
@@ -67,7 +80,7 @@ pub(crate) fn from_status(
         (507, _) => (ErrorKind::QuotaExceeded, "the server's storage is full"),
         (300..=399, _) => (
             ErrorKind::ConfigInvalid,
-            "the server redirects; `url` must be the address that it redirects to",
+            "the server redirects and does not say where; redirects are not followed",
         ),
         (500..=599, _) => (ErrorKind::Unavailable, "the server has failed"),
         (200..=299, _) => (
@@ -79,15 +92,24 @@ pub(crate) fn from_status(
     let mut error = Error::new(kind).with_message(message).with_provider(
         ProviderReply::new()
             .status(Some(status.as_u16()))
-            .code(provider_code(body))
+            .code(provider_code(body).map(|code| short(&code)))
             .request_id(
                 ["x-request-id", "x-amzn-requestid", "x-correlation-id"]
                     .iter()
                     .find_map(|name| headers.get(*name))
                     .and_then(|id| id.to_str().ok())
-                    .map(str::to_owned),
+                    .map(short),
             ),
     );
+    if status.is_redirection()
+        && let Some(location) = redirected_to(headers)
+    {
+        error = error
+            .with_message(format!(
+                "the server redirects to {location}; redirects are not followed: `url` must be the address that it redirects to"
+            ))
+            .with_fact("location", location);
+    }
     error = with_retry(error, about);
     if kind == ErrorKind::InvalidRange
         && let Some(size) = headers.get(CONTENT_RANGE).and_then(|text| {
@@ -177,6 +199,8 @@ pub(crate) fn from_transport(about: About, cause: reqwest::Error) -> Error {
     let cause = cause.without_url();
     let (kind, message) = if cause.is_timeout() {
         (ErrorKind::Timeout, "the server does not answer in time")
+    } else if let Some(why) = distrust(&cause) {
+        (ErrorKind::Unavailable, why)
     } else if cause.is_connect() {
         (ErrorKind::Unavailable, "no connection to the server")
     } else if cause.is_builder() {
@@ -191,6 +215,49 @@ pub(crate) fn from_transport(about: About, cause: reqwest::Error) -> Error {
         about
     };
     with_retry(Error::new(kind).with_message(message).because(cause), about)
+}
+
+/// Why the certificate of the server is refused, and the cure.
+fn distrust(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    use rustls::CertificateError as C;
+    let mut link = Some(cause);
+    while let Some(cause) = link {
+        // Inside of an `io::Error`, whose `source` skips what it holds.
+        let inner = cause.downcast_ref::<std::io::Error>();
+        if let Some(found) = inner
+            .and_then(std::io::Error::get_ref)
+            .and_then(|inner| distrust(inner))
+        {
+            return Some(found);
+        }
+        if let Some(error) = cause.downcast_ref::<rustls::Error>() {
+            return Some(match error {
+                rustls::Error::InvalidCertificate(C::UnknownIssuer) => {
+                    "the issuer of the server's certificate is not trusted; name the certificate of the issuer in `ca_file`"
+                }
+                rustls::Error::InvalidCertificate(
+                    C::Expired
+                    | C::ExpiredContext { .. }
+                    | C::NotValidYet
+                    | C::NotValidYetContext { .. },
+                ) => "the server's certificate has expired or is not valid yet",
+                rustls::Error::InvalidCertificate(
+                    C::NotValidForName | C::NotValidForNameContext { .. },
+                ) => {
+                    "the server's certificate is for another host; `url` must name a host of the certificate"
+                }
+                // webpki's own error, whose type is not exported.
+                rustls::Error::InvalidCertificate(C::Other(other))
+                    if format!("{other:?}").contains("CaUsedAsEndEntity") =>
+                {
+                    "the server's certificate is that of a certificate authority; give the server a certificate of its own (`basicConstraints = CA:FALSE`), signed by that authority or by itself"
+                }
+                _ => "the server's certificate or protocol is refused",
+            });
+        }
+        link = cause.source();
+    }
+    None
 }
 
 /// Nothing came within the time that is allowed.

@@ -4,7 +4,7 @@ use crate::client::Ask;
 use crate::error::About;
 use crate::names;
 use crate::store::{Object, Store};
-use holdall_plugin_api::{Entry, ErrorKind, Result};
+use holdall_plugin_api::{Entry, ErrorKind, Level, Result};
 use holdall_plugin_api_hierarchical_list::{Folders, Window};
 
 impl Folders for Store {
@@ -21,7 +21,8 @@ impl Folders for Store {
             .each(About::Reading, &url, 1, ask, |resource| {
                 let Some(path) = &resource.path else {
                     // Not UTF-8: something that no key can name.
-                    return window.object(Entry::new("\\", 0));
+                    window.left_out("\u{fffd}");
+                    return;
                 };
                 if *path == own {
                     return;
@@ -44,7 +45,20 @@ impl Folders for Store {
                 if resource.folder {
                     return window.folder(&name);
                 }
-                let Some(size) = resource.size else { return };
+                let refused = resource
+                    .status
+                    .filter(|status| !(200..300).contains(status));
+                let (Some(size), None) = (resource.size, refused) else {
+                    if window.left_out(&name) {
+                        let why = match refused {
+                            Some(status) => format!("the server answers {status} for it"),
+                            None => "the server tells no size of it".to_owned(),
+                        };
+                        let note = format_args!("{folder}{name:?} is left out of a listing: {why}");
+                        self.host.log(Level::Warn, note);
+                    }
+                    return;
+                };
                 let object = Object::listed(&resource, size);
                 let mut entry = Entry::new(name, size);
                 entry.etag = object.etag(&self.features);

@@ -10,7 +10,9 @@ use futures_util::stream;
 use holdall_plugin_api::{
     Body, ByteRange, Bytes, Download, Downloaded, Error, ErrorKind, MAX_CHUNK, Result, Retry,
 };
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, LAST_MODIFIED};
+use reqwest::header::{
+    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, LAST_MODIFIED,
+};
 use reqwest::{Response, StatusCode, Url};
 use std::ops::Range;
 use std::sync::Arc;
@@ -77,6 +79,17 @@ async fn described(
         }
         Err(error) => return Err(error),
     };
+    let is_html = |kind: &str| kind.starts_with("text/html");
+    let kind = object
+        .record
+        .as_ref()
+        .and_then(|record| record.content_type.as_deref());
+    if is_page(answer.headers(), download.key.text())
+        && time(answer.headers()).is_none()
+        && !kind.is_some_and(is_html)
+    {
+        return Err(odd("a page in HTML that names no version of the object"));
+    }
     if Part::of(&answer)?
         .size
         .is_some_and(|size| size != object.size)
@@ -116,9 +129,10 @@ async fn plain(
         }
         Err(error) => return Err(error),
     };
-    let Some(size) = Part::of(&answer)?.size else {
-        // It does not say how large the object is.
-        return described(store, url, download).await;
+    // Without a size, or perhaps the page of a proxy: the server is asked for the facts.
+    let size = match Part::of(&answer)?.size {
+        Some(size) if !is_page(answer.headers(), download.key.text()) => size,
+        _ => return described(store, url, download).await,
     };
     let object = Object {
         size,
@@ -143,6 +157,7 @@ fn reading(
     download: &Download<'_>,
 ) -> Result<Downloaded> {
     let part = Part::of(&answer)?;
+    let object_size = object.size;
     let info = object.info(&store.features);
     if part.start > range.start || part.end.is_some_and(|end| end < range.end) {
         return Err(odd("another part than the one asked for"));
@@ -152,6 +167,7 @@ fn reading(
         skip: range.start - part.start,
         left: range.end - range.start,
         rest: Bytes::new(),
+        is_whole: part.end.is_none() && range.end == object_size,
         hint: download.chunk_hint.min(MAX_CHUNK) as usize,
         patience: store.dav.patience,
     };
@@ -211,6 +227,18 @@ fn is_of(headers: &HeaderMap, object: &Object) -> bool {
     }
 }
 
+/// Whether an answer may be the page of a proxy: HTML without a validator, for a key that does not
+/// say that it is HTML. Login pages and captive portals send such a page with status 200.
+fn is_page(headers: &HeaderMap, key: &str) -> bool {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let key = key.to_ascii_lowercase();
+    kind.is_some_and(|kind| kind.starts_with("text/html"))
+        && !headers.contains_key(ETAG)
+        && ![".html", ".htm"].iter().any(|end| key.ends_with(end))
+}
+
 fn time(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(LAST_MODIFIED)?.to_str().ok()?).ok()
 }
@@ -231,6 +259,8 @@ struct Reading {
     left: u64,
     /// Of a piece that was larger than a chunk may be.
     rest: Bytes,
+    /// The end of the answer is the end of the object.
+    is_whole: bool,
     hint: usize,
     patience: Duration,
 }
@@ -249,13 +279,19 @@ impl Reading {
 
     async fn next(&mut self) -> Result<Option<Bytes>> {
         while self.rest.is_empty() {
-            if self.left == 0 {
+            if self.left == 0 && !self.is_whole {
                 return Ok(None);
             }
             let piece = timeout(self.patience, self.answer.chunk())
                 .await
                 .map_err(|_| error::too_slow(About::Reading))?
                 .map_err(|cause| error::from_transport(About::Reading, cause))?;
+            if self.left == 0 {
+                return match piece {
+                    None => Ok(None),
+                    Some(_) => Err(odd("more bytes than the object has")),
+                };
+            }
             let Some(mut piece) = piece else {
                 return Err(Error::new(ErrorKind::Unavailable)
                     .with_message("the server ended the object too early")
@@ -266,6 +302,9 @@ impl Reading {
             self.skip -= skipped;
             // No larger than a piece, which is in memory.
             let _ = piece.split_to(skipped as usize);
+            if self.is_whole && piece.len() as u64 > self.left {
+                return Err(odd("more bytes than the object has"));
+            }
             piece.truncate(self.left.min(piece.len() as u64) as usize);
             self.left -= piece.len() as u64;
             self.rest = piece;

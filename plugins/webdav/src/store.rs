@@ -12,7 +12,7 @@ use crate::record::{self, Record};
 use holdall_plugin_api::{Error, ErrorKind, Host, ObjectInfo, Result, Retry};
 use reqwest::Url;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
@@ -27,14 +27,18 @@ pub(crate) struct Store {
     /// Of this process, one for each lock of the server.
     pub(crate) turns: Vec<Arc<tokio::sync::Mutex<()>>>,
     closed: AtomicBool,
-    /// Removals of staged files that nobody waits for.
+    /// Removals of staged files that run in the background.
     cleaning: TaskTracker,
+    /// Staged files that could not be removed because the server did not answer.
+    leftovers: Arc<Mutex<Vec<Url>>>,
     /// When the folder of the objects was last seen.
     seen: Mutex<Instant>,
 }
 
 /// A missing object proves little when its folder may be gone; looked at this often.
 const TRUST: Duration = Duration::from_secs(10);
+/// Most leftovers that are remembered; the next opening finds the others.
+const LEFTOVERS: usize = 1000;
 /// How often a reader looks again at what others change meanwhile.
 const LOOKS: usize = 50;
 
@@ -109,6 +113,7 @@ impl Store {
             turns: (0..lock::LOCKS).map(|_| Arc::default()).collect(),
             closed: AtomicBool::new(false),
             cleaning: TaskTracker::new(),
+            leftovers: Arc::default(),
             seen: Mutex::new(Instant::now()),
         }
     }
@@ -138,6 +143,30 @@ impl Store {
         if let Ok(runtime) = Handle::try_current() {
             self.cleaning.spawn_on(work, &runtime);
         }
+    }
+
+    /// Remembers a staged file, to be removed when the server answers again.
+    pub(crate) fn leave(&self, url: Url) {
+        let mut leftovers = lock(&self.leftovers);
+        if leftovers.len() < LEFTOVERS {
+            leftovers.push(url);
+        }
+    }
+
+    /// Removes what was left, in the background: the server has just answered.
+    pub(crate) fn remove_leftovers(&self) {
+        let left = std::mem::take(&mut *lock(&self.leftovers));
+        if left.is_empty() {
+            return;
+        }
+        let (dav, leftovers) = (self.dav.clone(), Arc::clone(&self.leftovers));
+        self.clean(async move {
+            for url in left {
+                if dav.remove(About::Staging, &url).await.is_err() {
+                    lock(&leftovers).push(url);
+                }
+            }
+        });
     }
 
     pub(crate) fn url(&self, key: &str) -> Result<Url> {
@@ -224,10 +253,7 @@ impl Store {
 
     /// A missing object, or a missing store?
     pub(crate) async fn missing(&self, error: Error) -> Error {
-        let is_recent = {
-            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.elapsed() < TRUST
-        };
+        let is_recent = { lock(&self.seen).elapsed() < TRUST };
         if is_recent {
             return error;
         }
@@ -246,7 +272,8 @@ impl Store {
         self.dav
             .facts(About::Root, &self.settings.objects, Ask::Facts)
             .await?;
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *lock(&self.seen) = Instant::now();
+        self.remove_leftovers();
         Ok(())
     }
 
@@ -364,6 +391,10 @@ impl Store {
             Err(error) => Err(error),
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The size of a file.

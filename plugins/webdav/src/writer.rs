@@ -110,6 +110,7 @@ impl Staged {
     /// It is an object now.
     pub(crate) fn published(mut self) {
         self.is_published = true;
+        self.store.remove_leftovers();
     }
 }
 
@@ -123,13 +124,19 @@ impl Drop for Staged {
         let again = if self.is_growing { 3 } else { 0 };
         self.store.clean(async move {
             let mut pause = Duration::from_millis(250);
+            let mut is_unknown = false;
             for _ in 0..=again {
                 match store.dav.remove(About::Staging, &url).await {
-                    Ok(true) => break,
+                    Ok(true) => return,
                     // Not there (yet), locked while it is written, or no answer.
-                    Ok(false) | Err(_) => sleep(pause).await,
+                    Ok(false) => is_unknown = false,
+                    Err(_) => is_unknown = true,
                 }
+                sleep(pause).await;
                 pause *= 3;
+            }
+            if is_unknown {
+                store.leave(url);
             }
         });
     }

@@ -26,7 +26,7 @@ struct Frame {
 enum Step {
     Object(Entry),
     Folder(String),
-    /// An object or a folder that no portable key names.
+    /// An object or a folder that no portable key names, or that cannot be listed.
     Foreign,
 }
 
@@ -72,6 +72,7 @@ impl<'s, S: Folders> Walk<'s, S> {
             let key = format!("{}{name}", frame.folder);
             let portable = KeyPolicy::Portable;
             return Ok(Some(match item {
+                Item::LeftOut => Step::Foreign,
                 Item::Folder if portable.check_prefix(&key).is_err() => Step::Foreign,
                 Item::Object(_) if portable.check(&key).is_err() => Step::Foreign,
                 Item::Folder => Step::Folder(key),
@@ -327,6 +328,30 @@ mod tests {
         let empty = (0..2 * KEEP).map(|number| format!("e/{number:05}/"));
         let tree = Tree::of(empty.chain(["e/x".to_owned()]));
         assert_eq!(walked(&tree, List::new("")).await, [["e/x"]]);
+    }
+
+    /// A folder of which some members cannot be listed.
+    struct Damaged;
+
+    impl Folders for Damaged {
+        async fn read(&self, _: &str, window: &mut Window) -> Result<()> {
+            for name in ["b", "d", "a", "c"] {
+                match name {
+                    "b" | "d" => drop(window.left_out(name)),
+                    _ => window.object(Entry::new(name, 1)),
+                }
+            }
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_listed_is_counted_once() {
+        let first = page(&Damaged, &List::new("").limit(1)).await.unwrap();
+        assert_eq!((first.entries[0].key.as_str(), first.skipped), ("a", 0));
+        let second = List::new("").page_token(first.next.as_deref());
+        let second = page(&Damaged, &second).await.unwrap();
+        assert_eq!((second.entries[0].key.as_str(), second.skipped), ("c", 2));
     }
 
     #[tokio::test]

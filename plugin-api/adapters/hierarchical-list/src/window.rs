@@ -11,6 +11,8 @@ pub enum Item {
     Folder,
     /// An object. Its key is filled in by the listing.
     Object(Entry),
+    /// Something that cannot be listed, and is counted.
+    LeftOut,
 }
 
 /// What a reader of a folder fills: it may offer the names in any order, and every one of them.
@@ -47,6 +49,14 @@ impl Window {
     pub fn folder(&mut self, name: &str) {
         // As all keys below it begin, so that it sorts as they do.
         self.offer(format!("{name}/"), Item::Folder);
+    }
+
+    /// Offers something in the folder that cannot be listed: its name, its size or the server's
+    /// answer is not usable. Counted once, on the page where its name would be; returns whether it is
+    /// kept for this page.
+    pub fn left_out(&mut self, name: &str) -> bool {
+        self.offer(name.to_owned(), Item::LeftOut);
+        matches!(self.items.get(name), Some(Item::LeftOut))
     }
 
     fn offer(&mut self, name: String, item: Item) {
