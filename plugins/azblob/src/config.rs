@@ -4,7 +4,7 @@ use crate::connection;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use holdall_plugin_api::{Capabilities, Problems, Result};
-use holdall_plugin_api_object_store::{Secret, Settings};
+use holdall_plugin_api_object_store::{Secret, Settings, check_name};
 use object_store::azure::split_sas;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -178,6 +178,16 @@ impl AzblobConfig {
         if account.is_none() {
             problems.add("account", "which storage account?");
         }
+        if let Some(account) = &account {
+            check_name("account", account, 1..=63, "-", &mut problems);
+        }
+        // Containers with `$` are the service's own: a website, logs.
+        if !matches!(self.container.as_str(), "$root" | "$web" | "$logs") {
+            check_name("container", &self.container, 3..=63, "-", &mut problems);
+        }
+        if let Some(tenant) = &self.tenant_id {
+            check_name("tenant_id", tenant, 1..=255, ".-", &mut problems);
+        }
         let account = account.unwrap_or_default();
         let endpoint =
             endpoint.unwrap_or_else(|| format!("https://{account}.blob.core.windows.net"));
@@ -282,6 +292,21 @@ mod tests {
         serde_json::from_value::<AzblobConfig>(whole)
             .unwrap()
             .settle()
+    }
+
+    #[test]
+    fn names_that_would_lead_elsewhere_are_refused() {
+        for (field, bad) in [
+            ("container", "../x"),
+            ("container", "a/b"),
+            ("container", "$other"),
+            ("account", "a.evil.example/"),
+            ("account", "a@b"),
+        ] {
+            let refused = settled(json!({field: bad})).unwrap_err();
+            assert!(refused.fact(field).is_some(), "{bad}: {refused}");
+        }
+        assert!(settled(json!({"container": "$web"})).is_ok());
     }
 
     #[test]

@@ -7,14 +7,12 @@
 //! - `credentials`: who we are to the store.
 //! - `open`: from a configuration to a store of the adapter.
 //! - `request`: requests of our own, and the signature of a conditional completion.
-//! - `lister`: pages of a listing.
 //! - `sas`: signed URLs.
 #![forbid(unsafe_code)]
 
 mod config;
 mod connection;
 mod credentials;
-mod lister;
 mod open;
 mod request;
 mod sas;

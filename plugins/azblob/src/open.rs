@@ -2,7 +2,6 @@
 
 use crate::config::{AzblobConfig, Identity, Settled};
 use crate::credentials;
-use crate::lister::Lister;
 use crate::request::{Conditional, Sign, SigningKey};
 use crate::sas::Sas;
 use base64::Engine;
@@ -10,7 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
 use holdall_plugin_api_object_store::{
-    CLOUD, Http, LargeConditions, MetadataNames, Native, OpenStore, Requests, SIGNING, Store,
+    CLOUD, Http, LargeConditions, Lister, MetadataNames, Native, OpenStore, Requests, SIGNING,
+    Store,
 };
 use object_store::azure::{AzureAccessKey, AzureCredential, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::path::Path;
@@ -94,7 +94,7 @@ fn adapted(settled: Settled, http: Http, azure: Arc<MicrosoftAzure>) -> Store {
     };
     let retries = config.settings.retries;
     let store = Store::of(azure as _)
-        .pages(Arc::new(Lister(requests.clone())))
+        .pages(Arc::new(Lister::azure(requests.clone())))
         .native(Arc::new(AzureNative(requests.clone())))
         .prefix(config.settings.prefix.clone())
         .describe(format!(

@@ -2,7 +2,7 @@
 
 use crate::identity::Identity;
 use holdall_plugin_api::{Capabilities, Problems, Result};
-use holdall_plugin_api_object_store::{PartSettings, Secret, Settings};
+use holdall_plugin_api_object_store::{PartSettings, Secret, Settings, check_name};
 use serde::Deserialize;
 use std::path::PathBuf;
 use url::Url;
@@ -98,6 +98,7 @@ impl GcsConfig {
     pub(crate) fn settle(self) -> Result<Settled> {
         let mut problems = Problems::default();
         let without = self.settings.check(&mut problems);
+        check_name("bucket", &self.bucket, 3..=222, ".-_", &mut problems);
         let identity = Identity::of(&self, &mut problems);
         let endpoint = self.endpoint.as_deref().unwrap_or(SERVICE);
         let service = self
@@ -158,6 +159,14 @@ mod tests {
             }
         }
         serde_json::from_value::<GcsConfig>(whole).unwrap().settle()
+    }
+
+    #[test]
+    fn a_bucket_that_would_lead_elsewhere_is_refused() {
+        for bad in ["../x", "a/b", "x?y", "bu"] {
+            let refused = settled(json!({"bucket": bad})).unwrap_err();
+            assert!(refused.fact("bucket").is_some(), "{bad}: {refused}");
+        }
     }
 
     #[test]

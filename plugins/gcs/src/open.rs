@@ -9,7 +9,7 @@ use crate::tokens::Tokens;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
 use holdall_plugin_api_object_store::{
-    CLOUD, Http, Native, OpenStore, Requests, SIGNING, Store, sweep,
+    CLOUD, Http, Lister, Native, OpenStore, Requests, SIGNING, Store, sweep,
 };
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::path::Path;
@@ -80,14 +80,15 @@ fn adapted(settled: Settled, http: Http, gcs: GoogleCloudStorage) -> Store {
     let bucket_url = format!("{service}/{}", config.bucket);
     let bearer = Bearer(Arc::clone(gcs.credentials()));
     let generations = Generations(gcs.clone());
+    let requests = Requests::new(http, bucket_url, config.settings.retry(), bearer);
     let native = GcsNative {
-        requests: Requests::new(http, bucket_url, config.settings.retry(), bearer),
+        requests: requests.clone(),
         generations: generations.clone(),
         prefix: config.settings.prefix.clone(),
         abandoned_after: config.parts.abandoned_after(),
     };
     Store::new(generations)
-        .pages(Arc::new(gcs.clone()))
+        .pages(Arc::new(Lister::s3(requests)))
         .signer(Arc::new(Escaping(gcs)))
         .native(Arc::new(native))
         .prefix(config.settings.prefix.clone())

@@ -4,7 +4,7 @@ use crate::preset::Preset;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use holdall_plugin_api::{Capabilities, Problems, Result};
-use holdall_plugin_api_object_store::{PartSettings, Secret, Settings};
+use holdall_plugin_api_object_store::{PartSettings, Secret, Settings, check_name};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -183,7 +183,16 @@ impl S3Config {
         if region.is_none() {
             problems.add("region", "this preset has no usual region: name one");
         }
+        if let Some(region) = &region {
+            check_name("region", region, 1..=63, "-_", &mut problems);
+        }
         let region = region.unwrap_or_default();
+        // Names of old buckets have capitals and underscores; Ceph has `TENANT:BUCKET`.
+        let between = match self.preset {
+            Preset::Ceph => ".-_:",
+            _ => ".-_",
+        };
+        check_name("bucket", &self.bucket, 3..=255, between, &mut problems);
         let without = self.settings.check(&mut problems);
         self.check_credentials(&mut problems);
         if let Some(Encryption::Customer { key }) = &self.encryption {
@@ -365,6 +374,25 @@ mod tests {
             ]
         );
         assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+    }
+
+    #[test]
+    fn names_that_would_lead_elsewhere_are_refused() {
+        for (field, bad) in [
+            ("bucket", "../x"),
+            ("bucket", "a/../b"),
+            ("bucket", "x?y"),
+            ("bucket", "bucket#"),
+            ("bucket", "b@evil.example"),
+            ("region", "x.evil.example/"),
+            ("region", "a@b"),
+        ] {
+            for path_style in [true, false] {
+                let refused = settled(json!({field: bad, "path_style": path_style})).unwrap_err();
+                assert_eq!(refused.kind(), ErrorKind::ConfigInvalid, "{bad}");
+                assert!(refused.fact(field).is_some(), "{bad}: {refused}");
+            }
+        }
     }
 
     #[test]

@@ -50,13 +50,36 @@ struct Failed {
 pub(crate) async fn many(requests: &Requests, paths: &[Path]) -> Result<Vec<Result<Deleted>>> {
     let mut answers = Vec::with_capacity(paths.len());
     for some in paths.chunks(MOST) {
-        let failed = bulk(requests, some).await?;
-        answers.extend(some.iter().map(|path| match failed.get(path.as_ref()) {
-            None => Ok(Deleted::new(None)),
-            Some(code) => of_failed(code),
+        let (in_xml, alone): (Vec<_>, Vec<_>) = some.iter().partition(|path| is_xml(path.as_ref()));
+        let failed = match in_xml.is_empty() {
+            true => HashMap::new(),
+            false => bulk(requests, &in_xml).await?,
+        };
+        let mut singly = HashMap::new();
+        for path in alone {
+            let deleted = requests.delete(path, None).await;
+            singly.insert(path.as_ref(), deleted.map(|_| Deleted::new(None)));
+        }
+        answers.extend(some.iter().map(|path| {
+            if let Some(answer) = singly.remove(path.as_ref()) {
+                return answer;
+            }
+            match failed.get(path.as_ref()) {
+                None => Ok(Deleted::new(None)),
+                Some(code) => of_failed(code),
+            }
         }));
     }
     Ok(answers)
+}
+
+/// Whether a document can carry this key: [XML 1.0, 2.2]. A parser of the store replaces or refuses
+/// any other character, and would remove another key.
+///
+/// [XML 1.0, 2.2]: https://www.w3.org/TR/xml/#charsets
+fn is_xml(key: &str) -> bool {
+    !key.chars()
+        .any(|character| matches!(character, '\0'..'\u{20}' | '\u{fffe}' | '\u{ffff}'))
 }
 
 fn of_failed(code: &str) -> Result<Deleted> {
@@ -69,7 +92,7 @@ fn of_failed(code: &str) -> Result<Deleted> {
 }
 
 /// The codes of the keys that failed.
-async fn bulk(requests: &Requests, paths: &[Path]) -> Result<HashMap<String, String>> {
+async fn bulk(requests: &Requests, paths: &[&Path]) -> Result<HashMap<String, String>> {
     let unwritten = |cause| Error::new(ErrorKind::Other).because(cause);
     let document = Asked {
         namespace: "http://s3.amazonaws.com/doc/2006-03-01/",
@@ -90,7 +113,17 @@ async fn bulk(requests: &Requests, paths: &[Path]) -> Result<HashMap<String, Str
         headers.insert(HeaderName::from_static("content-md5"), digest);
     }
     let asked = requests.make(Method::POST, None, &[("delete", "")], headers, document);
-    codes(&String::from_utf8_lossy(&asked.await?))
+    let failed = codes(&String::from_utf8_lossy(&asked.await?))?;
+    // A failure under a name that was not asked for is that of one that was.
+    match failed
+        .keys()
+        .find(|key| !paths.iter().any(|path| path.as_ref() == key.as_str()))
+    {
+        None => Ok(failed),
+        Some(other) => Err(Error::new(ErrorKind::Unavailable)
+            .with_message("the store answers for a key that was not asked for")
+            .with_fact("found", other)),
+    }
 }
 
 fn codes(answer: &str) -> Result<HashMap<String, String>> {
@@ -138,6 +171,16 @@ mod tests {
             Deleted::new(Some(false))
         );
         assert!(codes("<DeleteResult/>").unwrap().is_empty());
+    }
+
+    #[test]
+    fn keys_that_xml_cannot_carry_are_known() {
+        for good in ["a", "\u{e9}", "\u{1f98a}", "\u{fffd}", "a b&<"] {
+            assert!(is_xml(good), "{good}");
+        }
+        for bad in ["\u{1}", "a\u{fffe}", "\u{ffff}b"] {
+            assert!(!is_xml(bad), "{bad:?}");
+        }
     }
 
     #[test]

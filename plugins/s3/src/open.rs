@@ -7,7 +7,7 @@ use crate::request::Sign;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
 use holdall_plugin_api_object_store::{
-    CLOUD, Http, LargeConditions, Native, OpenStore, Requests, SIGNING, Store, sweep,
+    CLOUD, Http, LargeConditions, Lister, Native, OpenStore, Requests, SIGNING, Store, sweep,
 };
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path;
@@ -90,6 +90,7 @@ fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> Store {
         false => config.parts.in_one_put(),
     };
     let temporary = credentials::are_temporary(config);
+    let lister = requests.clone();
     let native = S3Native {
         requests,
         prefix: config.settings.prefix.clone(),
@@ -99,7 +100,7 @@ fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> Store {
     let longest_name = config.preset.traits().longest_name;
     let retries = config.settings.retries;
     Store::of(Arc::clone(&s3) as _)
-        .pages(Arc::clone(&s3) as _)
+        .pages(Arc::new(Lister::s3(lister)))
         .signer(s3)
         .native(Arc::new(native))
         .prefix(config.settings.prefix.clone())

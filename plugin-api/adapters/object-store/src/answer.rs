@@ -11,24 +11,33 @@ use quick_xml::events::Event;
 /// Longest document that is read: a page of 1000 entries of the longest keys, escaped, is 4 MiB.
 pub(crate) const MAX_DOCUMENT: usize = 16 << 20;
 
+/// Longest document of an error that is read, and longest text of a provider that is passed on.
+pub(crate) const LONGEST_ERROR: usize = 8 << 10;
+/// Longest code, id or address of a provider, in bytes.
+const LONGEST_NAME: usize = 256;
+
+/// A name of a provider: a code, an id, an address.
+pub(crate) fn short(text: &str) -> String {
+    text[..text.floor_char_boundary(LONGEST_NAME)].to_owned()
+}
+
 /// What a document says.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Looked {
     pub(crate) code: Option<String>,
+    pub(crate) message: Option<String>,
+    /// The right address, where the request went to another.
+    pub(crate) endpoint: Option<String>,
     pub(crate) request_id: Option<String>,
     pub(crate) foreign: bool,
     /// An error that came with a good status.
     pub(crate) status_instead: Option<StatusCode>,
 }
 
-/// What a page of a listing begins with: S3 and Google, Azure, Google's JSON.
-const LISTINGS: [&[u8]; 3] = [b"ListBucketResult", b"EnumerationResults", b"{"];
-
-/// Whether a good answer is a page of a listing at all: the store's client takes any other document
-/// for an empty one.
-pub(crate) fn is_listing(bytes: &[u8]) -> bool {
+/// Whether the document is the result of a copy: a success without it proves nothing.
+pub(crate) fn is_copied(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(1024)];
-    LISTINGS
+    [&b"CopyObjectResult"[..], b"CopyPartResult"]
         .iter()
         .any(|root| head.windows(root.len()).any(|window| window == *root))
 }
@@ -98,10 +107,13 @@ fn xml(text: &[u8], looked: &mut Looked) {
                 field = name.to_vec();
             }
             Ok(Event::Text(value)) if depth == 2 => {
-                let value = String::from_utf8_lossy(&value).trim().to_owned();
+                let value = String::from_utf8_lossy(&value);
+                let value = value.trim();
                 match field.as_slice() {
-                    b"Code" => looked.code = Some(value),
-                    b"RequestId" => looked.request_id = Some(value),
+                    b"Code" => looked.code = Some(short(value)),
+                    b"Message" => looked.message = Some(value.to_owned()),
+                    b"Endpoint" => looked.endpoint = Some(short(value)),
+                    b"RequestId" => looked.request_id = Some(short(value)),
                     _ => {}
                 }
             }
@@ -136,10 +148,8 @@ fn json(text: &[u8], looked: &mut Looked) {
         &error["code"],
         error,
     ];
-    looked.code = code
-        .into_iter()
-        .find_map(|code| code.as_str())
-        .map(str::to_owned);
+    looked.code = code.into_iter().find_map(|code| code.as_str()).map(short);
+    looked.message = error["message"].as_str().map(str::to_owned);
 }
 
 /// Makes headers readable for the store's client, which refuses a whole answer for one that is not
@@ -249,14 +259,6 @@ mod tests {
         let good = "<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>";
         assert_eq!(looked(good, false), Looked::default());
         assert_eq!(looked("", false), Looked::default());
-    }
-
-    #[test]
-    fn another_document_is_no_listing() {
-        assert!(is_listing(b"<?xml version=\"1.0\"?><ListBucketResult/>"));
-        assert!(is_listing(b"\xef\xbb\xbf<?xml?><EnumerationResults>"));
-        assert!(!is_listing(b"<?xml version=\"1.0\"?><D:multistatus/>"));
-        assert!(!is_listing(b""));
     }
 
     #[test]

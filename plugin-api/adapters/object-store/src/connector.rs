@@ -1,13 +1,12 @@
 //! The HTTP connector for stores of `object_store`: reqwest with rustls, every answer noted.
 //!
-//! Three things happen here that the store's own client does not do. What the provider said is kept
-//! for the error ([`Call`]). Answers that are documents are looked into: an error with status 200 is
-//! an error, and a listing loses the entries that the client would refuse the whole page for. And a
-//! lost reply is told from a request that was never sent, so that only the latter is repeated for
-//! what must not happen twice.
+//! Adds three things to the store's own client. The provider's reply is kept for the error
+//! ([`Call`]), with every text cut to 8 KiB. Documents are inspected: an error with status 200 is an
+//! error, and a copy without its result is none. And a lost reply is distinguished from a request
+//! that was never sent, so that only the latter is repeated where a repeat is not safe.
 
-use crate::answer::{self, MAX_DOCUMENT};
-use crate::reply::{Call, Failure, Reply, Seen};
+use crate::answer::{self, LONGEST_ERROR, MAX_DOCUMENT};
+use crate::reply::{Call, Failure, Reply, Seen, TlsFault};
 use crate::settings::Secret;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -192,9 +191,12 @@ impl HttpService for Http {
         Box::pin(async move {
             let call = Call::current();
             let store = self.is_store(request.uri());
+            let copies = COPY_SOURCES
+                .iter()
+                .any(|name| request.headers().contains_key(*name));
             let answered = self.0.exchange(request, call.as_deref(), store).await;
             match answered {
-                Ok(answer) => self.0.read(answer, call, store).await,
+                Ok(answer) => self.0.read(answer, call, store, copies).await,
                 Err((failure, error)) => {
                     if let Some(call) = &call {
                         call.note(Seen::failed(store, failure));
@@ -205,6 +207,9 @@ impl HttpService for Http {
         })
     }
 }
+
+/// Headers of a copy whose answer is a document.
+const COPY_SOURCES: [&str; 2] = ["x-amz-copy-source", "x-goog-copy-source"];
 
 type Exchanged = Result<reqwest::Response, (Failure, HttpError)>;
 
@@ -245,6 +250,7 @@ impl Inner {
         answer: reqwest::Response,
         call: Option<Arc<Call>>,
         store: bool,
+        copies: bool,
     ) -> Result<HttpResponse, HttpError> {
         let answer: http::Response<reqwest::Body> = answer.into();
         let (mut parts, body) = answer.into_parts();
@@ -255,7 +261,15 @@ impl Inner {
         let document = call.as_ref().is_some_and(|call| call.is_document());
         let failed = !parts.status.is_success();
         let body = if failed || (document && store) {
-            let bytes = match collected(body).await {
+            // Of an error a little is enough; the store's client quotes all of it, several times.
+            let most = if failed { LONGEST_ERROR } else { MAX_DOCUMENT };
+            let limit = self.options.answer_timeout + self.options.idle_timeout;
+            let collecting = tokio::time::timeout(limit, collected(body, most));
+            let collected = collecting.await.unwrap_or_else(|elapsed| {
+                let error = HttpError::new(HttpErrorKind::Timeout, elapsed);
+                Err((Failure::Timeout, error))
+            });
+            let mut bytes = match collected {
                 Ok(bytes) => bytes,
                 Err((failure, error)) => {
                     if let Some(call) = &call {
@@ -264,24 +278,23 @@ impl Inner {
                     return Err(error);
                 }
             };
-            let bytes = match &call {
-                Some(call) if call.is_listing() && !failed => crate::sieve::portable(bytes, call),
-                _ => bytes,
-            };
             let mut looked = answer::look(&parts.headers, &bytes, failed);
-            let listing = call.as_ref().is_some_and(|call| call.is_listing());
-            if listing && !failed && looked.code.is_none() && !answer::is_listing(&bytes) {
-                looked.foreign = true;
+            if copies && !failed && looked.status_instead.is_none() && !answer::is_copied(&bytes) {
+                reply.missing = Some("the result of the copy");
                 looked.status_instead = Some(StatusCode::BAD_GATEWAY);
             }
             reply.code = reply.code.or(looked.code);
+            reply.message = looked.message;
+            reply.location = reply.location.or(looked.endpoint);
             reply.request_id = reply.request_id.or(looked.request_id);
             reply.foreign = looked.foreign;
             if let Some(status) = looked.status_instead {
+                reply.sent_status = Some(reply.status);
                 parts.status = status;
                 reply.status = status.as_u16();
+                bytes.truncate(LONGEST_ERROR);
             }
-            // The length that was announced is that of the bytes before the sieve.
+            // The length that was announced is that of the whole body.
             parts.headers.remove(http::header::CONTENT_LENGTH);
             parts
                 .headers
@@ -303,7 +316,7 @@ impl Inner {
     }
 
     fn reply(&self, status: StatusCode, headers: &HeaderMap, store: bool) -> Reply {
-        let text = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
+        let text = |name: &str| headers.get(name)?.to_str().ok().map(answer::short);
         let date = text("date").and_then(|date| httpdate::parse_http_date(&date).ok());
         let skew = date.and_then(|theirs| skew(theirs, SystemTime::now()));
         if store && date.is_some() {
@@ -312,6 +325,7 @@ impl Inner {
         Reply {
             status: status.as_u16(),
             code: text("x-ms-error-code").or_else(|| text("x-minio-error-code")),
+            location: text("location").and_then(|url| origin(&url)),
             request_id: [
                 "x-amz-request-id",
                 "x-ms-request-id",
@@ -324,10 +338,16 @@ impl Inner {
                 .and_then(|range| range.strip_prefix("bytes */").and_then(|n| n.parse().ok())),
             region: text("x-amz-bucket-region"),
             skew_seconds: skew,
-            foreign: false,
             credentials: !store,
+            ..Reply::default()
         }
     }
+}
+
+/// Scheme, host and port. What follows may hold a signature.
+fn origin(url: &str) -> Option<String> {
+    let origin = url::Url::parse(url).ok()?.origin();
+    origin.is_tuple().then(|| origin.ascii_serialization())
 }
 
 /// How far the provider's clock is ahead of ours, in whole seconds; `None` within a minute, which
@@ -354,14 +374,15 @@ fn retry_after(value: &str) -> Option<Duration> {
     Some(wait.min(Duration::from_secs(3600)))
 }
 
-/// A whole body; a longer one than any document of a provider is cut, and will not parse.
-async fn collected(mut body: Patient) -> Result<Bytes, (Failure, HttpError)> {
+/// A whole body, cut after so many bytes.
+async fn collected(mut body: Patient, most: usize) -> Result<Bytes, (Failure, HttpError)> {
     let mut all = Vec::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {
             all.extend_from_slice(&data);
         }
-        if all.len() > MAX_DOCUMENT {
+        if all.len() > most {
+            all.truncate(most);
             break;
         }
     }
@@ -431,8 +452,8 @@ fn failed(error: reqwest::Error) -> (Failure, HttpError) {
     };
     let mut link: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(cause) = link {
-        if is_tls(cause) {
-            failure = Failure::Tls;
+        if let Some(fault) = tls_fault(cause) {
+            failure = Failure::Tls(fault);
         }
         link = cause.source();
     }
@@ -442,20 +463,34 @@ fn failed(error: reqwest::Error) -> (Failure, HttpError) {
         Failure::Connect => HttpErrorKind::Connect,
         Failure::Timeout => HttpErrorKind::Timeout,
         Failure::Broken => HttpErrorKind::Interrupted,
-        Failure::Tls | Failure::Other => HttpErrorKind::Unknown,
+        Failure::Tls(_) | Failure::Other => HttpErrorKind::Unknown,
     };
     (failure, HttpError::new(kind, error.without_url()))
 }
 
 /// rustls hands its errors out inside of `io::Error`, whose `source` skips what it holds.
-fn is_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
-    if cause.is::<rustls::Error>() {
-        return true;
+fn tls_fault(cause: &(dyn std::error::Error + 'static)) -> Option<TlsFault> {
+    use rustls::CertificateError as C;
+    if let Some(error) = cause.downcast_ref::<rustls::Error>() {
+        return Some(match error {
+            rustls::Error::InvalidCertificate(certificate) => match certificate {
+                C::UnknownIssuer => TlsFault::UnknownIssuer,
+                C::Expired
+                | C::ExpiredContext { .. }
+                | C::NotValidYet
+                | C::NotValidYetContext { .. } => TlsFault::Time,
+                C::NotValidForName | C::NotValidForNameContext { .. } => TlsFault::Name,
+                // webpki's own error, whose type is not exported.
+                C::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+                    TlsFault::Authority
+                }
+                _ => TlsFault::Other,
+            },
+            _ => TlsFault::Other,
+        });
     }
-    cause
-        .downcast_ref::<std::io::Error>()
-        .and_then(std::io::Error::get_ref)
-        .is_some_and(|inner| is_tls(inner))
+    let io = cause.downcast_ref::<std::io::Error>()?;
+    tls_fault(io.get_ref()?)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! key's or the bucket's, a 409 a lost race or an existing object, a 403 a wrong clock. Codes of S3,
 //! Azure and Google are in one table, because none of them means two things.
 
-use crate::reply::{Call, Failure, Reply, Seen};
+use crate::reply::{Call, Failure, Reply, Seen, TlsFault};
 use holdall_plugin_api::{Cause, Error, ErrorKind, ProviderReply, Retry};
 use object_store::Error as Theirs;
 use std::time::Duration;
@@ -13,9 +13,7 @@ use std::time::Duration;
 pub fn error_of(theirs: Theirs, call: &Call) -> Error {
     let seen = call.seen();
     let error = match &seen {
-        Some(Seen::Answer(reply)) if reply.status >= 300 || reply.code.is_some() => {
-            of_reply(reply, &theirs)
-        }
+        Some(Seen::Answer(reply)) if is_error(reply) => of_reply(reply, &theirs),
         Some(Seen::Failed(failure)) => of_failure("the store", *failure),
         Some(Seen::NoCredentials(failure)) => of_failure(SOURCE, *failure),
         // Good by its status, and yet the store's client could not use it.
@@ -25,15 +23,43 @@ pub fn error_of(theirs: Theirs, call: &Call) -> Error {
     let error = match &seen {
         Some(Seen::Answer(reply)) => error.with_provider(
             ProviderReply::new()
-                .status(Some(reply.status))
+                .status(Some(reply.sent_status.unwrap_or(reply.status)))
                 .code(reply.code.clone())
                 .request_id(reply.request_id.clone()),
         ),
         _ => error,
     };
     let attempts = call.attempts();
-    let error = error.with_cause(Some(Cause::from_error(&theirs)));
+    let cause = match &seen {
+        // The client's own words quote the answer, and take one for another: its variant for a 409
+        // says "already exists", and its status is not always the one that was sent.
+        Some(Seen::Answer(reply)) if is_error(reply) => words_of(reply),
+        _ => Some(condensed(Cause::from_error(&theirs))),
+    };
+    let error = error.with_cause(cause);
     error.at(|place| place.attempts = attempts)
+}
+
+fn is_error(reply: &Reply) -> bool {
+    reply.status >= 300 || reply.code.is_some()
+}
+
+/// The provider's own words.
+fn words_of(reply: &Reply) -> Option<Cause> {
+    let code = reply.code.clone().unwrap_or_default();
+    Some(Cause::new(code, reply.message.clone()?))
+}
+
+/// Without the links that repeat the one below them: the client's errors quote their sources.
+fn condensed(mut cause: Cause) -> Cause {
+    while let Some(source) = cause.source.take() {
+        if !cause.text.contains(&source.text) {
+            cause.source = Some(Box::new(condensed(*source)));
+            break;
+        }
+        cause = *source;
+    }
+    cause
 }
 
 /// As [`error_of`], of a request that only reads: its outcome may be unknown, a repeat is harmless.
@@ -73,9 +99,10 @@ fn of_failure(whom: &str, failure: Failure) -> Error {
         Failure::Connect => unavailable
             .with_message(format!("no connection to {whom}"))
             .with_retry(Retry::Safe),
-        Failure::Tls => unavailable
+        Failure::Tls(fault) => unavailable
             .with_message(format!(
-                "no trusted connection to {whom}: its certificate or protocol is refused"
+                "no trusted connection to {whom}: {}",
+                words_of_tls(fault)
             ))
             .with_retry(Retry::Safe),
         Failure::Timeout => {
@@ -85,6 +112,23 @@ fn of_failure(whom: &str, failure: Failure) -> Error {
         Failure::Other => {
             Error::new(ErrorKind::Other).with_message("the request could not be made")
         }
+    }
+}
+
+/// What is wrong, and the cure.
+fn words_of_tls(fault: TlsFault) -> &'static str {
+    match fault {
+        TlsFault::UnknownIssuer => {
+            "the issuer of its certificate is not trusted; name the certificate of the issuer in `ca_file`"
+        }
+        TlsFault::Time => "its certificate has expired or is not valid yet",
+        TlsFault::Name => {
+            "its certificate is for another host; `endpoint` must name a host of the certificate"
+        }
+        TlsFault::Authority => {
+            "its certificate is that of a certificate authority; give the server a certificate of its own (`basicConstraints = CA:FALSE`), signed by that authority or by itself"
+        }
+        TlsFault::Other => "its certificate or protocol is refused",
     }
 }
 
@@ -105,6 +149,12 @@ fn of_reply(reply: &Reply, theirs: &Theirs) -> Error {
     if reply.credentials {
         return of_credentials(reply);
     }
+    if let Some(missing) = reply.missing {
+        return Error::new(ErrorKind::Unavailable).with_message(format!(
+            "the store answers {} without {missing}",
+            reply.sent_status.unwrap_or(reply.status)
+        ));
+    }
     match reply.skew_seconds {
         Some(skew) if matches!(reply.status, 401 | 403) => return clock_skew(skew),
         None if reply.code.as_deref() == Some("RequestTimeTooSkewed") => {
@@ -122,6 +172,9 @@ fn of_reply(reply: &Reply, theirs: &Theirs) -> Error {
         return Error::new(ErrorKind::ConfigInvalid)
             .with_message("the bucket is in another region")
             .with_fact("region", region);
+    }
+    if matches!(reply.status, 300..=303 | 305..=399) || reply.is_redirect_code() {
+        return redirected(reply);
     }
     let kind = match reply.code.as_deref().and_then(of_code) {
         // Azure calls any condition that was not met by one name; the status tells which.
@@ -149,9 +202,34 @@ fn of_reply(reply: &Reply, theirs: &Theirs) -> Error {
     };
     match &reply.code {
         Some(code) if error.message().is_empty() => {
-            error.with_message(format!("the store answers {} {code}", reply.status))
+            let status = reply.sent_status.unwrap_or(reply.status);
+            error.with_message(format!("the store answers {status} {code}"))
         }
         _ => error,
+    }
+}
+
+impl Reply {
+    fn is_redirect_code(&self) -> bool {
+        matches!(
+            self.code.as_deref(),
+            Some("PermanentRedirect" | "TemporaryRedirect")
+        )
+    }
+}
+
+/// Never followed: a signature is of one address.
+fn redirected(reply: &Reply) -> Error {
+    let error = Error::new(ErrorKind::ConfigInvalid);
+    match &reply.location {
+        Some(location) => error
+            .with_message(format!(
+                "the store redirects to {location}; redirects are not followed: name the right `endpoint` or `region`"
+            ))
+            .with_fact("location", location),
+        None => error.with_message(
+            "the store redirects and does not say where; name the right `endpoint` or `region`",
+        ),
     }
 }
 
@@ -364,6 +442,59 @@ mod tests {
         assert_eq!(error.provider().code.as_deref(), Some("SlowDown"));
         assert_eq!(error.provider().request_id.as_deref(), Some("id-7"));
         assert_eq!(error.place().attempts, 1);
+    }
+
+    #[test]
+    fn an_error_with_status_200_is_reported_with_it() {
+        let error = judged(Reply {
+            sent_status: Some(200),
+            message: Some("one part is missing".into()),
+            ..reply(409, Some("InvalidPart"))
+        });
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert_eq!(error.provider().status, Some(200));
+        let causes: Vec<_> = error.cause().into_iter().flat_map(Cause::chain).collect();
+        let [cause] = causes[..] else {
+            panic!("{causes:?}");
+        };
+        assert_eq!(
+            (cause.code.as_str(), cause.text.as_str()),
+            ("InvalidPart", "one part is missing")
+        );
+        let missing = judged(Reply {
+            sent_status: Some(200),
+            missing: Some("the result of the copy"),
+            ..reply(502, None)
+        });
+        assert_eq!(missing.kind(), ErrorKind::Unavailable);
+        assert_eq!(missing.provider().status, Some(200));
+    }
+
+    #[test]
+    fn a_redirect_is_named_with_its_target() {
+        for status in [301, 302, 307, 308] {
+            let error = judged(Reply {
+                location: Some("https://elsewhere.example".into()),
+                ..reply(status, None)
+            });
+            assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+            assert_eq!(error.fact("location"), Some("https://elsewhere.example"));
+        }
+        assert_eq!(judged(reply(304, None)).kind(), ErrorKind::NotModified);
+    }
+
+    #[test]
+    fn causes_are_not_repeated() {
+        let link = |text: &str, source: Option<Cause>| {
+            let link = Cause::new("", text);
+            source.into_iter().fold(link, Cause::with_source)
+        };
+        let inner = link("connection refused", None);
+        let middle = link("tcp connect: connection refused", Some(inner));
+        let outer = link("GET: tcp connect: connection refused", Some(middle));
+        let other = link("the request failed", Some(outer));
+        let texts: Vec<_> = condensed(other).chain().map(|it| it.text.clone()).collect();
+        assert_eq!(texts, ["the request failed", "connection refused"]);
     }
 
     #[test]

@@ -49,9 +49,9 @@
 //! [`GIVEN`] for every store; the rest is the store's to promise.
 //!
 //! **Stores over HTTP** (feature `http`): give the builder of the store our connector, `Http`,
-//! so that status, code, request id and `Retry-After` reach the error, listings survive foreign
-//! keys, and conditions can be held by the completion of parts. `Settings` are the fields that the
-//! configuration of every such store has.
+//! so that status, code, request id and `Retry-After` reach the error, and conditions can be held by the completion of parts. `Lister` makes
+//! pages that survive foreign keys, and `Settings` are the fields that the configuration of every
+//! such store has.
 //!
 //! Reading order: [`store`](Store) (what is told), `adapter` (the contract), `upload`, `download`,
 //! `list`, `sign`, then `error`, `reply` and `connector`; `settings` and `parts` for configurations;
@@ -67,6 +67,8 @@ mod connector;
 mod download;
 mod error;
 mod list;
+#[cfg(feature = "http")]
+mod lister;
 mod metadata;
 #[cfg(feature = "http")]
 mod parts;
@@ -79,8 +81,6 @@ mod reply;
 mod requests;
 #[cfg(feature = "http")]
 mod settings;
-#[cfg(feature = "http")]
-mod sieve;
 mod sign;
 mod store;
 #[cfg(feature = "http")]
@@ -91,6 +91,8 @@ pub use adapter::{Adapter, OpenStore};
 #[cfg(feature = "http")]
 pub use connector::{Http, HttpOptions, Proxy};
 pub use error::{error_of, of_code};
+#[cfg(feature = "http")]
+pub use lister::Lister;
 pub use object_store;
 #[cfg(feature = "http")]
 pub use parts::PartSettings;
@@ -98,7 +100,7 @@ pub use reply::Call;
 #[cfg(feature = "http")]
 pub use requests::{Authorize, AuthorizeError, Requests};
 #[cfg(feature = "http")]
-pub use settings::{Secret, Settings};
+pub use settings::{Secret, Settings, check_name};
 pub use store::{Condition, LargeConditions, MetadataNames, Native, Store};
 #[cfg(feature = "http")]
 pub use sweep::sweep;

@@ -33,7 +33,7 @@ async fn of_pages(store: &Store, pages: &dyn PaginatedListStore, list: &List<'_>
         page_token: list.page_token.map(str::to_owned),
         ..PaginatedListOptions::default()
     };
-    let call = Call::listing();
+    let call = Call::document();
     let listing = pages.list_paginated(Some(prefix.as_str()).filter(|p| !p.is_empty()), options);
     let found = call
         .run(listing)
@@ -79,7 +79,7 @@ async fn of_everything(store: &Store, list: &List<'_>) -> Result<Page> {
     let whole = format!("{}{}", store.prefix, list.prefix);
     let folder = whole.rsplit_once('/').map(|(folder, _)| folder);
     let folder = folder.and_then(|folder| Path::parse(folder).ok());
-    let call = Call::listing();
+    let call = Call::document();
     let found: Arc<dyn object_store::ObjectStore> = Arc::clone(&store.objects);
     let listing = found.list(folder.as_ref());
     call.run(smallest(store, list, listing))

@@ -41,10 +41,18 @@ impl Seen {
 /// An answer over HTTP, without its body.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Reply {
-    /// HTTP status.
+    /// HTTP status; that of the error where a good one came with an error.
     pub(crate) status: u16,
+    /// The status that was sent, where it is another.
+    pub(crate) sent_status: Option<u16>,
     /// The provider's own code, such as `NoSuchKey`.
     pub(crate) code: Option<String>,
+    /// The provider's own words, cut.
+    pub(crate) message: Option<String>,
+    /// What the answer lacks that a success of this request has.
+    pub(crate) missing: Option<&'static str>,
+    /// Where a redirect leads: scheme, host and port.
+    pub(crate) location: Option<String>,
     /// The provider's id of the request.
     pub(crate) request_id: Option<String>,
     /// `Retry-After`.
@@ -67,11 +75,26 @@ pub(crate) enum Failure {
     /// No connection: refused, unreachable, no such name. Nothing was sent.
     Connect,
     /// A connection, but no trust: certificate, name or protocol. Nothing was sent.
-    Tls,
+    Tls(TlsFault),
     /// A time limit has passed.
     Timeout,
     /// The connection broke while the request or its answer was under way.
     Broken,
+    /// Anything else.
+    Other,
+}
+
+/// Why a server is not trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TlsFault {
+    /// The issuer of the certificate is not known.
+    UnknownIssuer,
+    /// The certificate has expired, or is not valid yet.
+    Time,
+    /// The certificate is for another host.
+    Name,
+    /// The certificate is that of an authority.
+    Authority,
     /// Anything else.
     Other,
 }
@@ -81,12 +104,10 @@ pub(crate) enum Failure {
 pub struct Call {
     seen: Mutex<Option<Seen>>,
     attempts: AtomicU32,
-    /// Entries that the sieve took out of a listing.
+    /// Entries of a listing that were left out.
     skipped: AtomicU64,
     /// The answer is a document that may be an error in spite of its status.
     document: bool,
-    /// The answer is a page of a listing.
-    listing: bool,
     /// Headers to add to what the store sends.
     headers: HeaderMap,
 }
@@ -114,15 +135,6 @@ impl Call {
         })
     }
 
-    /// One whose answer is a page of a listing.
-    pub(crate) fn listing() -> Arc<Self> {
-        Arc::new(Self {
-            document: true,
-            listing: true,
-            ..Self::default()
-        })
-    }
-
     /// The call that this task works for.
     pub fn current() -> Option<Arc<Self>> {
         CALL.try_with(Arc::clone).ok()
@@ -144,19 +156,14 @@ impl Call {
         *self.lock() = Some(seen);
     }
 
-    /// Adds to the number of entries that were left out.
-    pub(crate) fn skip(&self, entries: u64) {
+    /// Adds to the number of entries of a listing that were left out.
+    pub fn skip(&self, entries: u64) {
         self.skipped.fetch_add(entries, Ordering::Relaxed);
     }
 
     /// Whether the answer is a document.
     pub(crate) fn is_document(&self) -> bool {
         self.document
-    }
-
-    /// Whether the answer is a page of a listing.
-    pub(crate) fn is_listing(&self) -> bool {
-        self.listing
     }
 
     /// Headers to add.

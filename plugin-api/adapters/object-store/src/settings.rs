@@ -25,6 +25,7 @@ use holdall_plugin_api::{Capabilities, Capability, KeyPolicy, Problems};
 use object_store::{BackoffConfig, RetryConfig};
 use serde::Deserialize;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
@@ -47,23 +48,23 @@ pub struct Settings {
     pub allow_http: bool,
 
     /// How often a request that failed for a passing reason is made again.
-    #[serde(default = "retries")]
+    #[serde(default = "default_retries")]
     #[cfg_attr(feature = "schema", schemars(range(max = 10)))]
     pub retries: u32,
 
     /// Longest time to a connection, in seconds.
-    #[serde(default = "connect")]
+    #[serde(default = "default_connect_timeout_seconds")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 600)))]
     pub connect_timeout_seconds: u32,
 
     /// Longest time from a request to the beginning of its answer, the sending of a part included,
     /// in seconds.
-    #[serde(default = "answer")]
+    #[serde(default = "default_answer_timeout_seconds")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 3600)))]
     pub answer_timeout_seconds: u32,
 
     /// Longest silence while an object is read, in seconds. Not counted while the caller waits.
-    #[serde(default = "idle")]
+    #[serde(default = "default_idle_timeout_seconds")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 3600)))]
     pub idle_timeout_seconds: u32,
 
@@ -75,17 +76,45 @@ pub struct Settings {
     pub proxy: Proxy,
 }
 
-fn retries() -> u32 {
+fn default_retries() -> u32 {
     2
 }
-fn connect() -> u32 {
+fn default_connect_timeout_seconds() -> u32 {
     5
 }
-fn answer() -> u32 {
+fn default_answer_timeout_seconds() -> u32 {
     60
 }
-fn idle() -> u32 {
+fn default_idle_timeout_seconds() -> u32 {
     30
+}
+
+/// Checks a name of the configuration that becomes part of an address, such as that of a bucket: so
+/// many letters and digits, and these characters between them; no `..`.
+pub fn check_name(
+    field: &'static str,
+    text: &str,
+    lengths: RangeInclusive<usize>,
+    between: &str,
+    problems: &mut Problems,
+) {
+    let is_inner =
+        |character: char| character.is_ascii_alphanumeric() || between.contains(character);
+    let is_outer = |character: Option<char>| character.is_some_and(|it| it.is_ascii_alphanumeric());
+    let good = lengths.contains(&text.len())
+        && text.chars().all(is_inner)
+        && is_outer(text.chars().next())
+        && is_outer(text.chars().next_back())
+        && !text.contains("..");
+    if !good {
+        let (least, most) = lengths.into_inner();
+        problems.add(
+            field,
+            format!(
+                "not a name: {least} to {most} letters and digits, between them also `{between}`, and no `..`"
+            ),
+        );
+    }
 }
 
 impl Settings {
@@ -243,6 +272,36 @@ mod tests {
         assert_eq!(wrong_fields(|p| _ = both.check(p)), ["without"]);
         let without = both.check(&mut Problems::default());
         assert_eq!(without, Capabilities::create_only);
+    }
+
+    #[test]
+    fn names_that_become_part_of_an_address() {
+        let wrong = |text: &str| wrong_fields(|p| check_name("bucket", text, 3..=63, ".-", p));
+        for good in ["photos", "a.b", "a-b.c1", "012"] {
+            assert!(wrong(good).is_empty(), "{good}");
+        }
+        let long = "a".repeat(64);
+        for bad in [
+            "",
+            "ab",
+            "../x",
+            "a/b",
+            "a..b",
+            "-ab",
+            "ab-",
+            ".ab",
+            "a b",
+            "a?b",
+            "a#b",
+            "a%2fb",
+            "a@b",
+            "a:b",
+            "a\\b",
+            "b\u{fc}cher",
+            &long,
+        ] {
+            assert_eq!(wrong(bad), ["bucket"], "{bad}");
+        }
     }
 
     #[test]
