@@ -2,14 +2,17 @@
 
 use super::fault;
 use super::needs;
-use super::page_token;
+use super::page_token::{self, Last};
 use crate::backend::Backend;
 use crate::backend::counters::add;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
 use futures_core::Stream;
 use futures_util::{TryStreamExt, stream};
-use holdall_plugin_api::{Capability, Entry, KeyPolicy, List, Operation, Page, Result};
+use holdall_plugin_api::{
+    Capability, Entry, Error, ErrorKind, KeyPolicy, List, Operation, Page, Result, Retry,
+};
+use std::borrow::Cow;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -122,23 +125,32 @@ pub(super) async fn page(scope: &Scope<'_>, opened: &Arc<Opened>, list: List<'_>
     needs(opened, Operation::List)?;
     opened.terms.list(&list)?;
     let backend = scope.backend.name();
-    let inner = list
-        .page_token
-        .map(|token| page_token::decode(backend, &list, token))
-        .transpose()?;
+    let (inner, mut last) = match list.page_token {
+        None => (None, Last::default()),
+        Some(token) => {
+            let (inner, last) = page_token::decode(backend, &list, token)?;
+            (Some(inner), last)
+        }
+    };
     let asked = list.page_token(inner.as_deref());
     let mut page = opened.instance.list(asked, scope.call()).await?;
-    verify(&page, &asked, opened)?;
+    verify(&page, &asked)?;
+    if opened.claims(Capability::OrderedList) {
+        let keys = page.entries.iter().map(|entry| entry.key.as_str());
+        last.key = ascending(last.key, keys)?;
+        let groups = page.common_prefixes.iter().map(String::as_str);
+        last.group = ascending(last.group, groups)?;
+    }
     leave_out(&mut page, opened.terms.policy);
     add(&scope.counters().skipped_keys, page.skipped);
     page.next = page
         .next
-        .map(|next| page_token::encode(backend, &list, &next));
+        .map(|next| page_token::encode(backend, &list, &next, &last));
     Ok(page)
 }
 
 /// The plugin's page is what was asked for.
-fn verify(page: &Page, asked: &List<'_>, opened: &Opened) -> Result<()> {
+fn verify(page: &Page, asked: &List<'_>) -> Result<()> {
     let count = page.entries.len() + page.common_prefixes.len();
     if count > asked.limit as usize {
         return Err(fault("a page of more entries than were asked for")
@@ -181,16 +193,30 @@ fn verify(page: &Page, asked: &List<'_>, opened: &Opened) -> Result<()> {
             return stray("a common prefix that is none", group);
         }
     }
-    if opened.claims(Capability::OrderedList) {
-        let keys = page.entries.iter().map(|entry| entry.key.as_str());
-        let groups = page.common_prefixes.iter().map(String::as_str);
-        if !keys.is_sorted_by(|a, b| a < b) || !groups.is_sorted_by(|a, b| a < b) {
-            return Err(fault(
-                "a page that is not in order, from a backend that claims it",
-            ));
-        }
-    }
     Ok(())
+}
+
+/// The last of these names, which come after `last`, each after the one before.
+///
+/// # Errors
+///
+/// `Unavailable`: the listing goes backwards or repeats a name, with both names.
+fn ascending<'a>(
+    last: Option<String>,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<Option<String>> {
+    let mut last = last.map(Cow::Owned);
+    for name in names {
+        if let Some(before) = last.as_deref().filter(|before| *before >= name) {
+            return Err(Error::new(ErrorKind::Unavailable)
+                .with_message("the store's listing is not in order, which this backend claims")
+                .with_retry(Retry::Never)
+                .with_fact("before", before)
+                .with_fact("found", name));
+        }
+        last = Some(Cow::Borrowed(name));
+    }
+    Ok(last.map(Cow::into_owned))
 }
 
 /// Takes out what the key policy forbids, and counts it: placeholder objects such as `a/`, and
@@ -203,4 +229,29 @@ fn leave_out(page: &mut Page, policy: KeyPolicy) {
         .retain(|group| policy.check_prefix(group).is_ok());
     let after = page.entries.len() + page.common_prefixes.len();
     page.skipped += (before - after) as u64;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_ascend_over_pages() {
+        let after = |last: Option<&str>, names: &[&str]| {
+            ascending(last.map(str::to_owned), names.iter().copied())
+        };
+        assert_eq!(after(None, &[]).unwrap(), None);
+        assert_eq!(after(Some("b"), &[]).unwrap().as_deref(), Some("b"));
+        assert_eq!(after(Some("b"), &["c", "d"]).unwrap().as_deref(), Some("d"));
+        for (last, names) in [
+            (Some("b"), &["b"][..]),
+            (Some("b"), &["a"]),
+            (None, &["b", "a"]),
+        ] {
+            let error = after(last, names).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            assert_eq!(error.fact("before"), Some("b"));
+            assert_eq!(error.fact("found"), names.last().copied());
+        }
+    }
 }
