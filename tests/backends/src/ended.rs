@@ -1,6 +1,8 @@
 //! Uploads to a folder that end before their end: what is left is looked for from outside.
 
-use crate::{Folder, Holdall, feed, script};
+use crate::{Desk, Folder, Holdall, eventually, feed, script};
+use futures_util::stream;
+use holdall::{Body, Upload};
 use holdall_conformance::Outside;
 use serde_json::Value;
 use std::process::Child;
@@ -65,6 +67,51 @@ pub fn server_killed(plugin: &str, mut config: Value, folder: &Folder, server: &
     assert!(put(b"new"));
     folder.wait_for_staged(0);
     assert_eq!(object(), b"new");
+}
+
+/// The upload of a host that lives on: its staged file is removed once the server is back, without
+/// another opening. `server` and `dir`: its script and folder.
+///
+/// # Panics
+///
+/// When that is not so.
+pub fn server_killed_under_a_host(
+    plugin: &str,
+    mut config: Value,
+    folder: &Folder,
+    server: &str,
+    dir: &str,
+) {
+    // Nothing is swept: what goes is what this instance has left.
+    config["stale_after_seconds"] = 0.into();
+    let desk = Desk::new(plugin);
+    let backend = desk.run(desk.open(config));
+    let backend = backend.unwrap_or_else(|error| panic!("{error:?}"));
+    let error = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            folder.wait_for_staged(1);
+            script(server, &["kill", dir]);
+        });
+        desk.run(async {
+            // Endless, slowly: it ends when the server does.
+            let chunks = stream::unfold((), |()| async {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Some((Ok(vec![7u8; 1 << 20].into()), ()))
+            });
+            backend
+                .upload(Upload::new("victim", Body::stream(chunks)))
+                .await
+        })
+    });
+    assert!(error.is_err(), "the server is gone");
+    // Removals that are tried at once have failed by then.
+    std::thread::sleep(Duration::from_secs(10));
+    script(server, &["again", dir]);
+    assert_eq!(folder.leftovers().len(), 1, "the server kept its part");
+    eventually(60, "the staged file is removed", || {
+        let _ = desk.run(backend.health());
+        folder.leftovers().is_empty()
+    });
 }
 
 /// An upload in the middle, seen in the store. It goes on while its input is kept.

@@ -71,12 +71,21 @@ impl Artifacts {
 /// Builds what the tests run, once per process; a no-op when it is current.
 pub fn artifacts() -> &'static Artifacts {
     static ARTIFACTS: OnceLock<Artifacts> = OnceLock::new();
-    ARTIFACTS.get_or_init(|| {
+    ARTIFACTS.get_or_init(|| Artifacts::build(PACKAGES))
+}
+
+impl Artifacts {
+    /// Builds these packages.
+    ///
+    /// # Panics
+    ///
+    /// When `cargo build` fails.
+    pub fn build(packages: &[&str]) -> Self {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let built = Command::new(cargo)
             .args(["build", "--locked", "--message-format=json", "--quiet"])
-            .args(PACKAGES.iter().flat_map(|package| ["-p", package]))
+            .args(packages.iter().flat_map(|package| ["-p", package]))
             .current_dir(root)
             .output();
         let built = match built {
@@ -106,6 +115,6 @@ pub fn artifacts() -> &'static Artifacts {
                 println!("{name}: {}", path.display());
             }
         }
-        Artifacts { files }
-    })
+        Self { files }
+    }
 }

@@ -252,6 +252,16 @@ fn respond(reply: Reply, bodiless: bool, state: Arc<State>) -> Response<AnyBody>
     if let Some(length) = announced {
         headers.insert(CONTENT_LENGTH, length);
     }
+    if let How::Endless { head, pause } = reply.how {
+        let body = match bodiless {
+            true => StreamBody::new(stream::empty()).boxed_unsync(),
+            false => endless(head, reply.body, pause, state),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = headers;
+        return response;
+    }
     let whole = if bodiless { Bytes::new() } else { reply.body };
     let (shown, piece, pause) = match reply.how {
         How::Pieces { size, pause } => (whole.len(), size.max(1), pause),
@@ -289,4 +299,17 @@ fn respond(reply: Reply, bodiless: bool, state: Arc<State>) -> Response<AnyBody>
     *response.status_mut() = reply.status;
     *response.headers_mut() = headers;
     response
+}
+
+fn endless(head: Bytes, again: Bytes, pause: Duration, state: Arc<State>) -> AnyBody {
+    let pieces = stream::once(async { head }).chain(stream::repeat(again));
+    StreamBody::new(pieces.then(move |piece| {
+        let state = Arc::clone(&state);
+        async move {
+            tokio::time::sleep(pause).await;
+            state.sent.fetch_add(piece.len() as u64, Ordering::SeqCst);
+            Ok(Frame::data(piece))
+        }
+    }))
+    .boxed_unsync()
 }

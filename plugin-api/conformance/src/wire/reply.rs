@@ -30,6 +30,7 @@ pub(crate) enum How {
     Pieces { size: usize, pause: Duration },
     Cut { after: usize },
     Stall { after: usize },
+    Endless { head: Bytes, pause: Duration },
     Lost,
     Never,
     Unread,
@@ -107,6 +108,16 @@ impl Reply {
         self
     }
 
+    /// A body without end: `head`, then the body again and again, with a pause before each.
+    #[must_use]
+    pub fn endless(mut self, head: impl Into<Bytes>, pause: Duration) -> Self {
+        self.how = How::Endless {
+            head: head.into(),
+            pause,
+        };
+        self
+    }
+
     /// No answer: the request is read, and then the connection ends.
     pub fn lost() -> Self {
         Self::with(500, How::Lost)
@@ -142,6 +153,7 @@ impl Reply {
     /// The length that is announced.
     pub(crate) fn announced(&self) -> Option<HeaderValue> {
         let said = self.headers.contains_key(CONTENT_LENGTH);
-        (!said && self.status != StatusCode::NO_CONTENT).then(|| self.body.len().into())
+        let endless = matches!(self.how, How::Endless { .. });
+        (!said && !endless && self.status != StatusCode::NO_CONTENT).then(|| self.body.len().into())
     }
 }

@@ -78,6 +78,15 @@ mod sshd {
 
     #[test]
     #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
+    fn a_staged_file_is_removed_when_the_connection_returns() {
+        let account = account();
+        let (config, folder) = account.store("connection-returns");
+        let dir = account.server["dir"].as_str().unwrap();
+        ended::server_killed_under_a_host("sftp", config, &folder, "sshd", dir);
+    }
+
+    #[test]
+    #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
     fn signed_urls_are_used_by_curl() {
         urls::of_the_gateway(&Holdall::new("sftp", &account().below("signed")));
     }

@@ -61,6 +61,15 @@ mod wsgidav {
 
     #[test]
     #[ignore = "needs wsgidav: scripts/test-backends webdav/wsgidav"]
+    fn a_staged_file_is_removed_when_the_server_returns() {
+        let share = Share::new(server("wsgidav"));
+        let (config, folder) = share.store("server-returns");
+        let dir = share.server["dir"].as_str().unwrap();
+        ended::server_killed_under_a_host("webdav", config, &folder, "wsgidav", dir);
+    }
+
+    #[test]
+    #[ignore = "needs wsgidav: scripts/test-backends webdav/wsgidav"]
     fn a_call_costs_what_the_page_says() {
         costs::with_properties(&Share::new(server("wsgidav")));
     }
