@@ -136,7 +136,7 @@ pub(crate) fn not_applicable<T>(why: impl Into<String>) -> Outcome<T> {
 /// Waits for what another thread is about to do, where nothing tells that it is done: polls for at
 /// most two seconds. `false`: it never came.
 pub(crate) async fn soon(mut done: impl FnMut() -> bool) -> bool {
-    let until = Instant::now() + Duration::from_secs(2);
+    let until = Instant::now() + Duration::from_secs(20);
     while !done() {
         if Instant::now() > until {
             return false;

@@ -524,7 +524,7 @@ async fn a_dropped_download_frees_its_descriptor() {
         }
         assert_eq!(open(), 1);
         drop(body);
-        for _ in 0..100 {
+        for _ in 0..12_000 {
             if open() == 0 {
                 break;
             }

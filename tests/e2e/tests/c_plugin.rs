@@ -76,7 +76,7 @@ async fn allocated(backend: &Backend) -> u64 {
 
 /// Waits for what happens in another thread.
 async fn until<F: Future<Output = bool>>(what: &str, mut happened: impl FnMut() -> F) {
-    let limit = Instant::now() + Duration::from_secs(20);
+    let limit = Instant::now() + Duration::from_secs(60);
     while !happened().await {
         assert!(Instant::now() < limit, "it did not happen: {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;

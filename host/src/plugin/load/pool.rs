@@ -162,7 +162,7 @@ mod tests {
         }
         // All four have begun, although none of them ends before the gate opens.
         let mut begun: Vec<_> = (0..4)
-            .map(|_| from.recv_timeout(Duration::from_secs(10)).unwrap())
+            .map(|_| from.recv_timeout(Duration::from_secs(60)).unwrap())
             .collect();
         drop(gate);
         begun.sort_by_key(|(number, _)| *number);
@@ -186,7 +186,7 @@ mod tests {
             let here = std::thread::current().id();
             off_the_caller(move || to.send(std::thread::current().id() == here).unwrap());
         });
-        assert!(from.recv_timeout(Duration::from_secs(10)).unwrap());
+        assert!(from.recv_timeout(Duration::from_secs(60)).unwrap());
     }
 
     #[tokio::test]

@@ -55,6 +55,7 @@ async fn a_url_does_what_it_says_until_its_end() {
             url.split("&hd-sig=").next().unwrap().to_owned(),
             format!("{path}?hd-v=1"),
         ] {
+            assert_ne!(other, url);
             same.push(server.get(&other).await);
         }
         tokio::time::sleep(Duration::from_millis(2100)).await;
