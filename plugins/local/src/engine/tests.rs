@@ -1075,7 +1075,7 @@ fn opening_does_no_work_for_each_object() {
 }
 
 #[test]
-fn a_refused_name_is_told_from_a_removed_directory() {
+fn a_refused_name_and_a_removed_directory_are_distinguished() {
     let dir = tempfile::tempdir().unwrap();
     let [kept, removed] = ["kept", "removed"].map(|name| {
         std::fs::create_dir(dir.path().join(name)).unwrap();
