@@ -158,7 +158,8 @@ impl Store {
         if options.without_noreplace && answers.create_only == super::probe::CreateOnly::Rename {
             answers.create_only = super::probe::CreateOnly::Link;
         }
-        let sidecars = if staging.is_some() && answers.attribute_bytes.is_none() {
+        let wanted = answers.attribute_bytes.is_none() && answers.time_step.is_some();
+        let sidecars = if staging.is_some() && wanted {
             part(&root, "sidecars", &mut unwritable)?
         } else {
             // Also where attributes work: the objects may have been written where they did not.
