@@ -6,7 +6,7 @@ use super::services::Services;
 use crate::abi::request::{self, Texts};
 use crate::abi::tables::*;
 use crate::abi::{answer, grow, text};
-use crate::{Capabilities, Error, ErrorKind, Host, Operations, StorageBackend};
+use crate::{Capabilities, Error, ErrorKind, Host, Operations, Result, StorageBackend};
 use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -26,64 +26,6 @@ pub trait Exported: Sized + 'static {
 /// The tables of a plugin.
 #[derive(Debug)]
 pub struct Glue<P>(PhantomData<P>);
-
-/// A boxed operation that owns all it needs, for the plugin's own runtime.
-#[cfg(feature = "tokio")]
-macro_rules! spawned {
-    ($this:ident, $method:ident, $read:path, $args:ident, $slots:ident, $write:path) => {{
-        let plugin = P::state();
-        let mut texts = Texts::copied();
-        // SAFETY: R5; the texts are copied into an arena that the task owns and drops last.
-        match unsafe { $read($args, &mut texts) } {
-            // SAFETY: R7.
-            Err(error) => unsafe { fail(error, $slots) },
-            Ok(request) => {
-                // SAFETY: R12.
-                let backend = unsafe { Self::shared($this) };
-                let task = super::runtime::Spawned::new(plugin, async move {
-                    let _texts = texts;
-                    backend.$method(request).await
-                });
-                // SAFETY: R7; the task owns all it needs.
-                unsafe { start(plugin, Then(task, $write), $slots) }
-            }
-        }
-    }};
-}
-
-macro_rules! operation {
-    ($(#[$meta:meta])* $name:ident: $method:ident, $args_ty:ty => $out_ty:ty, $read:path, $write:path) => {
-        $(#[$meta])*
-        unsafe extern "C" fn $name(
-            backend: *const c_void,
-            args: *const $args_ty,
-            storage: *mut c_void,
-            cx: *const FfiContext,
-            out: *mut $out_ty,
-            err: *mut FfiError,
-            fut: *mut FfiFuture,
-        ) -> Status {
-            let slots = Slots { storage, cx, out, err, fut };
-            #[cfg(feature = "tokio")]
-            if P::state().mode == super::guard::RuntimeMode::TokioSpawn {
-                return spawned!(backend, $method, $read, args, slots, $write);
-            }
-            // SAFETY: R5.
-            match unsafe { $read(args, &mut Texts::lent()) } {
-                // SAFETY: R7.
-                Err(error) => unsafe { fail(error, slots) },
-                Ok(request) => {
-                    // SAFETY: R12.
-                    let backend = unsafe { Self::borrowed(backend) };
-                    // The author's code first runs inside the guard, also when making its future.
-                    let method = Lazy::New(|| backend.$method(request));
-                    // SAFETY: R7; the future borrows what R5 and R12 keep alive.
-                    unsafe { start(P::state(), Then(method, $write), slots) }
-                }
-            }
-        }
-    };
-}
 
 /// A future that is made at its first poll, so that a panic while making it meets the guard. An
 /// author may write a plain `fn` that returns a future.
@@ -260,7 +202,7 @@ impl<P: Exported> Glue<P> {
     /// R1, R5, R13.
     unsafe fn read_open(
         args: *const OpenArgs,
-    ) -> crate::Result<(<P::Backend as StorageBackend>::Config, Host)> {
+    ) -> Result<(<P::Backend as StorageBackend>::Config, Host)> {
         let refused = |fault: grow::TableFault| {
             Error::new(ErrorKind::Other)
                 .with_message("the host passed a table that cannot be read")
@@ -285,20 +227,515 @@ impl<P: Exported> Glue<P> {
         }
     }
 
-    operation!(upload: upload, UploadArgs => UploadOut, request::read_upload, answer::write_uploaded);
-    operation!(download: download, DownloadArgs => DownloadOut, request::read_download, answer::write_downloaded);
-    operation!(delete: delete, DeleteArgs => DeleteOut, request::read_delete, answer::write_deleted);
-    operation!(exists: exists, ExistsArgs => ExistsOut, request::read_exists, answer::write_exists);
-    operation!(signed_url: signed_url, SignArgs => SignOut, request::read_sign, answer::write_signing);
-    operation!(head: head, HeadArgs => ObjectOut, request::read_head, answer::write_object);
-    operation!(list: list, ListArgs => ListOut, request::read_list, answer::write_page);
-    operation!(copy: copy, CopyArgs => CopyOut, request::read_copy, answer::write_copied);
-    operation!(rename: rename, RenameArgs => RenameOut, request::read_rename, answer::write_renamed);
-    operation!(delete_many: delete_many, DeleteManyArgs => DeleteManyOut, request::read_delete_many, answer::write_deleted_many);
-    operation!(custom: custom, CustomArgs => CustomOut, request::read_custom, answer::write_custom);
-    operation!(health: health_of, EmptyArgs => HealthOut, read_nothing, answer::write_health);
-    operation!(usage: usage_of, EmptyArgs => UsageOut, read_nothing, answer::write_usage);
-    operation!(shutdown: shutdown_of, EmptyArgs => EmptyOut, read_nothing, answer::write_empty);
+    /// Runs one operation: reads its arguments, starts the author's future and polls it once.
+    ///
+    /// The lifetime `'static` stands for R5 and R12: the methods of the trait accept any lifetime, so an
+    /// author's code cannot keep what it borrows.
+    ///
+    /// # Safety
+    ///
+    /// R5, R7, R9 and R12; `read` hands out texts that live as long as the arguments or its `Texts`.
+    unsafe fn run<R, F, T, O, M>(
+        backend: *const c_void,
+        read: impl FnOnce(&mut Texts) -> Result<R>,
+        call: impl FnOnce(&'static P::Backend, R) -> F + Send + 'static,
+        write: M,
+        slots: Slots<O>,
+    ) -> Status
+    where
+        R: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+        T: Send + 'static,
+        O: grow::Grows,
+        M: Fn(T) -> O + Send,
+    {
+        let plugin = P::state();
+        // SAFETY: R12.
+        let borrowed = unsafe { Self::borrowed(backend) };
+        #[cfg(feature = "tokio")]
+        if plugin.mode == super::guard::RuntimeMode::TokioSpawn {
+            // A task may outlive its operation, so it owns the texts and the backend.
+            let mut texts = Texts::copied();
+            return match read(&mut texts) {
+                // SAFETY: R7.
+                Err(error) => unsafe { fail(error, slots) },
+                Ok(request) => {
+                    // SAFETY: R12.
+                    let shared = unsafe { Self::shared(backend) };
+                    let task = super::runtime::Spawned::new(plugin, async move {
+                        // Dropped after the future that borrows from them.
+                        let _owned = (texts, shared);
+                        call(borrowed, request).await
+                    });
+                    // SAFETY: R7; the task owns all it needs.
+                    unsafe { start(plugin, Then(task, write), slots) }
+                }
+            };
+        }
+        match read(&mut Texts::lent()) {
+            // SAFETY: R7.
+            Err(error) => unsafe { fail(error, slots) },
+            Ok(request) => {
+                // The author's code first runs inside the guard, also when it makes its future.
+                let future = Lazy::New(|| call(borrowed, request));
+                // SAFETY: R7; the future borrows what R5 and R12 keep alive.
+                unsafe { start(plugin, Then(future, write), slots) }
+            }
+        }
+    }
+
+    /// Stores an object.
+    unsafe extern "C" fn upload(
+        backend: *const c_void,
+        args: *const UploadArgs,
+        storage: *mut c_void,
+        cx: *const FfiContext,
+        out: *mut UploadOut,
+        err: *mut FfiError,
+        fut: *mut FfiFuture,
+    ) -> Status {
+        let slots = Slots {
+            storage,
+            cx,
+            out,
+            err,
+            fut,
+        };
+        let read = |texts: &mut Texts| {
+            // SAFETY: R5; the texts live as long as the operation.
+            unsafe { request::read_upload(args, texts) }
+        };
+        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
+        unsafe {
+            Self::run(
+                backend,
+                read,
+                |backend, request| backend.upload(request),
+                answer::write_uploaded,
+                slots,
+            )
+        }
+    }
+
+    /// Reads an object.
+    unsafe extern "C" fn download(
+        backend: *const c_void,
+        args: *const DownloadArgs,
+        storage: *mut c_void,
+        cx: *const FfiContext,
+        out: *mut DownloadOut,
+        err: *mut FfiError,
+        fut: *mut FfiFuture,
+    ) -> Status {
+        let slots = Slots {
+            storage,
+            cx,
+            out,
+            err,
+            fut,
+        };
+        let read = |texts: &mut Texts| {
+            // SAFETY: R5; the texts live as long as the operation.
+            unsafe { request::read_download(args, texts) }
+        };
+        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
+        unsafe {
+            Self::run(
+                backend,
+                read,
+                |backend, request| backend.download(request),
+                answer::write_downloaded,
+                slots,
+            )
+        }
+    }
+
+    /// Removes an object.
+    unsafe extern "C" fn delete(
+        backend: *const c_void,
+        args: *const DeleteArgs,
+        storage: *mut c_void,
+        cx: *const FfiContext,
+        out: *mut DeleteOut,
+        err: *mut FfiError,
+        fut: *mut FfiFuture,
+    ) -> Status {
+        let slots = Slots {
+            storage,
+            cx,
+            out,
+            err,
+            fut,
+        };
+        let read = |texts: &mut Texts| {
+            // SAFETY: R5; the texts live as long as the operation.
+            unsafe { request::read_delete(args, texts) }
+        };
+        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
+        unsafe {
+            Self::run(
+                backend,
+                read,
+                |backend, request| backend.delete(request),
+                answer::write_deleted,
+                slots,
+            )
+        }
+    }
+
+    /// Tells whether an object exists.
+    unsafe extern "C" fn exists(
+        backend: *const c_void,
+        args: *const ExistsArgs,
+        storage: *mut c_void,
+        cx: *const FfiContext,
+        out: *mut ExistsOut,
+        err: *mut FfiError,
+        fut: *mut FfiFuture,
+    ) -> Status {
+        let slots = Slots {
+            storage,
+            cx,
+            out,
+            err,
+            fut,
+        };
+        let read = |texts: &mut Texts| {
+            // SAFETY: R5; the texts live as long as the operation.
+            unsafe { request::read_exists(args, texts) }
+        };
+        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
+        unsafe {
+            Self::run(
+                backend,
+                read,
+                |backend, request| backend.exists(request),
+                answer::write_exists,
+                slots,
+            )
+        }
+    }
+
+    /// Signs a URL.
+    unsafe extern "C" fn signed_url(
+        backend: *const c_void,
+        args: *const SignArgs,
+        storage: *mut c_void,
+        cx: *const FfiContext,
+        out: *mut SignOut,
+        err: *mut FfiError,
+        fut: *mut FfiFuture,
+    ) -> Status {
+        let slots = Slots {
+            storage,
+            cx,
+            out,
+            err,
+            fut,
+        };
+        let read = |texts: &mut Texts| {
+            // SAFETY: R5; the texts live as long as the operation.
+            unsafe { request::read_sign(args, texts) }
+        };
+        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
+        unsafe {
+            Self::run(
+                backend,
+                read,
+                |backend, request| backend.signed_url(request),
+                answer::write_signing,
+                slots,
+            )
+        }
+    }
+
+    /// Reads the facts about an object.
+    unsafe extern "C" fn head(
+        backend: *const c_void,
+        args: *const HeadArgs,
+        storage: *mut c_void,
+        cx: *const FfiContext,
+        out: *mut ObjectOut,
+        err: *mut FfiError,
+        fut: *mut FfiFuture,
+    ) -> Status {
+        let slots = Slots {
+            storage,
+            cx,
+            out,
+            err,
+            fut,
+        };
+        let read = |texts: &mut Texts| {
+            // SAFETY: R5; the texts live as long as the operation.
+            unsafe { request::read_head(args, texts) }
+        };
+        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
+        unsafe {
+            Self::run(
+                backend,
+                read,
+                |backend, request| backend.head(request),
+                answer::write_object,
+                slots,
+            )
+        }
+    }
+
+    /// Reads a page of keys.
+    unsafe extern "C" fn list(
+        backend: *const c_void,
+        args: *const ListArgs,
+        storage: *mut c_void,
+        cx: *const FfiContext,
+        out: *mut ListOut,
+        err: *mut FfiError,
+        fut: *mut FfiFuture,
+    ) -> Status {
+        let slots = Slots {
+            storage,
+            cx,
+            out,
+            err,
+            fut,
+        };
+        let read = |texts: &mut Texts| {
+            // SAFETY: R5; the texts live as long as the operation.
+            unsafe { request::read_list(args, texts) }
+        };
+        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
+        unsafe {
+            Self::run(
+                backend,
+                read,
+                |backend, request| backend.list(request),
+                answer::write_page,
+                slots,
+            )
+        }
+    }
+
+    /// Copies an object.
+    unsafe extern "C" fn copy(
+        backend: *const c_void,
+        args: *const CopyArgs,
+        storage: *mut c_void,
+        cx: *const FfiContext,
+        out: *mut CopyOut,
+        err: *mut FfiError,
+        fut: *mut FfiFuture,
+    ) -> Status {
+        let slots = Slots {
+            storage,
+            cx,
+            out,
+            err,
+            fut,
+        };
+        let read = |texts: &mut Texts| {
+            // SAFETY: R5; the texts live as long as the operation.
+            unsafe { request::read_copy(args, texts) }
+        };
+        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
+        unsafe {
+            Self::run(
+                backend,
+                read,
+                |backend, request| backend.copy(request),
+                answer::write_copied,
+                slots,
+            )
+        }
+    }
+
+    /// Renames an object.
+    unsafe extern "C" fn rename(
+        backend: *const c_void,
+        args: *const RenameArgs,
+        storage: *mut c_void,
+        cx: *const FfiContext,
+        out: *mut RenameOut,
+        err: *mut FfiError,
+        fut: *mut FfiFuture,
+    ) -> Status {
+        let slots = Slots {
+            storage,
+            cx,
+            out,
+            err,
+            fut,
+        };
+        let read = |texts: &mut Texts| {
+            // SAFETY: R5; the texts live as long as the operation.
+            unsafe { request::read_rename(args, texts) }
+        };
+        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
+        unsafe {
+            Self::run(
+                backend,
+                read,
+                |backend, request| backend.rename(request),
+                answer::write_renamed,
+                slots,
+            )
+        }
+    }
+
+    /// Removes many objects.
+    unsafe extern "C" fn delete_many(
+        backend: *const c_void,
+        args: *const DeleteManyArgs,
+        storage: *mut c_void,
+        cx: *const FfiContext,
+        out: *mut DeleteManyOut,
+        err: *mut FfiError,
+        fut: *mut FfiFuture,
+    ) -> Status {
+        let slots = Slots {
+            storage,
+            cx,
+            out,
+            err,
+            fut,
+        };
+        let read = |texts: &mut Texts| {
+            // SAFETY: R5; the texts live as long as the operation.
+            unsafe { request::read_delete_many(args, texts) }
+        };
+        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
+        unsafe {
+            Self::run(
+                backend,
+                read,
+                |backend, request| backend.delete_many(request),
+                answer::write_deleted_many,
+                slots,
+            )
+        }
+    }
+
+    /// Calls an operation of the vendor's own.
+    unsafe extern "C" fn custom(
+        backend: *const c_void,
+        args: *const CustomArgs,
+        storage: *mut c_void,
+        cx: *const FfiContext,
+        out: *mut CustomOut,
+        err: *mut FfiError,
+        fut: *mut FfiFuture,
+    ) -> Status {
+        let slots = Slots {
+            storage,
+            cx,
+            out,
+            err,
+            fut,
+        };
+        let read = |texts: &mut Texts| {
+            // SAFETY: R5; the texts live as long as the operation.
+            unsafe { request::read_custom(args, texts) }
+        };
+        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
+        unsafe {
+            Self::run(
+                backend,
+                read,
+                |backend, request| backend.custom(request),
+                answer::write_custom,
+                slots,
+            )
+        }
+    }
+
+    /// Reads the state of the store.
+    unsafe extern "C" fn health(
+        backend: *const c_void,
+        _: *const EmptyArgs,
+        storage: *mut c_void,
+        cx: *const FfiContext,
+        out: *mut HealthOut,
+        err: *mut FfiError,
+        fut: *mut FfiFuture,
+    ) -> Status {
+        let slots = Slots {
+            storage,
+            cx,
+            out,
+            err,
+            fut,
+        };
+        let read = |_: &mut Texts| Ok(());
+        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
+        unsafe {
+            Self::run(
+                backend,
+                read,
+                |backend, ()| backend.health(),
+                answer::write_health,
+                slots,
+            )
+        }
+    }
+
+    /// Reads the space used and free.
+    unsafe extern "C" fn usage(
+        backend: *const c_void,
+        _: *const EmptyArgs,
+        storage: *mut c_void,
+        cx: *const FfiContext,
+        out: *mut UsageOut,
+        err: *mut FfiError,
+        fut: *mut FfiFuture,
+    ) -> Status {
+        let slots = Slots {
+            storage,
+            cx,
+            out,
+            err,
+            fut,
+        };
+        let read = |_: &mut Texts| Ok(());
+        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
+        unsafe {
+            Self::run(
+                backend,
+                read,
+                |backend, ()| backend.usage(),
+                answer::write_usage,
+                slots,
+            )
+        }
+    }
+
+    /// Ends the instance.
+    unsafe extern "C" fn shutdown(
+        backend: *const c_void,
+        _: *const EmptyArgs,
+        storage: *mut c_void,
+        cx: *const FfiContext,
+        out: *mut EmptyOut,
+        err: *mut FfiError,
+        fut: *mut FfiFuture,
+    ) -> Status {
+        let slots = Slots {
+            storage,
+            cx,
+            out,
+            err,
+            fut,
+        };
+        let read = |_: &mut Texts| Ok(());
+        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
+        unsafe {
+            Self::run(
+                backend,
+                read,
+                |backend, ()| backend.shutdown(),
+                answer::write_empty,
+                slots,
+            )
+        }
+    }
 }
 
 /// Messages of serde name fields and types; those that quote a value are cut before it.
@@ -316,23 +753,4 @@ fn config_message(problem: &serde_json::Error) -> String {
         },
         None => text,
     }
-}
-
-/// Operations without arguments, in the shape of those with one.
-trait WithoutArguments: StorageBackend {
-    fn health_of(&self, (): ()) -> impl Future<Output = crate::Result<crate::Health>> + Send {
-        self.health()
-    }
-    fn usage_of(&self, (): ()) -> impl Future<Output = crate::Result<crate::Usage>> + Send {
-        self.usage()
-    }
-    fn shutdown_of(&self, (): ()) -> impl Future<Output = crate::Result<()>> + Send {
-        self.shutdown()
-    }
-}
-
-impl<B: StorageBackend> WithoutArguments for B {}
-
-unsafe fn read_nothing(_: *const EmptyArgs, _: &mut Texts) -> crate::Result<()> {
-    Ok(())
 }
