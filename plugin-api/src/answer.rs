@@ -437,6 +437,8 @@ pub struct Page {
     pub next: Option<String>,
     /// Objects that were left out because their names are not portable.
     pub skipped: u64,
+    /// Names of those among them that the host left out. A plugin only counts its own.
+    pub skipped_keys: Vec<String>,
 }
 
 impl Page {

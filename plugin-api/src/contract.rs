@@ -224,15 +224,17 @@ impl Terms {
         self.needs(delete.version.is_some(), Capability::Versions)
     }
 
-    /// Checks a listing.
+    /// Checks a listing as it goes to a plugin: see [`KeyPolicy::check_plugin_prefix`].
     ///
     /// # Errors
     ///
     /// `InvalidKey` for the prefix, `InvalidArgument`, `Unsupported`.
     pub fn list(&self, list: &List<'_>) -> Result<()> {
-        self.policy.check_prefix(list.prefix).map_err(|fault| {
-            Error::new(ErrorKind::InvalidKey).with_message(format!("prefix: {fault}"))
-        })?;
+        self.policy
+            .check_plugin_prefix(list.prefix)
+            .map_err(|fault| {
+                Error::new(ErrorKind::InvalidKey).with_message(format!("prefix: {fault}"))
+            })?;
         let max = self.limits.max_page.min(MAX_PAGE);
         if !(1..=max).contains(&list.limit) {
             return Err(Error::invalid(format!(

@@ -238,12 +238,36 @@ impl KeyPolicy {
         self.check_text(key, false)
     }
 
-    /// Checks a prefix: a key, but it may be empty and may end in `/`.
+    /// Checks the prefix of a listing: any text of at most 1024 bytes, for portable keys without
+    /// control characters. It is compared with keys as text and never used as a path: no key begins
+    /// with `../` or `a//b`, so that a listing of them is empty.
     ///
     /// # Errors
     ///
     /// The first rule that it breaks.
     pub fn check_prefix(self, prefix: &str) -> Result<(), KeyFault> {
+        if prefix.len() > MAX_KEY_BYTES {
+            return Err(KeyFault::TooLong(prefix.len()));
+        }
+        let control = match self {
+            KeyPolicy::Opaque => None,
+            KeyPolicy::Portable => prefix.char_indices().find(|(_, c)| c.is_control()),
+        };
+        match control {
+            Some((at, found)) => Err(KeyFault::Character { found, at }),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks a prefix by the rule of ABI 1.0: a key, but it may be empty and may end in `/`.
+    ///
+    /// Plugins get no other prefix, and return no other common prefix. For the rest of what
+    /// [`check_prefix`](Self::check_prefix) admits the host asks with a shorter prefix and filters.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that it breaks.
+    pub fn check_plugin_prefix(self, prefix: &str) -> Result<(), KeyFault> {
         if prefix.is_empty() {
             Ok(())
         } else {
@@ -352,13 +376,43 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_may_be_empty_and_end_in_a_slash() {
+    fn plugins_get_prefixes_that_are_empty_or_keys_with_a_slash() {
         for good in ["", "a", "a/", "a/b/"] {
-            assert_eq!(KeyPolicy::Portable.check_prefix(good), Ok(()), "{good}");
+            assert_eq!(
+                KeyPolicy::Portable.check_plugin_prefix(good),
+                Ok(()),
+                "{good}"
+            );
         }
-        for bad in ["/", "a//", "../", " a"] {
-            assert!(KeyPolicy::Portable.check_prefix(bad).is_err(), "{bad}");
+        for bad in ["/", "a//", "../", " a", ".", "a ", "a\\"] {
+            assert!(
+                KeyPolicy::Portable.check_plugin_prefix(bad).is_err(),
+                "{bad}"
+            );
         }
+    }
+
+    #[test]
+    fn a_prefix_is_any_text_without_control_characters() {
+        let longest = "é".repeat(512);
+        for good in [
+            "", "a", "a/", "/", "//", ".", "..", "../", "a/../b", " ", "d/my ", "a\\b", &longest,
+        ] {
+            assert_eq!(KeyPolicy::Portable.check_prefix(good), Ok(()), "{good:?}");
+        }
+        for (bad, at) in [("\0", 0), ("a\nb", 1), ("a/\u{7f}", 2), ("\u{85}", 0)] {
+            let fault = KeyPolicy::Portable.check_prefix(bad);
+            assert!(
+                matches!(fault, Err(KeyFault::Character { at: found, .. }) if found == at),
+                "{bad:?}: {fault:?}"
+            );
+        }
+        let too_long = format!("{longest}a");
+        for policy in [KeyPolicy::Portable, KeyPolicy::Opaque] {
+            let fault = policy.check_prefix(&too_long);
+            assert_eq!(fault, Err(KeyFault::TooLong(1025)));
+        }
+        assert_eq!(KeyPolicy::Opaque.check_prefix("\u{1}"), Ok(()));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 impl Backend {
-    /// A page of keys that begin with a prefix, which is a string and not a folder.
+    /// A page of keys that begin with a prefix: any text, which need not be a key or a folder.
     ///
     /// `next` of the answer asks for the page after it, on this host and on every other with the
     /// same configuration. Keys come in byte order where the backend claims `ordered_list`, which
@@ -39,7 +39,7 @@ impl Backend {
     /// # Errors
     ///
     /// - `InvalidArgument`: a limit outside 1 to 1000, a damaged token, or one of another listing.
-    /// - `InvalidKey`: the prefix.
+    /// - `InvalidKey`: a prefix of more than 1024 bytes or with a control character.
     /// - `Unsupported`: a delimiter beside `/`, or `start_after`, that the backend does not claim.
     pub fn list<'a>(&self, list: impl Into<List<'a>>) -> impl Future<Output = Result<Page>> + Send {
         let list = list.into();
@@ -123,7 +123,23 @@ impl Backend {
 
 pub(super) async fn page(scope: &Scope<'_>, opened: &Arc<Opened>, list: List<'_>) -> Result<Page> {
     needs(opened, Operation::List)?;
-    opened.terms.list(&list)?;
+    let policy = opened.terms.policy;
+    policy.check_prefix(list.prefix).map_err(|fault| {
+        Error::new(ErrorKind::InvalidKey).with_message(format!("prefix: {fault}"))
+    })?;
+    let prefix = plugin_prefix(policy, list.prefix);
+    let mut narrowed = list;
+    narrowed.prefix = prefix.unwrap_or_default();
+    opened.terms.list(&narrowed)?;
+    let Some(prefix) = prefix else {
+        return Ok(Page::default());
+    };
+    let beyond = &list.prefix[prefix.len()..];
+    if list.delimiter.is_some_and(|it| may_begin_in(it, beyond)) {
+        return Err(Error::unsupported(
+            "this delimiter with a prefix that ends in a part of it",
+        ));
+    }
     let backend = scope.backend.name();
     let (inner, mut last) = match list.page_token {
         None => (None, Last::default()),
@@ -132,7 +148,7 @@ pub(super) async fn page(scope: &Scope<'_>, opened: &Arc<Opened>, list: List<'_>
             (Some(inner), last)
         }
     };
-    let asked = list.page_token(inner.as_deref());
+    let asked = narrowed.page_token(inner.as_deref());
     let mut page = opened.instance.list(asked, scope.call()).await?;
     verify(&page, &asked)?;
     if opened.claims(Capability::OrderedList) {
@@ -141,12 +157,53 @@ pub(super) async fn page(scope: &Scope<'_>, opened: &Arc<Opened>, list: List<'_>
         let groups = page.common_prefixes.iter().map(String::as_str);
         last.group = ascending(last.group, groups)?;
     }
-    leave_out(&mut page, opened.terms.policy);
+    leave_out(&mut page, policy);
+    if !beyond.is_empty() {
+        let ordered = opened.claims(Capability::OrderedList);
+        keep(&mut page, list.prefix, ordered);
+    }
     add(&scope.counters().skipped_keys, page.skipped);
     page.next = page
         .next
         .map(|next| page_token::encode(backend, &list, &next, &last));
     Ok(page)
+}
+
+/// The longest part of a prefix that ABI 1.0 hands to plugins; `None` when no key begins with the
+/// prefix.
+fn plugin_prefix(policy: KeyPolicy, prefix: &str) -> Option<&str> {
+    if policy.check_plugin_prefix(prefix).is_ok() {
+        return Some(prefix);
+    }
+    let mut longer = ["x", "/x"]
+        .map(|more| format!("{prefix}{more}"))
+        .into_iter();
+    if !longer.any(|key| policy.check(&key).is_ok()) {
+        return None;
+    }
+    let ends = prefix.char_indices().rev().map(|(end, _)| end);
+    ends.map(|end| &prefix[..end])
+        .find(|shorter| policy.check_plugin_prefix(shorter).is_ok())
+}
+
+/// Whether an occurrence of the delimiter may begin within this text.
+fn may_begin_in(delimiter: &str, text: &str) -> bool {
+    text.char_indices().any(|(at, _)| {
+        let rest = &text[at..];
+        rest.starts_with(delimiter) || delimiter.starts_with(rest)
+    })
+}
+
+/// Keeps what begins with the prefix, in a page of a shorter one.
+fn keep(page: &mut Page, prefix: &str, ordered: bool) {
+    let last_key = page.entries.last().map(|entry| entry.key.as_str());
+    let last = last_key.max(page.common_prefixes.last().map(String::as_str));
+    if ordered && last.is_some_and(|last| last > prefix && !last.starts_with(prefix)) {
+        page.next = None;
+    }
+    page.entries.retain(|entry| entry.key.starts_with(prefix));
+    page.common_prefixes
+        .retain(|group| group.starts_with(prefix));
 }
 
 /// The plugin's page is what was asked for.
@@ -222,13 +279,15 @@ fn ascending<'a>(
 /// Takes out what the key policy forbids, and counts it: placeholder objects such as `a/`, and
 /// whatever other programs left in the store.
 fn leave_out(page: &mut Page, policy: KeyPolicy) {
-    let before = page.entries.len() + page.common_prefixes.len();
-    page.entries
-        .retain(|entry| policy.check(&entry.key).is_ok());
-    page.common_prefixes
-        .retain(|group| policy.check_prefix(group).is_ok());
-    let after = page.entries.len() + page.common_prefixes.len();
-    page.skipped += (before - after) as u64;
+    let keys = page
+        .entries
+        .extract_if(.., |entry| policy.check(&entry.key).is_err())
+        .map(|entry| entry.key);
+    let groups = page
+        .common_prefixes
+        .extract_if(.., |group| policy.check_plugin_prefix(group).is_err());
+    page.skipped_keys.extend(keys.chain(groups));
+    page.skipped += page.skipped_keys.len() as u64;
 }
 
 #[cfg(test)]

@@ -61,6 +61,7 @@ async fn foreign_keys_are_left_out_and_counted() {
         .map(|entry| entry.key.as_str())
         .collect();
     assert_eq!((keys, page.skipped), (vec!["a/b", "f"], 3));
+    assert_eq!(page.skipped_keys, ["a/", "a//c", "d\\e"]);
     let page = backend.list(List::new("").delimiter("/")).await.unwrap();
     assert_eq!(
         (page.common_prefixes, page.skipped),
@@ -129,4 +130,94 @@ async fn streams_yield_every_page_and_every_entry() {
     let error = refused.next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert!(refused.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_prefix_is_any_text_and_no_path() {
+    let (_host, backend, switches) = store().await;
+    for key in [
+        ".bashrc",
+        ".config/a",
+        "..x",
+        "a",
+        "a/..b",
+        "a/.c/d",
+        "d/my",
+        "d/my file",
+        "d/my /deep",
+        "z",
+    ] {
+        switches.put(key, "x");
+    }
+    for (prefix, keys, groups) in [
+        (".", &["..x", ".bashrc"][..], &[".config/"][..]),
+        ("..", &["..x"], &[]),
+        ("a/.", &["a/..b"], &["a/.c/"]),
+        ("a/..", &["a/..b"], &[]),
+        ("d/my ", &["d/my file"], &["d/my /"]),
+        ("../", &[], &[]),
+        ("a/../b", &[], &[]),
+        ("./a", &[], &[]),
+        ("/", &[], &[]),
+        ("a//", &[], &[]),
+        (" ", &[], &[]),
+        ("a\\", &[], &[]),
+    ] {
+        let entered = switches.entered();
+        let list = List::new(prefix).delimiter("/");
+        let page = backend.list(list).await.unwrap();
+        let found: Vec<_> = page.entries.iter().map(|it| it.key.as_str()).collect();
+        assert_eq!(
+            (&*found, &*page.common_prefixes),
+            (
+                keys,
+                &*groups.iter().map(|it| it.to_string()).collect::<Vec<_>>()
+            ),
+            "{prefix:?}"
+        );
+        let page = backend.list(List::new(prefix)).await.unwrap();
+        let expected: Vec<_> = switches
+            .keys()
+            .into_iter()
+            .filter(|key| key.starts_with(prefix))
+            .collect();
+        let found: Vec<_> = page.entries.into_iter().map(|it| it.key).collect();
+        assert_eq!(found, expected, "{prefix:?}");
+        let asked = switches.entered() > entered;
+        assert_eq!(
+            asked,
+            !expected.is_empty(),
+            "{prefix:?}: the plugin is not asked in vain"
+        );
+    }
+    for prefix in ["\0", "a\n", "\u{9f}", &"a".repeat(1025)] {
+        let kind = backend.list(List::new(prefix)).await.unwrap_err().kind();
+        assert_eq!(kind, ErrorKind::InvalidKey, "{prefix:?}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_a_prefix_that_the_host_filters_go_on() {
+    let (_host, backend, switches) = store().await;
+    for n in 0..25 {
+        switches.put(&format!(".{n:02}"), "x");
+        switches.put(&format!("a{n:02}"), "x");
+    }
+    let (mut keys, mut token, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let list = List::new(".").limit(10).page_token(token.as_deref());
+        let page = backend.list(list).await.unwrap();
+        keys.extend(page.entries.into_iter().map(|entry| entry.key));
+        pages += 1;
+        match page.next {
+            Some(next) => token = Some(next),
+            None => break,
+        }
+    }
+    let expected: Vec<_> = (0..25).map(|n| format!(".{n:02}")).collect();
+    assert_eq!(
+        (keys, pages),
+        (expected, 3),
+        "ends behind the last key that may match"
+    );
 }

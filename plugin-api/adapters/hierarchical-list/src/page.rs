@@ -73,7 +73,7 @@ impl<'s, S: Folders> Walk<'s, S> {
             let portable = KeyPolicy::Portable;
             return Ok(Some(match item {
                 Item::LeftOut => Step::Foreign,
-                Item::Folder if portable.check_prefix(&key).is_err() => Step::Foreign,
+                Item::Folder if portable.check_plugin_prefix(&key).is_err() => Step::Foreign,
                 Item::Object(_) if portable.check(&key).is_err() => Step::Foreign,
                 Item::Folder => Step::Folder(key),
                 Item::Object(mut entry) => {

@@ -384,11 +384,18 @@ async fn refused_everywhere(t: &Trial, bad: &str, good: &str) -> Outcome {
             .strip_suffix('/')
             .is_some_and(|rest| KeyPolicy::Portable.check(rest).is_ok());
     if t.has(Operation::List) && !prefix {
-        refused(
-            t.list(List::new(bad)).await,
-            invalid,
-            &what("list with the prefix"),
-        )?;
+        // The host takes any text, and no key begins so. A plugin alone never gets such a prefix.
+        match t.list(List::new(bad)).await {
+            Ok(page) => {
+                let keys = page.entries.iter().map(|entry| &entry.key);
+                for found in keys.chain(&page.common_prefixes) {
+                    ensure!(found.starts_with(bad), "{found:?} below {bad:?}");
+                }
+            }
+            answer => {
+                refused(answer, invalid, &what("list with the prefix"))?;
+            }
+        }
     }
     Ok(())
 }
