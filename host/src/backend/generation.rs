@@ -6,7 +6,7 @@
 use super::backoff::Backoff;
 use super::context::Context;
 use super::counters::{Counters, add};
-use crate::config::BackendConfig;
+use crate::config::{BackendConfig, Resolved};
 use crate::plugin::PluginRef;
 use crate::plugin::load::{Instance, Plugin};
 use arc_swap::ArcSwapOption;
@@ -216,9 +216,28 @@ impl Generation {
             .map_err(|error| place(Some(&plugin), fault_of_open(error)))
     }
 
-    async fn open_with(&self, plugin: &Arc<Plugin>, context: &Context) -> Result<Opened> {
+    /// The configuration with its secrets. Files are read away from the serving tasks: they may lie
+    /// on a file system that does not answer.
+    async fn resolve(&self, plugin: &Arc<Plugin>, context: &Arc<Context>) -> Result<Resolved> {
+        let resolve = |config: &BackendConfig, plugin: &Plugin, context: &Context| {
+            config.resolve(plugin.schema(), &context.environment, &context.secrets)
+        };
+        if !self.config.may_refer_to_files() {
+            return Ok(resolve(&self.config, plugin, context)?);
+        }
+        let owned = (self.config.clone(), plugin.clone(), context.clone());
+        let resolved = tokio::task::spawn_blocking(move || resolve(&owned.0, &owned.1, &owned.2));
+        let resolved = resolved.await.map_err(|ended| {
+            Error::new(ErrorKind::Cancelled)
+                .with_message("the open was cut off")
+                .because(ended)
+        })?;
+        Ok(resolved?)
+    }
+
+    async fn open_with(&self, plugin: &Arc<Plugin>, context: &Arc<Context>) -> Result<Opened> {
         let (config, started) = (&self.config, Instant::now());
-        let resolved = config.resolve(plugin.schema(), &context.environment, &context.secrets)?;
+        let resolved = self.resolve(plugin, context).await?;
         // Before it knows them.
         plugin.hide(&context.secrets);
         let json = resolved.json.expose().to_owned();

@@ -37,6 +37,38 @@ pub struct BackendReport {
     pub problems: usize,
 }
 
+impl Config {
+    /// A problem when no backend of this configuration has the name that stands under these keys of
+    /// `[server]`.
+    pub fn unknown_backend(&self, keys: &[&str], name: &str) -> Option<Problem> {
+        if self.backends.contains_key(name) {
+            return None;
+        }
+        let known = || self.backends.keys().map(String::as_str);
+        let expected = format!("one of {}", names(known()));
+        let mut problem = self.server.problem(keys, expected, format!("{name:?}"));
+        problem.code = Code::UnknownBackend;
+        let fix = format!("configure it as [backend.{name}]");
+        Some(problem.suggest(name, known()).fix(fix))
+    }
+
+    /// A problem for each plugin directory that was named and cannot be read.
+    pub fn unreadable_plugin_dirs(&self, named: &Place) -> Problems {
+        let problems = self.plugin_dirs.iter().filter_map(|dir| {
+            let found = std::fs::read_dir(dir).err()?;
+            let found = format!("{}: {found}", dir.display());
+            Some(Problem::new(
+                Code::Unreadable,
+                "plugin_dirs",
+                named.clone(),
+                "a directory that can be read",
+                found,
+            ))
+        });
+        problems.collect()
+    }
+}
+
 /// Validates every backend against the schema of its plugin, without opening or loading anything.
 ///
 /// `schemas` holds the configuration schema of every plugin that is there, by each name and

@@ -1,6 +1,7 @@
 //! The environment as a value: read once, by request, and handed on explicitly.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 
 /// The variables that configuration may draw on.
@@ -18,6 +19,8 @@ use std::fmt;
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
+    /// Variables of ours whose values are not UTF-8. Paths may be anything.
+    not_text: BTreeMap<String, OsString>,
     /// Whether anybody handed one over; it changes the advice when a reference leads to nothing.
     given: bool,
 }
@@ -28,12 +31,22 @@ impl Environment {
         Self::default()
     }
 
-    /// The variables of this process, as they are now. Names and values that are not UTF-8 are
-    /// left out: neither TOML nor JSON could carry them.
+    /// The variables of this process, as they are now. Values that are not UTF-8 are kept where they
+    /// are paths (`HOLDALL_CONFIG`, `HOLDALL_PLUGIN_DIR`); in other variables of Holdall they are a
+    /// problem of the configuration.
     pub fn of_process() -> Self {
-        std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect()
+        std::env::vars_os().collect()
+    }
+
+    /// The value of a variable that holds paths, where an empty one counts as not set.
+    pub(crate) fn paths(&self, name: &str) -> Option<&OsStr> {
+        let text = self.non_empty(name).map(OsStr::new);
+        text.or_else(|| self.not_text.get(name).map(OsString::as_os_str))
+    }
+
+    /// Names of our variables whose values are not UTF-8.
+    pub(crate) fn not_text(&self) -> impl Iterator<Item = &str> {
+        self.not_text.keys().map(String::as_str)
     }
 
     /// The value of a variable.
@@ -66,15 +79,25 @@ impl Environment {
     }
 }
 
-impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
+impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
-        Self {
-            variables: variables
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
+        let mut environment = Self {
             given: true,
+            ..Self::default()
+        };
+        for (name, value) in variables {
+            let Ok(name) = name.into().into_string() else {
+                continue;
+            };
+            match value.into().into_string() {
+                Ok(value) => drop(environment.variables.insert(name, value)),
+                Err(value) if name.starts_with("HOLDALL_") => {
+                    environment.not_text.insert(name, value);
+                }
+                Err(_) => {}
+            }
         }
+        environment
     }
 }
 

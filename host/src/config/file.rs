@@ -1,7 +1,6 @@
 //! What stands in `holdall.toml`, key by key.
 
-use std::collections::BTreeMap;
-use std::io::Read;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use url::Url;
 use super::document::{self, Document, Found, Table};
 use super::{
     BackendConfig, Code, ContentTypePolicy, GatewayConfig, GatewayKey, Place, PluginRule, Problem,
-    SecretText, Section, check_name, parse_duration, relative_to,
+    SecretText, Section, check_name, parse_duration, read, relative_to,
 };
 
 /// Far more than any configuration, far less than would hurt.
@@ -55,14 +54,11 @@ pub(super) fn load(file: &Path) -> Result<String, Box<Problem>> {
         .fix("name it by --config, HOLDALL_CONFIG or Builder::config_file")
         .into()
     };
-    let mut text = String::new();
-    std::fs::File::open(file)
-        .and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text))
-        .map_err(|error| unreadable(error.to_string()))?;
-    if text.len() as u64 > MAX_FILE {
+    let bytes = read::regular_file(file, MAX_FILE + 1).map_err(&unreadable)?;
+    if bytes.len() as u64 > MAX_FILE {
         return Err(unreadable("more than 4 MiB".to_owned()));
     }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|_| unreadable("text that is not UTF-8".to_owned()))
 }
 
 /// Reads a document. Every problem lands in `problems`; what is right is kept.
@@ -250,6 +246,7 @@ fn read_gateway<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> Gate
         }
     };
     let mut keys: Vec<GatewayKey> = Vec::new();
+    let mut ids = HashSet::new();
     for mut entry in document.tables(&mut section, "keys") {
         let before = document.problems.len();
         let id = document.string(&mut entry, "id");
@@ -275,7 +272,7 @@ fn read_gateway<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> Gate
         };
         if let Err(problem) = check_key_id(id, &path, &place) {
             document.problems.push(*problem);
-        } else if keys.iter().any(|key| key.id == id) {
+        } else if !ids.insert(id) {
             document.problems.push(Problem::new(
                 Code::Duplicate,
                 path,

@@ -1,5 +1,7 @@
 //! `[gateway]`: where signed URLs lead, and the keys that sign them.
 
+use std::collections::HashMap;
+
 use super::file::{check_key_id, check_public_url};
 use super::{Code, Environment, Place, Problem, Problems, SecretText, Secrets, secret};
 
@@ -59,6 +61,10 @@ impl GatewayConfig {
                 Err(problem) => problems.push(*problem),
             }
         }
+        let mut ids: HashMap<&str, usize> = HashMap::new();
+        for key in &self.keys {
+            *ids.entry(&key.id).or_default() += 1;
+        }
         for key in &self.keys {
             let path = key.path.clone();
             let id = check_key_id(&key.id, "gateway.keys", &key.place);
@@ -77,8 +83,7 @@ impl GatewayConfig {
                 Ok(secret) => resolved.keys.push((key.id.clone(), secret)),
                 Err(problem) => problems.push(*problem),
             }
-            let same_id = self.keys.iter().filter(|other| other.id == key.id);
-            if same_id.count() > 1 {
+            if ids[key.id.as_str()] > 1 {
                 problems.push(Problem::new(
                     Code::Duplicate,
                     "gateway.keys",

@@ -61,6 +61,7 @@ mod file;
 mod gateway;
 mod overlay;
 mod problem;
+mod read;
 mod resolve;
 mod schema;
 mod schema_budget;
@@ -201,6 +202,11 @@ impl BackendConfig {
             && self.settings.is_as_written(&other.settings)
     }
 
+    /// Whether resolving it may read files.
+    pub(crate) fn may_refer_to_files(&self) -> bool {
+        self.settings.may_refer_to_files()
+    }
+
     fn bare(name: String, plugin: String) -> Self {
         Self {
             name,
@@ -219,6 +225,14 @@ impl BackendConfig {
         let mut local = Self::bare(LOCAL.to_owned(), LOCAL.to_owned());
         let values = [("root".to_owned(), "./data".into())].into_iter().collect();
         local.settings = Settings::new(values, Place::Default);
+        local
+    }
+
+    /// As [`BackendConfig::default_local`], for commands that only read: the root is not created.
+    pub fn default_local_to_read() -> Self {
+        let mut local = Self::default_local();
+        let create = ("create_root".to_owned(), false.into());
+        local.settings.values.extend([create]);
         local
     }
 }

@@ -9,9 +9,9 @@
 //!
 //! References are followed just before a backend opens, so that a rotated secret is read anew.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
+use std::collections::BTreeSet;
 use std::fmt;
-use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, Weak};
 
@@ -20,7 +20,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{Code, Environment, Place, Problem};
+use super::{Code, Environment, Place, Problem, read};
 
 /// Everything but the unreserved characters of RFC 3986, 2.3.
 pub(crate) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -35,6 +35,8 @@ pub const REDACTED: &str = "[redacted]";
 /// Secrets shorter than this many bytes are not looked for in texts: taking every `a` out of a
 /// message would hide the message and show the secret.
 const SHORTEST_SOUGHT: usize = 4;
+/// Shortest secret that is cut out of a text, in bytes; with a shorter one nothing of it is shown.
+const SHORTEST_CUT_OUT: usize = 8;
 /// Lines of a secret of several lines (a private key) are looked for one by one from this length.
 const SHORTEST_LINE: usize = 12;
 const MAX_SECRET_FILE: u64 = 64 * 1024;
@@ -69,9 +71,31 @@ impl fmt::Debug for SecretText {
 pub struct Secrets(Arc<Shared>);
 
 struct Shared {
-    needles: RwLock<Vec<Zeroizing<String>>>,
+    needles: RwLock<BTreeSet<Needle>>,
     /// Random, per process: equal secrets can be told from different ones, and nothing else.
     key: Zeroizing<[u8; 32]>,
+}
+
+/// A text to look for. A set of them takes a configuration with thousands of keys.
+#[derive(PartialEq, Eq)]
+struct Needle(Zeroizing<String>);
+
+impl Borrow<str> for Needle {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialOrd for Needle {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Needle {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.as_str().cmp(&other.0)
+    }
 }
 
 impl Secrets {
@@ -100,8 +124,8 @@ impl Secrets {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         let mut add = |text: &str, shortest: usize| {
-            if text.len() >= shortest && !needles.iter().any(|known| known.as_str() == text) {
-                needles.push(Zeroizing::new(text.to_owned()));
+            if text.len() >= shortest && !needles.contains(text) {
+                needles.insert(Needle(Zeroizing::new(text.to_owned())));
             }
         };
         let trimmed = secret.trim();
@@ -128,10 +152,15 @@ impl Secrets {
         }
     }
 
-    /// The text with every secret in it replaced by [`REDACTED`].
+    /// The text with every secret in it replaced by [`REDACTED`]. A text that contains a secret of
+    /// less than eight bytes is replaced as a whole: a gap in a message that is known would show which
+    /// word the secret is.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut spans: Vec<(usize, usize)> = Vec::new();
-        for needle in self.needles().iter() {
+        for Needle(needle) in self.needles().iter() {
+            if needle.len() < SHORTEST_CUT_OUT && text.contains(needle.as_str()) {
+                return Cow::Borrowed(REDACTED);
+            }
             let mut from = 0;
             while let Some(at) = text[from..].find(needle.as_str()) {
                 let start = from + at;
@@ -171,7 +200,7 @@ impl Secrets {
         WeakSecrets(Arc::downgrade(&self.0))
     }
 
-    fn needles(&self) -> RwLockReadGuard<'_, Vec<Zeroizing<String>>> {
+    fn needles(&self) -> RwLockReadGuard<'_, BTreeSet<Needle>> {
         self.0
             .needles
             .read()
@@ -237,6 +266,10 @@ pub(crate) fn resolve(
     let problem = |expected: &str, found: String| {
         Problem::new(Code::SecretUnresolved, path, place.clone(), expected, found)
     };
+    if is_nearly_reference(text) {
+        let found = "a reference in another spelling".to_owned();
+        return Err(problem("env:NAME or file:PATH, in lower case", found).into());
+    }
     let secret = if let Some(name) = text.strip_prefix("env:") {
         let Some(value) = environment.get(name) else {
             let problem = problem(
@@ -276,15 +309,18 @@ pub(crate) fn resolve(
     Ok(secret)
 }
 
-fn read_file(file: &Path) -> Result<SecretText, String> {
-    let read = || -> std::io::Result<Zeroizing<Vec<u8>>> {
-        let mut bytes = Zeroizing::new(Vec::new());
-        std::fs::File::open(file)?
-            .take(MAX_SECRET_FILE + 1)
-            .read_to_end(&mut bytes)?;
-        Ok(bytes)
+/// Whether a text would be a reference in lower case and without white space around its parts. Taken
+/// as the secret itself, it would show up as a refused login.
+fn is_nearly_reference(text: &str) -> bool {
+    let Some((scheme, _)) = text.split_once(':') else {
+        return false;
     };
-    let bytes = read().map_err(|error| error.to_string())?;
+    let known = ["env", "file"];
+    !known.contains(&scheme) && known.contains(&scheme.trim().to_ascii_lowercase().as_str())
+}
+
+fn read_file(file: &Path) -> Result<SecretText, String> {
+    let bytes = Zeroizing::new(read::regular_file(file, MAX_SECRET_FILE + 1)?);
     if bytes.len() as u64 > MAX_SECRET_FILE {
         return Err("larger than 64 KiB".to_owned());
     }
@@ -314,18 +350,21 @@ mod tests {
 
     #[test]
     fn overlapping_secrets_leave_nothing() {
-        let secrets = secrets(&["abcd", "cdef", "éaéa"]);
+        let secrets = secrets(&["abcdefgh", "efghijkl", "éaéaéa"]);
         assert_eq!(
-            secrets.redact("x abcdef y abcd"),
+            secrets.redact("x abcdefghijkl y abcdefgh"),
             "x [redacted] y [redacted]"
         );
-        assert_eq!(secrets.redact("éaéaéa!"), "[redacted]!");
+        assert_eq!(secrets.redact("éaéaéaéa!"), "[redacted]!");
     }
 
     #[test]
     fn a_secret_inside_another_does_not_uncover_its_end() {
-        let secrets = secrets(&["bcde", "abcdefgh"]);
-        assert_eq!(secrets.redact("abcdefgh bcde"), "[redacted] [redacted]");
+        let secrets = secrets(&["bcdefghi", "abcdefghijkl"]);
+        assert_eq!(
+            secrets.redact("abcdefghijkl bcdefghi"),
+            "[redacted] [redacted]"
+        );
     }
 
     #[test]
@@ -362,7 +401,35 @@ mod tests {
     }
 
     #[test]
-    fn clones_share_and_nobody_shows() {
+    fn a_short_secret_that_is_a_word_of_the_message_is_not_shown_by_a_gap() {
+        let secrets = secrets(&["denied"]);
+        assert_eq!(secrets.redact("access denied to a.txt"), REDACTED);
+    }
+
+    #[test]
+    fn a_reference_in_another_spelling_is_no_secret() {
+        let secrets = Secrets::new();
+        let environment = Environment::from_iter([("TOKEN", "x")]);
+        for text in [
+            "FILE:/path",
+            "File:path",
+            "ENV:TOKEN",
+            " env:TOKEN",
+            "file :path",
+        ] {
+            let resolved = resolve(text, "p", &Place::Default, &environment, &secrets);
+            let problem = resolved.unwrap_err();
+            assert_eq!(problem.code, Code::SecretUnresolved, "{text}");
+            assert!(!problem.to_string().contains("path"), "{problem}");
+        }
+        for text in ["a:b", "profile:x", "https://x", "environment:x"] {
+            let resolved = resolve(text, "p", &Place::Default, &environment, &secrets);
+            assert_eq!(resolved.unwrap().expose(), text);
+        }
+    }
+
+    #[test]
+    fn clones_share_and_debug_shows_nothing() {
         let secrets = Secrets::new();
         let clone = secrets.clone();
         secrets.remember("hunter2");

@@ -44,6 +44,23 @@ impl Settings {
         self.values == other.values && variables(self) == variables(other)
     }
 
+    /// Whether a value or a variable may refer to a file.
+    pub(super) fn may_refer_to_files(&self) -> bool {
+        fn refers(value: &Value) -> bool {
+            match value {
+                Value::String(text) => text.starts_with("file:"),
+                Value::Array(items) => items.iter().any(refers),
+                Value::Object(members) => members.values().any(refers),
+                _ => false,
+            }
+        }
+        let variables = self.variables.iter();
+        self.values.values().any(refers)
+            || variables
+                .map(|it| it.text.expose())
+                .any(|text| text.starts_with("file:"))
+    }
+
     pub(super) fn new(values: Map<String, Value>, place: Place) -> Self {
         Self {
             values,

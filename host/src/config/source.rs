@@ -50,7 +50,7 @@ impl Config {
         let named = flags
             .config_file
             .clone()
-            .or_else(|| environment.non_empty("HOLDALL_CONFIG").map(PathBuf::from));
+            .or_else(|| environment.paths("HOLDALL_CONFIG").map(PathBuf::from));
         let file = named.or_else(|| default_file.clone().filter(|file| file.exists()));
         let mut from_file = FileConfig::default();
         if let Some(file) = &file {
@@ -102,6 +102,18 @@ impl Config {
             .or(from_file.default_backend);
         config.set_default(default, sources.fallback_backend.as_ref(), whole, problems);
         overlay::apply(&mut config, whole, problems);
+        let paths = ["HOLDALL_CONFIG", "HOLDALL_PLUGIN_DIR"];
+        let others = environment.not_text().filter(|name| !paths.contains(name));
+        problems.extend(others.map(|name| {
+            let place = Place::Variable(name.to_owned());
+            Problem::new(
+                Code::InvalidValue,
+                "",
+                place,
+                "a text in UTF-8",
+                "other bytes",
+            )
+        }));
         config
     }
 
@@ -193,7 +205,7 @@ fn plugin_dirs(
     if !flags.plugin_dirs.is_empty() {
         return flags.plugin_dirs.clone();
     }
-    match environment.non_empty("HOLDALL_PLUGIN_DIR") {
+    match environment.paths("HOLDALL_PLUGIN_DIR") {
         Some(dirs) => std::env::split_paths(dirs)
             .filter(|dir| !dir.as_os_str().is_empty())
             .collect(),

@@ -40,7 +40,19 @@ pub(crate) fn not_registered(
     } else {
         format!("backend {requested:?} is not registered")
     };
-    let error = Error::new(ErrorKind::BackendNotRegistered).with_message(message);
+    let mut error = Error::new(ErrorKind::BackendNotRegistered).with_message(message);
+    let plugin = report
+        .files
+        .iter()
+        .filter(|file| file.verdict() == Verdict::Accepted)
+        .find(|file| provides(file).any(|name| name == requested));
+    if let Some(file) = plugin {
+        let text = format!(
+            "plugin {requested:?} is present in {}: add [backend.{requested}] to the configuration",
+            file.path.display()
+        );
+        error = error.with_fact("plugin_present", text);
+    }
     complete(error, requested, available, dirs, report)
 }
 

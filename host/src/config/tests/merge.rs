@@ -361,3 +361,43 @@ fn a_schema_that_refers_outside_itself_is_broken_and_nothing_is_fetched() {
         [Code::BrokenSchema]
     );
 }
+
+#[test]
+fn paths_of_the_environment_may_be_any_bytes_and_other_variables_may_not() {
+    use std::ffi::{OsStr, OsString};
+    use std::os::unix::ffi::OsStrExt;
+    let bytes = OsStr::from_bytes(b"/plug\xff").to_owned();
+    let mut sources = Sources::default();
+    let variables = [
+        ("HOLDALL_PLUGIN_DIR", bytes.clone()),
+        ("OTHER", bytes.clone()),
+    ];
+    sources.environment = Environment::from_iter(variables);
+    let config = Config::load(&sources).unwrap();
+    assert_eq!(config.plugin_dirs, [PathBuf::from(&bytes)]);
+    let variables: [(&str, OsString); 1] = [("HOLDALL_BACKEND", bytes)];
+    sources.environment = Environment::from_iter(variables);
+    let problems = Config::load(&sources).unwrap_err();
+    let problem = problems.iter().next().unwrap();
+    assert_eq!(problem.code, Code::InvalidValue);
+    assert_eq!(problem.place, Place::Variable("HOLDALL_BACKEND".into()));
+}
+
+#[test]
+fn tens_of_thousands_of_gateway_keys_are_read_in_time_that_grows_with_their_number() {
+    const KEYS: usize = 60_000;
+    let keys = (0..KEYS).map(|n| format!("{{ id = \"{n}\", secret = \"secret number {n:09}\" }}"));
+    let keys: Vec<_> = keys.collect();
+    let text = format!(
+        "[gateway]\npublic_url = \"https://a.example\"\nkeys = [{}]\n",
+        keys.join(",\n")
+    );
+    let started = std::time::Instant::now();
+    let config = right(&text, &[]);
+    let report = super::super::check(&config, &schemas(), &Secrets::new());
+    assert!(report.problems.is_empty());
+    assert_eq!(config.gateway.unwrap().keys.len(), KEYS);
+    // Every key against every other takes minutes.
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(60), "{took:?}");
+}
