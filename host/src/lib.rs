@@ -8,7 +8,7 @@ pub mod gateway;
     unsafe_code,
     reason = "asks the operating system for what no safe library offers"
 )]
-mod platform;
+pub mod platform;
 mod plugin;
 
 mod backend;
