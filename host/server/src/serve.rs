@@ -72,6 +72,11 @@ impl Control {
         }
         Ok(())
     }
+
+    /// Records the outcome of a reload of the configuration, for `/metrics`.
+    pub fn reloaded(&self, successful: bool) {
+        self.0.requests().reloaded(successful);
+    }
 }
 
 /// Settings that would lower the protection of a server that runs.

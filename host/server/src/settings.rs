@@ -228,6 +228,26 @@ impl Settings {
         problems.into_result().map(|()| settings)
     }
 
+    /// Problems of references to backends that the configuration does not have, in tokens, CORS and
+    /// the rule for requests without a token. For programs that register no backends in code.
+    pub fn unknown_backends(&self, config: &Config) -> Problems {
+        let mut problems = Vec::new();
+        let mut look = |keys: &[&str], names: &BTreeSet<String>| {
+            let unknown = names
+                .iter()
+                .filter_map(|it| config.unknown_backend(keys, it));
+            problems.extend(unknown);
+        };
+        look(&["anonymous", "backends"], &self.anonymous.backends);
+        for (name, token) in &self.tokens {
+            look(&["tokens", name, "backends"], &token.rule.backends);
+        }
+        for name in self.cors.keys() {
+            look(&["cors", name], &BTreeSet::from([name.clone()]));
+        }
+        problems.into_iter().collect()
+    }
+
     /// Lets the holder of this token in.
     #[must_use]
     pub fn token(mut self, token: Token) -> Self {

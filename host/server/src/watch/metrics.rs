@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -28,14 +29,32 @@ pub(crate) struct Requests {
     /// By status, from 100 on.
     answered: [AtomicU64; 500],
     in_flight: AtomicI64,
+    /// Outcome of the last reload of the configuration, 1 or 0; the start counts as one.
+    reload_successful: AtomicI64,
+    /// Time of the last successful reload, in seconds since 1970.
+    reloaded_at: AtomicI64,
 }
 
 impl Requests {
     pub(crate) fn new() -> Self {
-        Self {
+        let requests = Self {
             answered: [const { AtomicU64::new(0) }; 500],
             in_flight: AtomicI64::new(0),
+            reload_successful: AtomicI64::new(0),
+            reloaded_at: AtomicI64::new(0),
+        };
+        requests.reloaded(true);
+        requests
+    }
+
+    pub(crate) fn reloaded(&self, successful: bool) {
+        if successful {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let now = now.map_or(0, |it| i64::try_from(it.as_secs()).unwrap_or(i64::MAX));
+            self.reloaded_at.store(now, Ordering::Relaxed);
         }
+        self.reload_successful
+            .store(successful.into(), Ordering::Relaxed);
     }
 
     pub(crate) fn began(&self) {
@@ -70,6 +89,8 @@ pub(crate) async fn metrics(call: Call, query: Query) -> Result<Response, Proble
         status: call.app.host().status(),
         answered: requests.seen(),
         in_flight: requests.in_flight.load(Ordering::Relaxed),
+        reload_successful: requests.reload_successful.load(Ordering::Relaxed),
+        reloaded_at: requests.reloaded_at.load(Ordering::Relaxed),
     };
     let mut registry = Registry::default();
     registry.register_collector(Box::new(scrape));
@@ -86,6 +107,8 @@ struct Scrape {
     status: Status,
     answered: Vec<(String, u64)>,
     in_flight: i64,
+    reload_successful: i64,
+    reloaded_at: i64,
 }
 
 type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
@@ -145,6 +168,18 @@ impl Scrape {
             "holdall_http_requests_in_flight",
             "Requests that have no answer yet",
             [([], self.in_flight)],
+        )?;
+        gauge(
+            encoder,
+            "holdall_config_last_reload_successful",
+            "Whether the last reload of the configuration succeeded",
+            [([], self.reload_successful)],
+        )?;
+        gauge(
+            encoder,
+            "holdall_config_last_reload_success_timestamp_seconds",
+            "Time of the last successful reload of the configuration",
+            [([], self.reloaded_at)],
         )
     }
 
