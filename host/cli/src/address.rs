@@ -68,12 +68,13 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let Some((backend, key)) = text.split_once(':') else {
+            let default = crate::app::default_backend_name();
             let meant = match is_backend_name(text) {
-                true => format!("{text}: or local:{text}"),
-                false => format!("local:{text}"),
+                true => format!("{text}: or {default}:{text}"),
+                false => format!("{default}:{text}"),
             };
             return Err(format!(
-                "an address is BACKEND:KEY, such as local:docs/a.txt, and {text:?} has no colon; \
+                "an address is BACKEND:KEY, such as {default}:docs/a.txt, and {text:?} has no colon; \
                  did you mean {meant}?"
             ));
         };

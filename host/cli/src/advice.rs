@@ -1,10 +1,10 @@
-//! What to do about a failure: one line each.
+//! Help lines for failures.
 
 use std::io;
 
 use holdall::{Error, ErrorKind};
 
-/// What helps with an error of the library.
+/// Returns the help line for an error of the library.
 pub(crate) fn for_error(error: &Error) -> Option<String> {
     let place = error.place();
     let backend = place.backend.as_deref().unwrap_or("BACKEND");
@@ -35,10 +35,10 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
             "the object is not in the state that was asked for; `holdall head` shows its etag"
         }
         ErrorKind::Conflict => {
-            "somebody else changed it at this moment, or another key is in the way (\"a\" beside \"a/b\"); look, then repeat"
+            "another writer changed the object meanwhile, or another key is in the way (\"a\" beside \"a/b\"); list, then repeat"
         }
         ErrorKind::ChecksumMismatch => {
-            "the bytes are not those that the digest was made of; read the source again"
+            "the bytes do not have the stated digest; read the source again"
         }
         ErrorKind::Unsupported => {
             "`holdall plugins` shows what each plugin can do; leave out the option"
@@ -58,7 +58,10 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
         }
         ErrorKind::Corrupt => "the stored bytes are damaged: restore the object from another copy",
         ErrorKind::ConfigInvalid => {
-            "mend the configuration; `holdall config check` shows all of it without opening anything"
+            "correct the configuration; `holdall config check` lists every problem without opening anything"
+        }
+        ErrorKind::BackendNotRegistered if error.fact("plugin_present").is_some() => {
+            "the plugin of that name needs a backend: add the section, and name the file by --config or HOLDALL_CONFIG"
         }
         ErrorKind::BackendNotRegistered => {
             "write the address as BACKEND:KEY with one of the available backends, or configure this one (--config FILE)"
@@ -68,7 +71,7 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
              --plugin-dir DIR looks elsewhere"
         }
         ErrorKind::PluginFault => {
-            "a fault of the plugin, not of the input; tell its author what is said here"
+            "the plugin is at fault, not the input; report this message to its author"
         }
         ErrorKind::Cancelled | ErrorKind::Other => return None,
         _ => return None,
@@ -76,7 +79,7 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
     Some(advice.to_owned())
 }
 
-/// What helps with a file of this machine; may be empty.
+/// Returns the help line for a local file; may be empty.
 pub(crate) fn for_file(cause: &io::Error) -> &'static str {
     match cause.kind() {
         io::ErrorKind::NotFound => "check the path",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use holdall::config::{BackendConfig, Config, Environment, Flags, Problems, Sources};
+use holdall::config::{BackendConfig, Config, Environment, Flags, Place, Problems, Sources};
 use holdall::{Backend, Host};
 
 use crate::address::Address;
@@ -18,17 +18,18 @@ use crate::progress::Progress;
 #[derive(Debug)]
 pub(crate) struct App {
     global: Global,
+    /// The default backend may create its root.
+    stores: bool,
     host: OnceLock<Host>,
     pub(crate) output: Output,
 }
 
 impl App {
-    pub(crate) fn new(global: Global) -> Self {
+    /// `stores`: the command stores objects. One that only reads creates nothing.
+    pub(crate) fn new(global: Global, stores: bool) -> Self {
         Self {
-            output: Output {
-                json: global.json,
-                quiet: global.quiet,
-            },
+            stores,
+            output: Output::of(&global),
             global,
             host: OnceLock::new(),
         }
@@ -42,12 +43,32 @@ impl App {
         let mut sources = Sources::default();
         sources.flags = flags;
         sources.environment = Environment::of_process();
-        sources.fallback_backend = Some(BackendConfig::default_local());
+        sources.fallback_backend = match self.stores {
+            true => Some(BackendConfig::default_local()),
+            false => Some(BackendConfig::default_local_to_read()),
+        };
         let (mut config, problems) = Config::read(&sources);
         if config.plugin_dirs.is_empty() {
             config.plugin_dirs = beside_the_executable();
         }
         (config, problems)
+    }
+
+    /// Where the plugin directories of this configuration were named; `None` for the default ones.
+    pub(crate) fn plugin_dirs_named_by(&self, config: &Config) -> Option<Place> {
+        if !self.global.plugin_dirs.is_empty() {
+            return Some(Place::Flag("--plugin-dir"));
+        }
+        let variable = "HOLDALL_PLUGIN_DIR";
+        if std::env::var_os(variable).is_some_and(|dirs| !dirs.is_empty()) {
+            return Some(Place::Variable(variable.to_owned()));
+        }
+        let file = config.file.clone()?;
+        (config.plugin_dirs != beside_the_executable()).then_some(Place::File {
+            file,
+            line: 0,
+            column: 0,
+        })
     }
 
     /// The host, made when it is first asked for. Nothing is mapped by that.
@@ -101,8 +122,19 @@ impl App {
     }
 }
 
-/// Where plugins are when nobody says where. Folders that are missing are named too when all are,
-/// so that a message can say where to put a plugin.
+/// The name of the default backend, for hints about a command line that cannot be parsed. Empty when
+/// there is none: an address without a name means it too.
+pub(crate) fn default_backend_name() -> String {
+    let mut args = std::env::args_os().skip_while(|arg| arg != "--config");
+    let mut sources = Sources::default();
+    sources.flags.config_file = args.nth(1).map(PathBuf::from);
+    sources.environment = Environment::of_process();
+    sources.fallback_backend = Some(BackendConfig::default_local());
+    Config::read(&sources).0.default_backend.unwrap_or_default()
+}
+
+/// Default plugin directories. Missing ones are returned when all are missing, so that a message can
+/// say where to put a plugin.
 fn beside_the_executable() -> Vec<PathBuf> {
     let Some(folder) = std::env::current_exe()
         .ok()

@@ -225,6 +225,11 @@ impl CauseReport {
 }
 
 impl Report {
+    /// The values of the facts: for a configuration, one problem each.
+    pub(crate) fn problems(&self) -> Vec<&str> {
+        self.facts.iter().map(|fact| &*fact.value).collect()
+    }
+
     fn of(error: &Error) -> Self {
         let place = error.place();
         let reply = error.provider();
@@ -299,8 +304,15 @@ impl fmt::Display for Report {
                 .collect();
             write!(f, "\n  provider: {}", parts.join(", "))?;
         }
-        let shown = |text: &str| self.facts.iter().any(|fact| fact.value == text);
-        for cause in self.causes.iter().filter(|cause| !shown(&cause.text)) {
+        // Wrapped errors repeat what the error below them says.
+        let shown = |at: usize, text: &str| {
+            self.facts.iter().any(|fact| fact.value == text)
+                || self.causes[..at]
+                    .iter()
+                    .any(|above| above.text.contains(text))
+        };
+        let causes = self.causes.iter().enumerate();
+        for (_, cause) in causes.filter(|(at, cause)| !shown(*at, &cause.text)) {
             write!(f, "\n  because: {}", printable(&cause.text))?;
             if !cause.code.is_empty() && !cause.text.contains(&cause.code) {
                 write!(f, " ({})", printable(&cause.code))?;
@@ -342,6 +354,16 @@ mod tests {
         assert_eq!(lines[1], "  limit: 7");
         assert!(lines[2].starts_with("  because: No space left"), "{text}");
         assert!(lines[3].starts_with("  help: "), "{text}");
+    }
+
+    #[test]
+    fn a_cause_that_repeats_another_is_shown_once() {
+        let inner = holdall::Cause::new("", "connection refused");
+        let middle = holdall::Cause::new("", "connect: connection refused").with_source(inner);
+        let outer = holdall::Cause::new("", "connect: connection refused").with_source(middle);
+        let error = Error::new(ErrorKind::Unavailable).with_cause(Some(outer));
+        let text = Failure::from(error).report().unwrap().to_string();
+        assert_eq!(text.matches("connection refused").count(), 1, "{text}");
     }
 
     #[test]

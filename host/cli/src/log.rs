@@ -4,9 +4,13 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::{Arc, OnceLock};
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format;
 
 use crate::commands::serve::LogFormat;
+use crate::values::printable;
 
 /// So many bytes are written at once when that many lines wait.
 const BATCH: usize = 32 << 10;
@@ -17,7 +21,9 @@ const MOST: usize = 16 << 10;
 /// Logs as the command line says, each line at once.
 pub(crate) fn to_stderr(verbose: u8) {
     if let Some(level) = level(verbose) {
-        let log = tracing_subscriber::fmt().with_writer(io::stderr);
+        let log = tracing_subscriber::fmt()
+            .fmt_fields(fields())
+            .with_writer(io::stderr);
         log.with_ansi(io::stderr().is_terminal())
             .with_max_level(level)
             .init();
@@ -35,9 +41,22 @@ pub(crate) fn gathered(verbose: u8, format: LogFormat) -> Option<WorkerGuard> {
         .with_max_level(level);
     match format {
         LogFormat::Json => log.json().flatten_event(true).init(),
-        LogFormat::Text | LogFormat::Off => log.init(),
+        LogFormat::Text | LogFormat::Off => log.fmt_fields(fields()).init(),
     }
     Some(guard)
+}
+
+/// Fields of text lines, without control characters: a message of a plugin must not forge a line or
+/// move the cursor of a terminal.
+fn fields() -> impl for<'a> FormatFields<'a> + Send + Sync + 'static {
+    format::debug_fn(|writer, field, value| {
+        let value = printable(&format!("{value:?}"));
+        match field.name() {
+            "message" => writer.write_str(&value),
+            name => write!(writer, "{}={value}", name.trim_start_matches("r#")),
+        }
+    })
+    .delimited(" ")
 }
 
 fn level(verbose: u8) -> Option<LevelFilter> {

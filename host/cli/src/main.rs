@@ -20,6 +20,7 @@ mod transfer;
 mod values;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::App;
@@ -28,6 +29,7 @@ use crate::failure::{Failure, Result};
 use crate::output::Output;
 use clap::Parser;
 use clap::error::ErrorKind;
+use holdall::platform;
 use tracing_appender::non_blocking::WorkerGuard;
 
 /// A server makes some sixty small allocations for each request; with the C library's own they cost a
@@ -40,25 +42,38 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
+    // Before anything of a plugin runs in this process.
+    platform::exit::guard(exit::SETUP);
+    platform::limits::raise_open_files();
+    let prepared = output::keep_for_the_command().and_then(|()| signals::ignore_file_size());
+    if let Err(cause) = prepared {
+        let failure = Failure::file("prepare", "the process".as_ref())(cause);
+        Output::of(&cli.global).failure(&failure);
+        platform::exit::leave(failure.exit());
+    }
     let verbose = cli.global.verbose;
-    let app = App::new(cli.global);
+    let stores = matches!(
+        cli.command,
+        Command::Put(_) | Command::Cp(_) | Command::Serve(_)
+    );
+    let app = Arc::new(App::new(cli.global, stores));
     let output = app.output;
     let log = logged(&cli.command, verbose);
     let outcome = in_runtime(app, cli.command);
     drop(log);
     let Err(failure) = outcome else {
-        return ExitCode::SUCCESS;
+        platform::exit::leave(exit::DONE);
     };
     output.failure(&failure);
     if matches!(failure, Failure::BrokenPipe) {
         // As other commands end when their reader has gone. Should that fail, the code says it.
         let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGPIPE);
     }
-    ExitCode::from(failure.exit())
+    platform::exit::leave(failure.exit())
 }
 
 /// Runs the command to its end or to the first signal. Everything it held is put away by then.
-fn in_runtime(app: App, command: Command) -> Result<()> {
+fn in_runtime(app: Arc<App>, command: Command) -> Result<()> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if !matches!(command, Command::Serve(_)) {
         // One worker beside this thread: signals are heard whatever the command is doing here.
@@ -106,7 +121,8 @@ async fn run(app: &App, command: Command) -> Result<()> {
         Command::Exists(exists) => exists.run(app).await,
         Command::Cp(cp) => cp.run(app).await,
         Command::Sign(sign) => sign.run(app).await,
-        Command::Serve(serve) => serve.run(app).await,
+        // It ends in its own time: see `in_runtime`.
+        Command::Serve(_) => Ok(()),
         Command::Token(token) => token.run(app),
         Command::Plugins(plugins) => plugins.run(app),
         Command::Inspect(inspect) => inspect.run(app),

@@ -1,10 +1,43 @@
 //! What goes to standard output and standard error.
 
+use std::fs::File;
 use std::io::{self, Write};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
+use crate::args::Global;
 use crate::failure::{Failure, Result};
+
+/// The standard output that the command was started with.
+static STDOUT: OnceLock<File> = OnceLock::new();
+
+/// Keeps standard output for the command: what a plugin prints goes to standard error.
+///
+/// Call it before any plugin is mapped.
+pub(crate) fn keep_for_the_command() -> io::Result<()> {
+    // A descriptor of its own, which a plugin does not know.
+    let own = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3);
+    let own = match own {
+        Ok(own) => File::from(own),
+        // Closed by the caller: what is written fails, as it would on the closed descriptor.
+        Err(_) => File::open("/dev/null")?,
+    };
+    if rustix::stdio::dup2_stdout(rustix::stdio::stderr()).is_err() {
+        let null = File::options().write(true).open("/dev/null")?;
+        rustix::stdio::dup2_stdout(&null)?;
+    }
+    let _ = STDOUT.set(own);
+    Ok(())
+}
+
+/// The standard output of the command, to write to directly.
+pub(crate) fn stdout() -> io::Result<File> {
+    match STDOUT.get() {
+        Some(file) => file.try_clone(),
+        None => Err(io::ErrorKind::NotFound.into()),
+    }
+}
 
 /// How answers are told.
 #[derive(Clone, Copy, Debug)]
@@ -14,11 +47,17 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Texts as they are, all of them in one write.
+    pub(crate) fn of(global: &Global) -> Self {
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+        }
+    }
+
+    /// Writes a text as it is, in one write.
     pub(crate) fn text(&self, text: &str) -> Result<()> {
-        let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())
-            .and_then(|()| out.flush())
+        stdout()
+            .and_then(|mut out| out.write_all(text.as_bytes()))
             .map_err(Failure::output)
     }
 

@@ -1,8 +1,12 @@
 //! Signals that end the command, and what is done about them.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use holdall::platform::exit::leave;
+use signal_hook::consts::SIGXFSZ;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -31,6 +35,12 @@ pub(crate) fn first_but_hangup() -> io::Result<oneshot::Receiver<i32>> {
     first_of(&ENDING[1..], None)
 }
 
+/// A write beyond RLIMIT_FSIZE fails with `EFBIG`, instead of ending the process by SIGXFSZ.
+pub(crate) fn ignore_file_size() -> io::Result<()> {
+    let seen = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGXFSZ, seen).map(drop)
+}
+
 /// Each SIGHUP, which no longer ends the process.
 pub(crate) fn hangups() -> io::Result<Signal> {
     signal(SignalKind::hangup())
@@ -49,7 +59,7 @@ fn first_of(ending: &[Ending], grace: Option<Duration>) -> io::Result<oneshot::R
             Some(grace) => drop(tokio::time::timeout(grace, next(&mut signals)).await),
             None => drop(next(&mut signals).await),
         }
-        std::process::exit(128 + number);
+        leave(128_u8.wrapping_add(number as u8));
     });
     Ok(told)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
-use holdall::config::{self, Problem, Schema, Secrets};
+use holdall::config::{self, Problem, Problems, Schema, Secrets};
 use holdall::inspect::Verdict;
 use holdall::scan;
 use holdall_server::Settings;
@@ -54,11 +54,19 @@ fn check(app: &App) -> Result<()> {
     }
     let secrets = Secrets::new();
     let report = config::check(&config, &schemas, &secrets);
-    let of_server = Settings::of(&config).err().unwrap_or_default();
+    let of_server = match Settings::of(&config) {
+        Ok(settings) => settings.unknown_backends(&config),
+        Err(problems) => problems,
+    };
+    let of_dirs = match app.plugin_dirs_named_by(&config) {
+        Some(place) => config.unreadable_plugin_dirs(&place),
+        None => Problems::default(),
+    };
     let all: Vec<&Problem> = problems
         .iter()
         .chain(report.problems.iter())
         .chain(of_server.iter())
+        .chain(of_dirs.iter())
         .collect();
     let text = |text: &str| printable(&secrets.redact(text));
     let record = json!({

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -18,6 +17,7 @@ use crate::app::App;
 use crate::args::Jobs;
 use crate::failure::{Failure, Result};
 use crate::local::{Folder, Part, Spot, StoreDirectory};
+use crate::output;
 use crate::progress::Progress;
 use crate::transfer::{CHUNK, Stopped, drain};
 use crate::values::{self, printable};
@@ -88,11 +88,8 @@ impl Get {
         match target {
             Target::File(spot) => self.fetch(app, &backend, key, spot, &progress).await,
             Target::Stdout => {
-                let out = io::stdout()
-                    .as_fd()
-                    .try_clone_to_owned()
-                    .map_err(Failure::output)?;
-                self.pour(&backend, key, out.into(), &progress, Failure::output)
+                let out = output::stdout().map_err(Failure::output)?;
+                self.pour(&backend, key, out, &progress, Failure::output)
                     .await
             }
             Target::Stream(file, path) => {

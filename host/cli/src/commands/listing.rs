@@ -5,10 +5,29 @@ use std::collections::VecDeque;
 use futures_util::stream::{Stream, try_unfold};
 use holdall::{Backend, Entry, List, Page};
 
+use crate::exit;
 use crate::failure::{Failure, Result};
 
 /// Most entries of a page.
 const PAGE: u32 = 1000;
+
+/// Most names that are shown of those that are left out.
+const NAMED: usize = 20;
+
+fn left_out(count: u64, names: &[String]) -> Failure {
+    let shown: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
+    let names = match shown.len() as u64 {
+        0 => String::new(),
+        shown_count if shown_count < count => format!(", among them {}", shown.join(", ")),
+        _ => format!(": {}", shown.join(", ")),
+    };
+    Failure::refused(
+        exit::BAD_INPUT,
+        "names_left_out",
+        format!("{count} names below that cannot be keys are left out{names}"),
+        "rename or remove them with another tool of the store, or set key_policy = \"opaque\" where the store allows it",
+    )
+}
 
 /// Every page of a listing.
 pub(crate) fn pages<'a>(
@@ -34,7 +53,8 @@ pub(crate) fn pages<'a>(
     })
 }
 
-/// Every object whose key begins so.
+/// Every object whose key begins so. Names that cannot be keys are counted, and are a failure at the
+/// end of the stream.
 pub(crate) fn entries<'a>(
     backend: &'a Backend,
     prefix: &'a str,
@@ -42,10 +62,14 @@ pub(crate) fn entries<'a>(
     struct State<S> {
         pages: S,
         waiting: VecDeque<Entry>,
+        skipped: u64,
+        names: Vec<String>,
     }
     let state = State {
         pages: Box::pin(pages(backend, prefix, None, None)),
         waiting: VecDeque::new(),
+        skipped: 0,
+        names: Vec::new(),
     };
     try_unfold(state, |mut state| async move {
         use futures_util::TryStreamExt;
@@ -54,7 +78,14 @@ pub(crate) fn entries<'a>(
                 return Ok(Some((entry, state)));
             }
             match state.pages.try_next().await? {
-                Some(page) => state.waiting = page.entries.into(),
+                Some(page) => {
+                    state.skipped += page.skipped;
+                    let room = NAMED.saturating_sub(state.names.len());
+                    let names = page.skipped_keys.into_iter().take(room);
+                    state.names.extend(names);
+                    state.waiting = page.entries.into();
+                }
+                None if state.skipped > 0 => return Err(left_out(state.skipped, &state.names)),
                 None => return Ok(None),
             }
         }

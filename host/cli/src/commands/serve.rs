@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use holdall::Host;
@@ -13,6 +15,7 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::exit;
 use crate::failure::{Failure, Result};
+use crate::output::Output;
 use crate::signals;
 
 /// Serves the backends over HTTP, until SIGTERM or Ctrl-C.
@@ -48,7 +51,7 @@ pub(crate) enum LogFormat {
 }
 
 impl Serve {
-    pub(crate) async fn run(self, app: &App) -> Result<()> {
+    pub(crate) async fn run(self, app: &Arc<App>) -> Result<()> {
         let (mut config, mut settings) = read(app)?;
         settings.listen = self.listen.unwrap_or(settings.listen);
         let listening = listen(settings.listen).await;
@@ -78,19 +81,32 @@ impl Serve {
         let record = json!({ "listening": url, "token": shown.token });
         app.output.answer(&record, || shown.text())?;
 
+        let logs = self.log;
+        let reload = Reload {
+            app: app.clone(),
+            host: host.clone(),
+            this_run,
+            listen: settings.listen,
+            fixed_listen: self.listen.is_some(),
+            admits,
+            plugin_dirs: host.config().plugin_dirs.clone(),
+        };
         let server = Server::new(host.clone(), settings);
         let control = server.control();
+        let reload = Arc::new((reload, server.control()));
         let reload = async {
             let mut hangups = hangups;
             while hangups.recv().await.is_some() {
-                match reread(app, host, &this_run, &control, admits, self.listen) {
-                    Ok(changed) => tracing::info!(
-                        registered = ?changed.registered,
-                        removed = ?changed.removed,
-                        "the configuration was read again"
-                    ),
-                    // What is in force stays: a slip in a file must not end a server.
-                    Err(failure) => app.output.failure(&failure),
+                let reload = reload.clone();
+                // Away from the serving tasks: files may lie on a file system that does not answer.
+                let outcome = tokio::task::spawn_blocking(move || reload.0.run(&reload.1)).await;
+                let outcome = outcome.map_err(io::Error::other);
+                let outcome = outcome.map_err(Failure::file("read", "the configuration".as_ref()));
+                let outcome = outcome.and_then(|outcome| outcome);
+                control.reloaded(outcome.is_ok());
+                if let Err(failure) = outcome {
+                    // The previous configuration stays in force.
+                    not_reloaded(&app.output, logs, &failure);
                 }
             }
             std::future::pending::<()>().await
@@ -120,36 +136,81 @@ impl Serve {
 fn read(app: &App) -> Result<(Config, Settings)> {
     let (config, problems) = app.config();
     let settings = Settings::of(&config);
-    let wrong = settings.as_ref().err().cloned().unwrap_or_default();
+    let wrong = match &settings {
+        Ok(settings) => settings.unknown_backends(&config),
+        Err(problems) => problems.clone(),
+    };
     let problems: Problems = problems.into_iter().chain(wrong).collect();
     problems.into_result().map_err(holdall::Error::from)?;
     Ok((config, settings.unwrap_or_default()))
 }
 
-fn reread(
-    app: &App,
-    host: &Host,
-    this_run: &ThisRun,
-    control: &Control,
+/// Applies the configuration again on SIGHUP.
+struct Reload {
+    app: Arc<App>,
+    host: Host,
+    this_run: ThisRun,
+    /// Of the start: what cannot change while the server runs.
+    listen: SocketAddr,
+    fixed_listen: bool,
+    /// Whether the token of this run was shown.
     admits: bool,
-    listen: Option<SocketAddr>,
-) -> Result<holdall::Reconfigured> {
-    let (mut config, mut settings) = read(app)?;
-    this_run.complete_gateway(&mut config);
-    settings.listen = listen.unwrap_or(settings.listen);
-    // A token of this run that was not shown at the start is not taken, and would hide that a cut-off
-    // file has no token any more.
-    if admits {
-        this_run.complete_access(&mut settings);
+    plugin_dirs: Vec<PathBuf>,
+}
+
+impl Reload {
+    fn run(&self, control: &Control) -> Result<()> {
+        let (mut config, mut settings) = read(&self.app)?;
+        self.this_run.complete_gateway(&mut config);
+        // A token of this run that was not shown at the start is not taken, and would hide that a cut-off
+        // file has no token any more.
+        if self.admits {
+            self.this_run.complete_access(&mut settings);
+        }
+        if self.fixed_listen {
+            settings.listen = self.listen;
+        } else if settings.listen != self.listen {
+            tracing::warn!(
+                listening = %self.listen,
+                configured = %settings.listen,
+                "server.listen takes effect at the next start"
+            );
+        }
+        if config.plugin_dirs != self.plugin_dirs {
+            tracing::warn!(
+                searched = ?self.plugin_dirs,
+                configured = ?config.plugin_dirs,
+                "plugin_dirs takes effect at the next start"
+            );
+        }
+        let less_protected = |why: holdall_server::LessProtected| {
+            let help = "write the section again, or restart the server without it";
+            Failure::refused(exit::SETUP, "reload", why.to_string(), help)
+        };
+        control.check(&settings).map_err(less_protected)?;
+        let changed = self.host.reconfigure(config)?;
+        control.apply(settings).map_err(less_protected)?;
+        tracing::info!(
+            registered = ?changed.registered,
+            removed = ?changed.removed,
+            "configuration reloaded"
+        );
+        Ok(())
     }
-    let less_protected = |why: holdall_server::LessProtected| {
-        let help = "write the section again, or restart the server without it";
-        Failure::refused(exit::SETUP, "reload", why.to_string(), help)
-    };
-    control.check(&settings).map_err(less_protected)?;
-    let changed = host.reconfigure(config)?;
-    control.apply(settings).map_err(less_protected)?;
-    Ok(changed)
+}
+
+/// Reports a failed reload: in the log, or as plain text where nothing is logged.
+fn not_reloaded(output: &Output, logs: LogFormat, failure: &Failure) {
+    let report = failure.report().filter(|_| logs != LogFormat::Off);
+    match report {
+        Some(report) => tracing::error!(
+            code = %report.code,
+            problems = ?report.problems(),
+            error = %report.message,
+            "configuration not reloaded; the previous one stays in force"
+        ),
+        None => output.failure(failure),
+    }
 }
 
 /// What a server makes for itself where nobody configured it. It stays the same when the

@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::exit;
 use crate::failure::{Failure, Result};
+use crate::values::moment;
 
 /// Makes tokens for clients of `holdall serve`.
 ///
@@ -103,6 +104,11 @@ impl Create {
         let record = json!({
             "name": self.name,
             "token": text,
+            "hash": token.hash(),
+            "allow": token.rule.allow.iter().map(|scope| scope.name()).collect::<Vec<_>>(),
+            "backends": token.rule.backends,
+            "prefix": token.rule.prefix,
+            "expires": token.expires.map(moment),
             "config": block,
             "file": file.as_ref().map(|file| file.to_string_lossy()),
         });

@@ -158,8 +158,13 @@ impl Part {
             .map_err(Failure::file("open", &self.path()))
     }
 
-    /// Gives up what is there: it is not what it should be.
+    /// Removes the part: it does not belong to the object.
     pub(crate) fn discard(mut self) {
+        self.mark_useless();
+    }
+
+    /// Has the part removed when it is dropped.
+    pub(crate) fn mark_useless(&mut self) {
         self.resumable = false;
     }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 
 use crc_fast::Digest;
-use holdall::{Body, Bytes, Error};
+use holdall::{Body, Bytes, Error, ErrorKind};
 use tokio::sync::mpsc;
 
 use super::AHEAD;
@@ -21,6 +21,13 @@ pub(crate) enum Stopped {
     File(io::Error),
     /// Neither.
     Other(Failure),
+}
+
+impl Stopped {
+    /// Whether the bytes that were read are not those of the object.
+    pub(crate) fn is_corrupt(&self) -> bool {
+        matches!(self, Stopped::Body(error) if error.kind() == ErrorKind::Corrupt)
+    }
 }
 
 /// Writes the whole body at the file's position, and adds it to the digest. Returns the digest and
@@ -73,7 +80,6 @@ pub(crate) async fn drain(
 mod tests {
     use super::*;
     use futures_util::stream;
-    use holdall::ErrorKind;
 
     fn silent() -> Progress {
         Progress::one(false, "")

@@ -7,13 +7,14 @@
 )]
 #![forbid(unsafe_code)]
 
-mod desk;
 mod folders;
 mod interrupted;
 mod objects;
 mod plugin_files;
+mod process;
 mod running;
 mod secrets;
 mod serve;
 mod serve_ends;
+mod workdir;
 mod wrong;

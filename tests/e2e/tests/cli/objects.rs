@@ -1,40 +1,40 @@
 //! Single objects: in, out, conditions, facts.
 
-use super::desk::{Desk, bytes};
+use super::workdir::{Workdir, bytes};
 
 const MIB: usize = 1 << 20;
 
 #[test]
 fn every_size_goes_in_and_comes_back_by_file_and_by_pipe() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     for (seed, size) in [0, 1, MIB, MIB + 1, 5 * MIB + 7].into_iter().enumerate() {
         let whole = bytes(size, seed as u64);
-        desk.write("in", &whole);
-        desk.ok("put in local:a/b");
+        workdir.write("in", &whole);
+        workdir.ok("put in local:a/b");
         assert!(
-            desk.read("data/objects/a/b") == whole,
+            workdir.read("data/objects/a/b") == whole,
             "{size}: plain bytes that any tool can read"
         );
-        desk.ok("get local:a/b out --force");
-        assert!(desk.read("out") == whole, "{size}");
-        let ran = desk.pipe("get local:a/b -", b"");
+        workdir.ok("get local:a/b out --force");
+        assert!(workdir.read("out") == whole, "{size}");
+        let ran = workdir.pipe("get local:a/b -", b"");
         assert!(
             (ran.code, &*ran.err) == (0, "") && ran.out == whole,
             "{size}: {}",
             ran.err
         );
 
-        let ran = desk.pipe("put - local:piped", &whole);
+        let ran = workdir.pipe("put - local:piped", &whole);
         assert_eq!((ran.code, &*ran.err), (0, ""), "{size}");
-        assert!(desk.read("data/objects/piped") == whole, "{size}");
+        assert!(workdir.read("data/objects/piped") == whole, "{size}");
     }
     assert_eq!(
-        desk.files("data/staging"),
+        workdir.files("data/staging"),
         [""; 0],
         "nothing is left behind"
     );
     assert_eq!(
-        desk.files("."),
+        workdir.files("."),
         [
             "data/objects/a/b",
             "data/objects/piped",
@@ -47,45 +47,46 @@ fn every_size_goes_in_and_comes_back_by_file_and_by_pipe() {
 
 #[test]
 fn a_folder_takes_the_name_of_the_file() {
-    let desk = Desk::new();
-    desk.write("dir/a b.txt", "x");
+    let workdir = Workdir::new();
+    workdir.write("dir/a b.txt", "x");
     for (to, key) in [
         ("local:", "a b.txt"),
         ("local:d/", "d/a b.txt"),
         ("local:d/e", "d/e"),
     ] {
-        assert_eq!(desk.run(["put", "dir/a b.txt", to]).code, 0);
-        assert_eq!(desk.read(&format!("data/objects/{key}")), b"x");
+        assert_eq!(workdir.run(["put", "dir/a b.txt", to]).code, 0);
+        assert_eq!(workdir.read(&format!("data/objects/{key}")), b"x");
     }
     assert!(
-        desk.fails(2, "put - local:d/")
+        workdir
+            .fails(2, "put - local:d/")
             .contains("write the whole key")
     );
     // And the other way round.
-    assert_eq!(desk.run(["get", "local:d/a b.txt"]).code, 0);
-    assert_eq!(desk.read("a b.txt"), b"x");
-    std::fs::create_dir(desk.path("target")).unwrap();
-    desk.ok("get local:d/e target");
-    assert_eq!(desk.read("target/e"), b"x");
+    assert_eq!(workdir.run(["get", "local:d/a b.txt"]).code, 0);
+    assert_eq!(workdir.read("a b.txt"), b"x");
+    std::fs::create_dir(workdir.path("target")).unwrap();
+    workdir.ok("get local:d/e target");
+    assert_eq!(workdir.read("target/e"), b"x");
 }
 
 #[test]
 fn type_headers_and_metadata_travel() {
-    let desk = Desk::new();
-    desk.write("a.png", "x");
-    desk.ok("put a.png local:named.txt");
+    let workdir = Workdir::new();
+    workdir.write("a.png", "x");
+    workdir.ok("put a.png local:named.txt");
     assert_eq!(
-        desk.json("head local:named.txt")["content_type"],
+        workdir.json("head local:named.txt")["content_type"],
         "text/plain",
         "the key decides"
     );
-    desk.ok("put a.png local:nameless");
+    workdir.ok("put a.png local:nameless");
     assert_eq!(
-        desk.json("head local:nameless")["content_type"],
+        workdir.json("head local:nameless")["content_type"],
         "image/png",
         "else the file"
     );
-    let put = desk.json(
+    let put = workdir.json(
         "put a.png local:k --content-type x/y -m author=me -m empty= --cache-control no-store \
          --content-disposition inline --content-encoding gzip --content-language de",
     );
@@ -93,7 +94,7 @@ fn type_headers_and_metadata_travel() {
         (&put["address"], &put["size"]),
         (&"local:k".into(), &1.into())
     );
-    let head = desk.json("head local:k");
+    let head = workdir.json("head local:k");
     for (name, value) in [
         ("content_type", "x/y"),
         ("cache_control", "no-store"),
@@ -111,55 +112,57 @@ fn type_headers_and_metadata_travel() {
     );
     assert_eq!(head["checksums"]["crc32c"], put["checksums"]["crc32c"]);
     assert_eq!(head["etag"], put["etag"]);
-    let text = desk.ok("head local:k");
+    let text = workdir.ok("head local:k");
     assert!(
         text.contains("\nmetadata.author: me\n") && text.contains("\nsize: 1"),
         "{text}"
     );
     // A later put replaces all of it.
-    desk.ok("put a.png local:k");
-    assert_eq!(desk.json("head local:k").get("metadata"), None);
+    workdir.ok("put a.png local:k");
+    assert_eq!(workdir.json("head local:k").get("metadata"), None);
 }
 
 #[test]
 fn conditions_hold_or_nothing_changes() {
-    let desk = Desk::new();
-    desk.write("old", "old");
-    desk.write("new", "new");
-    let etag = desk.json("put old local:a")["etag"]
+    let workdir = Workdir::new();
+    workdir.write("old", "old");
+    workdir.write("new", "new");
+    let etag = workdir.json("put old local:a")["etag"]
         .as_str()
         .unwrap()
         .to_owned();
-    let lost = desk.fails_json(4, "put new local:a --create-only");
+    let lost = workdir.fails_json(4, "put new local:a --create-only");
     assert_eq!(
         (&lost["code"], &lost["key"]),
         (&"precondition_failed".into(), &"a".into())
     );
-    desk.fails(4, "put new local:a --if-match wrong");
-    desk.fails(4, "rm local:a --if-match wrong");
-    desk.fails(4, "get local:a --if-match wrong");
-    assert_eq!(desk.read("data/objects/a"), b"old");
-    let same = desk.fails_json(4, &format!("get local:a --if-none-match {etag}"));
+    workdir.fails(4, "put new local:a --if-match wrong");
+    workdir.fails(4, "rm local:a --if-match wrong");
+    workdir.fails(4, "get local:a --if-match wrong");
+    assert_eq!(workdir.read("data/objects/a"), b"old");
+    let same = workdir.fails_json(4, &format!("get local:a --if-none-match {etag}"));
     assert_eq!(same["code"], "not_modified");
-    desk.fails(4, "get local:a --if-modified-since 2999-01-01T00:00:00Z");
-    assert!(!desk.path("a").exists() && desk.files(".").iter().all(|name| !name.contains("part")));
+    workdir.fails(4, "get local:a --if-modified-since 2999-01-01T00:00:00Z");
+    assert!(
+        !workdir.path("a").exists() && workdir.files(".").iter().all(|name| !name.contains("part"))
+    );
 
-    desk.ok(&format!("put new local:a --if-match {etag}"));
-    assert_eq!(desk.read("data/objects/a"), b"new");
-    desk.fails(4, &format!("put old local:a --if-match {etag}"));
-    desk.ok("put new local:b --create-only");
+    workdir.ok(&format!("put new local:a --if-match {etag}"));
+    assert_eq!(workdir.read("data/objects/a"), b"new");
+    workdir.fails(4, &format!("put old local:a --if-match {etag}"));
+    workdir.ok("put new local:b --create-only");
     let digest = "11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437";
-    desk.ok(&format!("put new local:c --sha256 {digest}"));
-    let differs = desk.fails_json(5, &format!("put old local:d --sha256 {digest}"));
+    workdir.ok(&format!("put new local:c --sha256 {digest}"));
+    let differs = workdir.fails_json(5, &format!("put old local:d --sha256 {digest}"));
     assert_eq!(differs["code"], "checksum_mismatch");
-    assert!(!desk.path("data/objects/d").exists());
+    assert!(!workdir.path("data/objects/d").exists());
 }
 
 #[test]
 fn ranges() {
-    let desk = Desk::new();
-    desk.write("in", "0123456789");
-    desk.ok("put in local:a");
+    let workdir = Workdir::new();
+    workdir.write("in", "0123456789");
+    workdir.ok("put in local:a");
     for (range, expected) in [
         ("0-0", "0"),
         ("3-5", "345"),
@@ -167,7 +170,7 @@ fn ranges() {
         ("7-", "789"),
         ("-2", "89"),
     ] {
-        let ran = desk.pipe(&format!("get local:a - --range {range}"), b"");
+        let ran = workdir.pipe(&format!("get local:a - --range {range}"), b"");
         assert_eq!(
             (ran.code, &*ran.text()),
             (0, expected),
@@ -175,82 +178,87 @@ fn ranges() {
             ran.err
         );
     }
-    desk.ok("get local:a part --range 3-5");
-    assert_eq!(desk.read("part"), b"345");
+    workdir.ok("get local:a part --range 3-5");
+    assert_eq!(workdir.read("part"), b"345");
     assert!(
-        desk.fails(5, "get local:a x --range 10-")
+        workdir
+            .fails(5, "get local:a x --range 10-")
             .contains("the object has 10 bytes")
     );
     for bad in ["5-3", "a-b", "-", "-0", "3"] {
-        desk.fails(2, &format!("get local:a x --range {bad}"));
+        workdir.fails(2, &format!("get local:a x --range {bad}"));
     }
-    assert!(!desk.path("x").exists());
+    assert!(!workdir.path("x").exists());
 }
 
 #[test]
 fn get_replaces_nothing_unasked() {
-    let desk = Desk::new();
-    desk.write("in", "new");
-    desk.ok("put in local:a");
-    desk.write("a", "mine");
-    desk.fails(4, "get local:a");
-    desk.fails(4, "get local:a ./a");
-    assert_eq!(desk.read("a"), b"mine");
-    desk.ok("get local:a --force");
-    assert_eq!(desk.read("a"), b"new");
+    let workdir = Workdir::new();
+    workdir.write("in", "new");
+    workdir.ok("put in local:a");
+    workdir.write("a", "mine");
+    workdir.fails(4, "get local:a");
+    workdir.fails(4, "get local:a ./a");
+    assert_eq!(workdir.read("a"), b"mine");
+    workdir.ok("get local:a --force");
+    assert_eq!(workdir.read("a"), b"new");
     // What only takes bytes is written to, never replaced.
-    desk.ok("get local:a /dev/null");
+    workdir.ok("get local:a /dev/null");
     assert_eq!(
-        desk.fails_json(6, "get local:a /dev/full")["code"],
+        workdir.fails_json(6, "get local:a /dev/full")["code"],
         "local_file"
     );
-    desk.fails(5, "get local:a nowhere/b");
-    desk.fails(5, "get local:a nowhere/");
+    workdir.fails(5, "get local:a nowhere/b");
+    workdir.fails(5, "get local:a nowhere/");
     assert_eq!(
-        desk.files("."),
+        workdir.files("."),
         ["a", "data/objects/a", "holdall.toml", "in"]
     );
 }
 
 #[test]
 fn exists_answers_by_its_code() {
-    let desk = Desk::new();
-    desk.write("in", "");
-    desk.ok("put in local:d/a");
-    assert_eq!(desk.ok("exists local:d/a"), "true\n");
+    let workdir = Workdir::new();
+    workdir.write("in", "");
+    workdir.ok("put in local:d/a");
+    assert_eq!(workdir.ok("exists local:d/a"), "true\n");
     for key in ["d", "d/", "d/b", "nothing"] {
-        let ran = desk.run(["exists", &format!("local:{key}")]);
+        let ran = workdir.run(["exists", &format!("local:{key}")]);
         let code = if key.ends_with('/') { 5 } else { 3 };
         assert_eq!(ran.code, code, "{key}: only objects exist");
     }
-    let ran = desk.run(["exists", "local:nothing", "--json"]);
+    let ran = workdir.run(["exists", "local:nothing", "--json"]);
     assert_eq!(
         ran.text(),
         "{\"address\":\"local:nothing\",\"exists\":false}\n"
     );
-    assert_eq!(desk.run(["exists", "-q", "local:nothing"]).text(), "");
+    assert_eq!(workdir.run(["exists", "-q", "local:nothing"]).text(), "");
 }
 
 #[test]
 fn rm_fails_for_what_is_not_there() {
-    let desk = Desk::new();
-    desk.write("in", "");
+    let workdir = Workdir::new();
+    workdir.write("in", "");
     for key in ["a", "b", "c"] {
-        desk.ok(&format!("put in local:{key}"));
+        workdir.ok(&format!("put in local:{key}"));
     }
-    assert!(desk.fails(3, "rm local:nothing").contains("file not found"));
-    desk.ok("rm --force local:nothing");
-    let ran = desk.run(["rm", "local:a", "local:nothing", "local:b"]);
+    assert!(
+        workdir
+            .fails(3, "rm local:nothing")
+            .contains("file not found")
+    );
+    workdir.ok("rm --force local:nothing");
+    let ran = workdir.run(["rm", "local:a", "local:nothing", "local:b"]);
     assert_eq!(ran.code, 3);
     assert_eq!(
-        desk.files("data/objects"),
+        workdir.files("data/objects"),
         ["c"],
         "the others go all the same"
     );
-    desk.fails(2, "rm local:c local:");
-    desk.fails(2, "rm local:c local:d --if-match x");
+    workdir.fails(2, "rm local:c local:");
+    workdir.fails(2, "rm local:c local:d --if-match x");
     assert_eq!(
-        desk.files("data/objects"),
+        workdir.files("data/objects"),
         ["c"],
         "a slip is found before anything goes"
     );
@@ -258,15 +266,15 @@ fn rm_fails_for_what_is_not_there() {
 
 #[test]
 fn copies_keep_everything_inside_a_backend_and_between_two() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let whole = bytes(3 * MIB + 5, 1);
-    desk.write("in", &whole);
-    desk.ok("put in local:a.txt -m author=me --cache-control no-store --content-type x/y");
+    workdir.write("in", &whole);
+    workdir.ok("put in local:a.txt -m author=me --cache-control no-store --content-type x/y");
     for to in ["local:b", "local:d/", "other:", "other:deep/c"] {
-        desk.ok(&format!("cp local:a.txt {to}"));
+        workdir.ok(&format!("cp local:a.txt {to}"));
     }
     for to in ["local:b", "local:d/a.txt", "other:a.txt", "other:deep/c"] {
-        let head = desk.json(&format!("head {to}"));
+        let head = workdir.json(&format!("head {to}"));
         assert_eq!(
             (&head["content_type"], &head["cache_control"]),
             (&"x/y".into(), &"no-store".into()),
@@ -274,27 +282,29 @@ fn copies_keep_everything_inside_a_backend_and_between_two() {
         );
         assert_eq!(head["metadata"]["author"], "me", "{to}");
     }
-    assert!(desk.read("other/objects/deep/c") == whole && desk.read("data/objects/b") == whole);
-    desk.fails(4, "cp local:a.txt other:a.txt --create-only");
-    desk.fails(4, "cp local:a.txt local:b --create-only");
+    assert!(
+        workdir.read("other/objects/deep/c") == whole && workdir.read("data/objects/b") == whole
+    );
+    workdir.fails(4, "cp local:a.txt other:a.txt --create-only");
+    workdir.fails(4, "cp local:a.txt local:b --create-only");
     assert_eq!(
-        desk.fails_json(3, "cp local:nothing local:x")["key"],
+        workdir.fails_json(3, "cp local:nothing local:x")["key"],
         "nothing"
     );
-    desk.ok("cp local:b local:b");
-    desk.fails(6, "cp local:a.txt tiny:a");
+    workdir.ok("cp local:b local:b");
+    workdir.fails(6, "cp local:a.txt tiny:a");
 }
 
 #[test]
 fn signed_urls_come_from_the_gateway() {
-    let desk = Desk::new();
-    let url = desk.ok("sign local:u/7.png");
+    let workdir = Workdir::new();
+    let url = workdir.ok("sign local:u/7.png");
     assert!(
         url.starts_with("https://files.example.org/v1/local/u/7.png?hd-v=1&hd-m=GET&hd-exp="),
         "{url}"
     );
     assert_eq!(url.lines().count(), 1);
-    let put = desk
+    let put = workdir
         .json("sign local:a --method put --expires 1h --content-type image/png --max-size 10MiB");
     let url = put["url"].as_str().unwrap();
     assert!(
@@ -304,12 +314,12 @@ fn signed_urls_come_from_the_gateway() {
         "{url}"
     );
     assert_eq!(put["method"], "PUT");
-    desk.fails(5, "sign local:a --expires 8d");
-    desk.fails(2, "sign local:a --expires soon");
-    desk.fails(2, "sign local:a --method PATCH");
-    desk.fails(3, "sign local:a --must-exist");
-    desk.write("holdall.toml", "[backend.local.config]\nroot = \"data\"\n");
-    let refused = desk.fails(8, "sign local:a");
+    workdir.fails(5, "sign local:a --expires 8d");
+    workdir.fails(2, "sign local:a --expires soon");
+    workdir.fails(2, "sign local:a --method PATCH");
+    workdir.fails(3, "sign local:a --must-exist");
+    workdir.write("holdall.toml", "[backend.local.config]\nroot = \"data\"\n");
+    let refused = workdir.fails(8, "sign local:a");
     assert!(
         refused.contains("[gateway]") && refused.contains("public_url"),
         "the lines to add: {refused}"

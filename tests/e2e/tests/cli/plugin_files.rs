@@ -1,28 +1,28 @@
 //! `plugins` and `inspect`: files that are plugins, and files that are not.
 
-use super::desk::{Desk, plugins};
+use super::workdir::{Workdir, plugins};
 use holdall_e2e::artifacts;
 use serde_json::Value;
 
 #[test]
 fn inspect_succeeds_only_for_what_would_load() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let good = artifacts().plugin("local").to_str().unwrap();
-    let text = desk.ok(&format!("inspect {good}"));
+    let text = workdir.ok(&format!("inspect {good}"));
     assert!(
         text.contains(": accepted") && text.contains("schemes       file"),
         "{text}"
     );
-    let found = desk.json(&format!("inspect {good}"));
+    let found = workdir.json(&format!("inspect {good}"));
     assert_eq!(
         (&found["verdict"], &found["about"]["name"]),
         (&"accepted".into(), &"local".into())
     );
 
     let whole = std::fs::read(good).unwrap();
-    desk.write("cut.so", &whole[..whole.len() / 2]);
-    desk.write("empty.so", "");
-    desk.write("text.so", "#!/bin/sh\n");
+    workdir.write("cut.so", &whole[..whole.len() / 2]);
+    workdir.write("empty.so", "");
+    workdir.write("text.so", "#!/bin/sh\n");
     for (file, verdict, code) in [
         ("cut.so", "refused", "truncated"),
         ("empty.so", "refused", "empty_file"),
@@ -31,10 +31,10 @@ fn inspect_succeeds_only_for_what_would_load() {
         (".", "not_a_plugin", "not_regular_file"),
     ] {
         assert!(
-            desk.fails(8, &format!("inspect {file}")).contains(code),
+            workdir.fails(8, &format!("inspect {file}")).contains(code),
             "{file}"
         );
-        let ran = desk.run(["inspect", "--json", file]);
+        let ran = workdir.run(["inspect", "--json", file]);
         assert_eq!(ran.code, 8, "{file}");
         let found: Value = serde_json::from_str(&ran.text()).unwrap();
         assert_eq!(found["verdict"], verdict, "{file}: {found}");
@@ -57,14 +57,14 @@ fn inspect_succeeds_only_for_what_would_load() {
 
 #[test]
 fn plugins_shows_every_file_and_why() {
-    let desk = Desk::new();
-    std::fs::create_dir(desk.path("plugins")).unwrap();
-    artifacts().folder_of([artifacts().plugin("local")], &desk.path("plugins"));
+    let workdir = Workdir::new();
+    std::fs::create_dir(workdir.path("plugins")).unwrap();
+    artifacts().folder_of([artifacts().plugin("local")], &workdir.path("plugins"));
     let whole = std::fs::read(artifacts().plugin("memory")).unwrap();
-    desk.write("plugins/cut.so", &whole[..8192]);
-    desk.write("plugins/README.md", "text");
-    std::fs::copy(artifacts().plugin("local"), desk.path("plugins/same.so")).unwrap();
-    let text = desk.ok("plugins --plugin-dir plugins");
+    workdir.write("plugins/cut.so", &whole[..8192]);
+    workdir.write("plugins/README.md", "text");
+    std::fs::copy(artifacts().plugin("local"), workdir.path("plugins/same.so")).unwrap();
+    let text = workdir.ok("plugins --plugin-dir plugins");
     for told in [
         "libholdall_plugin_local.so: accepted",
         "local 0.",
@@ -76,10 +76,10 @@ fn plugins_shows_every_file_and_why() {
     ] {
         assert!(text.contains(told), "{told}: {text}");
     }
-    let found = desk.json("plugins --plugin-dir plugins");
+    let found = workdir.json("plugins --plugin-dir plugins");
     assert_eq!(found["scan"]["files"].as_array().unwrap().len(), 4);
     assert_eq!(found.get("loaded"), None);
-    let loaded = desk.json("plugins --load --plugin-dir plugins");
+    let loaded = workdir.json("plugins --load --plugin-dir plugins");
     let loaded = loaded["loaded"].as_array().unwrap();
     assert_eq!(loaded.len(), 1);
     assert_eq!(
@@ -90,8 +90,8 @@ fn plugins_shows_every_file_and_why() {
 
 #[test]
 fn two_folders_and_one_that_is_not_there() {
-    let desk = Desk::new();
-    let text = desk.ok(&format!(
+    let workdir = Workdir::new();
+    let text = workdir.ok(&format!(
         "plugins --plugin-dir missing --plugin-dir {}",
         plugins().display()
     ));
@@ -101,17 +101,17 @@ fn two_folders_and_one_that_is_not_there() {
 
 #[test]
 fn the_plugins_folder_beside_the_executable_is_found() {
-    let desk = Desk::new();
-    std::fs::create_dir_all(desk.path("tool/lib/holdall/plugins")).unwrap();
-    std::fs::create_dir_all(desk.path("tool/bin")).unwrap();
-    std::fs::copy(artifacts().holdall(), desk.path("tool/bin/holdall")).unwrap();
+    let workdir = Workdir::new();
+    std::fs::create_dir_all(workdir.path("tool/lib/holdall/plugins")).unwrap();
+    std::fs::create_dir_all(workdir.path("tool/bin")).unwrap();
+    std::fs::copy(artifacts().holdall(), workdir.path("tool/bin/holdall")).unwrap();
     artifacts().folder_of(
         [artifacts().plugin("local")],
-        &desk.path("tool/lib/holdall/plugins"),
+        &workdir.path("tool/lib/holdall/plugins"),
     );
     let run = |args: &[&str]| {
-        let ran = std::process::Command::new(desk.path("tool/bin/holdall"))
-            .current_dir(desk.path("tool"))
+        let ran = std::process::Command::new(workdir.path("tool/bin/holdall"))
+            .current_dir(workdir.path("tool"))
             .env_remove("HOLDALL_PLUGIN_DIR")
             .env_remove("HOLDALL_CONFIG")
             .args(args)
@@ -124,11 +124,11 @@ fn the_plugins_folder_beside_the_executable_is_found() {
         );
         String::from_utf8(ran.stdout).unwrap()
     };
-    desk.write("tool/in", "x");
+    workdir.write("tool/in", "x");
     run(&["put", "in", "local:a"]);
     assert_eq!(run(&["ls", "local:"]), "a\n");
     // The folder directly beside it comes first.
-    std::fs::create_dir(desk.path("tool/bin/plugins")).unwrap();
+    std::fs::create_dir(workdir.path("tool/bin/plugins")).unwrap();
     assert!(
         run(&["plugins"])
             .lines()

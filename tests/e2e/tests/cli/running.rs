@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
 
-use crate::desk::Desk;
+use crate::workdir::Workdir;
 use serde_json::Value;
 
 /// A server that runs; it is ended when dropped.
@@ -16,8 +16,8 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn start(desk: &Desk, line: &str) -> Self {
-        let mut command = desk.command();
+    pub(crate) fn start(workdir: &Workdir, line: &str) -> Self {
+        let mut command = workdir.command();
         command.args(["serve", "--listen", "127.0.0.1:0", "--json"]);
         command.args(line.split_whitespace());
         Self::of(command)
@@ -65,6 +65,22 @@ impl Running {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         (status, body.to_owned())
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The lines of standard error, as they come.
+    pub(crate) fn lines(&mut self) -> std::sync::mpsc::Receiver<String> {
+        let (send, receive) = std::sync::mpsc::channel();
+        let log = BufReader::new(self.child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            log.lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| send.send(line))
+        });
+        receive
     }
 
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {

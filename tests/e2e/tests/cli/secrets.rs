@@ -1,7 +1,7 @@
 //! A canary in every field that holds a secret, in a plugin that tells it wherever it can, and every
 //! output of every command searched for it.
 
-use super::desk::{Desk, Ran};
+use super::workdir::{Ran, Workdir};
 use holdall_e2e::artifacts;
 
 const REFERENCED: &str = "canary-by-variable-0001";
@@ -9,11 +9,11 @@ const IN_PLACE: &str = "canary-in-place-0002";
 const IN_FILE: &str = "canary-in-a-file-0003";
 const GATEWAY: &str = "canary-of-the-gateway-0004";
 
-fn desk() -> Desk {
-    let desk = Desk::new();
-    desk.write("token", IN_FILE);
-    desk.write("in", "x");
-    desk.write(
+fn workdir() -> Workdir {
+    let workdir = Workdir::new();
+    workdir.write("token", IN_FILE);
+    workdir.write("in", "x");
+    workdir.write(
         "holdall.toml",
         format!(
             r#"
@@ -42,13 +42,13 @@ keys = [{{ id = "1", secret = "{GATEWAY}" }}]
 "#
         ),
     );
-    desk
+    workdir
 }
 
 /// Runs the command, searches what it said, and returns that.
-fn said(desk: &Desk, line: &str) -> String {
-    let plugins = desk.path("plugins");
-    let mut command = desk.command();
+fn said(workdir: &Workdir, line: &str) -> String {
+    let plugins = workdir.path("plugins");
+    let mut command = workdir.command();
     command
         .env("HOLDALL_PLUGIN_DIR", plugins)
         .env("CANARY", REFERENCED)
@@ -61,8 +61,8 @@ fn said(desk: &Desk, line: &str) -> String {
     text
 }
 
-fn install(desk: &Desk) {
-    let folder = desk.path("plugins");
+fn install(workdir: &Workdir) {
+    let folder = workdir.path("plugins");
     std::fs::create_dir(&folder).unwrap();
     let libraries = [artifacts().misbehaving(), artifacts().plugin("local")];
     artifacts().folder_of(libraries, &folder);
@@ -70,8 +70,8 @@ fn install(desk: &Desk) {
 
 #[test]
 fn no_command_shows_a_secret() {
-    let desk = desk();
-    install(&desk);
+    let workdir = workdir();
+    install(&workdir);
     let mut all = String::new();
     for backend in ["by-variable", "in-place", "in-a-file"] {
         for line in [
@@ -88,8 +88,8 @@ fn no_command_shows_a_secret() {
             "sign {}:fine",
         ] {
             let line = line.replace("{}", backend);
-            all += &said(&desk, &format!("{line} -vvv"));
-            all += &said(&desk, &format!("{line} --json -vvv"));
+            all += &said(&workdir, &format!("{line} -vvv"));
+            all += &said(&workdir, &format!("{line} --json -vvv"));
         }
     }
     for line in [
@@ -99,7 +99,7 @@ fn no_command_shows_a_secret() {
         "config check",
     ] {
         for how in ["", "--json", "-vvv"] {
-            said(&desk, &format!("{line} {how}"));
+            said(&workdir, &format!("{line} {how}"));
         }
     }
     // The plugin did tell: in answers and in its log.
@@ -111,9 +111,9 @@ fn no_command_shows_a_secret() {
 
 #[test]
 fn no_complaint_about_a_configuration_shows_a_secret() {
-    let desk = desk();
-    install(&desk);
-    let good = String::from_utf8(desk.read("holdall.toml")).unwrap();
+    let workdir = workdir();
+    install(&workdir);
+    let good = String::from_utf8(workdir.read("holdall.toml")).unwrap();
     for (from, to) in [
         // Wrong elsewhere in the same table, of the wrong type, and misspelt.
         (
@@ -136,14 +136,14 @@ fn no_complaint_about_a_configuration_shows_a_secret() {
         ),
     ] {
         assert!(good.contains(from), "{from}");
-        desk.write("holdall.toml", good.replacen(from, to, 1));
+        workdir.write("holdall.toml", good.replacen(from, to, 1));
         for line in [
             "config check",
             "config check --json",
             "exists in-place:fine -vvv",
             "exists in-a-file:fine --json -vvv",
         ] {
-            let told = said(&desk, line);
+            let told = said(&workdir, line);
             assert!(!told.is_empty(), "{line} with {to}");
         }
     }

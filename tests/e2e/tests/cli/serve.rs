@@ -4,16 +4,16 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::desk::{Desk, until};
 use crate::running::Running;
+use crate::workdir::{Workdir, until};
 use serde_json::Value;
 
 #[test]
 fn without_a_configuration_a_token_of_this_run_opens_it_to_this_machine() {
-    let desk = Desk::new();
-    let mut command = desk.bare();
+    let workdir = Workdir::new();
+    let mut command = workdir.bare();
     command
-        .env("HOLDALL_PLUGIN_DIR", crate::desk::plugins())
+        .env("HOLDALL_PLUGIN_DIR", crate::workdir::plugins())
         .args(["serve", "--listen", "127.0.0.1:0", "--json"]);
     let server = Running::of(command);
     let token = server.token.clone().unwrap();
@@ -29,7 +29,7 @@ fn without_a_configuration_a_token_of_this_run_opens_it_to_this_machine() {
     assert_eq!(server.ask("GET", target, None, ""), (200, "x".to_owned()));
     let (code, told) = server.stop();
     assert_eq!(code, Some(0), "{told}");
-    assert_eq!(desk.read("data/objects/a"), b"x");
+    assert_eq!(workdir.read("data/objects/a"), b"x");
     // The log has each request, and no signature.
     assert!(told.contains("path=\"/v1/local/a\""), "{told}");
     assert!(!told.contains("hd-sig"), "{told}");
@@ -38,8 +38,8 @@ fn without_a_configuration_a_token_of_this_run_opens_it_to_this_machine() {
 
 #[test]
 fn a_token_is_made_once_and_kept_as_a_hash() {
-    let desk = Desk::new();
-    let made = desk.run([
+    let workdir = Workdir::new();
+    let made = workdir.run([
         "token",
         "create",
         "ci",
@@ -67,11 +67,23 @@ fn a_token_is_made_once_and_kept_as_a_hash() {
         "{block}"
     );
     assert!(!block.contains(token));
+    // All that a program needs to write the configuration itself.
+    assert!(
+        block.contains(&format!("hash = {}", made["hash"])),
+        "{made}"
+    );
+    assert_eq!(made["allow"], serde_json::json!(["read", "list"]));
+    assert_eq!(made["backends"], serde_json::json!([]));
+    assert_eq!(made["prefix"], "a\"b/");
+    assert!(
+        block.contains(&format!("expires = {}", made["expires"])),
+        "{made}"
+    );
 
-    let before = String::from_utf8(desk.read("holdall.toml")).unwrap();
-    let told = desk.run(["token", "create", "ops", "--allow", "admin", "--write"]);
+    let before = String::from_utf8(workdir.read("holdall.toml")).unwrap();
+    let told = workdir.run(["token", "create", "ops", "--allow", "admin", "--write"]);
     assert_eq!(told.code, 0, "{}", told.err);
-    let after = String::from_utf8(desk.read("holdall.toml")).unwrap();
+    let after = String::from_utf8(workdir.read("holdall.toml")).unwrap();
     assert!(
         after.starts_with(&before) && after.contains("[server.tokens.ops]"),
         "{after}"
@@ -80,20 +92,21 @@ fn a_token_is_made_once_and_kept_as_a_hash() {
         !after.contains(told.text().trim()),
         "the token itself is nowhere"
     );
-    desk.ok("config check");
-    let error = desk.fails(4, "token create ops --allow read --write");
+    workdir.ok("config check");
+    let error = workdir.fails(4, "token create ops --allow read --write");
     assert!(error.contains("there is a token \"ops\""), "{error}");
-    desk.fails(2, "token create ops --allow raed");
-    desk.fails(2, "token create Ops --allow read");
-    desk.fails(2, "token create x --allow admin --prefix y");
-    desk.fails(2, "token create x");
+    workdir.fails(2, "token create ops --allow raed");
+    workdir.fails(2, "token create Ops --allow read");
+    workdir.fails(2, "token create x --allow admin --prefix y");
+    workdir.fails(2, "token create x");
     assert_eq!(
-        desk.read("holdall.toml"),
+        workdir.read("holdall.toml"),
         after.as_bytes(),
         "a refusal changes nothing"
     );
     assert_eq!(
-        desk.files("")
+        workdir
+            .files("")
             .iter()
             .filter(|name| name.contains(".new"))
             .count(),
@@ -103,8 +116,8 @@ fn a_token_is_made_once_and_kept_as_a_hash() {
 
 #[test]
 fn a_hangup_reads_the_configuration_again_without_dropping_a_request() {
-    let desk = Desk::new();
-    let server = Running::start(&desk, "");
+    let workdir = Workdir::new();
+    let server = Running::start(&workdir, "");
     let run = server.token.clone().unwrap();
     assert_eq!(server.ask("PUT", "/v1/local/a", Some(&run), "x").0, 200);
     assert_eq!(server.ask("GET", "/v1/tiny/a", Some(&run), "").0, 404);
@@ -114,13 +127,13 @@ fn a_hangup_reads_the_configuration_again_without_dropping_a_request() {
     write!(late, "PUT /v1/local/late HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {run}\r\ncontent-length: 4\r\n\r\nla").unwrap();
     late.flush().unwrap();
 
-    let made = desk.run(["token", "create", "ci", "--allow", "read", "--write"]);
+    let made = workdir.run(["token", "create", "ci", "--allow", "read", "--write"]);
     assert_eq!(made.code, 0, "{}", made.err);
     let ci = made.text().trim().to_owned();
-    let text = String::from_utf8(desk.read("holdall.toml")).unwrap();
+    let text = String::from_utf8(workdir.read("holdall.toml")).unwrap();
     let (_, rest) = text.split_once("[backend.tiny]").unwrap();
     let (_, rest) = rest.split_once("max_bytes = 10").unwrap();
-    desk.write(
+    workdir.write(
         "holdall.toml",
         format!(
             "{}{rest}[backend.fresh]\nplugin = \"memory\"\n",
@@ -145,13 +158,13 @@ fn a_hangup_reads_the_configuration_again_without_dropping_a_request() {
     late.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
 
-    // A slip changes nothing, and is told.
-    let good = desk.read("holdall.toml");
-    desk.write("holdall.toml", "[sever]\n");
+    // A broken configuration changes nothing and is reported.
+    let good = workdir.read("holdall.toml");
+    workdir.write("holdall.toml", "[sever]\n");
     server.signal(rustix::process::Signal::HUP);
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(server.ask("GET", "/v1/local/a", Some(&ci), "").0, 200);
-    desk.write("holdall.toml", good);
+    workdir.write("holdall.toml", good);
     let (code, told) = server.stop();
     assert_eq!(code, Some(0), "{told}");
     assert!(
@@ -162,8 +175,8 @@ fn a_hangup_reads_the_configuration_again_without_dropping_a_request() {
 
 #[test]
 fn logs_for_programs_are_one_object_a_line() {
-    let desk = Desk::new();
-    let server = Running::start(&desk, "--log json");
+    let workdir = Workdir::new();
+    let server = Running::start(&workdir, "--log json");
     let run = server.token.clone().unwrap();
     assert_eq!(server.ask("PUT", "/v1/local/a", Some(&run), "x").0, 200);
     let (_, told) = server.stop();

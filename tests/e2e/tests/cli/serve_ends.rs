@@ -6,23 +6,23 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::desk::{Desk, bytes, until};
 use crate::running::Running;
+use crate::workdir::{Workdir, bytes, until};
 
 const OPEN: &str = "\n[server.anonymous]\nallow = [\"read\", \"write\", \"list\"]\n";
 
-fn desk() -> Desk {
-    let desk = Desk::new();
-    let config = String::from_utf8(desk.read("holdall.toml")).unwrap();
-    desk.write("holdall.toml", config + OPEN);
-    desk
+fn workdir() -> Workdir {
+    let workdir = Workdir::new();
+    let config = String::from_utf8(workdir.read("holdall.toml")).unwrap();
+    workdir.write("holdall.toml", config + OPEN);
+    workdir
 }
 
-/// What uploads leave in the store while they run, and must not leave for ever.
-fn staged(desk: &Desk) -> u64 {
-    let names = desk.files("data/staging");
+/// Bytes of uploads that are staged in the store.
+fn staged(workdir: &Workdir) -> u64 {
+    let names = workdir.files("data/staging");
     let sizes = names.iter().map(|name| {
-        let path = desk.path(&format!("data/staging/{name}"));
+        let path = workdir.path(&format!("data/staging/{name}"));
         std::fs::metadata(path).map_or(0, |it| it.len())
     });
     sizes.sum()
@@ -39,14 +39,14 @@ fn begin(server: &Running, head: &str, part: &[u8]) -> TcpStream {
 #[test]
 fn kill_in_mid_upload_leaves_no_partial_object_and_nothing_after_a_restart() {
     const HALF: usize = 3 << 20;
-    let desk = desk();
+    let workdir = workdir();
     let old = bytes(1 << 20, 1);
-    desk.write("old", &old);
-    desk.ok("put old local:old -m which=old");
+    workdir.write("old", &old);
+    workdir.ok("put old local:old -m which=old");
     let half = bytes(HALF, 2);
 
     // With a length over an object, chunked under a new key, and as a form: each stands in the middle.
-    let server = Running::start(&desk, "--log off");
+    let server = Running::start(&workdir, "--log off");
     let sized = [
         format!("content-length: {}\r\n\r\n", 2 * HALF).as_bytes(),
         &half,
@@ -74,7 +74,7 @@ fn kill_in_mid_upload_leaves_no_partial_object_and_nothing_after_a_restart() {
     ];
     // The most that a backend keeps to itself before it writes is far less than half of a half.
     until("all three are being written", || {
-        staged(&desk) > (2 * HALF + HALF / 2) as u64
+        staged(&workdir) > (2 * HALF + HALF / 2) as u64
     });
     server.kill();
     for mut upload in uploads {
@@ -83,11 +83,11 @@ fn kill_in_mid_upload_leaves_no_partial_object_and_nothing_after_a_restart() {
         let _ = upload.read_to_string(&mut answer);
         assert_eq!(answer, "");
     }
-    assert_eq!(desk.files("data/objects"), ["old"]);
-    assert_eq!(desk.read("data/objects/old"), old);
-    assert!(staged(&desk) > 0, "what the killed process has left");
+    assert_eq!(workdir.files("data/objects"), ["old"]);
+    assert_eq!(workdir.read("data/objects/old"), old);
+    assert!(staged(&workdir) > 0, "what the killed process has left");
 
-    let server = Running::start(&desk, "--log off");
+    let server = Running::start(&workdir, "--log off");
     let (status, listing) = server.ask("GET", "/v1/local?list", None, "");
     assert_eq!(status, 200, "{listing}");
     let listing: serde_json::Value = serde_json::from_str(&listing).unwrap();
@@ -96,19 +96,19 @@ fn kill_in_mid_upload_leaves_no_partial_object_and_nothing_after_a_restart() {
     assert_eq!(keys, ["old"], "no partial object");
     assert_eq!(server.ask("GET", "/v1/local/new", None, "").0, 404);
     assert_eq!(server.ask("GET", "/v1/local/form", None, "").0, 404);
-    assert_eq!(staged(&desk), 0, "swept when the store was opened again");
+    assert_eq!(staged(&workdir), 0, "swept when the store was opened again");
     assert_eq!(server.ask("PUT", "/v1/local/new", None, "whole").0, 200);
-    assert_eq!(desk.read("data/objects/new"), b"whole");
+    assert_eq!(workdir.read("data/objects/new"), b"whole");
     assert_eq!(server.stop().0, Some(0));
-    let head = desk.json("head local:old");
+    let head = workdir.json("head local:old");
     assert_eq!(head["metadata"]["which"], "old");
-    assert_eq!(desk.files("data/staging"), [""; 0]);
+    assert_eq!(workdir.files("data/staging"), [""; 0]);
 }
 
 #[test]
 fn kill_at_any_moment_of_a_put_leaves_the_whole_old_or_the_whole_new_object() {
     const ROUNDS: usize = 12;
-    let desk = desk();
+    let workdir = workdir();
     let contents = [bytes(6 << 20, 1), bytes((6 << 20) + 12_345, 2)];
     let put = |server: &Running, which: usize| -> Option<u16> {
         let mut stream = TcpStream::connect(&server.address).ok()?;
@@ -123,7 +123,7 @@ fn kill_at_any_moment_of_a_put_leaves_the_whole_old_or_the_whole_new_object() {
         stream.read_to_string(&mut answer).ok()?;
         answer.split(' ').nth(1)?.parse().ok()
     };
-    let server = Running::start(&desk, "--log off");
+    let server = Running::start(&workdir, "--log off");
     assert_eq!(put(&server, 0), Some(200));
     let started = Instant::now();
     assert_eq!(put(&server, 0), Some(200));
@@ -138,7 +138,7 @@ fn kill_at_any_moment_of_a_put_leaves_the_whole_old_or_the_whole_new_object() {
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
         let wait = usual.mul_f64((random >> 33) as f64 / (1_u64 << 31) as f64 * 1.2);
-        let server = Running::start(&desk, "--log off");
+        let server = Running::start(&workdir, "--log off");
         let answer = std::thread::scope(|threads| {
             let answer = threads.spawn(|| put(&server, next));
             std::thread::sleep(wait);
@@ -147,7 +147,7 @@ fn kill_at_any_moment_of_a_put_leaves_the_whole_old_or_the_whole_new_object() {
         });
         drop(server);
         unanswered += usize::from(answer.is_none());
-        let found = desk.read("data/objects/a");
+        let found = workdir.read("data/objects/a");
         let which = contents.iter().position(|content| *content == found);
         let which =
             which.unwrap_or_else(|| panic!("round {round}: neither whole: {} bytes", found.len()));
@@ -155,13 +155,13 @@ fn kill_at_any_moment_of_a_put_leaves_the_whole_old_or_the_whole_new_object() {
             answer.is_none() || (answer, which) == (Some(200), next),
             "round {round}: {answer:?} was told of {next}, and {which} is there"
         );
-        let head = desk.json("head local:a");
+        let head = workdir.json("head local:a");
         assert_eq!(
             head["metadata"]["which"],
             which.to_string(),
             "round {round}"
         );
-        assert_eq!(desk.files("data/staging"), [""; 0], "round {round}");
+        assert_eq!(workdir.files("data/staging"), [""; 0], "round {round}");
         is = which;
     }
     assert!(unanswered > 0, "no kill came before an answer");
@@ -262,8 +262,8 @@ fn answer(stream: &mut BufReader<TcpStream>) -> std::io::Result<(u16, Vec<u8>, b
 fn term_under_load_loses_no_request_that_has_begun() {
     const CLIENTS: u64 = 16;
     const ENOUGH: u64 = 1000;
-    let desk = desk();
-    let mut server = Running::start(&desk, "--log off");
+    let workdir = workdir();
+    let mut server = Running::start(&workdir, "--log off");
     // One upload stands in the middle all the time: it has begun too.
     let mut slow = begin(
         &server,
@@ -296,10 +296,10 @@ fn term_under_load_loses_no_request_that_has_begun() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     let (code, said) = server.wait();
     assert_eq!((code, &*said), (Some(0), ""), "nothing was cut off");
-    assert_eq!(desk.read("data/objects/slow"), b"abcdef");
+    assert_eq!(workdir.read("data/objects/slow"), b"abcdef");
     for number in 0..CLIENTS {
-        let stored = desk.read(&format!("data/objects/{number}"));
+        let stored = workdir.read(&format!("data/objects/{number}"));
         assert!(stored == bytes(100_000, number + 1), "{number}");
     }
-    assert_eq!(desk.files("data/staging"), [""; 0]);
+    assert_eq!(workdir.files("data/staging"), [""; 0]);
 }

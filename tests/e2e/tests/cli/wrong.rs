@@ -1,11 +1,11 @@
 //! Bad input at every door: one clear error, the documented code, nothing lost.
 
-use super::desk::{Desk, Ran, plugins};
+use super::workdir::{Ran, Workdir, plugins};
 
 #[test]
 fn a_wrong_command_line_is_usage() {
-    let desk = Desk::new();
-    desk.write("in", "x");
+    let workdir = Workdir::new();
+    workdir.write("in", "x");
     for line in [
         "frobnicate",
         "put in",
@@ -29,25 +29,26 @@ fn a_wrong_command_line_is_usage() {
         "completions klingon",
         "ls local: -q -v",
     ] {
-        desk.fails(2, line);
-        let told = desk.fails_json(2, line);
+        workdir.fails(2, line);
+        let told = workdir.fails_json(2, line);
         assert_eq!(told["code"], "usage", "{line}");
         assert!(!told["message"].as_str().unwrap().is_empty(), "{line}");
     }
-    let ran = desk.run([]);
+    let ran = workdir.run([]);
     assert_eq!((ran.code, ran.out.len()), (2, 0));
     assert!(ran.err.contains("Usage: holdall"), "{}", ran.err);
     assert!(
-        desk.fails(2, "ls local")
+        workdir
+            .fails(2, "ls local")
             .contains("did you mean local: or local:local?")
     );
 }
 
 #[test]
 fn bad_keys_are_bad_input_and_reach_nothing() {
-    let desk = Desk::new();
-    desk.write("in", "x");
-    desk.write("secret", "mine");
+    let workdir = Workdir::new();
+    workdir.write("in", "x");
+    workdir.write("secret", "mine");
     let long = format!("local:{}", "k/".repeat(600) + "k");
     let keys = [
         "local:../secret",
@@ -76,9 +77,9 @@ fn bad_keys_are_bad_input_and_reach_nothing() {
         // Every door with one of them, those that touch files with all.
         let count = if index == 0 { doors.len() } else { 2 };
         for args in &doors[..count] {
-            // The source of a copy is not there; which of the two is told first is open.
+            // The source of a copy is missing; either of the two may be reported first.
             let codes: &[i32] = if args[1] == "local:x" { &[5, 3] } else { &[5] };
-            let ran = desk.run(args.iter().copied());
+            let ran = workdir.run(args.iter().copied());
             assert!(
                 codes.contains(&ran.code),
                 "{args:?}: {} {}",
@@ -88,17 +89,18 @@ fn bad_keys_are_bad_input_and_reach_nothing() {
             assert!(ran.err.starts_with("holdall: "), "{args:?}: {}", ran.err);
         }
     }
-    assert_eq!(desk.read("secret"), b"mine");
-    assert_eq!(desk.files("data/objects"), [""; 0]);
-    assert!(!desk.path("out").exists());
+    assert_eq!(workdir.read("secret"), b"mine");
+    assert_eq!(workdir.files("data/objects"), [""; 0]);
+    assert!(!workdir.path("out").exists());
 }
 
 #[test]
 fn what_is_not_utf8_is_usage() {
     use std::os::unix::ffi::OsStrExt;
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let ran = Ran::of(
-        desk.command()
+        workdir
+            .command()
             .arg("exists")
             .arg(std::ffi::OsStr::from_bytes(b"local:\xff")),
     );
@@ -107,34 +109,35 @@ fn what_is_not_utf8_is_usage() {
 
 #[test]
 fn files_that_cannot_be_used() {
-    let desk = Desk::new();
-    let missing = desk.fails_json(5, "put missing local:a");
+    let workdir = Workdir::new();
+    let missing = workdir.fails_json(5, "put missing local:a");
     assert_eq!(missing["code"], "local_file");
     assert!(
         missing["message"].as_str().unwrap().contains("missing")
             && missing["causes"][0]["code"] == "os error 2"
     );
-    std::fs::create_dir(desk.path("folder")).unwrap();
-    assert!(desk.fails(5, "put folder local:a").contains("put -r"));
-    desk.write("in", "x");
-    desk.ok("put in local:a");
+    std::fs::create_dir(workdir.path("folder")).unwrap();
+    assert!(workdir.fails(5, "put folder local:a").contains("put -r"));
+    workdir.write("in", "x");
+    workdir.ok("put in local:a");
     assert!(
-        desk.fails(3, "get local:nothing")
+        workdir
+            .fails(3, "get local:nothing")
             .contains("holdall ls local:")
     );
-    desk.fails(3, "head local:nothing");
-    desk.fails(4, "put in local:a/b");
-    assert_eq!(desk.read("data/objects/a"), b"x", "nothing is lost");
+    workdir.fails(3, "head local:nothing");
+    workdir.fails(4, "put in local:a/b");
+    assert_eq!(workdir.read("data/objects/a"), b"x", "nothing is lost");
     assert_eq!(
-        desk.fails_json(6, "put holdall.toml tiny:a")["code"],
+        workdir.fails_json(6, "put holdall.toml tiny:a")["code"],
         "quota_exceeded"
     );
 }
 
 #[test]
 fn errors_are_objects_for_programs() {
-    let desk = Desk::new();
-    let told = desk.fails_json(3, "get local:no/such.txt");
+    let workdir = Workdir::new();
+    let told = workdir.fails_json(3, "get local:no/such.txt");
     for (name, value) in [
         ("code", "file_not_found"),
         ("kind", "FileNotFound"),
@@ -153,10 +156,10 @@ fn errors_are_objects_for_programs() {
 
 #[test]
 fn configurations() {
-    let desk = Desk::new();
+    let workdir = Workdir::new();
     let run = |config: &str, args: &[&str]| {
-        desk.write("holdall.toml", config);
-        desk.run(args.iter().copied())
+        workdir.write("holdall.toml", config);
+        workdir.run(args.iter().copied())
     };
     let bad = "defualt_backend = \"x\"\n[backend.local]\nplugin = 7\n[backend.Bad]\n";
     let ran = run(bad, &["ls", "local:"]);
@@ -180,16 +183,16 @@ fn configurations() {
         "{}",
         ran.err
     );
-    assert!(!desk.path("data").exists());
+    assert!(!workdir.path("data").exists());
 
-    desk.fails(8, "ls local: --config missing.toml");
-    desk.write("holdall.toml", "not toml at all [");
-    assert!(desk.fails(8, "ls local:").contains("holdall.toml"));
-    desk.write(
+    workdir.fails(8, "ls local: --config missing.toml");
+    workdir.write("holdall.toml", "not toml at all [");
+    assert!(workdir.fails(8, "ls local:").contains("holdall.toml"));
+    workdir.write(
         "holdall.toml",
         "[backend.media.config]\nroot = \"data\"\n[backend.media]\nplugin = \"local\"\n",
     );
-    let unknown = desk.fails_json(8, "ls medai:");
+    let unknown = workdir.fails_json(8, "ls medai:");
     assert_eq!(unknown["code"], "backend_not_registered");
     assert!(
         unknown["facts"]
@@ -203,16 +206,16 @@ fn configurations() {
 
 #[test]
 fn config_check_shows_everything_and_opens_nothing() {
-    let desk = Desk::new();
-    let right = desk.json("config check");
+    let workdir = Workdir::new();
+    let right = workdir.json("config check");
     assert_eq!(right["problems"], serde_json::json!([]));
     assert_eq!(right["backends"].as_array().unwrap().len(), 3);
-    assert!(!desk.path("data").exists());
-    desk.write(
+    assert!(!workdir.path("data").exists());
+    workdir.write(
         "holdall.toml",
         "[backend.local.config]\nrot = \"data\"\n[backend.two]\nplugin = \"memroy\"\n[gateway]\npublic_url = \"x\"\n",
     );
-    let ran = desk.run(["config", "check", "--json"]);
+    let ran = workdir.run(["config", "check", "--json"]);
     assert_eq!(ran.code, 8);
     let report: serde_json::Value = serde_json::from_str(&ran.text()).unwrap();
     let problems = report["problems"].as_array().unwrap();
@@ -227,7 +230,7 @@ fn config_check_shows_everything_and_opens_nothing() {
     ] {
         assert!(paths.contains(&path), "{path}: {paths:?}");
     }
-    let ran = desk.run(["config", "check"]);
+    let ran = workdir.run(["config", "check"]);
     assert!(
         ran.code == 8 && ran.text().contains("did you mean \"memory\""),
         "{}",
@@ -237,33 +240,33 @@ fn config_check_shows_everything_and_opens_nothing() {
 
 #[test]
 fn flag_over_environment_over_file_over_default() {
-    let desk = Desk::new();
-    desk.write("in", "x");
-    desk.write("second.toml", "[backend.local.config]\nroot = \"second\"\n");
-    desk.ok("put in local:a --config second.toml");
-    assert_eq!(desk.files("second/objects"), ["a"]);
+    let workdir = Workdir::new();
+    workdir.write("in", "x");
+    workdir.write("second.toml", "[backend.local.config]\nroot = \"second\"\n");
+    workdir.ok("put in local:a --config second.toml");
+    assert_eq!(workdir.files("second/objects"), ["a"]);
     // Without any configuration: `local` under ./data. A file of the right name does not count:
     // it could name plugins, and being in a folder is no act of trust.
-    let ran = Ran::of(desk.bare().env("HOLDALL_PLUGIN_DIR", plugins()).args([
+    let ran = Ran::of(workdir.bare().env("HOLDALL_PLUGIN_DIR", plugins()).args([
         "put",
         "in",
         "local:plain",
     ]));
     assert_eq!(ran.code, 0, "{}", ran.err);
-    assert_eq!(desk.files("data/objects"), ["plain"]);
-    assert_eq!(desk.ok("ls :"), "plain\n", "the default backend");
+    assert_eq!(workdir.files("data/objects"), ["plain"]);
+    assert_eq!(workdir.ok("ls :"), "plain\n", "the default backend");
     // A flag wins over the variable.
-    std::fs::create_dir(desk.path("empty")).unwrap();
-    let told = desk.fails_json(8, "ls local: --plugin-dir empty");
+    std::fs::create_dir(workdir.path("empty")).unwrap();
+    let told = workdir.fails_json(8, "ls local: --plugin-dir empty");
     assert_eq!(told["code"], "plugin_load");
     assert!(told.to_string().contains("empty"), "{told}");
 }
 
 #[test]
 fn help_version_manual_and_completions() {
-    let desk = Desk::new();
-    assert!(desk.ok("--version").starts_with("holdall "));
-    let help = desk.ok("--help");
+    let workdir = Workdir::new();
+    assert!(workdir.ok("--version").starts_with("holdall "));
+    let help = workdir.ok("--help");
     assert!(help.contains("Exit codes: 0 done"), "{help}");
     for command in [
         "put",
@@ -282,18 +285,143 @@ fn help_version_manual_and_completions() {
     ] {
         assert!(help.contains(&format!("  {command} ")), "{command}");
         assert!(
-            desk.ok(&format!("{command} --help"))
+            workdir
+                .ok(&format!("{command} --help"))
                 .contains("Usage: holdall"),
             "{command}"
         );
     }
-    assert!(desk.ok("man").contains(".TH holdall"));
-    desk.ok("man pages");
-    assert!(desk.files("pages").contains(&"holdall-put.1".to_owned()));
+    assert!(workdir.ok("man").contains(".TH holdall"));
+    workdir.ok("man pages");
+    assert!(workdir.files("pages").contains(&"holdall-put.1".to_owned()));
     for shell in ["bash", "zsh", "fish"] {
         assert!(
-            desk.ok(&format!("completions {shell}")).contains("holdall"),
+            workdir
+                .ok(&format!("completions {shell}"))
+                .contains("holdall"),
             "{shell}"
         );
     }
+}
+
+#[test]
+fn commands_that_read_create_nothing() {
+    let workdir = Workdir::new();
+    for (line, code) in [
+        ("ls local:", 8),
+        ("ls :", 8),
+        ("get local:a", 8),
+        ("head local:a", 8),
+        ("exists local:a", 8),
+        ("rm local:a", 8),
+    ] {
+        let mut command = workdir.bare();
+        command.env("HOLDALL_PLUGIN_DIR", plugins());
+        let ran = Ran::of(command.args(line.split(' ')).arg("--json"));
+        assert_eq!(ran.code, code, "{line}: {}", ran.err);
+        let report: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
+        assert_eq!(report["code"], "container_missing", "{line}: {report}");
+        assert!(!workdir.path("data").exists(), "{line}");
+    }
+}
+
+#[test]
+fn hints_name_the_default_backend_and_the_plugin_that_is_there() {
+    let workdir = Workdir::new();
+    workdir.write(
+        "media.toml",
+        "default_backend = \"media\"\n[backend.media]\nplugin = \"memory\"\n[backend.other]\nplugin = \"memory\"\n",
+    );
+    let told = workdir.fails(2, "exists a.txt --config media.toml");
+    assert!(told.contains("media:a.txt"), "{told}");
+    let told = workdir.fails_json(8, "put media.toml memory:a --config media.toml");
+    let facts = told["facts"].as_array().unwrap();
+    let present = facts.iter().find(|fact| fact["name"] == "plugin_present");
+    let present = present.unwrap()["value"].as_str().unwrap();
+    assert!(present.contains("[backend.memory]"), "{present}");
+    let told = workdir.fails_json(8, "put media.toml nothing:a --config media.toml");
+    let facts = told["facts"].as_array().unwrap();
+    assert!(facts.iter().all(|fact| fact["name"] != "plugin_present"));
+}
+
+#[test]
+fn ls_takes_any_text_as_a_prefix() {
+    let workdir = Workdir::new();
+    workdir.write("in", "x");
+    for key in [".bashrc", "d/my file", "d/other"] {
+        let to = format!("local:{key}");
+        assert_eq!(workdir.run(["put", "in", &to]).code, 0);
+    }
+    for (prefix, listed) in [
+        ("local:.", ".bashrc\n"),
+        ("local:d/my ", "d/my file\n"),
+        ("local:..", ""),
+        ("local:d/../d", ""),
+        ("local:/", ""),
+    ] {
+        let ran = workdir.run(["ls", prefix]);
+        assert_eq!(
+            (ran.code, &*ran.text()),
+            (0, listed),
+            "{prefix}: {}",
+            ran.err
+        );
+    }
+    let told = workdir.fails_with(5, &["ls", "local:a\nb"]);
+    assert!(told.contains("[invalid_key]"), "{told}");
+}
+
+#[test]
+fn config_check_resolves_references_to_backends_and_directories() {
+    let workdir = Workdir::new();
+    let good = String::from_utf8(workdir.read("holdall.toml")).unwrap();
+    let hash = format!("sha256:{}", "0".repeat(64));
+    let check = |more: &str, args: &[&str]| {
+        workdir.write("holdall.toml", format!("{good}{more}"));
+        let ran = workdir.run(["config", "check", "--json"].iter().chain(args).copied());
+        let report: serde_json::Value = serde_json::from_str(&ran.text()).unwrap();
+        let problems = report["problems"].as_array().unwrap().clone();
+        assert_eq!(
+            ran.code,
+            if problems.is_empty() { 0 } else { 8 },
+            "{}",
+            ran.err
+        );
+        problems
+    };
+    assert_eq!(check("", &[]).len(), 0);
+    for (more, path) in [
+        (
+            format!(
+                "[server.tokens.ci]\nhash = \"{hash}\"\nallow = [\"read\"]\nbackends = [\"locla\"]\n"
+            ),
+            "server.tokens.ci.backends",
+        ),
+        (
+            "[server.cors.locla]\norigins = [\"*\"]\n".to_owned(),
+            "server.cors.locla",
+        ),
+        (
+            "[server.anonymous]\nallow = [\"read\"]\nbackends = [\"locla\"]\n".to_owned(),
+            "server.anonymous.backends",
+        ),
+    ] {
+        let problems = check(&more, &[]);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(problems[0]["path"], path);
+        assert_eq!(problems[0]["code"], "unknown_backend");
+        assert_eq!(problems[0]["suggestion"], "local");
+        // A server does not start with it.
+        assert_eq!(
+            workdir.fails_json(8, "serve --listen 127.0.0.1:0")["code"],
+            "config_invalid"
+        );
+    }
+    let good_dir = plugins().to_str().unwrap();
+    let problems = check("", &["--plugin-dir", good_dir, "--plugin-dir", "/nope"]);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(
+        (&problems[0]["path"], &problems[0]["where"]),
+        (&"plugin_dirs".into(), &"--plugin-dir".into())
+    );
 }

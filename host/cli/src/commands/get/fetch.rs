@@ -7,6 +7,7 @@ use crc_fast::{CrcAlgorithm, Digest};
 use holdall::{Backend, ByteRange, Download, Downloaded, Error, ErrorKind, Head, ObjectInfo};
 
 use crate::app::App;
+use crate::exit;
 use crate::failure::{Failure, Result};
 use crate::local::{Mark, Part};
 use crate::progress::Progress;
@@ -61,8 +62,14 @@ impl Fetch<'_> {
         });
         part.begin(mark.as_ref())?;
         self.expect(range.end - range.start);
-        let outcome = drain(body, part.file()?, None, self.progress).await;
-        outcome.map_err(|stopped| self.stopped(app, &part, stopped))?;
+        let drained = drain(body, part.file()?, None, self.progress).await;
+        if let Err(stopped) = drained {
+            if stopped.is_corrupt() {
+                // What was read so far would only be found damaged once more.
+                part.mark_useless();
+            }
+            return Err(self.stopped(app, &part, stopped));
+        }
         part.publish(self.force)?;
         Ok(Got::new(info, range.end - range.start, None))
     }
@@ -124,20 +131,28 @@ impl Fetch<'_> {
         self.progress.advance(at);
         if let Some((_, body)) = rest {
             let drained = drain(body, file, Some(digest), self.progress).await;
-            let drained =
-                drained.map_err(|stopped| Failed::Later(self.stopped(app, part, stopped)))?;
+            let drained = drained.map_err(|stopped| match stopped {
+                Stopped::Body(error) if error.kind() == ErrorKind::Corrupt => {
+                    Failed::Useless(error.into())
+                }
+                stopped => Failed::Later(self.stopped(app, part, stopped)),
+            })?;
             digest = drained.0.unwrap_or(Digest::new(CrcAlgorithm::Crc32Iscsi));
         }
         match info.checksums.crc32c {
-            Some(stored) if u64::from(stored) != digest.finalize() => Err(Failed::Useless(
-                Error::new(ErrorKind::Corrupt)
-                    .with_message("the file that was put together from two attempts is not the object; it is thrown away")
-                    .at(|place| {
-                        place.backend = Some(self.backend.name().to_owned());
-                        place.key = Some(self.key.to_owned());
-                    })
-                    .into(),
-            )),
+            Some(stored) if u64::from(stored) != digest.finalize() => {
+                Err(Failed::Useless(Failure::refused(
+                    exit::OTHER,
+                    "part_damaged",
+                    format!(
+                        "the partial download {} does not belong to {}:{}; it is removed",
+                        part.path().display(),
+                        self.backend.name(),
+                        self.key
+                    ),
+                    "repeat the command: it downloads the whole object",
+                )))
+            }
             _ => Ok(Some(info)),
         }
     }
@@ -177,9 +192,9 @@ impl Got {
 
 /// Why a resumed transfer failed.
 enum Failed {
-    /// What is kept is of no use any more.
+    /// The part is of no further use.
     Useless(Failure),
-    /// Another attempt may go on.
+    /// Another attempt can resume.
     Later(Failure),
 }
 

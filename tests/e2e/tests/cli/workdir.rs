@@ -32,7 +32,7 @@ public_url = "https://files.example.org"
 keys = [{ id = "1", secret = "a secret for tests only" }]
 "#;
 
-pub(crate) struct Desk(TempDir);
+pub(crate) struct Workdir(TempDir);
 
 /// What a run of the command came to.
 pub(crate) struct Ran {
@@ -44,11 +44,11 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
-impl Desk {
+impl Workdir {
     pub(crate) fn new() -> Self {
-        let desk = Self(tempfile::tempdir().unwrap());
-        desk.write("holdall.toml", CONFIG);
-        desk
+        let workdir = Self(tempfile::tempdir().unwrap());
+        workdir.write("holdall.toml", CONFIG);
+        workdir
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -78,7 +78,7 @@ impl Desk {
         command
     }
 
-    /// The command with our plugins and this desk's configuration.
+    /// The command with our plugins and this workdir's configuration.
     pub(crate) fn command(&self) -> Command {
         let mut command = self.bare();
         command
@@ -152,7 +152,7 @@ impl Desk {
         })
     }
 
-    /// Files below a folder of the desk, with their paths in it.
+    /// Files below a folder of the workdir, with their paths in it.
     pub(crate) fn files(&self, folder: &str) -> Vec<String> {
         let mut found = Vec::new();
         let mut folders = vec![self.path(folder)];

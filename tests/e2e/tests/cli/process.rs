@@ -1,0 +1,243 @@
+//! The process around plugins: its exit code, its standard output, its log, its limits.
+
+use super::running::Running;
+use super::workdir::{Ran, Workdir, until};
+use holdall_e2e::artifacts;
+use serde_json::Value;
+
+/// `local` and the plugin that misbehaves, and a server that needs no token.
+fn workdir() -> Workdir {
+    let workdir = Workdir::new();
+    std::fs::create_dir(workdir.path("plugins")).unwrap();
+    let libraries = [artifacts().misbehaving(), artifacts().plugin("local")];
+    artifacts().folder_of(libraries, &workdir.path("plugins"));
+    workdir.write(
+        "holdall.toml",
+        "plugin_dirs = [\"plugins\"]\n[backend.local.config]\nroot = \"data\"\ndurability = \"none\"\n\
+         [backend.misbehaving]\n[server.anonymous]\nallow = [\"read\", \"write\", \"list\", \"admin\"]\n",
+    );
+    workdir.write("in", "x");
+    workdir
+}
+
+/// The command with the plugins of the workdir.
+fn run(workdir: &Workdir, line: &str) -> Ran {
+    let mut command = workdir.command();
+    command.env("HOLDALL_PLUGIN_DIR", workdir.path("plugins"));
+    Ran::of(command.args(line.split_whitespace()))
+}
+
+fn serve(workdir: &Workdir, line: &str) -> Running {
+    let mut command = workdir.command();
+    command
+        .env("HOLDALL_PLUGIN_DIR", workdir.path("plugins"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--json"])
+        .args(line.split_whitespace());
+    Running::of(command)
+}
+
+fn fifo(path: &std::path::Path) {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+}
+
+#[test]
+fn a_plugin_that_calls_exit_is_a_failure_of_the_command() {
+    let workdir = workdir();
+    for line in [
+        "put in misbehaving:exit",
+        "exists misbehaving:exit",
+        "get misbehaving:exit out",
+    ] {
+        let ran = run(&workdir, line);
+        assert_eq!(ran.code, 8, "{line}: {}", ran.err);
+        assert!(ran.err.contains("[plugin_fault]"), "{line}: {}", ran.err);
+        assert_eq!(ran.text(), "", "{line}");
+    }
+}
+
+#[test]
+fn exit_handlers_of_a_plugin_do_not_change_how_the_command_ends() {
+    let workdir = workdir();
+    let ran = run(&workdir, "put in misbehaving:exit-handler");
+    assert_eq!((ran.code, ran.signal), (0, None), "{}", ran.err);
+    assert!(ran.text().starts_with("stored "), "{}", ran.text());
+}
+
+#[test]
+fn what_a_plugin_prints_is_not_in_the_answer() {
+    let workdir = workdir();
+    let ran = run(&workdir, "put in misbehaving:print --json");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let stored: Value = serde_json::from_str(&ran.text()).unwrap();
+    assert_eq!(stored["key"], "print");
+    assert!(ran.err.contains("printed by the plugin"), "{}", ran.err);
+    let ran = run(&workdir, "get misbehaving:print -");
+    assert!(!ran.text().contains("printed"), "{}", ran.text());
+}
+
+#[test]
+fn text_logs_escape_control_characters_of_a_plugin() {
+    let workdir = workdir();
+    let server = serve(&workdir, "--log text");
+    server.ask("PUT", "/v1/misbehaving/control", None, "x");
+    let (_, log) = server.stop();
+    let command = run(&workdir, "put in misbehaving:control -v").err;
+    for log in [log, command] {
+        assert!(log.contains("forged line"), "{log}");
+        assert!(!log.contains(['\u{1b}', '\r']), "{log:?}");
+        assert!(!log.lines().any(|line| line.starts_with("forged")), "{log}");
+    }
+}
+
+#[test]
+fn a_configuration_or_secret_that_is_a_fifo_is_refused_at_once() {
+    let workdir = workdir();
+    fifo(&workdir.path("fifo"));
+    for line in ["config check --config fifo", "ls local: --config fifo"] {
+        let ran = run(&workdir, line);
+        assert_eq!(ran.code, 8, "{line}: {}", ran.err);
+    }
+    workdir.write(
+        "secret.toml",
+        "[backend.misbehaving.config]\nsecret = \"file:fifo\"\n",
+    );
+    let ran = run(&workdir, "config check --config secret.toml");
+    assert_eq!(ran.code, 8, "{}", ran.err);
+    assert!(ran.text().contains("not a regular file"), "{}", ran.text());
+}
+
+#[test]
+fn a_reload_that_fails_or_changes_nothing_is_one_object_in_the_log() {
+    let workdir = workdir();
+    let good = String::from_utf8(workdir.read("holdall.toml")).unwrap();
+    let mut command = workdir.command();
+    command
+        .env("HOLDALL_PLUGIN_DIR", workdir.path("plugins"))
+        .env("HOLDALL_SERVER_DRAIN", "1s")
+        .args(["serve", "--log", "json", "--json"]);
+    workdir.write(
+        "holdall.toml",
+        good.replace(
+            "[server.anonymous]",
+            "[server]\nlisten = \"127.0.0.1:0\"\n[server.anonymous]",
+        ),
+    );
+    let mut server = Running::of(command);
+    let log = server.lines();
+    let reload = |what: &str| -> Value {
+        server.signal(rustix::process::Signal::HUP);
+        loop {
+            let line = log.recv_timeout(std::time::Duration::from_secs(60));
+            let line = line.unwrap_or_else(|_| panic!("{what}: not in the log"));
+            let line: Value =
+                serde_json::from_str(&line).unwrap_or_else(|why| panic!("{why}: {line}"));
+            if line["target"] == "holdall::commands::serve" {
+                return line;
+            }
+        }
+    };
+    workdir.write("holdall.toml", "[sever]\n");
+    let line = reload("a broken configuration");
+    assert_eq!(
+        (&line["level"], &line["code"]),
+        (&"ERROR".into(), &"config_invalid".into())
+    );
+    assert!(
+        line["problems"].as_str().unwrap().contains("server"),
+        "{line}"
+    );
+    let (_, metrics) = server.ask("GET", "/metrics", None, "");
+    let failed = "\nholdall_config_last_reload_successful 0\n";
+    assert!(metrics.contains(failed), "{metrics}");
+
+    std::fs::remove_file(workdir.path("holdall.toml")).unwrap();
+    fifo(&workdir.path("holdall.toml"));
+    let line = reload("a FIFO");
+    assert_eq!(line["code"], "config_invalid", "{line}");
+    assert_eq!(server.ask("PUT", "/v1/local/a", None, "x").0, 200);
+
+    std::fs::remove_file(workdir.path("holdall.toml")).unwrap();
+    workdir.write(
+        "holdall.toml",
+        good.replace(
+            "[server.anonymous]",
+            "[server]\nlisten = \"127.0.0.1:1\"\n[server.anonymous]",
+        ),
+    );
+    let line = reload("another address");
+    assert_eq!(
+        (&line["level"], &line["configured"]),
+        (&"WARN".into(), &"127.0.0.1:1".into())
+    );
+    assert_eq!(server.ask("GET", "/v1/local/a", None, "").0, 200);
+}
+
+#[test]
+fn a_limit_of_the_file_size_is_an_error_and_the_server_goes_on() {
+    let workdir = workdir();
+    let command = workdir.command();
+    let holdall = command.get_program().to_owned();
+    let mut shell = std::process::Command::new("sh");
+    shell.current_dir(workdir.path(""));
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
+        .env("HOLDALL_PLUGIN_DIR", workdir.path("plugins"))
+        .args([
+            "-c",
+            "ulimit -f 65536; exec \"$0\" serve --listen 127.0.0.1:0 --json --log off",
+        ])
+        .arg(holdall);
+    let server = Running::of(shell);
+    let large = "x".repeat(40 << 20);
+    let (status, body) = server.ask("PUT", "/v1/local/large", None, &large);
+    assert!(status >= 400, "{status} {body}");
+    assert_eq!(server.ask("PUT", "/v1/local/small", None, "x").0, 200);
+    assert_eq!(server.ask("GET", "/v1/local/small", None, "").0, 200);
+    assert_eq!(server.ask("GET", "/v1/local/large", None, "").0, 404);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn a_server_may_open_as_many_files_as_the_system_allows() {
+    let workdir = workdir();
+    let server = serve(&workdir, "--log off");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let numbers: Vec<_> = line.unwrap().split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers[0], numbers[1], "{limits}");
+}
+
+#[test]
+fn names_that_cannot_be_keys_are_counted_and_change_the_exit_code() {
+    let workdir = workdir();
+    for key in ["d/a", "d/b"] {
+        assert_eq!(run(&workdir, &format!("put in local:{key}")).code, 0);
+    }
+    workdir.write("data/objects/d/back\\slash", "x");
+    for line in [
+        "get -r local:d out",
+        "cp -r local:d local:copy",
+        "rm -r local:d",
+    ] {
+        let ran = run(&workdir, &format!("{line} --json"));
+        assert_eq!(ran.code, 5, "{line}: {}", ran.err);
+        let report: Value = serde_json::from_str(&ran.err).unwrap();
+        assert_eq!(report["code"], "names_left_out", "{line}");
+        assert!(
+            report["message"].as_str().unwrap().starts_with("1 name"),
+            "{report}"
+        );
+    }
+    assert_eq!(workdir.files("out"), ["a", "b"], "the others are read");
+    until("the others are removed", || {
+        workdir.files("data/objects/d") == ["back\\slash"]
+    });
+}
