@@ -1,4 +1,4 @@
-//! What every command works with: options, output, and the host once somebody needs it.
+//! State of one run: options, output, and the host, built on first use.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ impl App {
         }
     }
 
-    /// The configuration, with whatever is wrong in it.
+    /// Reads the configuration. Returns what is right in it and every problem.
     pub(crate) fn config(&self) -> (Config, Problems) {
         let mut flags = Flags::default();
         flags.config_file = self.global.config.clone();
@@ -71,7 +71,7 @@ impl App {
         })
     }
 
-    /// The host, made when it is first asked for. Nothing is mapped by that.
+    /// Returns the host, built on first use. Building maps no plugin.
     pub(crate) fn host(&self) -> Result<&Host> {
         if let Some(host) = self.host.get() {
             return Ok(host);
@@ -81,13 +81,13 @@ impl App {
         self.host_of(config)
     }
 
-    /// The host of a configuration that the command has completed.
+    /// Returns the host, built from this configuration on first use.
     pub(crate) fn host_of(&self, config: Config) -> Result<&Host> {
         let host = Host::builder().config(config).build()?;
         Ok(self.host.get_or_init(|| host))
     }
 
-    /// The backend of an address, opened.
+    /// Opens the backend of an address.
     pub(crate) async fn backend(&self, address: &Address) -> Result<Backend> {
         let host = self.host()?;
         Ok(match address.backend.as_str() {
@@ -96,12 +96,12 @@ impl App {
         })
     }
 
-    /// The bar of one transfer.
+    /// Progress bar of one transfer.
     pub(crate) fn progress(&self, label: &str) -> Progress {
         Progress::one(self.shows_progress(), label)
     }
 
-    /// The bar of many transfers.
+    /// Progress bar of several transfers.
     pub(crate) fn progress_of_many(&self) -> Progress {
         Progress::many(self.shows_progress())
     }

@@ -11,12 +11,12 @@ use crate::commands::{
 };
 
 const EXIT_CODES: &str = "\
-Addresses are BACKEND:KEY, split at the first colon; without a BACKEND before it the default one is meant.
+Addresses are BACKEND:KEY, split at the first colon; without a BACKEND the default backend is used.
 
-Plugins are looked for in --plugin-dir, else in what HOLDALL_PLUGIN_DIR or the configuration names, else in \
+Plugins are searched in --plugin-dir, else in HOLDALL_PLUGIN_DIR, else in plugin_dirs of the configuration, else in \
 `plugins` and `../lib/holdall/plugins` beside this executable. Naming such a folder is an act of trust: the \
 plugins in it run with the rights of this command. For the same reason a configuration is read only when \
---config or HOLDALL_CONFIG names it. Without one there is the backend `local` under ./data.
+--config or HOLDALL_CONFIG names it. Without one, the backend `local` under ./data is used.
 
 Exit codes: 0 done; 1 other; 2 usage; 3 not found (also `exists`); 4 precondition or conflict; 5 bad input; \
 6 quota or too large; 7 unavailable or timeout; 8 plugin or configuration; 130 interrupted.";
@@ -34,29 +34,29 @@ pub(crate) struct Cli {
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Everywhere")]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Reads this configuration (else the one that HOLDALL_CONFIG names).
+    /// Configuration file. Default: the one that HOLDALL_CONFIG names.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Looks for plugins here; may be repeated.
+    /// Plugin directory; may be repeated.
     #[arg(long = "plugin-dir", global = true, value_name = "DIR")]
     pub(crate) plugin_dirs: Vec<PathBuf>,
 
-    /// Answers and errors as JSON, one object a line.
+    /// Prints answers and errors as JSON, one object a line.
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// Tells nothing but errors.
+    /// Prints errors only.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 
-    /// Logs to standard error; -vv and -vvv say more.
+    /// Logs to standard error; -vv and -vvv log more.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
-    /// Shows no progress bar; there is none anyway unless standard error is a terminal.
+    /// Hides the progress bar. It is shown only when standard error is a terminal.
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
 }
@@ -80,10 +80,10 @@ pub(crate) enum Command {
     Man(Man),
 }
 
-/// How many at once.
+/// Number of concurrent transfers.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Jobs {
-    /// With -r: how many files are moved at once.
+    /// With -r: number of concurrent transfers.
     #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
 }

@@ -1,4 +1,4 @@
-//! Why a command failed, and how that is told: one text for people, one object for programs.
+//! Failures of commands and their reports: text for people, one JSON object for programs.
 
 use std::fmt;
 use std::io;
@@ -11,7 +11,7 @@ use crate::advice;
 use crate::exit;
 use crate::values::printable;
 
-/// Why a command did not do what it was asked.
+/// Failure of a command.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The library, a backend or a plugin says so.
@@ -27,11 +27,11 @@ pub(crate) enum Failure {
     },
     /// The command itself refuses.
     Refused(Refusal),
-    /// Nobody reads our output any more.
+    /// The reader of the output has gone.
     BrokenPipe,
     /// This signal came.
     Signal(i32),
-    /// Everything has been told already; this is the exit code.
+    /// Everything was reported already; this is the exit code.
     Told(u8),
 }
 
@@ -96,7 +96,7 @@ impl Failure {
         }
     }
 
-    /// What is told; `None` where silence is right.
+    /// The report; `None` for failures without a message.
     pub(crate) fn report(&self) -> Option<Report> {
         let plain = |code: &str, message: String, help: &str| Report {
             code: code.to_owned(),
@@ -148,7 +148,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// What is told of a failure. As JSON: problem details (RFC 9457) with members of our own.
+/// Report of a failure. As JSON: problem details (RFC 9457) with additional members.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
     /// Stable, for programs.

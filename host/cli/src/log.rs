@@ -12,10 +12,10 @@ use tracing_subscriber::fmt::format;
 use crate::commands::serve::LogFormat;
 use crate::values::printable;
 
-/// So many bytes are written at once when that many lines wait.
+/// Bytes that are written at once when that many wait.
 const BATCH: usize = 32 << 10;
-/// Most lines that wait for whoever reads standard error. A reader that stands still must not stop a
-/// server: what comes then is dropped, and that is told.
+/// Most lines that wait for the reader of standard error. A slow reader must not stop a server: further
+/// lines are dropped and counted.
 const MOST: usize = 16 << 10;
 
 /// Logs as the command line says, each line at once.
@@ -31,7 +31,7 @@ pub(crate) fn to_stderr(verbose: u8) {
 }
 
 /// Logs of a server, by a thread of their own. Those that wait are written when the answer is dropped,
-/// unless nobody reads them.
+/// unless standard error is not read.
 pub(crate) fn gathered(verbose: u8, format: LogFormat) -> Option<WorkerGuard> {
     let level = level(verbose).filter(|_| format != LogFormat::Off)?;
     let (lines, guard) = writer(io::stderr());
@@ -70,26 +70,26 @@ fn level(verbose: u8) -> Option<LevelFilter> {
 
 fn writer(out: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
     let counter = Arc::new(OnceLock::new());
-    let telling = Telling {
+    let counting = Counting {
         out: BufWriter::with_capacity(BATCH, out),
         counter: counter.clone(),
         told: 0,
     };
     let builder = NonBlockingBuilder::default().thread_name("log");
-    let (lines, guard) = builder.buffered_lines_limit(MOST).finish(telling);
+    let (lines, guard) = builder.buffered_lines_limit(MOST).finish(counting);
     let _ = counter.set(lines.error_counter());
     (lines, guard)
 }
 
-/// Tells how many lines were dropped, as soon as no line waits any more.
-struct Telling<W: Write> {
+/// Reports how many lines were dropped, as soon as no line waits.
+struct Counting<W: Write> {
     out: BufWriter<W>,
     /// Known once the thread runs.
     counter: Arc<OnceLock<ErrorCounter>>,
     told: usize,
 }
 
-impl<W: Write> Write for Telling<W> {
+impl<W: Write> Write for Counting<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.out.write(line)
     }
@@ -100,7 +100,10 @@ impl<W: Write> Write for Telling<W> {
         if dropped > self.told {
             let new = dropped - self.told;
             self.told = dropped;
-            writeln!(self.out, "{new} log lines were dropped: nobody read them")?;
+            writeln!(
+                self.out,
+                "{new} log lines were dropped: standard error was not read"
+            )?;
         }
         self.out.flush()
     }
@@ -115,12 +118,12 @@ mod tests {
     /// What was written, call by call.
     type Written = Arc<Mutex<Vec<Vec<u8>>>>;
 
-    /// Takes what is written when it is told to.
+    /// Accepts one write for each message of its channel.
     struct Slow(mpsc::Receiver<()>, Written);
 
     impl Write for Slow {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            // Nobody tells any more: everything goes.
+            // The channel is closed: everything is accepted.
             let _ = self.0.recv();
             self.1.lock().unwrap().push(bytes.to_vec());
             Ok(bytes.len())
@@ -166,14 +169,17 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stands_still_stops_nobody_and_is_told_what_it_missed() {
+    fn a_slow_reader_does_not_block_writers_and_sees_how_many_lines_were_dropped() {
         const MORE: usize = 10_000;
         let (go, written, (mut lines, guard)) = slow();
         for _ in 0..MOST + MORE {
             lines.write_all(b"a line\n").unwrap();
         }
         drop(go);
-        let text = until(&written, " log lines were dropped: nobody read them\n");
+        let text = until(
+            &written,
+            " log lines were dropped: standard error was not read\n",
+        );
         drop(guard);
         let came = text.lines().filter(|line| *line == "a line").count();
         // One batch is the writer's own.
@@ -183,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_ends_although_nobody_reads() {
+    fn a_server_ends_when_its_log_is_not_read() {
         let (go, _, (mut lines, guard)) = slow();
         lines.write_all(b"a line\n").unwrap();
         let (ended, end) = mpsc::channel();

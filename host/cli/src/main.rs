@@ -1,6 +1,6 @@
 //! The `holdall` command: files in and out of any storage that a plugin serves.
 //!
-//! Thin by rule: it parses, calls the `holdall` library and tells what came of it. It knows no
+//! Thin by rule: it parses, calls the `holdall` library and reports the outcome. It knows no
 //! store, links no plugin and keeps no state.
 #![forbid(unsafe_code)]
 
@@ -32,8 +32,8 @@ use clap::error::ErrorKind;
 use holdall::platform;
 use tracing_appender::non_blocking::WorkerGuard;
 
-/// A server makes some sixty small allocations for each request; with the C library's own they cost a
-/// fifth of its time. Plugins have theirs: whoever allocates frees.
+/// A server makes some sixty small allocations for each request; with the allocator of the C library they
+/// cost a fifth of its time. Plugins have their own: memory is freed on the side that allocated it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -106,7 +106,7 @@ fn in_runtime(app: Arc<App>, command: Command) -> Result<()> {
         drop(app);
         outcome
     });
-    // Not for ever: a thread may be waiting for standard input.
+    // Bounded: a thread may be waiting for standard input.
     runtime.shutdown_timeout(Duration::from_millis(500));
     outcome
 }

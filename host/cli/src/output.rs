@@ -39,7 +39,7 @@ pub(crate) fn stdout() -> io::Result<File> {
     }
 }
 
-/// How answers are told.
+/// Format of answers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     pub(crate) json: bool,
@@ -92,14 +92,14 @@ impl Output {
         }
     }
 
-    /// A remark for people.
+    /// Prints a note for people on standard error.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet && !self.json {
             let _ = writeln!(io::stderr(), "holdall: {text}");
         }
     }
 
-    /// Why something failed. Says nothing where silence is right.
+    /// Prints the report of a failure, if it has one.
     pub(crate) fn failure(&self, failure: &Failure) {
         let Some(report) = failure.report() else {
             return;
@@ -108,7 +108,7 @@ impl Output {
             Ok(json) if self.json => json,
             _ => report.to_string(),
         };
-        // When even standard error is gone there is nobody left to tell.
+        // With standard error closed there is nothing left to do.
         let _ = writeln!(io::stderr(), "{text}");
     }
 }

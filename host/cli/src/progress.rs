@@ -16,12 +16,12 @@ const KNOWN: &str = "{msg:.dim} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_se
 const UNKNOWN: &str = "{msg:.dim} {spinner} {bytes} {bytes_per_sec} in {elapsed}";
 
 impl Progress {
-    /// Of one transfer, whose [`total`](Self::total) is told later, if ever.
+    /// Bar of one transfer. Its [`total`](Self::total) may follow later.
     pub(crate) fn one(visible: bool, label: &str) -> Self {
         Self::new(visible, label, false)
     }
 
-    /// Of many transfers, counted together.
+    /// Bar of several transfers, counted together.
     pub(crate) fn many(visible: bool) -> Self {
         Self::new(visible, "", true)
     }

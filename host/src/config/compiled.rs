@@ -16,7 +16,7 @@ pub struct Schema(Arc<Inner>);
 
 struct Inner {
     value: Value,
-    /// When it is first needed: why it does not compile is told to whoever has a configuration.
+    /// Compiled on first use. An error is reported with the first configuration that needs it.
     validator: OnceLock<Result<Validator, String>>,
 }
 

@@ -304,7 +304,7 @@ impl<'d> Document<'d> {
         }
     }
 
-    /// Every key that nobody asked for is a problem. Values are not shown: the slip may be in the
+    /// Every key that was not read is a problem. Values are not shown: the slip may be in the
     /// name of a secret.
     pub(super) fn finish(&mut self, section: Table<'d>, fix: Option<&str>) {
         for key in section.table.keys() {

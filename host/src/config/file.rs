@@ -13,7 +13,7 @@ use super::{
     SecretText, Section, check_name, parse_duration, read, relative_to,
 };
 
-/// Far more than any configuration, far less than would hurt.
+/// Largest configuration file, in bytes.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
 
 pub(super) const KEY_POLICIES: &[(&str, KeyPolicy)] = &[
@@ -310,7 +310,7 @@ pub(crate) fn check_public_url(
     path: &str,
     place: &Place,
 ) -> Result<String, Box<Problem>> {
-    // Only what is wrong is told, never the text: a password may stand in it.
+    // The text is never shown: a password may stand in it.
     let problem = |found: &str| {
         let expected = "an http or https URL of a host and perhaps a path";
         Err(Box::new(Problem::new(

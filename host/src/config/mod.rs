@@ -259,7 +259,7 @@ pub enum ContentTypePolicy {
     /// It is refused as `Unsupported`, unless the key's extension implies it.
     #[default]
     Exact,
-    /// It is dropped: the key's extension decides what readers are told.
+    /// It is dropped: readers get the type that the key's extension implies.
     ByExtension,
 }
 

@@ -24,7 +24,7 @@ pub(super) fn upper(name: &str) -> String {
 }
 
 /// Gives every variable to its backend. One that fits no backend is a problem, unless the file
-/// could not be read (`whole` is false) and nobody knows which backends there are.
+/// could not be read (`whole` is false) and the backends are unknown.
 pub(super) fn apply(config: &mut Config, whole: bool, problems: &mut Vec<Problem>) {
     let environment = config.environment.clone();
     let prefix = section_prefix(config.server.name);

@@ -15,7 +15,7 @@ pub enum Code {
     Unreadable,
     /// The text is not TOML.
     Syntax,
-    /// A key, or a variable, that nobody reads.
+    /// A key or variable without a meaning.
     UnknownKey,
     /// A key that must be there is not.
     MissingKey,
@@ -112,7 +112,7 @@ impl Serialize for Place {
 /// One thing that is wrong: what, where, what was expected instead, and how to mend it.
 ///
 /// `Display` is one line. No field ever holds a secret: values of fields that are, or may be,
-/// secret are told by their type only.
+/// secret are described by their type only.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[non_exhaustive]
 pub struct Problem {

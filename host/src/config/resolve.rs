@@ -33,7 +33,7 @@ pub struct Resolved {
 pub struct ConfigJson(Zeroizing<String>);
 
 impl ConfigJson {
-    /// The text. Hand it to whom it belongs and to nobody else.
+    /// The text, with its secrets.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Secrets: where they come from, and that nobody ever sees them.
+//! Secrets: references to them, and redaction in every text.
 //!
 //! A field that a plugin's schema marks `"x-secret": true` (or `"writeOnly": true`), and the
 //! secret of a gateway key, may hold the secret itself or a reference to it:
@@ -195,7 +195,7 @@ impl Secrets {
         hex(&mac.finalize().into_bytes())
     }
 
-    /// The same set, for somebody who must not keep it alive.
+    /// The same set, without keeping it alive.
     pub(crate) fn downgrade(&self) -> WeakSecrets {
         WeakSecrets(Arc::downgrade(&self.0))
     }

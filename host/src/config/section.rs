@@ -1,4 +1,4 @@
-//! A table of `holdall.toml` that the host keeps for somebody else.
+//! A table of `holdall.toml` that the host keeps for the program in front of it.
 
 use super::document::{child, join};
 use super::problem::{Code, Place, Problem};
@@ -21,7 +21,7 @@ impl Section {
         Self { name, settings }
     }
 
-    /// Whether nobody wrote anything: neither a table nor a variable.
+    /// Whether neither a table nor a variable was written.
     pub fn is_empty(&self) -> bool {
         self.settings.values.is_empty() && self.settings.variables.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Where a configuration comes from, and the merge of all that.
+//! Sources of a configuration, and their merge.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub struct Flags {
     pub default_backend: Option<String>,
 }
 
-/// All that a configuration is made of.
+/// Sources of a configuration.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Sources {

@@ -127,7 +127,7 @@ impl Subject<'_> {
         .pointer(pointer)
     }
 
-    /// What a value looks like to somebody who may not know a secret.
+    /// Describes a value without showing a secret.
     fn shown(&self, pointer: &str) -> String {
         let mut secret = false;
         let mut node = Node::root(self.schema.value());
@@ -281,7 +281,7 @@ impl Subject<'_> {
     fn length(&self, pointer: &str, bound: &str, limit: u64, value: &Value) -> Problem {
         let count = value.as_str().map_or(0, |text| text.chars().count());
         let found = match self.shown(pointer).as_str() {
-            // The length of a secret is nobody's business.
+            // The length of a secret is not shown.
             "string" => "one of another length".to_owned(),
             _ => format!("one of {count}"),
         };

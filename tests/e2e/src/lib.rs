@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Whoever makes a file that the tests run.
+/// Packages whose built files the tests run.
 const PACKAGES: &[&str] = &[
     "holdall-cli",
     "holdall-plugin-local",
@@ -19,7 +19,7 @@ const PACKAGES: &[&str] = &[
     "holdall-bench-plugin",
 ];
 
-/// What `cargo build` makes.
+/// Files that `cargo build` made.
 #[derive(Debug)]
 pub struct Artifacts {
     files: BTreeMap<String, PathBuf>,

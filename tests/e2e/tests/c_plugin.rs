@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 /// What is allocated, and what went wrong, is counted for the process.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// A host with the plugin, to which nobody else does anything meanwhile.
+/// A host with the plugin, under a lock that keeps other tests out.
 struct Stage {
     host: Host,
     _alone: MutexGuard<'static, ()>,
@@ -328,7 +328,7 @@ async fn a_caller_is_released_at_its_deadline_and_the_late_result_freed() {
 }
 
 #[tokio::test]
-async fn an_upload_whose_caller_leaves_is_told_and_leaves_nothing() {
+async fn an_upload_whose_caller_leaves_is_cancelled_and_leaves_nothing() {
     let stage = Stage::new();
     let store = stage.backend("c", json!({})).await;
     store.upload(Upload::new("k", "old")).await.unwrap();
@@ -480,7 +480,7 @@ async fn a_plugin_that_fills_its_share_of_the_pool_keeps_no_other_waiting() {
     stage.host.register("other", other).unwrap();
     let other = stage.host.backend("other").await.unwrap();
 
-    // Uploads that nobody feeds: each holds a thread until its caller goes on.
+    // Uploads without bytes: each holds a thread until its caller goes on.
     let uploads: Vec<_> = (0..SHARE + 40)
         .map(|number| {
             let (to, body) = gated();

@@ -77,7 +77,7 @@ async fn row_30_host_then_handles_then_bodies() {
         assert_eq!(again.body.collect(4 << 20).await.unwrap(), large);
         let rest = body.collect(4 << 20).await.unwrap();
         assert_eq!(first.len() + rest.len(), large.len());
-        // Bytes, errors and facts own what they say, or hold whoever does.
+        // Bytes, errors and facts own what they say, or hold the owner.
         assert!(first.iter().chain(&rest).all(|byte| *byte == 7));
         assert_eq!(error.kind(), ErrorKind::FileNotFound);
         assert!(error.to_string().contains("none"), "{error}");

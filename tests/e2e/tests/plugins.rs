@@ -416,7 +416,7 @@ async fn refused_credentials_end_the_instance() {
     assert!(number(&backend, "number").await > first);
 }
 
-/// P-14: one good file among bad ones serves; each verdict is told.
+/// P-14: one good file among bad ones serves; each verdict is reported.
 #[tokio::test]
 async fn one_good_file_among_bad_ones_serves() {
     let _alone = alone();
@@ -459,7 +459,7 @@ async fn one_good_file_among_bad_ones_serves() {
 
 /// A plugin that never answers: the caller is let go at its deadline, others are served.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deaf_plugin_holds_nobody() {
+async fn a_plugin_that_never_answers_does_not_block_others() {
     let _alone = alone();
     let folder = folder();
     let host = host(folder.path());
@@ -544,7 +544,7 @@ fn logs_arrive_at_the_host() {
     );
 }
 
-/// The bytes that were judged are the bytes that are mapped: somebody changes the file all the time,
+/// The bytes that were judged are the bytes that are mapped: another thread changes the file all the time,
 /// by renaming others over it and by writing into it, and nothing but the good bytes is ever loaded.
 #[test]
 fn a_file_that_changes_under_the_host_loads_whole_or_not_at_all() {

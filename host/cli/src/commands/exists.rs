@@ -1,4 +1,4 @@
-//! `exists`: whether an object is there.
+//! `exists`: checks whether an object exists.
 
 use clap::Args;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::exit;
 use crate::failure::{Failure, Result};
 
-/// Tells whether an object is there: exit code 0 or 3.
+/// Checks whether an object exists: exit code 0 or 3.
 ///
 /// Only a proven absence is a 3. Only objects exist: a prefix that keys begin with does not.
 #[derive(Debug, Args)]
@@ -26,7 +26,7 @@ impl Exists {
         let address = format!("{}:{key}", backend.name());
         let record = json!({ "address": address, "exists": exists });
         app.output.confirm(&record, || exists.to_string())?;
-        // An answer and no failure, so it is told on standard output only.
+        // An answer and no failure: it goes to standard output only.
         if exists {
             Ok(())
         } else {

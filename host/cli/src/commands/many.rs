@@ -1,4 +1,4 @@
-//! Doing the same to many things, some of them at once.
+//! Concurrent work on a stream of items.
 
 use futures_util::{Stream, StreamExt};
 
@@ -7,10 +7,10 @@ use crate::exit;
 use crate::failure::{Failure, Result};
 use crate::progress::Progress;
 
-/// Does `work` to every item, at most `jobs` at once. One failure does not stop the others: each is
-/// told when it happens, and the exit code is theirs when they agree.
+/// Runs `work` on every item, at most `jobs` at once. One failure does not stop the others: each is
+/// reported when it happens, and the exit code is theirs when they agree.
 ///
-/// Returns how many went well.
+/// Returns the number of successes.
 ///
 /// # Errors
 ///
@@ -39,7 +39,7 @@ where
     while let Some(outcome) = outcomes.next().await {
         match outcome {
             Ok(()) => done += 1,
-            // Nobody reads on: the rest is not wanted.
+            // The reader of the output has gone: the rest is not wanted.
             Err(Failure::BrokenPipe) => return Err(Failure::BrokenPipe),
             Err(failure) => {
                 progress.aside(|| app.output.failure(&failure));

@@ -28,7 +28,7 @@ pub(crate) struct Put {
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
 
-    /// Where to: BACKEND:KEY.
+    /// The target: BACKEND:KEY.
     #[arg(value_name = "ADDR")]
     to: Address,
 
@@ -36,7 +36,7 @@ pub(crate) struct Put {
     #[arg(short, long, conflicts_with_all = ["if_match", "sha256"])]
     recursive: bool,
 
-    /// With -r: also what links lead to. Without, links are left out, and that is told.
+    /// With -r: follow symbolic links. By default they are left out with a note.
     #[arg(long, requires = "recursive")]
     follow: bool,
 
@@ -70,7 +70,7 @@ impl Put {
             (Input::File(self.file.clone()), self.file.file_name())
         };
         let name = match name.map(|name| utf8(name, &self.file)) {
-            // Only a key that is made of it needs the name.
+            // Only an address without a key needs the name.
             Some(Err(failure)) if self.to.for_file(None).is_err() => return Err(failure),
             name => name.and_then(Result::ok),
         };

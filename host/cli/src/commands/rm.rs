@@ -1,4 +1,4 @@
-//! `rm`: objects go.
+//! `rm`: removes objects.
 
 use clap::Args;
 use futures_util::StreamExt;
@@ -85,7 +85,7 @@ impl Rm {
         let backend = app.backend(address).await?;
         let prefix = address.folder();
         let entries = listing::entries(&backend, &prefix).map(|entry| entry.map(|entry| entry.key));
-        // What somebody else removes meanwhile is gone as it should be.
+        // An object that another process removes meanwhile is no failure.
         let remove = async |key: String| self.remove(app, &backend, &key, false).await;
         let done = many::each(app, progress, self.jobs.count(), entries, remove).await?;
         if done == 0 && !self.force {

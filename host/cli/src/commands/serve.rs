@@ -67,7 +67,7 @@ impl Serve {
         let admits = this_run.complete_access(&mut settings);
         let host = app.host_of(config)?;
 
-        // Ready before it is told: who reads the line may send its signal at once.
+        // Before the ready line is printed: its reader may send a signal at once.
         let stop =
             signals::first_but_hangup().map_err(Failure::file("listen to", "signals".as_ref()))?;
         let hangups = signals::hangups().map_err(Failure::file("listen to", "signals".as_ref()))?;
@@ -75,7 +75,7 @@ impl Serve {
             url: &url,
             backend: host.default_name().unwrap_or_else(|| "BACKEND".to_owned()),
             token: admits.then_some(this_run.token.0.as_str()),
-            nobody: settings.lets_nobody_in(),
+            closed: settings.lets_nobody_in(),
             signs,
         };
         let record = json!({ "listening": url, "token": shown.token });
@@ -112,14 +112,14 @@ impl Serve {
             std::future::pending::<()>().await
         };
         let stopped = async {
-            // An error would mean that nobody listens to signals any more: serve on.
+            // An error means that the signal task has ended: serve on.
             if stop.await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
         let stopped = tokio::select! {
             stopped = server.run(listener, stopped) => stopped,
-            () = reload => unreachable!("it waits for ever"),
+            () = reload => unreachable!("it never ends"),
         };
         if stopped.cut_off > 0 {
             let text = format!(
@@ -213,7 +213,7 @@ fn not_reloaded(output: &Output, logs: LogFormat, failure: &Failure) {
     }
 }
 
-/// What a server makes for itself where nobody configured it. It stays the same when the
+/// Key and token of this run, used where none is configured. They stay the same when the
 /// configuration is read again.
 struct ThisRun {
     gateway: GatewayConfig,
@@ -241,15 +241,16 @@ impl ThisRun {
         })
     }
 
-    /// Backends that cannot sign need a key of the gateway. One of this run will do until somebody
-    /// wants URLs that outlive it. Whether it is used.
+    /// Adds the key of this run where no gateway is configured; returns whether it did. Its URLs end
+    /// with the process.
     fn complete_gateway(&self, config: &mut Config) -> bool {
         let missing = config.gateway.is_none();
         config.gateway.get_or_insert_with(|| self.gateway.clone());
         missing
     }
 
-    /// Whether its token is used.
+    /// Adds the token of this run where no access is configured and only this machine can reach the
+    /// server; returns whether it did.
     fn complete_access(&self, settings: &mut Settings) -> bool {
         let used = settings.lets_nobody_in() && self.is_loopback;
         if used {
@@ -284,7 +285,7 @@ struct Welcome<'a> {
     url: &'a str,
     backend: String,
     token: Option<&'a str>,
-    nobody: bool,
+    closed: bool,
     signs: bool,
 }
 
@@ -309,9 +310,9 @@ impl Welcome<'_> {
             lines.push(
                 "the token ends with this process; `holdall token create` makes others".to_owned(),
             );
-        } else if self.nobody {
+        } else if self.closed {
             lines.push(
-                "nobody has a token: only signed URLs are answered; `holdall token create` makes one"
+                "no token is configured: only signed URLs are answered; `holdall token create` makes one"
                     .to_owned(),
             );
         }

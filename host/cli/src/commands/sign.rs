@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::failure::Result;
 use crate::values::{self, moment};
 
-/// Makes a URL that lets whoever has it do one thing with one object, for a while.
+/// Creates a URL that allows one operation on one object for a limited time, without credentials.
 ///
 /// The backend signs if it can bind everything that is asked; otherwise the gateway of the
 /// configuration does. The URL is the only line on standard output.
@@ -25,7 +25,7 @@ pub(crate) struct Sign {
     #[arg(long, value_enum, ignore_case = true, default_value = "GET")]
     method: Verb,
 
-    /// How long it works: 1s to 7d.
+    /// Validity: 1s to 7d.
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "15m")]
     expires: Duration,
 

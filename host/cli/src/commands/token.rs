@@ -27,13 +27,13 @@ pub(crate) struct Token {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Makes a token, shows it once, and tells what the configuration must know of it: its hash.
+    /// Creates a token, prints it once, and prints its hash for the configuration.
     Create(Create),
 }
 
 #[derive(Debug, Args)]
 struct Create {
-    /// Its name, for logs and for who takes it away: a-z, 0-9 and -, at most 63.
+    /// Name of the token, for logs and for removing it: a-z, 0-9 and -, at most 63.
     #[arg(value_parser = name)]
     name: String,
 
@@ -41,11 +41,11 @@ struct Create {
     #[arg(long, value_name = "SCOPES", value_delimiter = ',', required = true, value_parser = scopes())]
     allow: Vec<Scope>,
 
-    /// Only in this backend; may be repeated. Otherwise in all of them.
+    /// Restricts the token to this backend; may be repeated. Default: all backends.
     #[arg(long = "backend", value_name = "NAME", value_parser = name)]
     backends: Vec<String>,
 
-    /// Only with keys that begin so.
+    /// Restricts the token to keys with this prefix.
     #[arg(
         long,
         value_name = "PREFIX",
@@ -54,11 +54,11 @@ struct Create {
     )]
     prefix: String,
 
-    /// How long it is good, such as 90d; for ever when nobody says.
+    /// Validity, such as 90d. Default: no end.
     #[arg(long, value_name = "TIME", value_parser = life)]
     expires: Option<Duration>,
 
-    /// Adds it to the configuration file (--config, HOLDALL_CONFIG) instead of telling what to add.
+    /// Adds the token to the configuration file (--config, HOLDALL_CONFIG) instead of printing the lines.
     #[arg(long)]
     write: bool,
 }

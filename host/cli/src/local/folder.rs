@@ -17,7 +17,7 @@ const FOLDER: OFlags = OFlags::RDONLY
 
 /// A folder that keys are laid out below.
 ///
-/// Keys come from a store, and whoever may write there must not reach files elsewhere on this
+/// Keys come from a store, and its writers must not reach files elsewhere on this
 /// machine: every step below the folder is taken without following links.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {

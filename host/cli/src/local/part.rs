@@ -225,7 +225,7 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         if !self.published && self.stays().is_none() && is_at(&self.file, &self.spot, &self.name) {
-            // Under the lock: nobody else's part.
+            // Under the lock: no part of another command.
             let _ = unlinkat(&*self.spot.folder, &self.name, AtFlags::empty());
         }
     }

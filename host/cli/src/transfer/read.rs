@@ -277,7 +277,7 @@ impl AsRef<[u8]> for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        // With nobody to take it, or too many waiting, it is simply freed.
+        // Without a reader, or with too many waiting, it is freed.
         let _ = self.back.try_send(std::mem::take(&mut self.buffer));
     }
 }

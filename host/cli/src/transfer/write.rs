@@ -68,7 +68,7 @@ pub(crate) async fn drain(
         }
     }
     drop(send);
-    // A full disk comes first: it is why nobody took more.
+    // A full disk comes first: it is why the body was not read on.
     match writer.await {
         Err(cut) => Err(Stopped::Other(cut_off(cut))),
         Ok(Err(cause)) => Err(Stopped::File(cause)),
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_fails_and_a_file_that_is_full_are_told_apart() {
+    async fn a_failed_body_and_a_full_file_are_different_failures() {
         let folder = tempfile::tempdir().unwrap();
         let file = File::create(folder.path().join("a")).unwrap();
         let failing = stream::iter([

@@ -264,7 +264,7 @@ fn a_backend_out_of_variables_alone() {
 }
 
 #[test]
-fn a_variable_wins_over_the_file_and_its_place_is_told() {
+fn a_variable_wins_over_the_file_and_is_the_place_of_its_problems() {
     let config = right(
         "[backend.s3.config]\nbucket = \"pictures\"\nsecret_access_key = \"long enough\"\nretry = { count = 1, wait-ms = 2 }\n",
         &[
@@ -295,7 +295,7 @@ fn the_longer_name_has_the_variable() {
 }
 
 #[test]
-fn other_variables_are_nobody_s_business() {
+fn variables_without_our_prefix_are_ignored() {
     right(
         "",
         &[

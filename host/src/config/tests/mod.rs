@@ -1,5 +1,5 @@
 //! Whole configurations: wrong ones with what is said about them, right ones with what they mean,
-//! and secrets that nobody may see.
+//! and secrets that no output may show.
 
 mod bad;
 mod merge;

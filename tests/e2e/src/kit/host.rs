@@ -210,7 +210,7 @@ struct Driven {
     host: Host,
 }
 
-/// The host would keep the instance for whoever asks for its name next.
+/// The host would keep the instance for the next user of its name.
 impl Drop for Driven {
     fn drop(&mut self) {
         self.host.remove(self.backend.name());

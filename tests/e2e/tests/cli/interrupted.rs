@@ -29,7 +29,7 @@ fn ctrl_c_ends_a_put_and_leaves_the_old_object() {
         let ran = Ran::from(child.wait_with_output().unwrap());
         assert!(
             started.elapsed() < Duration::from_secs(4),
-            "it waits for nobody's input"
+            "it does not wait for input"
         );
         drop(stdin);
         assert_eq!(ran.code, code, "{}", ran.err);

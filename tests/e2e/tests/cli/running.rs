@@ -88,7 +88,7 @@ impl Running {
         rustix::process::kill_process(child, signal).unwrap();
     }
 
-    /// Ends it at once, as nobody should.
+    /// Ends it by SIGKILL.
     pub(crate) fn kill_now(&self) {
         self.signal(rustix::process::Signal::KILL);
     }

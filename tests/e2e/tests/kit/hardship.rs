@@ -23,7 +23,7 @@ pub(crate) fn suffer(case: &str) -> Option<fn() -> Outcome> {
     if tried.is_ok_and(|tried| tried.status.success()) {
         return Some(suffering);
     }
-    // Not `eprintln`: a test that passes is captured, and nobody would read it.
+    // Not `eprintln`: the output of a test that passes is captured.
     let line = format!(
         "SKIPPED: {case} of local: `{tool} {}` fails here\n",
         args.join(" ")
@@ -126,7 +126,7 @@ fn killed() -> Outcome {
     ensure(read.stdout == b"as it was", || {
         format!("after the kill: {}", said(&read))
     })?;
-    // Whoever writes next sweeps.
+    // The next writer sweeps.
     let stored = place.holdall(&["put", "old", "local:b"]);
     ensure(stored.status.success(), || said(&stored))?;
     let left = staged(&root);
