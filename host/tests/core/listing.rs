@@ -92,7 +92,7 @@ async fn bad_questions_are_refused() {
     for (list, kind) in [
         (List::new("").limit(0), ErrorKind::InvalidArgument),
         (List::new("").limit(1001), ErrorKind::InvalidArgument),
-        (List::new("/"), ErrorKind::InvalidKey),
+        (List::new("a\n"), ErrorKind::InvalidKey),
         (List::new("").delimiter("-"), ErrorKind::Unsupported),
     ] {
         assert_eq!(backend.list(list).await.unwrap_err().kind(), kind);
