@@ -11,7 +11,7 @@ pub fn raise_open_files() -> Option<u64> {
     let before = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: before.maximum,
-        ..before.clone()
+        ..before
     };
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => before.maximum,

@@ -18,7 +18,6 @@ pub(crate) enum Ask {
     GetRange,
     Head,
     Put,
-    PutNew,
     /// 12 MiB, in parts where the store has them.
     PutLarge,
     Delete,
@@ -30,7 +29,6 @@ pub(crate) enum Ask {
     ListGroups,
     /// All pages.
     ListAll,
-    Health,
 }
 
 /// How it must end.
@@ -258,10 +256,6 @@ pub(crate) async fn asked(backend: &Backend, ask: Ask) -> Result<String> {
             .upload(Upload::new("k", "stored"))
             .await
             .map(|_| "stored".to_owned())?,
-        Ask::PutNew => backend
-            .upload(Upload::new("k", "stored").create_only())
-            .await
-            .map(|_| "stored".to_owned())?,
         Ask::PutLarge => backend
             .upload(Upload::new("k", vec![7u8; 12 << 20]))
             .await
@@ -296,10 +290,6 @@ pub(crate) async fn asked(backend: &Backend, ask: Ask) -> Result<String> {
                     break all.join("; ");
                 }
             }
-        }
-        Ask::Health => {
-            let health = backend.health().await?;
-            format!("{health:?}")
         }
     })
 }
