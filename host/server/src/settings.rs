@@ -88,49 +88,63 @@ pub enum Profile {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Written {
     /// Address and port, such as "127.0.0.1:8080" or "[::]:8080".
+    #[cfg_attr(test, schemars(extend("default" = "127.0.0.1:8080")))]
     listen: Option<String>,
-    /// Which status the faults of storage have.
+    /// Status of storage failures.
     #[serde(default)]
+    #[cfg_attr(test, schemars(extend("default" = "contract")))]
     errors: Profile,
-    /// How long requests may still take after the server was told to stop, such as "30s".
+    /// Longest duration of requests in progress after the server was asked to stop.
+    #[cfg_attr(test, schemars(extend("default" = "30s")))]
     drain: Option<String>,
-    /// Bytes that the chunks of running downloads share.
+    /// Memory that the chunks of all downloads share, in bytes. A download gets chunks of 64 KiB to 1
+    /// MiB.
+    #[cfg_attr(test, schemars(extend("default" = 67_108_864)))]
     transfer_memory: Option<u64>,
-    /// What requests without a token may do.
+    /// Rights of requests without a token. Default: none.
     #[serde(default)]
     anonymous: Rule,
     /// Tokens by name, as `holdall token create` writes them.
     #[serde(default)]
     tokens: BTreeMap<String, WrittenToken>,
-    /// Which pages may use a backend from a browser, by the name of the backend.
+    /// Origins whose pages may use a backend from a browser, by backend name.
     #[serde(default)]
     cors: BTreeMap<String, WrittenCors>,
-    /// Serves HTTPS and nothing else.
+    /// Certificate and key. With them the server speaks HTTPS only.
     tls: Option<WrittenTls>,
-    /// Largest body of one request, in bytes.
+    /// Largest request body, in bytes; a larger one is answered 413. Without it, no limit.
     max_body: Option<u64>,
-    /// Most connections at once.
+    /// Most concurrent connections; more wait in the kernel's queue, unless a stalled reader makes
+    /// room.
     #[cfg_attr(test, schemars(range(min = 1)))]
+    #[cfg_attr(test, schemars(extend("default" = 10_000)))]
     max_connections: Option<u32>,
-    /// How long a client may take over the headers of a request, such as "30s".
+    /// Longest time for the headers of a request, and longest idle time of a connection.
+    #[cfg_attr(test, schemars(extend("default" = "30s")))]
     header_timeout: Option<String>,
-    /// How long the body of a request may stand still, such as "60s"; and a reader that has taken
-    /// nothing for so long makes room when all connections are taken.
+    /// Longest time in which a request body makes no progress. A reader that took no byte for so long
+    /// is disconnected to make room when all connections are in use.
+    #[cfg_attr(test, schemars(extend("default" = "60s")))]
     stall_timeout: Option<String>,
-    /// How long a reader may take nothing of its answer in any case, such as "10m".
+    /// Longest time in which a reader takes no byte of its answer, such as "10m". Without it, no
+    /// limit.
     send_timeout: Option<String>,
-    /// Least rate of a request's body in bytes a second; a slower client makes room when all
-    /// connections are taken. 0 for none.
+    /// Lowest rate of a request body, in bytes a second. A slower client is disconnected to make room
+    /// when all connections are in use. 0: no limit.
+    #[cfg_attr(test, schemars(extend("default" = 256)))]
     min_body_rate: Option<u64>,
-    /// What `min_body_rate` is averaged over, such as "60s".
+    /// Period over which `min_body_rate` is averaged.
+    #[cfg_attr(test, schemars(extend("default" = "60s")))]
     body_rate_window: Option<String>,
-    /// Requests of one client with no or wrong credentials in a minute; more are answered 429. 0 for
-    /// any number.
+    /// Most requests of one client in a minute with missing or wrong credentials; more are answered
+    /// 429. 0: no limit.
+    #[cfg_attr(test, schemars(extend("default" = 60)))]
     max_auth_failures: Option<u32>,
-    /// Proxies whose header Forwarded names the client, such as "10.0.0.0/8".
+    /// Proxies whose header `Forwarded` names the client, such as "10.0.0.0/8".
     #[serde(default)]
     trusted_proxies: Vec<String>,
-    /// Backends whose HTML, SVG and XML is shown without a sandbox.
+    /// Backends whose HTML, SVG and XML is served without `Content-Security-Policy: sandbox`, because
+    /// every writer is trusted.
     #[serde(default)]
     unsandboxed: BTreeSet<String>,
 }
@@ -140,17 +154,17 @@ struct Written {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct WrittenToken {
-    /// "sha256:" and 64 hexadecimal digits.
+    /// SHA-256 of the token: "sha256:" and 64 hexadecimal digits.
     hash: String,
-    /// What is allowed.
+    /// Granted rights.
     allow: BTreeSet<Scope>,
-    /// In these backends; none named means in all of them.
+    /// Backends to which the rights apply. Default: all.
     #[serde(default)]
     backends: BTreeSet<String>,
-    /// With keys that begin so.
+    /// Prefix of the keys to which the rights apply, as plain text.
     #[serde(default)]
     prefix: String,
-    /// Until when, such as "2027-01-01T00:00:00Z".
+    /// End of validity, such as "2027-01-01T00:00:00Z". Default: none.
     expires: Option<String>,
 }
 
@@ -159,9 +173,10 @@ struct WrittenToken {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct WrittenCors {
-    /// Origins, such as "https://app.example.org"; "*" is every page.
+    /// Origins, such as "https://app.example.org"; "*" is every origin.
     origins: BTreeSet<String>,
-    /// How long a browser may remember the answer, such as "10m".
+    /// Time for which a browser may cache the answer to a preflight request.
+    #[cfg_attr(test, schemars(extend("default" = "10m")))]
     max_age: Option<String>,
 }
 
@@ -170,10 +185,10 @@ struct WrittenCors {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct WrittenTls {
-    /// The chain, the server's own certificate first: usually "file:PATH".
+    /// Certificate chain in PEM, the server's own first: usually "file:PATH".
     #[cfg_attr(test, schemars(extend("x-secret" = true)))]
     certificate: String,
-    /// The private key: usually "file:PATH".
+    /// Private key in PEM: usually "file:PATH".
     #[cfg_attr(test, schemars(extend("x-secret" = true)))]
     key: String,
 }
@@ -461,6 +476,20 @@ mod tests {
                 "config.schema.json is not what the type says: run this test with HOLDALL_UPDATE=1"
             );
         }
+    }
+
+    #[test]
+    fn defaults_of_the_schema_are_those_of_the_settings() {
+        let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
+        let mut text = String::from("[server]\n");
+        for (key, property) in schema["properties"].as_object().unwrap() {
+            match &property["default"] {
+                serde_json::Value::Null | serde_json::Value::Object(_) => {}
+                default => text += &format!("{key} = {default}\n"),
+            }
+        }
+        assert!(text.contains("listen"), "{text}");
+        assert_eq!(read(&text, &[]).unwrap(), Settings::default(), "{text}");
     }
 
     #[test]

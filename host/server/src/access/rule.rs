@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One kind of thing that can be done.
+/// One right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -18,9 +18,9 @@ pub enum Scope {
     Delete,
     /// Lists keys.
     List,
-    /// Makes signed URLs, for what its holder may do himself.
+    /// Makes signed URLs for operations that the holder may perform.
     Sign,
-    /// Sees the state of the server: status, metrics, and why a backend is not ready.
+    /// Reads status, metrics, and the reason why a backend is not ready.
     Admin,
 }
 
@@ -59,12 +59,13 @@ impl fmt::Display for Scope {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rule {
-    /// What is allowed.
+    /// Granted rights.
     pub allow: BTreeSet<Scope>,
-    /// In these backends; none named means in all of them.
+    /// Backends to which the rights apply. Default: all.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub backends: BTreeSet<String>,
-    /// With keys that begin so, compared as plain text; a listing asks for a prefix that does.
+    /// Prefix of the keys to which the rights apply, as plain text. A listing must ask for a prefix that
+    /// begins with it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
 }
