@@ -54,7 +54,7 @@ typedef struct HoldallFfiBytes {
   const uint8_t *ptr;
   // Bytes.
   size_t len;
-  // State of whoever made them; a Rust `Bytes` lies here inline.
+  // State of the maker; a Rust `Bytes` lies here inline.
   void *owner[4];
   // Frees them; called once, from any thread. Null for static bytes.
   void (*release)(void *(*owner)[4]);
@@ -106,7 +106,7 @@ typedef struct HoldallFfiError {
 
 // An owned waker.
 typedef struct HoldallFfiWaker {
-  // State of whoever made it.
+  // State of the maker.
   const void *data[2];
   // How to use it.
   const struct HoldallFfiWakerTable *table;
@@ -208,7 +208,7 @@ typedef struct HoldallStreamTable {
 
 // An owned stream; small state lies in `words`, larger state behind them. Moved freely, polled by one thread at a time.
 typedef struct HoldallFfiStream {
-  // State of whoever made it.
+  // State of the maker.
   void *words[5];
   // How to use it.
   const struct HoldallStreamTable *table;

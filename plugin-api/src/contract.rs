@@ -271,7 +271,7 @@ impl Terms {
         self.key(rename.to.text())
     }
 
-    /// Checks what is asked of a signed URL, whoever signs it.
+    /// Checks what is asked of a signed URL, for every signer.
     ///
     /// # Errors
     ///

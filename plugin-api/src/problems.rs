@@ -52,7 +52,7 @@ impl Problems {
         self.give(Some(()))
     }
 
-    /// What was made of the configuration, unless something is wrong with it. `None` goes with a
+    /// The value that was read from the configuration, unless something is wrong with it. `None` goes with a
     /// problem that was added.
     ///
     /// # Errors

@@ -105,7 +105,7 @@ static NO_UPLOAD_OPTIONS: UploadOptions<'static> = UploadOptions {
 };
 
 impl<'a> Upload<'a> {
-    /// Stores `body` as `key`. A body made of bytes knows its length.
+    /// Stores `body` as `key`. A body of bytes knows its length.
     pub fn new<K: AsRef<Key> + ?Sized>(key: &'a K, body: impl Into<Body>) -> Self {
         let body = body.into();
         Self {

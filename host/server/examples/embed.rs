@@ -1,4 +1,4 @@
-//! Storage in somebody else's server: the routes below a path of an application that has its own
+//! Storage in an application's own server: the routes below a path of an application that has its own
 //! routes, its own authentication and its own way of serving.
 //!
 //! `cargo run -p holdall-server --example embed -- PLUGIN_DIR`, then

@@ -26,7 +26,7 @@ const FORM: &str = r#"<form method="post" enctype="multipart/form-data">
 
 /// The application: its own page, and the files that its signed URLs lead to.
 fn app(host: &Host, photos: Backend) -> Router {
-    // Settings without tokens and without anonymous rights: whoever has no signed URL gets nothing.
+    // Settings without tokens and without anonymous rights: a request without a signed URL gets nothing.
     let files = Server::new(host.clone(), Settings::default()).router();
     Router::new()
         .route("/", get(page).post(upload))

@@ -47,7 +47,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// 401 or 403 before anything else is told; 404 for a name that nobody registered.
+    /// 401 or 403 before any other answer; 404 for a name that is not registered.
     pub(crate) fn backend(&self, scope: Scope, target: &Target) -> Result<Backend, Problem> {
         self.may(scope, &target.backend, &target.key)?;
         self.backend_named(&target.backend)

@@ -68,7 +68,7 @@ fn dictionary(stated: &mut Checksums, name: &HeaderName, line: &[u8]) -> Result<
                 let digest = u32::from_be_bytes(sized(bytes, algorithm.as_str())?);
                 state(&mut stated.crc32c, digest, "crc32c")?;
             }
-            // One more that nobody here can compute does no harm beside one that is verified.
+            // One more that cannot be computed here does no harm beside one that is verified.
             _ => continue,
         }
         known = true;

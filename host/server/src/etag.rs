@@ -86,7 +86,7 @@ pub(crate) fn tag(text: &str) -> Option<(Tag, &str)> {
     let opaque = text.strip_prefix("W/");
     let (text, weak) = (opaque.unwrap_or(text), opaque.is_some());
     let (inner, rest) = text.strip_prefix('"')?.split_once('"')?;
-    // A text that is no encoding of ours is nobody's etag, and still a well-formed one.
+    // A text that is no encoding of ours matches no object, and is still a well-formed etag.
     let text = percent_decode_str(inner).decode_utf8_lossy().into_owned();
     Some((Tag { weak, text }, rest))
 }

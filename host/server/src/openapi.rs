@@ -89,7 +89,7 @@ enum Problems {
     MethodNotAllowed(ProblemDetails),
     #[response(
         status = 409,
-        description = "Somebody changes it now, or it stands in the way of another key",
+        description = "Another request is changing it, or it stands in the way of another key",
         content_type = "application/problem+json"
     )]
     Conflict(ProblemDetails),
@@ -448,7 +448,7 @@ mod tests {
             let mut answered = methods_of(&router, path).await;
             let operations = operations.as_object().unwrap();
             let methods: BTreeSet<_> = operations.keys().cloned().collect();
-            // HTTP has HEAD wherever GET is; the document has it where somebody would ask.
+            // HTTP has HEAD wherever GET is; the document has it where a client would ask.
             if !methods.contains("head") {
                 answered.remove("head");
             }

@@ -2,7 +2,7 @@
 //!
 //! A handler answers with a [`Problem`]; it becomes a body in one place ([`render`]), where the
 //! profile and the request's name are known. Of an error of storage only what the request itself
-//! caused is told: the text of a fault may quote a provider or name a path, and goes to the log.
+//! caused is in the answer: the text of a fault may quote a provider or name a path, and goes to the log.
 
 use std::time::Duration;
 
@@ -146,7 +146,7 @@ impl Problem {
         )
     }
 
-    /// 404: nobody registered the name that stands in the path.
+    /// 404: the name in the path is not registered.
     ///
     /// The library answers `BackendNotRegistered` as a fault of its program (500). Here the name is
     /// the client's own.

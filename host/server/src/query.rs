@@ -6,7 +6,7 @@ use http::request::Parts;
 use crate::problem::Problem;
 use crate::target::decode;
 
-/// Parameters that nobody has taken yet. [`Query::finish`] refuses the rest: a misspelt
+/// Parameters that were not taken yet. [`Query::finish`] refuses the rest: a misspelt
 /// `must_exist` that is dropped in silence would change what the request means.
 #[derive(Debug, Default)]
 pub(crate) struct Query {
@@ -60,7 +60,7 @@ impl Query {
 
     /// # Errors
     ///
-    /// 400: a parameter that nobody asked for.
+    /// 400: a parameter that the request does not have.
     pub(crate) fn finish(self) -> Result<(), Problem> {
         let Some((name, _)) = self.parameters.first() else {
             return Ok(());
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn slips_are_told() {
+    fn slips_are_reported() {
         let mut query = Query::of("must_exists=true").unwrap();
         assert!(!query.flag("must_exist").unwrap());
         let Problem::Storage(error) = query.finish().unwrap_err() else {

@@ -19,7 +19,7 @@ pub(crate) const HEALTH: &str = "/healthz";
 /// The routes under `/v1/`, for a program that has a server of its own. Mount it where you like:
 /// `Router::new().nest("/files", holdall_server::router(host))`.
 ///
-/// Whoever reaches the routes may use them: put your own authentication around, or before, them.
+/// Every client that reaches the routes may use them: put your own authentication around, or before, them.
 /// The `public_url` of `[gateway]` is the address of the mount, `https://example.org/files` here.
 pub fn router(host: Host) -> Router {
     let settings = Settings {

@@ -122,7 +122,7 @@ impl Server {
         Control(self.app.clone())
     }
 
-    /// Its routes, for somebody else's connections. Every path is answered.
+    /// Its routes, for the connections of another server. Every path is answered.
     pub fn router(&self) -> Router {
         self.router.clone()
     }

@@ -278,7 +278,7 @@ impl Settings {
     }
 
     /// Whether anybody could do anything here without a signed URL.
-    pub fn lets_nobody_in(&self) -> bool {
+    pub fn admits_no_one(&self) -> bool {
         self.tokens.is_empty() && self.anonymous.allow.is_empty()
     }
 }
@@ -512,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn every_slip_is_told_with_its_place_and_the_nearest_name() {
+    fn every_slip_is_reported_with_its_place_and_the_nearest_name() {
         let told = read("[server]\nlisen = \"x\"\nerrors = \"refind\"\n", &[]).unwrap_err();
         assert_eq!(told.len(), 2, "{told:#?}");
         assert!(

@@ -21,7 +21,7 @@ use crate::target::Target;
 
 /// Far more than any request of this kind has.
 const MOST_BYTES: usize = 64 << 10;
-/// How long a URL lives when nobody says.
+/// Life of a URL when the request does not state one.
 const LIFE: Duration = Duration::from_secs(900);
 
 /// What is asked of the URL; an empty body asks for a GET of 15 minutes.
@@ -119,7 +119,7 @@ pub(crate) async fn handle(
         true => Asked::default(),
         false => read_json(&bytes)?,
     };
-    // Nobody hands out what they may not do themselves.
+    // A client cannot sign what it may not do itself.
     call.may(asked.method.scope(), &target.backend, &target.key)?;
     let method = asked.method.method();
     let life = asked.expires_in.as_ref().map_or(Ok(LIFE), Life::duration)?;

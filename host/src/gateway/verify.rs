@@ -108,7 +108,7 @@ impl Gateway {
         if now >= Duration::from_secs(terms.expires) {
             return Err("expired");
         }
-        // Whoever may read an object may read its headers (RFC 9110, 9.3.2).
+        // A client that may read an object may read its headers (RFC 9110, 9.3.2).
         let head_of_get = method == Method::Head.name() && terms.method == Method::Get;
         if method != terms.method.name() && !head_of_get {
             return Err("another method");

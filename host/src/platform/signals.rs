@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::ptr;
 
 /// The signals whose handlers are the program's: those that end it, wake it or stop it. Handlers of
-/// faults (SIGSEGV and the like) and of timers of a language's runtime stay with whoever set them.
+/// faults (SIGSEGV and the like) and of timers of a language's runtime stay with the code that set them.
 const SIGNALS: [(libc::c_int, &str); 11] = [
     (libc::SIGHUP, "SIGHUP"),
     (libc::SIGINT, "SIGINT"),

@@ -79,7 +79,7 @@ static void fill_random(const void *host, uint8_t *out, size_t len) {
     out[at] = (uint8_t)rand();
 }
 
-/* Nobody sleeps until a waker calls: this host polls. */
+/* No thread sleeps until a waker calls: this host polls. */
 static void no_wake(const void *const (*data)[2]) { (void)data; }
 static void no_drop(const void *(*data)[2]) { (void)data; }
 static HoldallFfiWaker another(const void *const (*data)[2]);
@@ -124,7 +124,7 @@ static HoldallStatus finish(HoldallStatus status, HoldallFfiFuture *fut, void *s
   int pending = status == HOLDALL_PENDING;
   for (int polls = 0; status == HOLDALL_PENDING; polls++) {
     if (polls == 60000)
-      wrong("an operation is pending for ever");
+      wrong("an operation is pending without end");
     usleep(1000);
     state = fut->boxed ? fut->boxed : storage;
     status = fut->poll(state, &CX, out, err);

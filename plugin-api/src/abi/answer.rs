@@ -52,7 +52,7 @@ struct Kept<T, V> {
     views: V,
 }
 
-// SAFETY: the views lead into `value`, which is `Send`; nobody else has them.
+// SAFETY: the views lead into `value`, which is `Send`; nothing else has them.
 unsafe impl<T: Send, V> Send for Kept<T, V> {}
 
 fn has(texts: &[&Option<String>]) -> bool {

@@ -9,13 +9,13 @@ use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
-/// Room for state of whoever made the bytes.
+/// Room for the state of the bytes' owner.
 pub(crate) type Owner = [*mut c_void; 4];
 
 const _: () =
     assert!(size_of::<Bytes>() <= size_of::<Owner>() && align_of::<Bytes>() <= align_of::<Owner>());
 
-/// A chunk of an object, freed by whoever made it. Derefs to its bytes; turn it into [`Bytes`] to
+/// A chunk of an object, freed by its maker. Derefs to its bytes; turn it into [`Bytes`] to
 /// keep or share it (one small allocation, no copy).
 #[derive(Debug)]
 pub struct Chunk(FfiBytes);

@@ -282,7 +282,7 @@ pub unsafe fn copy_out<T: Grows>(out: *mut T, value: T) {
 }
 
 /// An empty table with `size` set: what a caller provides for an answer, and the rest of every table
-/// that is written down, so that a field that is added touches nobody who does not fill it.
+/// that is written down, so that a field that is added changes nothing for code that does not fill it.
 pub const fn empty<T: Grows>() -> T {
     let mut value = MaybeUninit::<T>::zeroed();
     // SAFETY: `size` is the first field.
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn null_and_unaligned_are_told_apart() {
+    fn null_and_unaligned_are_different_faults() {
         // SAFETY: null is allowed.
         let null = unsafe { copy_in(core::ptr::null::<ExistsArgs>()) };
         assert!(matches!(

@@ -78,7 +78,7 @@ pub struct FfiBytes {
     pub ptr: *const u8,
     /// Bytes.
     pub len: usize,
-    /// State of whoever made them; a Rust `Bytes` lies here inline.
+    /// State of the maker; a Rust `Bytes` lies here inline.
     pub owner: [*mut c_void; 4],
     /// Frees them; called once, from any thread. Null for static bytes.
     pub release: Option<unsafe extern "C" fn(owner: *mut [*mut c_void; 4])>,
@@ -162,7 +162,7 @@ pub struct FfiWakerTable {
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "layout-check", derive(StableAbi))]
 pub struct FfiWaker {
-    /// State of whoever made it.
+    /// State of the maker.
     pub data: [*const c_void; 2],
     /// How to use it.
     #[cfg_attr(feature = "layout-check", sabi(unsafe_opaque_field))]
@@ -267,7 +267,7 @@ pub struct FfiTrailers {
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "layout-check", derive(StableAbi))]
 pub struct FfiStream {
-    /// State of whoever made it.
+    /// State of the maker.
     pub words: [*mut c_void; 5],
     /// How to use it.
     pub table: *const StreamTable,

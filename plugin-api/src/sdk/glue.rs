@@ -219,7 +219,7 @@ impl<P: Exported> Glue<P> {
         let config = unsafe { text::bytes(args.config) }?.unwrap_or(b"{}");
         match serde_json::from_slice(config) {
             Ok(config) => Ok((config, Host::new(name, services))),
-            // The text may quote a value, which may be a secret: only the place is told.
+            // The text may quote a value, which may be a secret: only the place is reported.
             Err(problem) => Err(Error::new(ErrorKind::ConfigInvalid)
                 .with_message(config_message(&problem))
                 .with_fact("line", problem.line())

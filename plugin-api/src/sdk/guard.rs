@@ -158,7 +158,7 @@ fn caught(payload: Box<dyn std::any::Any + Send>) -> Panic {
         .try_with(|slot| slot.borrow_mut().take())
         .ok()
         .flatten();
-    // `resume_unwind` runs no hook, so a stale record of another panic is told by its message.
+    // `resume_unwind` runs no hook, so a stale record of another panic is recognised by its message.
     match hooked {
         Some(panic) if panic.message == said => panic,
         _ => Panic {

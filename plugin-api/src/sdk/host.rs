@@ -26,7 +26,7 @@ pub enum Level {
     Warn = 2,
     /// Something happened.
     Info = 3,
-    /// For whoever debugs the plugin.
+    /// Details for debugging the plugin.
     Debug = 4,
     /// Everything.
     Trace = 5,
@@ -104,7 +104,7 @@ impl fmt::Debug for Host {
 pub struct CallContext {
     /// Time left; the host releases its caller then, whatever the plugin does.
     pub remaining: Option<Duration>,
-    /// The caller has gone: the answer interests nobody.
+    /// The caller dropped the request; the result will be discarded.
     pub cancelled: bool,
     /// W3C trace id, zero for none.
     pub trace_id: [u8; 16],

@@ -1,6 +1,6 @@
 //! `tracing` inside a plugin arrives at the host's log.
 //!
-//! A loaded library has its own copy of `tracing`, which nobody listens to; this subscriber does,
+//! A loaded library has its own copy of `tracing`, which has no subscriber; this one subscribes,
 //! and passes every event on with its target, place, fields and the spans around it. The host's
 //! level is asked first, so that a disabled event formats nothing.
 

@@ -99,7 +99,7 @@ fn every_minor_is_still_there() {
          Frozen: only append, with a new minor.\n{}",
         problems.join("\n")
     );
-    // The fingerprints are made of the text, so that has to be the same too.
+    // The fingerprints are hashes of the text, so that has to be the same too.
     for (minor, stored) in (0..).zip(&stored) {
         assert!(
             *stored == write(&cut(&today, minor)),

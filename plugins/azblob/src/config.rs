@@ -129,7 +129,7 @@ pub(crate) enum Identity {
     Sas(Vec<(String, String)>),
     /// A token that is asked for; the fields are in the configuration.
     Token,
-    Nobody,
+    Anonymous,
 }
 
 impl Identity {
@@ -159,7 +159,7 @@ impl std::fmt::Debug for Identity {
             Identity::Key(_) => "Key",
             Identity::Sas(_) => "Sas",
             Identity::Token => "Token",
-            Identity::Nobody => "Nobody",
+            Identity::Anonymous => "Anonymous",
         })
     }
 }
@@ -260,16 +260,16 @@ impl AzblobConfig {
             Credentials::ClientSecret
             | Credentials::WorkloadIdentity
             | Credentials::ManagedIdentity => return (Identity::Token, account, endpoint),
-            Credentials::Anonymous => return (Identity::Nobody, account, endpoint),
+            Credentials::Anonymous => return (Identity::Anonymous, account, endpoint),
         };
         let identity = match found {
             Some(Ok(identity)) => identity,
             Some(Err(problem)) => {
                 problems.add(field, problem);
-                Identity::Nobody
+                Identity::Anonymous
             }
             // Missing, which is said already.
-            None => Identity::Nobody,
+            None => Identity::Anonymous,
         };
         (identity, account, endpoint)
     }

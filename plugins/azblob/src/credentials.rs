@@ -21,7 +21,7 @@ pub(crate) fn give(builder: MicrosoftAzureBuilder, settled: &Settled) -> Microso
                 .with_sas_authorization(fields.clone())
                 .with_credential_type("sas_token");
         }
-        Identity::Nobody => return builder.with_skip_signature(true),
+        Identity::Anonymous => return builder.with_skip_signature(true),
         Identity::Token => builder,
     };
     let builder = match &config.authority_host {

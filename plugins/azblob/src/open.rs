@@ -73,7 +73,7 @@ fn build(settled: &Settled, http: Http) -> Result<MicrosoftAzure> {
 
 fn adapted(settled: Settled, http: Http, azure: Arc<MicrosoftAzure>) -> Store {
     let config = &settled.config;
-    let anonymous = matches!(settled.identity, Identity::Nobody);
+    let anonymous = matches!(settled.identity, Identity::Anonymous);
     let service = settled.service.as_str().trim_end_matches('/');
     let container_url = format!("{service}/{}", config.container);
     let sign = Sign {

@@ -12,7 +12,7 @@ const SERVICE: &str = "https://storage.googleapis.com";
 /// Who changes refresh tokens for short ones: <https://google.aip.dev/auth/4113>.
 const TOKENS: &str = "https://oauth2.googleapis.com/token";
 /// By its address and not by its name (`metadata.google.internal`): an address on this machine's own
-/// link is nobody else's, whatever the names of a network say.
+/// link belongs to no other machine, whatever the names of a network say.
 /// <https://cloud.google.com/compute/docs/metadata/querying-metadata>
 const METADATA: &str = "http://169.254.169.254";
 

@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_named_is_there() {
-        let error = of(&json!({"application_credentials_file": "/nobody/wrote/this"})).unwrap_err();
+        let error = of(&json!({"application_credentials_file": "/does/not/exist"})).unwrap_err();
         assert!(error.fact("application_credentials_file").is_some());
     }
 }

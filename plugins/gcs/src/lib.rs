@@ -7,7 +7,7 @@
 //! - `open`: from a configuration to a store of the adapter.
 //! - `tokens`: where tokens come from, instead of the addresses that the client knows by heart.
 //! - `generation`: conditions on etags, in a service whose conditions are about generations.
-//! - `request`: the token of requests of our own, for uploads that nobody will finish.
+//! - `request`: the token of requests of our own, for abandoned uploads.
 //! - `sign`: signed URLs of names with any character.
 //! - `stored`: objects as they are stored, not as the service would unpack them.
 #![forbid(unsafe_code)]

@@ -20,7 +20,7 @@ use std::time::Duration;
 use url::Url;
 
 /// Longest time to a connection to the metadata service, which is on this machine's own link: where there
-/// is none, nobody should wait long to be told.
+/// is none, a caller should not wait long for the answer.
 const NEAR: Duration = Duration::from_secs(1);
 
 /// A connector that sends requests to the store as they are, and those for tokens where they belong.

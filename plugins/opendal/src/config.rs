@@ -25,7 +25,7 @@ pub struct OpendalConfig {
     #[serde(default = "idle_timeout_ms")]
     idle_timeout_ms: u64,
     #[serde(default)]
-    vow: Vec<String>,
+    assert: Vec<String>,
     #[serde(default)]
     disable: Vec<String>,
 }
@@ -59,7 +59,7 @@ fn hint<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> String {
 impl OpendalConfig {
     pub(crate) fn open(self) -> Result<Store> {
         let mut problems = Problems::default();
-        let vows = capabilities("vow", &self.vow, &mut problems);
+        let asserts = capabilities("assert", &self.assert, &mut problems);
         let without = capabilities("disable", &self.disable, &mut problems);
         let chosen = self.chosen(&mut problems);
         let (service, given) = problems.give(chosen)?;
@@ -80,7 +80,9 @@ impl OpendalConfig {
             .part_bytes(self.part_bytes)
             .whole_bytes(self.whole_bytes)
             .retries(client::RETRIES);
-        Ok((service.vows)(store, given).vows(vows).without(without))
+        Ok((service.asserts)(store, given)
+            .asserts(asserts)
+            .without(without))
     }
 
     /// The one service with its options.
@@ -207,13 +209,13 @@ mod tests {
                 "skip_signature": "yes",
                 "access_key_sekret": "hunter2",
             } },
-            "vow": ["atomic_putt"],
+            "assert": ["atomic_putt"],
         }));
         let paths: Vec<_> = found.iter().map(|(path, _)| path.as_str()).collect();
         assert_eq!(
             paths,
             [
-                "vow.0",
+                "assert.0",
                 "service.oss.access_key_sekret",
                 "service.oss.buckt",
                 "service.oss.skip_signature",
@@ -261,7 +263,7 @@ mod tests {
         assert!(claims(json!({})).has(Capability::CreateOnly));
         assert!(!claims(json!({ "disable": ["create_only"] })).has(Capability::CreateOnly));
         assert!(!claims(json!({})).has(Capability::IfMatchDelete));
-        assert!(claims(json!({ "vow": ["if_match_delete"] })).has(Capability::IfMatchDelete));
+        assert!(claims(json!({ "assert": ["if_match_delete"] })).has(Capability::IfMatchDelete));
     }
 
     #[test]

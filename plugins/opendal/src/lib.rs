@@ -16,7 +16,7 @@
 //! - `config`: what `holdall.toml` may say, and everything that is wrong with it.
 //! - `options`: the options of a service, read off its own configuration type.
 //! - `schema`: the schema of all that; which options are secret.
-//! - `services`: the services, and what each vows.
+//! - `services`: the services, and what each asserts.
 //! - `client`: HTTP with time limits that end in a typed error.
 //!
 //! For S3, Azure and Google Cloud the plugins of those names know more; they are here for stores
@@ -56,7 +56,7 @@ holdall_plugin_api::export_plugin! {
     schemes: ["oss", "obs", "cos", "tos", "b2", "swift", "webhdfs", "ipfs"],
     runtime: tokio_spawn,
     operations: [head, list, copy, rename, health, shutdown],
-    // Of all services together; an instance claims what its service offers and vows.
+    // Of all services together; an instance claims what its service offers and asserts.
     capabilities: CLAIMS,
     config_schema: "config.schema.json",
 }

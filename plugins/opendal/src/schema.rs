@@ -65,7 +65,7 @@ impl schemars::JsonSchema for OpendalConfig {
                     "Longest time without an answer, or between two pieces of one.",
                     config::idle_timeout_ms(), 1, 3_600_000,
                 ),
-                "vow": names("Capabilities that the service keeps although the plugin does not know it, such as `atomic_put` of a WebDAV server that replaces files in one step."),
+                "assert": names("Capabilities that the service keeps although the plugin does not know it, such as `atomic_put` of a WebDAV server that replaces files in one step."),
                 "disable": names("Capabilities that are not claimed, for servers that do not keep what their kind does."),
             },
         })

@@ -1,6 +1,6 @@
-//! The services, and what each vows beyond what OpenDAL says of it.
+//! The services, and what each asserts beyond what OpenDAL says of it.
 //!
-//! A vow needs a reason: the provider's documentation, or the kit against a real server (the
+//! An assertion needs a reason: the provider's documentation, or the kit against a real server (the
 //! plugin's README says which). Without one it is left out, and who knows better says so in the
 //! configuration. Left out as services: those that cannot list (a plugin's operations are the same
 //! for all its instances), those that answer stale reads for a time without a stated bound, and
@@ -22,8 +22,8 @@ pub(crate) struct Service {
     /// All options with their defaults.
     pub(crate) options: fn() -> Map<String, Value>,
     pub(crate) operator: fn(Vec<(String, String)>) -> opendal::Result<Operator>,
-    /// What it vows, given its options.
-    pub(crate) vows: fn(Store, &Map<String, Value>) -> Store,
+    /// What it asserts, given its options.
+    pub(crate) asserts: fn(Store, &Map<String, Value>) -> Store,
 }
 
 impl Service {
@@ -33,7 +33,7 @@ impl Service {
 }
 
 macro_rules! services {
-    ($($name:literal, $builder:ty, $required:tt, $vows:expr, $summary:literal;)+) => {
+    ($($name:literal, $builder:ty, $required:tt, $asserts:expr, $summary:literal;)+) => {
         /// Every service, by name.
         pub(crate) static SERVICES: &[Service] = &[$(Service {
             name: $name,
@@ -41,7 +41,7 @@ macro_rules! services {
             required: &$required,
             options: options::defaults::<$builder>,
             operator: options::operator::<$builder>,
-            vows: $vows,
+            asserts: $asserts,
         }),+];
     };
 }
@@ -103,7 +103,7 @@ fn objects(store: Store, options: &Map<String, Value>, more: C) -> Store {
         root => store.max_key_bytes(MAX_NAME.saturating_sub(root as u32 + 1)),
     };
     store
-        .vows(OBJECTS.with(more))
+        .asserts(OBJECTS.with(more))
         .in_byte_order()
         .max_sign_seconds(WEEK)
 }
@@ -166,7 +166,7 @@ fn gcs(store: Store, options: &Map<String, Value>) -> Store {
         .max_object_size(5 * TIB)
 }
 
-// User metadata is not vowed: Azure's names have no `-`.
+// User metadata is not asserted: Azure's names have no `-`.
 fn azblob(store: Store, options: &Map<String, Value>) -> Store {
     objects(
         store,
@@ -192,7 +192,7 @@ fn swift(store: Store, options: &Map<String, Value>) -> Store {
 }
 
 fn memory(store: Store, _: &Map<String, Value>) -> Store {
-    store.vows(OBJECTS.with(C::create_only))
+    store.asserts(OBJECTS.with(C::create_only))
 }
 
 /// Names are paths. Whether a name keeps its case or its spelling is for the server to say.
@@ -208,20 +208,20 @@ fn webdav(store: Store, _: &Map<String, Value>) -> Store {
 fn fs(store: Store, options: &Map<String, Value>) -> Store {
     // A file grows under its own name with nine bytes more, and a name has 255.
     let store = store.max_key_bytes(240);
-    let vows = C::case_sensitive
+    let asserts = C::case_sensitive
         .with(C::unicode_exact)
         .with(C::atomic_move);
     match options.contains_key("atomic_write_dir") {
-        true => store.vows(vows.with(C::atomic_put)),
-        false => store.vows(vows),
+        true => store.asserts(asserts.with(C::atomic_put)),
+        false => store.asserts(asserts),
     }
 }
 
 fn webhdfs(store: Store, options: &Map<String, Value>) -> Store {
-    let vows = C::case_sensitive.with(C::unicode_exact);
+    let asserts = C::case_sensitive.with(C::unicode_exact);
     match options.contains_key("atomic_write_dir") {
-        true => store.vows(vows.with(C::atomic_put)),
-        false => store.vows(vows),
+        true => store.asserts(asserts.with(C::atomic_put)),
+        false => store.asserts(asserts),
     }
 }
 

@@ -75,7 +75,7 @@ pub struct S3Config {
     /// `container`: the file that holds the authorization for that address.
     pub container_token_file: Option<PathBuf>,
 
-    /// Pays for requests to a bucket of somebody else.
+    /// Pays for requests to a bucket of another account.
     #[serde(default)]
     pub requester_pays: bool,
 

@@ -33,7 +33,7 @@ struct Object<'a> {
     key: &'a str,
 }
 
-/// Only failures are told, because the request is quiet.
+/// Only failures are reported, because the request is quiet.
 #[derive(Deserialize)]
 struct Answered {
     #[serde(rename = "Error", default)]

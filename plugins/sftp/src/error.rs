@@ -84,7 +84,7 @@ pub(crate) fn from_connect(cause: russh::Error) -> Error {
     with_retry(error, About::Reading)
 }
 
-/// Nobody listens, or nothing leads there.
+/// No listener, or no route.
 pub(crate) fn from_io(cause: std::io::Error) -> Error {
     let error = Error::new(ErrorKind::Unavailable)
         .with_message("no connection to the server")

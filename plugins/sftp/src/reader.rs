@@ -79,7 +79,7 @@ async fn whole(file: Arc<Opened>, wanted: Range<u64>) -> Result<Bytes> {
     Ok(got.into())
 }
 
-/// Somebody wrote into the file instead of replacing it.
+/// Another program wrote into the file instead of replacing it.
 fn cut_short() -> Error {
     Error::new(ErrorKind::Unavailable)
         .with_message("the object is shorter than it was when the download began")

@@ -258,7 +258,7 @@ async fn log_in(ssh: &mut Handle<Checker>, settings: &Settings) -> Result<()> {
 pub(crate) struct Opened {
     pub(crate) session: Arc<Session>,
     pub(crate) handle: String,
-    /// Given back when the server has closed it; gone when somebody else sees to that.
+    /// Given back when the server has closed it; gone when another task sees to that.
     permit: Option<OwnedSemaphorePermit>,
 }
 

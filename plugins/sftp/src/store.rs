@@ -3,7 +3,7 @@
 //! A key is a path below `ROOT/objects`, whose real name (all links resolved) is known since the
 //! opening. Before anything is done with a path, the server is asked for the path's own real name: if
 //! it is another one, a link leads somewhere else and the key is refused. That is a look before a
-//! leap: SFTP has no way to do both at once, so whoever can write below the root by other means and
+//! leap: SFTP has no way to do both at once, so a program that can write below the root by other means and
 //! wins the race is not kept out by this. `ChrootDirectory` of the server does that.
 
 use crate::error::{self, About};
@@ -33,7 +33,7 @@ pub(crate) struct Store {
     /// Staged files that could not be removed because the connection broke.
     leftovers: Arc<Mutex<Vec<String>>>,
     seen: Mutex<Instant>,
-    /// Copies have two files open. If many had one each and waited for the other, all would for ever.
+    /// Copies have two files open. If many had one each and waited for the other, none would go on.
     pub(crate) copies: Semaphore,
 }
 
@@ -162,7 +162,7 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Cleans up beside whoever goes away; [`Store::close`] waits for it.
+    /// Cleans up after a caller that goes away; [`Store::close`] waits for it.
     pub(crate) fn clean(&self, work: impl Future<Output = ()> + Send + 'static) {
         if let Ok(runtime) = Handle::try_current() {
             self.cleaning.spawn_on(work, &runtime);
@@ -173,7 +173,7 @@ impl Store {
         format!("{}/{key}", self.objects)
     }
 
-    /// A path in the staging folder that nobody else uses.
+    /// A path in the staging folder that no other upload uses.
     pub(crate) fn staging_path(&self) -> String {
         let mut bits = [0; 16];
         self.host.random(&mut bits);
@@ -398,7 +398,7 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the folders of a key that are empty now. A folder that somebody fills stays.
+    /// Removes the folders of a key that are empty now. A folder that is filled meanwhile stays.
     pub(crate) async fn remove_empty_folders(&self, session: &Session, key: &str) {
         let mut at = key;
         while let Some((folder, _)) = at.rsplit_once('/') {

@@ -1,4 +1,4 @@
-//! An upload on its way: written under a name that nobody looks at, and gone again unless published.
+//! An upload on its way: written under a staging name, and gone again unless published.
 
 use crate::error::{self, About};
 use crate::pool::Lease;

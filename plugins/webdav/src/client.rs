@@ -49,7 +49,7 @@ impl Dav {
         let http = Client::builder()
             .user_agent(concat!("holdall-webdav/", env!("CARGO_PKG_VERSION")))
             // A PUT that follows a redirect would need its body twice, and credentials would go
-            // to whoever the server names.
+            // to the host that the server names.
             .redirect(reqwest::redirect::Policy::none())
             .http1_only()
             .tls_certs_merge(more)
@@ -347,7 +347,7 @@ impl Dav {
         }
     }
 
-    /// Locks a file that may not be there yet; `None` while somebody else has it locked.
+    /// Locks a file that may not be there yet; `None` while another client has it locked.
     pub(crate) async fn lock(&self, url: &Url, lifetime: Duration) -> Result<Option<HeaderValue>> {
         let mut headers = HeaderMap::new();
         headers.insert("depth", HeaderValue::from_static("0"));

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 pub(crate) enum About {
     /// Reading an object: a repeat is harmless.
     Reading,
-    /// Something in `staging`, that nobody sees.
+    /// Something in `staging`, which is not visible.
     Staging,
     /// Publishing, removing: what became of it may be unknown.
     Changing,
@@ -75,7 +75,7 @@ pub(crate) fn from_status(
             "the server takes no object of this size",
         ),
         (416, _) => (ErrorKind::InvalidRange, ""),
-        (423, _) => (ErrorKind::Conflict, "somebody has locked it"),
+        (423, _) => (ErrorKind::Conflict, "another client has locked it"),
         (429, _) => (ErrorKind::RateLimited, "the server throttles"),
         (507, _) => (ErrorKind::QuotaExceeded, "the server's storage is full"),
         (300..=399, _) => (
@@ -142,7 +142,7 @@ fn with_retry(error: Error, about: About) -> Error {
     }
 }
 
-/// Seconds, or a date: [RFC 9110, 10.2.3]. Longer than an hour is cut: nobody waits for years because
+/// Seconds, or a date: [RFC 9110, 10.2.3]. Longer than an hour is cut: no caller waits for years because
 /// a server says so.
 ///
 /// [RFC 9110, 10.2.3]: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3

@@ -2,7 +2,7 @@
 //! at a time does so.
 //!
 //! What is locked is not the object but one of 64 small files in `locks`: a lock on a name that is
-//! not there yet would make an empty object. So the lock binds whoever asks for it, every Holdall of
+//! not there yet would make an empty object. So the lock binds every client that asks for it, every Holdall of
 //! every machine, and no other program.
 
 use crate::client::Dav;

@@ -151,7 +151,7 @@ pub(crate) async fn read(
                     Err(cause) => return Err(Fault::Xml(cause.to_string())),
                 };
                 let Some(resolved) = resolved else {
-                    return Err(Fault::Xml("an entity that nobody has defined".to_owned()));
+                    return Err(Fault::Xml("an entity that is not defined".to_owned()));
                 };
                 text.push_str(&resolved);
             }

@@ -58,7 +58,7 @@ impl Record {
         }
     }
 
-    /// `None` for a text of somebody else.
+    /// `None` for a text of another program.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }

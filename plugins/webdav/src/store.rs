@@ -138,7 +138,7 @@ impl Store {
         let _ = tokio::time::timeout(Duration::from_secs(5), self.cleaning.wait()).await;
     }
 
-    /// Cleans up beside whoever goes away; [`Store::close`] waits for it.
+    /// Cleans up after a caller that goes away; [`Store::close`] waits for it.
     pub(crate) fn clean(&self, work: impl Future<Output = ()> + Send + 'static) {
         if let Ok(runtime) = Handle::try_current() {
             self.cleaning.spawn_on(work, &runtime);
@@ -182,7 +182,7 @@ impl Store {
         }
     }
 
-    /// A URL in the staging folder that nobody else uses.
+    /// A URL in the staging folder that no other upload uses.
     pub(crate) fn staging_url(&self) -> Url {
         names::below(&self.settings.staging, &record::unique(&self.host))
     }

@@ -1,4 +1,4 @@
-//! An upload on its way: put under a name that nobody looks at, and gone again unless published.
+//! An upload on its way: put under a staging name, and gone again unless published.
 
 use crate::client::Ask;
 use crate::error::{self, About};
@@ -85,7 +85,7 @@ impl Staged {
             };
             match sent {
                 Err(_) => return Err(error::too_slow(About::Staging)),
-                // Nobody takes them any more: the answer, or why there is none, is at hand.
+                // They are not taken any more: the answer, or why there is none, is at hand.
                 Ok(Err(_)) => {
                     break timeout(patience, answer)
                         .await

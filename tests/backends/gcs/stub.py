@@ -121,7 +121,7 @@ class Store:
                 "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [key, self.last, etag, size, time.time(), json.dumps(facts), file],
             )
-        # Whoever reads the old bytes has them open.
+        # A reader of the old bytes has them open.
         if old:
             self.drop(old["file"])
         return self.last
@@ -617,7 +617,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Handed:
-    """Tokens of nobody's making: who hands them out remembers them."""
+    """Random tokens: their issuer remembers them."""
 
     def __init__(self, tokens):
         self.tokens, self.lock, self.life, self.count = tokens, threading.Lock(), 3600, 0
@@ -670,7 +670,7 @@ class Tokens(BaseHTTPRequestHandler):
         self.reply(200, self.server.handed.one())
 
     def do_GET(self):
-        """The metadata service: it wants to hear that it is meant, and by nobody else's order."""
+        """The metadata service: it wants its own header, and no forwarded request."""
         flavor = {"metadata-flavor": "Google"}
         if self.headers.get("metadata-flavor") != "Google" or "x-forwarded-for" in self.headers:
             return self.reply(403, {"error": "forbidden"}, flavor)

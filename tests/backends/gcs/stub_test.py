@@ -105,8 +105,8 @@ class Stub(unittest.TestCase):
     def test_tokens_of_a_user(self):
         found = self.form(200, user())
         self.assertEqual((found["expires_in"], found["token_type"]), (3600, "Bearer"))
-        self.status(404, "GET", f"{PLACE}/nobody-put-this", authorization=found["access_token"])
-        self.status(401, "GET", f"{PLACE}/nobody-put-this", authorization=found["access_token"] + "x")
+        self.status(404, "GET", f"{PLACE}/never-stored", authorization=found["access_token"])
+        self.status(401, "GET", f"{PLACE}/never-stored", authorization=found["access_token"] + "x")
         before = self.tokens()
         for status, error, body in [
             (400, "invalid_grant", user(refresh_token="another")),
@@ -121,7 +121,7 @@ class Stub(unittest.TestCase):
             self.assertEqual(self.form(status, body)["error"], error, body)
         self.assertEqual(self.form(400, user(), content_type="text/plain")["error"], "invalid_request")
         self.status(404, "POST", f"{TOKENS}/another", user(), authorization=False)
-        self.assertEqual(self.tokens(), before, "nobody got one")
+        self.assertEqual(self.tokens(), before, "none was issued")
 
     def test_tokens_of_a_machine(self):
         accounts = f"{TOKENS}/computeMetadata/v1/instance/service-accounts"
@@ -132,14 +132,14 @@ class Stub(unittest.TestCase):
         ask_as(403, metadata_flavor="google")
         ask_as(403, metadata_flavor="Google", x_forwarded_for="127.0.0.1")
         ask_as(404, "another", metadata_flavor="Google")
-        self.assertEqual(self.tokens(), before, "nobody got one")
+        self.assertEqual(self.tokens(), before, "none was issued")
         body, headers = ask_as(200, metadata_flavor="Google")
         self.assertEqual(headers["metadata-flavor"], "Google")
-        self.status(404, "GET", f"{PLACE}/nobody-put-this", authorization=json.loads(body)["access_token"])
+        self.status(404, "GET", f"{PLACE}/never-stored", authorization=json.loads(body)["access_token"])
         self.assertEqual(self.tokens(), before + 1)
 
     def test_tokens_end(self):
-        ask_with = lambda status, token: self.status(status, "GET", f"{PLACE}/nobody-put-this", authorization=token)
+        ask_with = lambda status, token: self.status(status, "GET", f"{PLACE}/never-stored", authorization=token)
         revoked = self.form(200, user())["access_token"]
         ask_with(404, revoked)
         self.tokens(revoke="")
@@ -278,7 +278,7 @@ class Stub(unittest.TestCase):
         self.status(404, "GET", f"{URL}/another/t")
         self.status(403, "GET", f"{URL}/_stub/uploads", authorization=False)
         self.status(400, "GET", f"{URL}/{BUCKET}?list-type=2&continuation-token=!")
-        self.status(404, "GET", f"{PLACE}/nobody-put-this")
+        self.status(404, "GET", f"{PLACE}/never-stored")
 
     def tearDown(self):
         body, _ = self.status(200, "GET", f"{URL}/{BUCKET}?list-type=2&prefix=stub-test/")

@@ -112,7 +112,7 @@ impl Command {
     fn command(&self) -> std::process::Command {
         let path = self.folder.path();
         let mut command = std::process::Command::new(&self.holdall);
-        // What the tests are told of their servers would be settings of the command.
+        // What the tests know of their servers would be settings of the command.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("HOLDALL_") {
                 command.env_remove(name);

@@ -12,7 +12,7 @@ use std::time::Duration;
 const MIB: u64 = 24;
 
 /// SIGKILL leaves the staged file; the next opening, of any process, removes it once it is stale, and
-/// leaves alone what somebody else is writing.
+/// leaves alone what another writer is writing.
 ///
 /// # Panics
 ///

@@ -32,7 +32,7 @@ use std::process::Command;
 ///
 /// # Panics
 ///
-/// When nobody has started it.
+/// When it was not started.
 pub fn server(name: &str) -> Value {
     let variable = format!(
         "HOLDALL_SERVER_{}",

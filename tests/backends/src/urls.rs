@@ -6,11 +6,11 @@ use std::time::Duration;
 
 const OBJECT: &str = "/v1/b/folder/an%20object";
 
-/// Who signs the URLs of an object, and what whoever verifies them answers.
+/// Who signs the URLs of an object, and what their verifier answers.
 pub struct Signed<'a> {
     /// Signs for a method and a life, such as `10m`.
     pub sign: &'a dyn Fn(&str, &str) -> String,
-    /// Texts in a URL, and what somebody makes of them.
+    /// Texts in a URL, and what a client turns them into.
     pub altered: &'a [(&'a str, &'a str)],
     /// More arguments of `curl` for an upload.
     pub put: &'a [&'a str],
@@ -62,7 +62,7 @@ impl Signed<'_> {
 ///
 /// # Panics
 ///
-/// Those of [`Signed::used_by_curl`], and when an object is given to somebody without a signature.
+/// Those of [`Signed::used_by_curl`], and when an object is given to a client without a signature.
 pub fn of_the_gateway(holdall: &Holdall) {
     let serving = Serving::start(holdall);
     let url = format!("{}{OBJECT}", serving.url());

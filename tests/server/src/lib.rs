@@ -1,5 +1,5 @@
-//! A server on a port of its own in front of `local` and `memory`, and a client that sends what it is
-//! told to, to the byte.
+//! A server on a port of its own in front of `local` and `memory`, and a client that sends exactly the given
+//! bytes.
 #![forbid(unsafe_code)]
 
 pub mod faults;

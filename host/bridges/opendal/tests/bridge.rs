@@ -54,7 +54,7 @@ impl Adapted for Bridge {
         let facts = backend.facts().await?;
         let operator = backend.into_operator().await?;
         let mut store = Store::new(operator, name)
-            .vows(facts.capabilities)
+            .asserts(facts.capabilities)
             .whole_facts();
         if facts.capabilities.has(holdall::Capability::OrderedList) {
             store = store.in_byte_order();

@@ -75,7 +75,7 @@ impl Serve {
             url: &url,
             backend: host.default_name().unwrap_or_else(|| "BACKEND".to_owned()),
             token: admits.then_some(this_run.token.0.as_str()),
-            closed: settings.lets_nobody_in(),
+            closed: settings.admits_no_one(),
             signs,
         };
         let record = json!({ "listening": url, "token": shown.token });
@@ -252,7 +252,7 @@ impl ThisRun {
     /// Adds the token of this run where no access is configured and only this machine can reach the
     /// server; returns whether it did.
     fn complete_access(&self, settings: &mut Settings) -> bool {
-        let used = settings.lets_nobody_in() && self.is_loopback;
+        let used = settings.admits_no_one() && self.is_loopback;
         if used {
             *settings = std::mem::take(settings).token(self.token.1.clone());
         }

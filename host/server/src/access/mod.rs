@@ -27,7 +27,7 @@ pub use token::Token;
 
 /// Who asks.
 pub(crate) enum Access {
-    /// Somebody without credentials: what everybody may do.
+    /// A client without credentials: the anonymous rights.
     Anonymous(Arc<Settings>),
     /// The holder of a token.
     Holder(Arc<Token>),
@@ -68,7 +68,7 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// The same whether or not there is such an object or backend: 401 for somebody without
+    /// The same whether or not there is such an object or backend: 401 for a client without
     /// credentials, who may have some; 403 for others.
     pub(crate) fn check(&self, scope: Scope, backend: &str, key: &str) -> Result<(), Problem> {
         match self {

@@ -1,4 +1,4 @@
-//! What somebody may do: scopes, in some backends, with some keys.
+//! Rights of a client: scopes, backends and key prefixes.
 
 use std::collections::BTreeSet;
 use std::fmt;

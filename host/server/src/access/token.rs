@@ -26,7 +26,7 @@ pub struct Token {
     pub name: String,
     /// What its holder may do.
     pub rule: Rule,
-    /// Until when; for ever when nobody says.
+    /// When it expires; `None` for never.
     pub expires: Option<SystemTime>,
     hash: [u8; 32],
 }

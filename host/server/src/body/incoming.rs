@@ -1,4 +1,4 @@
-//! The body of a request: bounded in size and in time, and read by whoever stores it.
+//! The body of a request: bounded in size and in time, and read by the operation that stores it.
 
 use std::io;
 use std::pin::Pin;

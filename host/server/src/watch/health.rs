@@ -1,6 +1,6 @@
 //! `/healthz`: the process answers. `/readyz`: every backend does.
 //!
-//! Readiness opens backends that nobody has used yet: whether they can be opened is the question. What
+//! Readiness opens backends that were not used yet: whether they can be opened is the question. What
 //! is open stays so, and a probe asks each of them for its `health`, which may be a request to a
 //! provider. Everybody may probe; so one verdict is made at a time, and holds for a moment.
 

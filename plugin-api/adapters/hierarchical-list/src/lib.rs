@@ -1,4 +1,4 @@
-//! Listings in byte order over a store that is made of folders (WebDAV, SFTP, FTP, ...).
+//! Listings in byte order over a store with real directories (WebDAV, SFTP, FTP, ...).
 //!
 //! The contract lists by string prefix, in byte order of whole keys, page by page, while such a
 //! store answers one folder at a time, in any order, and all of it at once. A plugin says how a

@@ -5,7 +5,7 @@ use crate::window::{Item, Window};
 use holdall_plugin_api::{Entry, Key, KeyPolicy, List, Page, Result};
 use std::future::Future;
 
-/// A store made of folders.
+/// A store with real directories.
 pub trait Folders: Sync {
     /// Offers everything that is in `folder` to the window, but nothing that is below a folder in it.
     ///
@@ -214,7 +214,7 @@ mod tests {
     impl Folders for Tree {
         async fn read(&self, folder: &str, window: &mut Window) -> Result<()> {
             self.reads.fetch_add(1, Ordering::Relaxed);
-            // In an order that helps nobody.
+            // In an order without a use.
             for path in self.paths.iter().rev() {
                 let Some(rest) = path.strip_prefix(folder).filter(|rest| !rest.is_empty()) else {
                     continue;

@@ -28,7 +28,7 @@ pub trait OpenStore: Sized + Send + Sync + 'static {
     fn open(config: Self::Config, host: &Host) -> impl Future<Output = Result<Store>> + Send;
 }
 
-/// A backend made of a store: the type to name in `export_plugin!`.
+/// A backend over a store: the type to name in `export_plugin!`.
 #[derive(Debug)]
 pub struct Adapter<O> {
     store: Store,
@@ -82,7 +82,7 @@ impl<O> Adapter<O> {
             Err(error) if is_bare_404(&error) => error,
             Err(error) => return Err(error),
         };
-        // An answer to HEAD has no body, so nobody knows yet what is missing: key or bucket.
+        // An answer to HEAD has no body, so it is not known yet what is missing: key or bucket.
         let probe = GetOptions {
             range: Some(GetRange::Bounded(0..1)),
             ..GetOptions::default()

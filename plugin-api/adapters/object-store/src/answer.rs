@@ -1,4 +1,4 @@
-//! What a provider's document says: its code, or that it is nobody's.
+//! What a provider's document says: its code, or that it is none.
 
 use bytes::Bytes;
 use holdall_plugin_api::ErrorKind;

@@ -38,7 +38,7 @@ pub struct HttpOptions {
     pub connect_timeout: Duration,
     /// Longest time from a request to the head of its answer, the sending of a part included.
     pub answer_timeout: Duration,
-    /// Longest silence while a body is read. Not counted while nobody reads.
+    /// Longest silence while a body is read. Not counted while the body is not read.
     pub idle_timeout: Duration,
     /// A file of certificates (PEM) to trust beside the usual roots.
     pub ca_file: Option<PathBuf>,
@@ -389,8 +389,8 @@ async fn collected(mut body: Patient, most: usize) -> Result<Bytes, (Failure, Ht
     Ok(all.into())
 }
 
-/// A body that may be silent for so long while somebody waits for it. reqwest's own limit also counts
-/// the time in which nobody reads, and so ends the bodies of slow readers.
+/// A body that may be silent for so long while a reader waits for it. reqwest's own limit also counts
+/// the time without a reader, and so ends the bodies of slow readers.
 struct Patient {
     body: reqwest::Body,
     limit: Duration,

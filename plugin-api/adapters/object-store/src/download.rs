@@ -18,7 +18,7 @@ use std::time::SystemTime;
 /// Stores count in 63 bits, and some read a larger number as a small one.
 const FARTHEST: u64 = i64::MAX as u64;
 
-/// Whether an object may have this etag at all. One that no header can carry is nobody's, and the
+/// Whether an object may have this etag at all. One that no header can carry belongs to no object, and the
 /// stores' clients take it for a programming error.
 pub(crate) fn is_possible(etag: &str) -> bool {
     http::HeaderValue::from_str(etag).is_ok()

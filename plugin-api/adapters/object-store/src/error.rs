@@ -1,6 +1,6 @@
 //! The one place where a store's error becomes ours.
 //!
-//! What the provider said wins over the variant that `object_store` made of it: a 404 may be the
+//! What the provider said wins over the variant that `object_store` chose for it: a 404 may be the
 //! key's or the bucket's, a 409 a lost race or an existing object, a 403 a wrong clock. Codes of S3,
 //! Azure and Google are in one table, because none of them means two things.
 
@@ -278,7 +278,7 @@ fn of_status(reply: &Reply, theirs: &Theirs) -> ErrorKind {
         507 => ErrorKind::QuotaExceeded,
         500..=599 => ErrorKind::Unavailable,
         300..=399 => ErrorKind::ConfigInvalid,
-        // Whoever called us is not to blame for a request that we made.
+        // The caller is not to blame for a request that we made.
         _ => ErrorKind::Other,
     }
 }

@@ -53,7 +53,7 @@
 //! pages that survive foreign keys, and `Settings` are the fields that the configuration of every
 //! such store has.
 //!
-//! Reading order: [`store`](Store) (what is told), `adapter` (the contract), `upload`, `download`,
+//! Reading order: [`store`](Store) (what an author states), `adapter` (the contract), `upload`, `download`,
 //! `list`, `sign`, then `error`, `reply` and `connector`; `settings` and `parts` for configurations;
 //! `requests` of a plugin's own, and `sweep` for what killed processes leave.
 #![cfg_attr(docsrs, feature(doc_cfg))]

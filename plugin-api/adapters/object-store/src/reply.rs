@@ -23,7 +23,7 @@ pub(crate) enum Seen {
     Answer(Reply),
     /// Without one.
     Failed(Failure),
-    /// Without one from whoever hands out credentials, so that the store was not asked.
+    /// Without one from the issuer of credentials, so that the store was not asked.
     NoCredentials(Failure),
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Reply {
     pub(crate) skew_seconds: Option<i64>,
     /// An error page that is not in the provider's own form: something stands between.
     pub(crate) foreign: bool,
-    /// Not from the store but from whoever hands out credentials.
+    /// Not from the store but from the issuer of credentials.
     pub(crate) credentials: bool,
 }
 
@@ -171,7 +171,7 @@ impl Call {
         &self.headers
     }
 
-    /// How the last request ended; `None` when there was none, or nobody notes.
+    /// How the last request ended; `None` when there was none, or it is not recorded.
     pub(crate) fn seen(&self) -> Option<Seen> {
         self.lock().clone()
     }

@@ -239,9 +239,9 @@ pub(crate) mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
-    struct Nobody;
+    struct Anonymous;
 
-    impl Authorize for Nobody {
+    impl Authorize for Anonymous {
         fn authorize<'a>(
             &'a self,
             _: &'a mut HttpRequest,
@@ -258,7 +258,7 @@ pub(crate) mod tests {
             ..RetryConfig::default()
         };
         retry.backoff.init_backoff = Duration::from_millis(1);
-        Requests::new(http, bucket.to_owned(), retry, Nobody)
+        Requests::new(http, bucket.to_owned(), retry, Anonymous)
     }
 
     #[test]

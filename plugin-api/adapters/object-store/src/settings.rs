@@ -186,7 +186,7 @@ impl Settings {
         RetryConfig {
             backoff: BackoffConfig::default(),
             max_retries: self.retries as usize,
-            // The host has deadlines; this only ends what nobody waits for.
+            // The host has deadlines; this only ends requests without a waiting caller.
             retry_timeout: Duration::from_secs(180),
         }
     }

@@ -1,4 +1,4 @@
-//! What an adapter is told of a store beside the store itself.
+//! What an adapter knows of a store beside the store itself.
 
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Health, Limits, Result};
@@ -71,7 +71,7 @@ impl Condition {
             Condition::Absent => (IF_NONE_MATCH, Ok(HeaderValue::from_static("*"))),
             Condition::Etag(etag) => (IF_MATCH, HeaderValue::from_str(etag)),
         };
-        // An etag that no header can carry is nobody's.
+        // An etag that no header can carry belongs to no object.
         let value = value.unwrap_or(HeaderValue::from_static("\"\""));
         HeaderMap::from_iter([(name, value)])
     }

@@ -1,7 +1,7 @@
-//! Uploads in parts that nobody will finish: those of a process that was killed.
+//! Abandoned uploads in parts: those of a process that was killed.
 //!
 //! A living upload adds a part now and then. One that has had none for the configured time is taken
-//! for dead and removed; the store keeps (and bills) its parts for ever otherwise. Only what lies
+//! for dead and removed; the store keeps (and bills) its parts without end otherwise. Only what lies
 //! below the configured prefix is looked at. S3 and the XML API of Google say it in the same words.
 
 use crate::requests::Requests;

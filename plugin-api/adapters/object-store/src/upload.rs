@@ -432,7 +432,7 @@ mod tests {
         assert_eq!(part.iter().map(Bytes::len).sum::<usize>(), PART);
         let held = part.into_iter().map(|piece| match piece.try_into_mut() {
             Ok(piece) => piece.capacity(),
-            Err(_) => panic!("somebody else holds it too"),
+            Err(_) => panic!("it has another holder"),
         });
         let held: usize = held.sum();
         assert!(held < PART + PART / 8, "{held} bytes for a part of {PART}");

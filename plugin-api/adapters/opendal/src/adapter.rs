@@ -45,7 +45,7 @@ pub struct Adapter<A> {
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
 impl<A> Adapter<A> {
-    /// The operator for one operation, and the ear on its answers.
+    /// The operator for one operation, and the recorder of its answers.
     pub(crate) fn begin(&self) -> Result<(Operator, Recorder)> {
         if self.shut_down.load(Ordering::Acquire) {
             return Err(

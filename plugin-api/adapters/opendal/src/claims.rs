@@ -1,4 +1,4 @@
-//! From what an operator offers and its author vows to what an instance claims.
+//! From what an operator offers and its author asserts to what an instance claims.
 
 use crate::store::Store;
 use holdall_plugin_api::{Capabilities, Instance, Limits, Operations};
@@ -13,7 +13,7 @@ pub(crate) enum Namespace {
 }
 
 /// The most that an instance of the adapter claims, for `export_plugin!`: what is not declared there
-/// cannot be claimed by an instance. It claims what its operator offers and its author vows of this.
+/// cannot be claimed by an instance. It claims what its operator offers and its author asserts of this.
 pub const CLAIMS: Capabilities = Capabilities::atomic_put
     .with(Capabilities::create_only)
     .with(Capabilities::if_match_put)
@@ -47,7 +47,7 @@ pub const CLAIMS: Capabilities = Capabilities::atomic_put
 const MAX_PARTS: u64 = 10_000;
 
 impl Store {
-    /// What this store claims: what follows from the operator, what it offers and the author vows,
+    /// What this store claims: what follows from the operator, what it offers and the author asserts,
     /// and nothing that was taken away.
     pub fn capabilities(&self) -> Capabilities {
         use Capabilities as C;
@@ -94,7 +94,7 @@ impl Store {
             .with(when(offers.presign_delete, C::sign_delete));
 
         // What the operator offers, and only its author knows how well.
-        let vowed = C::atomic_put
+        let asserted = C::atomic_put
             .with(C::key_and_prefix)
             .with(C::case_sensitive)
             .with(C::unicode_exact)
@@ -116,7 +116,9 @@ impl Store {
                 C::sign_disposition,
             ));
 
-        plain.with(vowed.both(self.vows)).without(self.without)
+        plain
+            .with(asserted.both(self.asserts))
+            .without(self.without)
     }
 
     /// Whether an object can be written piece by piece.
@@ -183,26 +185,26 @@ mod tests {
     }
 
     #[test]
-    fn a_vow_needs_an_offer_and_an_offer_needs_a_vow() {
+    fn an_assertion_needs_an_offer_and_an_offer_an_assertion() {
         let bare = store();
         assert!(
             !bare.capabilities().has(Capability::CreateOnly),
-            "offered, not vowed"
+            "offered, not asserted"
         );
-        let vowed = bare.vows(Capabilities::create_only.with(Capabilities::if_match_put));
-        assert!(vowed.capabilities().has(Capability::CreateOnly));
+        let asserted = bare.asserts(Capabilities::create_only.with(Capabilities::if_match_put));
+        assert!(asserted.capabilities().has(Capability::CreateOnly));
         assert!(
-            !vowed.capabilities().has(Capability::IfMatchPut),
-            "vowed, not offered"
+            !asserted.capabilities().has(Capability::IfMatchPut),
+            "asserted, not offered"
         );
-        let narrowed = vowed.without(Capabilities::create_only.with(Capabilities::suffix));
+        let narrowed = asserted.without(Capabilities::create_only.with(Capabilities::suffix));
         assert!(!narrowed.capabilities().has(Capability::CreateOnly));
         assert!(!narrowed.capabilities().has(Capability::Suffix));
     }
 
     #[test]
-    fn who_offers_and_vows_everything_claims_exactly_what_is_declared() {
-        let mut store = store().vows(Capability::ALL.iter().copied().collect());
+    fn a_store_that_offers_and_asserts_everything_claims_exactly_what_is_declared() {
+        let mut store = store().asserts(Capability::ALL.iter().copied().collect());
         store.capability = opendal_core::Capability {
             stat: true,
             stat_with_if_match: true,

@@ -14,7 +14,7 @@ pub(crate) async fn delete<A: Adapted>(this: &Adapter<A>, delete: Delete<'_>) ->
     convert::bounded([delete.if_match, delete.version])?;
     let mut existed = None;
     // A service with folders may take the name of a folder for all that is in it, so that is
-    // looked at first. Somebody may make a folder in between; nobody can do better from here.
+    // looked at first. Another writer may make a folder in between; nothing better is possible from here.
     if this.store.namespace() == Namespace::Folders {
         existed = match operator.stat(key).await {
             Ok(metadata) => Some(metadata.is_file()),

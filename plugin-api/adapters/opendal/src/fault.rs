@@ -9,7 +9,7 @@ use opendal_core::ErrorKind as Kind;
 use std::time::Duration;
 
 /// Marks, as the source of a transport's error, that a time limit has passed. A transport that
-/// knows wraps its cause in this, so that nobody needs to search its text.
+/// knows wraps its cause in this, so that its text need not be searched.
 #[derive(Debug)]
 pub struct TimedOut(pub Box<dyn std::error::Error + Send + Sync>);
 
@@ -132,7 +132,7 @@ fn of(error: opendal_core::Error, heard: &Heard, intent: Intent) -> Error {
         Kind::ConditionNotMatch => (ErrorKind::PreconditionFailed, ""),
         Kind::RangeNotSatisfied => (ErrorKind::InvalidRange, ""),
         Kind::RateLimited => (ErrorKind::RateLimited, ""),
-        // So OpenDAL calls a condition that the service says was lost and nobody has set.
+        // So OpenDAL calls a condition that the service says was lost and that was not set.
         Kind::Conflict if heard.reply.status == Some(412) => (ErrorKind::PreconditionFailed, ""),
         Kind::Conflict => (ErrorKind::Conflict, ""),
         Kind::Unsupported => (ErrorKind::Unsupported, "the service does not support this"),

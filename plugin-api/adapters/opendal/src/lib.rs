@@ -1,7 +1,7 @@
 //! Any OpenDAL operator as a Holdall storage backend.
 //!
 //! For authors whose service OpenDAL already speaks: say how the configuration becomes an operator
-//! and what the service vows, and export the adapter.
+//! and what the service asserts, and export the adapter.
 //!
 //! ```
 //! use holdall_plugin_api::{Capabilities, Host, Result};
@@ -18,8 +18,8 @@
 //!     type Config = Config;
 //!     async fn open(_: Config, _: &Host) -> Result<Store> {
 //!         let operator = Operator::new(Memory::default()).map_err(from_config)?;
-//!         let vows = Capabilities::atomic_put.with(Capabilities::key_and_prefix);
-//!         Ok(Store::new(operator, "memory").vows(vows))
+//!         let asserted = Capabilities::atomic_put.with(Capabilities::key_and_prefix);
+//!         Ok(Store::new(operator, "memory").asserts(asserted))
 //!     }
 //! }
 //!
@@ -44,7 +44,7 @@
 //!
 //! **Capabilities.** What an operator says of itself ([`opendal_core::Capability`]) covers which
 //! options it takes, not what readers see meanwhile. So there are three sources: what follows from
-//! the operator alone, what it offers *and* the author vows ([`Store::vows`]), and what is taken
+//! the operator alone, what it offers *and* the author asserts ([`Store::asserts`]), and what is taken
 //! away again ([`Store::without`]). Nothing is claimed that only one side knows. What `export_plugin!`
 //! declares is the most of it, [`CLAIMS`]; an instance that claims more than its plugin declares is
 //! refused.

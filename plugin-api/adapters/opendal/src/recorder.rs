@@ -1,4 +1,4 @@
-//! The ear on an operation's HTTP: what the provider answered, and whether it answered what was
+//! Records the HTTP exchanges of one operation: what the provider answered, and whether it answered what was
 //! asked.
 //!
 //! OpenDAL keeps status and headers of a refused request as text; callers act on them, so they are
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_years_because_a_server_says_so() {
+    fn a_wait_of_years_that_a_server_states_is_cut() {
         let after = |value: &'static str| {
             let name = header::RETRY_AFTER;
             retry_after(&HeaderMap::from_iter([(name, value.parse().unwrap())]))

@@ -16,14 +16,14 @@ const WHOLE_BYTES: usize = 64 << 20;
 /// a third longer.
 const METADATA_BYTES: u32 = 1024;
 
-/// What an author makes of a configuration: an operator, and what its service vows.
+/// What an author makes of a configuration: an operator, and what its service asserts.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) context: OperationContext,
     pub(crate) service: Servicer,
     pub(crate) capability: opendal_core::Capability,
     pub(crate) description: String,
-    pub(crate) vows: Capabilities,
+    pub(crate) asserts: Capabilities,
     pub(crate) without: Capabilities,
     pub(crate) in_byte_order: bool,
     pub(crate) whole_facts: bool,
@@ -42,7 +42,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store that vows nothing. `description` is one line for status pages, such as
+    /// A store that asserts nothing. `description` is one line for status pages, such as
     /// `oss://bucket/root`; no secret.
     pub fn new(operator: Operator, description: impl Into<String>) -> Self {
         let capability = operator.info().capability();
@@ -52,7 +52,7 @@ impl Store {
             service,
             capability,
             description: description.into(),
-            vows: Capabilities::EMPTY,
+            asserts: Capabilities::EMPTY,
             without: Capabilities::EMPTY,
             in_byte_order: false,
             whole_facts: false,
@@ -79,10 +79,10 @@ impl Store {
     /// folders, and more requests are made), `case_sensitive`, `unicode_exact`, and what a
     /// signature binds (`sign_content_type`, `sign_disposition`).
     ///
-    /// A vow about something that the operator does not offer counts for nothing.
+    /// An assertion about something that the operator does not offer counts for nothing.
     #[must_use]
-    pub fn vows(mut self, vows: Capabilities) -> Self {
-        self.vows = self.vows.with(vows);
+    pub fn asserts(mut self, asserts: Capabilities) -> Self {
+        self.asserts = self.asserts.with(asserts);
         self
     }
 
@@ -201,7 +201,7 @@ impl Store {
     }
 
     pub(crate) fn namespace(&self) -> Namespace {
-        if self.vows.has(Capability::KeyAndPrefix) {
+        if self.asserts.has(Capability::KeyAndPrefix) {
             Namespace::Flat
         } else {
             Namespace::Folders

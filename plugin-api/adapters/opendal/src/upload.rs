@@ -171,7 +171,7 @@ impl<A> Adapter<A> {
     }
 }
 
-/// Writes until it is told to commit. `begun` once there may be something to take back.
+/// Writes until the commit. `begun` once there may be something to take back.
 async fn write(
     writer: &mut Writer,
     begun: &mut bool,

@@ -24,13 +24,15 @@ impl Adapted for InMemory {
 
     async fn open(config: Config, _: &Host) -> Result<Store> {
         let operator = Operator::new(Memory::default()).map_err(from_config)?;
-        let vows = Capabilities::atomic_put
+        let asserts = Capabilities::atomic_put
             .with(Capabilities::create_only)
             .with(Capabilities::case_sensitive)
             .with(Capabilities::unicode_exact);
         Ok(match config.folders {
-            true => Store::new(operator, "memory as folders").vows(vows),
-            false => Store::new(operator, "memory").vows(vows.with(Capabilities::key_and_prefix)),
+            true => Store::new(operator, "memory as folders").asserts(asserts),
+            false => {
+                Store::new(operator, "memory").asserts(asserts.with(Capabilities::key_and_prefix))
+            }
         })
     }
 }

@@ -178,7 +178,7 @@ async fn methods(t: &Trial) -> Outcome {
     let (key, bytes) = object(t, "object").await?;
     let getting = t.signed(SignUrl::new(Method::Get, &key, LIFE)).await?;
     let mut refusals = Vec::new();
-    // HEAD is left to whoever signed: the gateway allows it for a GET URL, some stores do not.
+    // HEAD is left to the signer: the gateway allows it for a GET URL, some stores do not.
     for method in ["PUT", "DELETE"] {
         let mut used = Use::of(&getting, method)?;
         if method == "PUT" {

@@ -291,7 +291,7 @@ async fn a_call_costs_the_requests_that_the_page_says() {
     backend.head(Head::new("small")).await.unwrap();
     cost("a head", 1);
     backend.exists(Key::new("nobody")).await.unwrap();
-    cost("exists of nobody", 2);
+    cost("exists without credentials", 2);
     backend
         .list(holdall_plugin_api::List::new(""))
         .await

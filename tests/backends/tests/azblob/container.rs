@@ -151,7 +151,7 @@ impl Stores for Container {
         let mut config = self.config(0);
         match how {
             Broken::Credentials => config["account_key"] = WRONG.into(),
-            Broken::Container => config["container"] = "holdall-nobody-made-this".into(),
+            Broken::Container => config["container"] = "holdall-never-created".into(),
         }
         Some(config)
     }

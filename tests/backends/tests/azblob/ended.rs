@@ -1,5 +1,5 @@
 //! Uploads that end before their end. Blocks cannot be taken back: the service drops them after a
-//! week, or when the same name is written. Until then nobody sees them.
+//! week, or when the same name is written. Until then they are not visible.
 
 use crate::container::Container;
 use holdall_backends::{Holdall, eventually, feed, script};

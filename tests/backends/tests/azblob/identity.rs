@@ -136,20 +136,20 @@ pub(crate) fn of_the_account(container: &Container) {
 }
 
 /// Who says nothing reads what is public, and nothing else.
-pub(crate) fn of_nobody(container: &Container) {
-    let mut known = container.below("identity-nobody/");
+pub(crate) fn of_an_anonymous_client(container: &Container) {
+    let mut known = container.below("identity-anonymous/");
     known["container"] = container.text("public").into();
     Holdall::new("azblob", &known).put("b:an object", b"public");
-    let nobody = |mut config: Value| {
+    let anonymous = |mut config: Value| {
         config["credentials"] = "anonymous".into();
         config.as_object_mut().unwrap().remove("account_key");
         config
     };
-    let public = nobody(known);
+    let public = anonymous(known);
     let holdall = Holdall::new("azblob", &public);
     assert_eq!(holdall.get("b:an object").as_deref(), Some(&b"public"[..]));
     assert_eq!(holdall.remove("b:an object"), Some(8));
-    let private = nobody(container.below("identity-nobody/"));
+    let private = anonymous(container.below("identity-anonymous/"));
     refused(container, &private, 8, STRANGER);
 }
 
@@ -231,7 +231,7 @@ pub(crate) fn of_a_machine(container: &Container) {
     refused(container, &other, 8, STRANGER);
 }
 
-/// Who is not told of the authority trusts nobody.
+/// Without the authority no certificate is trusted.
 pub(crate) fn of_the_server(container: &Container) {
     let mut config = container.over_tls("identity-server/");
     works(&config);

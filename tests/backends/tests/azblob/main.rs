@@ -54,7 +54,7 @@ mod azurite {
     fn every_identity_and_the_servers_own() {
         let container = container();
         identity::of_the_account(&container);
-        identity::of_nobody(&container);
+        identity::of_an_anonymous_client(&container);
         identity::of_an_application(&container);
         identity::of_a_pod(&container);
         identity::of_a_machine(&container);

@@ -118,7 +118,7 @@ impl Stores for Bucket {
         let mut config = self.config(0);
         match how {
             Broken::Credentials => config["service_account_key"] = self.server["wrong"].clone(),
-            Broken::Container => config["bucket"] = "holdall-nobody-made-this".into(),
+            Broken::Container => config["bucket"] = "holdall-never-created".into(),
         }
         Some(config)
     }

@@ -24,15 +24,15 @@ fn config(bucket: &Bucket, more: Value) -> Value {
     config
 }
 
-/// The command in a home without files, and with variables that name nothing good: whoever read them
+/// The command in a home without files, and with variables that name nothing good: a reader of them
 /// would fail.
 fn command(config: &Value) -> (Holdall, TempDir) {
     let home = tempfile::tempdir().unwrap();
     let nowhere = refused_url().replace("http://", "");
     let holdall = Holdall::new("gcs", config)
         .with_variable("HOME", home.path())
-        .with_variable("GOOGLE_APPLICATION_CREDENTIALS", "/nobody/wrote/this.json")
-        .with_variable("GOOGLE_SERVICE_ACCOUNT", "/nobody/wrote/this.json")
+        .with_variable("GOOGLE_APPLICATION_CREDENTIALS", "/does/not/exist.json")
+        .with_variable("GOOGLE_SERVICE_ACCOUNT", "/does/not/exist.json")
         .with_variable("GCE_METADATA_HOST", &nowhere)
         .with_variable("GCE_METADATA_ROOT", &nowhere)
         .with_variable("GCE_METADATA_IP", &nowhere);
@@ -119,7 +119,7 @@ pub(crate) fn of_a_person_at_the_usual_place(bucket: &Bucket) {
     refused(bucket, &holdall, 8, "unauthenticated");
 }
 
-pub(crate) fn of_a_person_whom_nobody_knows(bucket: &Bucket) {
+pub(crate) fn of_an_unknown_person(bucket: &Bucket) {
     let before = bucket.tokens();
     for (field, wrong, status) in [
         ("refresh_token", "hunter2", 400),
@@ -138,7 +138,7 @@ pub(crate) fn of_a_person_whom_nobody_knows(bucket: &Bucket) {
     assert_eq!(bucket.tokens(), before);
 }
 
-pub(crate) fn of_a_person_while_nobody_hands_out_tokens(bucket: &Bucket) {
+pub(crate) fn of_a_person_without_an_issuer_of_tokens(bucket: &Bucket) {
     let file = written(bucket.text("user"));
     let at = |url: &str| {
         let mut config = with_file(bucket, file.path());
@@ -163,7 +163,7 @@ pub(crate) fn of_a_person_while_nobody_hands_out_tokens(bucket: &Bucket) {
     let text = refused(bucket, &holdall, 7, "unavailable");
     assert!(text.contains("not what is asked for"), "{text}");
 
-    // A good answer with somebody else's token in it: the store has the last word.
+    // A good answer with a token of another account in it: the store has the last word.
     endpoint.then_always(foreign_token());
     refused(bucket, &holdall, 8, "unauthenticated");
 }
@@ -236,12 +236,12 @@ pub(crate) fn of_a_file_that_is_none(bucket: &Bucket) {
         assert!(text.contains("application_credentials_file"), "{text}");
         assert!(text.contains(said), "{text}");
     }
-    let (holdall, _home) = command(&with_file(bucket, Path::new("/nobody/wrote/this")));
+    let (holdall, _home) = command(&with_file(bucket, Path::new("/does/not/exist")));
     refused(bucket, &holdall, 8, "config_invalid");
     assert_eq!(bucket.tokens(), before);
 }
 
-/// In one process that goes on: with tokens that live an hour, two seconds, and until somebody revokes
+/// In one process that goes on: with tokens that live an hour, two seconds, and until a person revokes
 /// them.
 pub(crate) fn kept_and_renewed(bucket: &Bucket) {
     let file = written(bucket.text("user"));
@@ -249,7 +249,7 @@ pub(crate) fn kept_and_renewed(bucket: &Bucket) {
     for config in [with_file(bucket, file.path()), config(bucket, machine)] {
         let (holdall, _home) = command(&config);
         let serving = Serving::start(&holdall);
-        let url = format!("{}/v1/b/nobody-put-this", serving.url());
+        let url = format!("{}/v1/b/never-stored", serving.url());
         let get = || curl(&["-H", serving.authorization()], &url);
         // How many tokens a read asks for.
         let asks = || {
@@ -288,8 +288,7 @@ fn source(reply: Reply) -> (tokio::runtime::Runtime, Endpoint) {
 }
 
 fn foreign_token() -> Reply {
-    let answer =
-        json!({"access_token": "ya29.somebody", "expires_in": 3600, "token_type": "Bearer"});
+    let answer = json!({"access_token": "ya29.other", "expires_in": 3600, "token_type": "Bearer"});
     Reply::new(200)
         .header("content-type", "application/json")
         .body(answer.to_string())

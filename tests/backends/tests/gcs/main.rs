@@ -66,8 +66,8 @@ mod gcs_stub {
         let bucket = bucket();
         identity::of_a_person(&bucket);
         identity::of_a_person_at_the_usual_place(&bucket);
-        identity::of_a_person_whom_nobody_knows(&bucket);
-        identity::of_a_person_while_nobody_hands_out_tokens(&bucket);
+        identity::of_an_unknown_person(&bucket);
+        identity::of_a_person_without_an_issuer_of_tokens(&bucket);
     }
 
     #[test]
@@ -86,7 +86,7 @@ mod gcs_stub {
 
     #[test]
     #[ignore = "needs the stub: scripts/test-backends gcs/gcs-stub"]
-    fn a_file_that_is_none_is_told_before_anybody_is_asked() {
+    fn a_file_that_is_none_is_reported_before_any_request() {
         identity::of_a_file_that_is_none(&bucket());
     }
 

@@ -148,8 +148,8 @@ impl Stores for Bucket {
         Some(match how {
             Broken::Credentials => self.with(&self.prefix(0), self.service.secret, WRONG.into()),
             Broken::Container => {
-                let nobody = "holdall-nobody-made-this".into();
-                self.with(&self.prefix(0), self.service.container, nobody)
+                let missing = "holdall-never-created".into();
+                self.with(&self.prefix(0), self.service.container, missing)
             }
         })
     }

@@ -38,7 +38,7 @@ impl Bucket {
         &self.server["session"]
     }
 
-    /// Somebody else, who may use the bucket `paid` and pays for it: `key`, `secret`, `bucket`.
+    /// Another account, which may use the bucket `paid` and pays for it: `key`, `secret`, `bucket`.
     pub(crate) fn guest(&self) -> &Value {
         &self.server["guest"]
     }
@@ -96,7 +96,7 @@ impl Stores for Bucket {
         let mut config = self.config(0);
         match how {
             Broken::Credentials => config["secret_access_key"] = WRONG.into(),
-            Broken::Container => config["bucket"] = "holdall-nobody-made-this".into(),
+            Broken::Container => config["bucket"] = "holdall-never-created".into(),
         }
         Some(config)
     }

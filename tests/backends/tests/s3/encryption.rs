@@ -1,4 +1,4 @@
-//! How the store is told to encrypt, and who pays: seen from outside.
+//! Encryption settings and the paying requester, as another client sees them.
 
 use crate::bucket::Bucket;
 use base64::Engine;
@@ -20,7 +20,7 @@ fn stored(bucket: &Bucket, prefix: &str, encryption: Value) -> Holdall {
     holdall
 }
 
-/// The key of the customer goes with each request, and nobody reads without it.
+/// The key of the customer goes with each request, and no reader succeeds without it.
 pub(crate) fn with_a_key_of_the_customer(bucket: &Bucket) {
     let key = STANDARD.encode([7; 32]);
     let encryption = json!({"type": "customer", "key": key});
@@ -52,7 +52,7 @@ pub(crate) fn with_a_managed_key(bucket: &Bucket) {
     assert!(!plain.contains("encryption"), "{plain}");
 }
 
-/// Somebody else's bucket, whose owner lets the others pay.
+/// A bucket of another account, whose owner lets the others pay.
 pub(crate) fn paid_by_who_asks(bucket: &Bucket) {
     let guest = bucket.guest();
     let mut config = bucket.below("paid/");

@@ -88,7 +88,7 @@ pub(crate) fn of_a_profile(bucket: &Bucket) {
         let session = bucket.session();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let lines = format!(
-            "[default]\naws_access_key_id = nobody\naws_secret_access_key = nothing\n\n\
+            "[default]\naws_access_key_id = unknown\naws_secret_access_key = nothing\n\n\
              [files]\naws_access_key_id = {}\naws_secret_access_key = {}\naws_session_token = {}\n",
             text(&session["key"]),
             text(secret),
@@ -189,8 +189,8 @@ pub(crate) fn of_the_web(bucket: &Bucket) {
     assert_eq!(refused(&config(other.path())), Some(8));
 }
 
-/// Nobody may read what is not public.
-pub(crate) fn of_nobody(bucket: &Bucket) {
+/// An anonymous client reads public objects only.
+pub(crate) fn of_an_anonymous_client(bucket: &Bucket) {
     let config = without_keys(bucket, "anonymous", json!({}));
     assert_eq!(refused(&config), Some(8));
 }

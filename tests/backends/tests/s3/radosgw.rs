@@ -48,7 +48,7 @@ fn every_source_of_keys_leads_to_requests_that_the_store_accepts() {
     identity::of_a_machine(&bucket);
     identity::of_a_container(&bucket);
     identity::of_the_web(&bucket);
-    identity::of_nobody(&bucket);
+    identity::of_an_anonymous_client(&bucket);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// More than a connection has files and folders open at once.
 const MANY: usize = 150;
 
-/// They wait for each other, and none for ever: a copy has two files open, a listing has a folder.
+/// They wait for each other, and none without end: a copy has two files open, a listing has a folder.
 pub(crate) fn on_one_connection(account: &Account) {
     let mut config = account.below("crowd");
     config["max_connections"] = 1.into();
@@ -40,7 +40,7 @@ pub(crate) fn on_one_connection(account: &Account) {
     account.folder("crowd").wait_for_staged(0);
 }
 
-/// Those who wait for somebody's attempt to connect do not make attempts of their own, one after the
+/// Those that wait for another's attempt to connect do not make attempts of their own, one after the
 /// other.
 pub(crate) fn before_a_dead_server(account: &Account) {
     let relay = Relay::to(account.server["port"].as_u64().unwrap() as u16);
@@ -53,7 +53,7 @@ pub(crate) fn before_a_dead_server(account: &Account) {
         let backend = desk.open(config).await.unwrap();
         assert!(!backend.exists(Key::new("object")).await.unwrap());
         relay.dies();
-        // What was under way breaks; after that nobody is connected.
+        // What was under way breaks; after that none is connected.
         let broken = backend.exists(Key::new("object")).await.unwrap_err();
         assert_eq!(broken.kind(), ErrorKind::Unavailable, "{broken:?}");
         let looks = (0..50).map(|_| backend.exists(Key::new("object")));

@@ -31,7 +31,7 @@ fn look(config: Value) -> Error {
         let looked = backend.exists(Key::new("object"));
         tokio::time::timeout(IN_TIME, looked).await.unwrap()
     });
-    answer.expect_err("nobody is there")
+    answer.expect_err("no server is there")
 }
 
 /// A port whose connections get these bytes and no more.
@@ -49,7 +49,7 @@ fn speaking(words: &'static [u8]) -> u16 {
     port
 }
 
-pub(crate) fn nobody_there(account: &Account) {
+pub(crate) fn no_server(account: &Account) {
     // Bound and not listening, for the whole test.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let refused = listener.local_addr().unwrap().port();

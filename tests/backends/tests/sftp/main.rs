@@ -117,8 +117,8 @@ mod sshd {
 
     #[test]
     #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
-    fn nobody_there_is_told_in_time() {
-        hardship::nobody_there(&account());
+    fn a_missing_server_is_reported_in_time() {
+        hardship::no_server(&account());
     }
 
     #[test]

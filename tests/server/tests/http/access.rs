@@ -106,7 +106,7 @@ async fn what_is_no_token_of_ours_is_refused_alike() {
         if good.ends_with('A') { 'B' } else { 'A' }
     );
     let of_another = good.replacen("hd_ci_", "hd_brief_", 1);
-    let unknown = good.replacen("hd_ci_", "hd_nobody_", 1);
+    let unknown = good.replacen("hd_ci_", "hd_unknown_", 1);
     let expired = format!("Bearer {brief}");
     let other_scheme = good.replacen("Bearer", "Basic", 1);
     let mut bodies = BTreeSet::new();
@@ -219,7 +219,7 @@ async fn missing_and_forbidden_keys_cannot_be_told_apart() {
 }
 
 #[tokio::test]
-async fn nobody_signs_more_than_they_may_do() {
+async fn no_client_signs_more_than_it_may_do() {
     let rule = Rule::of([Scope::Sign, Scope::Read]);
     let (settings, token) = with_token(Settings::default(), "reader", rule);
     let server = Served::with(settings).await;

@@ -89,7 +89,7 @@ async fn a_page_may_use_the_backend_that_admits_it_and_no_other() {
             .starts_with("*,"),
         "the user's metadata too: {got:?}"
     );
-    // Nobody has to know of pages where there are none.
+    // Where there are no pages, no header says so.
     let plain = server.send("GET", "/v1/faults/a", &headers, "").await;
     for name in ["vary", "access-control-expose-headers"] {
         assert_eq!(plain.header(name), "", "{plain:?}");

@@ -44,7 +44,7 @@ async fn every_kind_has_its_status_and_tells_nothing_else() {
         let limited = server.get("/v1/faults/rate_limited").await;
         assert_eq!(limited.header("retry-after"), "1");
         let other = server.get("/v1/faults/unavailable").await;
-        assert_eq!(other.header("retry-after"), "", "nobody knows when");
+        assert_eq!(other.header("retry-after"), "", "the time is not known");
     }
 }
 

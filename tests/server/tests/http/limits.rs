@@ -6,7 +6,7 @@ use holdall_server_tests::{Served, open};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Ten times what the server is told, for a busy machine.
+/// Ten times the server's own limit, for a busy machine.
 const AMPLE: Duration = Duration::from_secs(20);
 
 /// Everything up to the end of the connection.
@@ -101,7 +101,7 @@ async fn a_reader_that_stands_still_goes_on_when_it_likes_while_there_is_room() 
     server.put("/v1/memory/large", vec![b'x'; LARGE]).await;
     let mut still = reader(&server).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    // Somebody else is served beside it.
+    // Another client is served beside it.
     assert_eq!(server.get("/healthz").await.code(), 200);
     let got = rest(&mut still).await;
     assert!(got.len() > LARGE, "not the whole answer: {}", got.len());
@@ -131,7 +131,7 @@ async fn a_reader_that_stands_still_makes_room_when_there_is_none() {
         got.len()
     );
     let got = rest(&mut second).await;
-    assert!(got.len() > LARGE, "and nobody else: {}", got.len());
+    assert!(got.len() > LARGE, "and no other: {}", got.len());
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn a_reader_that_stands_still_costs_the_kernel_little() {
     let server = Served::start().await;
     server.put("/v1/memory/large", vec![b'x'; LARGE]).await;
     let still = reader(&server).await;
-    // More than a megabyte when nobody bounds it.
+    // More than a megabyte without a bound.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let held = held_for(&still);
     assert!(held > 0, "it stands still");

@@ -175,7 +175,7 @@ async fn the_answer_looks_as_the_url_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_signed_is_told() {
+async fn what_cannot_be_signed_is_reported() {
     let server = Served::start().await;
     for (asked, code) in [
         (json!({}), 200),

@@ -75,7 +75,7 @@ async fn a_client_that_trusts_the_certificate_talks_to_it() {
 }
 
 #[tokio::test]
-async fn what_is_no_certificate_or_not_its_key_is_told() {
+async fn what_is_no_certificate_or_not_its_key_is_reported() {
     let one = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let other = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = one.signing_key.serialize_pem();

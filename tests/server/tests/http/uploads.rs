@@ -1,4 +1,4 @@
-//! Uploads: digests, lengths nobody knows, metadata, forms, copies.
+//! Uploads: digests, unknown lengths, metadata, forms, copies.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -52,7 +52,7 @@ async fn digests_are_verified_before_anything_is_visible() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_whose_length_nobody_says_is_stored_whole() {
+async fn a_body_without_a_stated_length_is_stored_whole() {
     let server = Served::start().await;
     for backend in ["local", "memory"] {
         let chunks = "5\r\nhello\r\n6;extension=1\r\n world\r\n0\r\ntrailer: x\r\n\r\n";
