@@ -38,6 +38,13 @@ pub struct Local {
     host: Host,
 }
 
+impl Drop for Local {
+    fn drop(&mut self) {
+        // A sweep in the background may hold the store for longer than the process lives.
+        self.store().release();
+    }
+}
+
 /// Objects up to this size are sent in one piece, from the cache without a job.
 const IN_ONE_PIECE: u64 = 64 << 10;
 

@@ -174,9 +174,12 @@ fn remove_files(dir: &OwnedFd, most: usize) -> u64 {
         .count() as u64
 }
 
-impl Drop for Staging {
-    fn drop(&mut self) {
-        remove_files(&self.own, usize::MAX);
+impl Staging {
+    /// Removes this store's directory and its lock file, unless an upload is staged there.
+    ///
+    /// The last job that holds the store would do so too, but may be later than the end of the
+    /// process.
+    pub(crate) fn release_if_empty(&self) {
         if unlinkat(&self.all, self.id.as_str(), AtFlags::REMOVEDIR).is_ok() {
             let _ = unlinkat(
                 &self.all,
@@ -184,6 +187,13 @@ impl Drop for Staging {
                 AtFlags::empty(),
             );
         }
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        remove_files(&self.own, usize::MAX);
+        self.release_if_empty();
     }
 }
 
@@ -225,6 +235,24 @@ mod tests {
         assert_eq!(next.sweep(usize::MAX), 0);
         drop((living, next));
         assert_eq!(names(root.path()), ["README"]);
+    }
+
+    #[test]
+    fn a_released_store_leaves_no_lock_behind_though_a_job_holds_it() {
+        let root = tempfile::tempdir().unwrap();
+        let names = || std::fs::read_dir(root.path()).unwrap().count();
+        let staging = claim(root.path());
+        assert_eq!(names(), 2);
+        staging.release_if_empty();
+        assert_eq!(names(), 0);
+        drop(staging);
+        // Something is staged: the last holder removes it.
+        let staging = claim(root.path());
+        std::fs::write(root.path().join(staging.id()).join("0"), "").unwrap();
+        staging.release_if_empty();
+        assert_eq!(names(), 2);
+        drop(staging);
+        assert_eq!(names(), 0);
     }
 
     #[test]

@@ -207,6 +207,14 @@ impl Store {
         swept
     }
 
+    /// Ends the sweep, and removes the staging directory unless an upload is staged there.
+    pub(crate) fn release(&self) {
+        self.closed.store(true, Ordering::Release);
+        if let Some(staging) = &self.staging {
+            staging.release_if_empty();
+        }
+    }
+
     /// Later calls fail; what runs may end.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
