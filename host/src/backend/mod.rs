@@ -4,13 +4,10 @@ pub(crate) mod backoff;
 pub(crate) mod context;
 pub(crate) mod counters;
 pub(crate) mod generation;
-mod handle;
-mod latency;
+pub(crate) mod handle;
 pub(crate) mod options;
 pub(crate) mod scope;
-pub(crate) mod slot;
 
-pub use counters::{CounterReport, OperationReport};
+pub use counters::{CounterReport, Latency, OperationReport};
 pub use handle::{Backend, Facts};
-pub use latency::Latency;
 pub use options::{CallOptions, Cancel};

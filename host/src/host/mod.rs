@@ -13,7 +13,7 @@ pub use status::{BackendStatus, ErrorStatus, PluginFaults, PluginState, PluginSt
 
 use crate::backend::Backend;
 use crate::backend::context::Context;
-use crate::backend::slot::Slot;
+use crate::backend::handle::Slot;
 use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::plugin::errors;

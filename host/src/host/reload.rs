@@ -1,6 +1,6 @@
 //! A new configuration for a host that runs.
 
-use crate::backend::slot::Slot;
+use crate::backend::handle::Slot;
 use crate::config::{BackendConfig, Config, Schema};
 use crate::gateway::Gateway;
 use crate::host::Host;

@@ -1,7 +1,7 @@
 //! Status of a host: its plugins, backends and counters.
 
 use crate::backend::counters::CounterReport;
-use crate::backend::slot::Slot;
+use crate::backend::handle::Slot;
 use crate::config;
 use crate::plugin::catalog::{Candidate, Origin};
 use crate::plugin::emulation::{emulated, unsupported};

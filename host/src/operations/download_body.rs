@@ -3,8 +3,8 @@
 use super::fault;
 use crate::backend::counters::{Counters, add};
 use crate::backend::generation::{Generation, Opened};
+use crate::backend::handle::Slot;
 use crate::backend::scope::Placed;
-use crate::backend::slot::Slot;
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use holdall_plugin_api::Source;
 use holdall_plugin_api::{

@@ -65,7 +65,8 @@ impl Store {
 
     /// Whether `size` more bytes fit once the present object of this key is gone.
     fn check_quota(&self, key: &Key, size: u64, max_bytes: Option<u64>) -> Result<()> {
-        let replaced = self.get(key).map_or(0, |object| object.info.size);
+        let replaced = self.objects.get(key.text());
+        let replaced = replaced.map_or(0, |object| object.info.size);
         match max_bytes {
             Some(max) if (self.used - replaced).saturating_add(size) > max => Err(quota(max, size)),
             _ => Ok(()),
