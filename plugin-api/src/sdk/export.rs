@@ -89,11 +89,11 @@ macro_rules! export_plugin {
             const OPERATIONS: $crate::Operations =
                 $crate::Operations::REQUIRED$(.with($crate::Operations::$operation))*;
             const CAPABILITIES: $crate::Capabilities = $crate::__capabilities!($capabilities);
-            fn state() -> &'static $crate::sdk::guard::PluginState {
+            const STATE: &'static $crate::sdk::guard::PluginState = {
                 static STATE: $crate::sdk::guard::PluginState =
                     $crate::sdk::guard::PluginState::new(__HOLDALL_MODE);
                 &STATE
-            }
+            };
         }
 
         const __HOLDALL_MODE: $crate::sdk::guard::RuntimeMode = $crate::__runtime!($($runtime)?);

@@ -20,7 +20,7 @@ pub trait Exported: Sized + 'static {
     /// The most that an instance may claim.
     const CAPABILITIES: Capabilities;
     /// Its one state.
-    fn state() -> &'static PluginState;
+    const STATE: &'static PluginState;
 }
 
 /// The tables of a plugin.
@@ -134,7 +134,7 @@ impl<P: Exported> Glue<P> {
     }
 
     unsafe extern "C" fn drop_backend(backend: *const c_void) {
-        let plugin = P::state();
+        let plugin = P::STATE;
         contained_of(Some(plugin), FaultKind::Drop, || {
             in_runtime(Some(plugin), || {
                 // SAFETY: R12: once, after the last operation.
@@ -194,7 +194,7 @@ impl<P: Exported> Glue<P> {
             }
         }
         // SAFETY: R7.
-        unsafe { start(P::state(), Moved(opening), slots) }
+        unsafe { start(P::STATE, Moved(opening), slots) }
     }
 
     /// # Safety
@@ -212,7 +212,7 @@ impl<P: Exported> Glue<P> {
         let args = unsafe { grow::copy_in(args) }.map_err(refused)?;
         // SAFETY: R13.
         let services = unsafe { Services::new(args.services) }.map_err(refused)?;
-        P::state().begin(services);
+        P::STATE.begin(services);
         // SAFETY: R5.
         let name = unsafe { text::copied(args.backend_name) }?.unwrap_or_default();
         // SAFETY: R5.
@@ -249,7 +249,7 @@ impl<P: Exported> Glue<P> {
         O: grow::Grows,
         M: Fn(T) -> O + Send,
     {
-        let plugin = P::state();
+        let plugin = P::STATE;
         // SAFETY: R12.
         let borrowed = unsafe { Self::borrowed(backend) };
         #[cfg(feature = "tokio")]
