@@ -15,15 +15,16 @@ use http::header::{
 use http::request::Parts;
 use http_body::Body as _;
 
-use crate::access::{Access, Scope, client_of};
-use crate::problem::{self, Problem};
-use crate::serve::{Connection, NoPlace, check_message};
+use crate::access::{Access, client_of};
+use crate::connection::{Connection, NoPlace};
+use crate::problem::Problem;
+use crate::rights::Scope;
 use crate::settings::Settings;
 use crate::state::App;
-use crate::target::Target;
+use crate::target::{Query, Target};
 use crate::trace::Trace;
 use crate::watch::Entry;
-use crate::{body, cors};
+use crate::{body, cors, message};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
@@ -88,6 +89,20 @@ impl<S: Sync> FromRequestParts<S> for Call {
     }
 }
 
+/// A signed URL is verified as a whole: nothing in its query is a parameter of the request.
+impl<S: Sync> FromRequestParts<S> for Query {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let call = parts.extensions.get::<Call>();
+        let signed = call.is_some_and(|call| call.access.grant().is_some());
+        match parts.uri.query() {
+            Some(query) if !signed => Self::of(query),
+            _ => Ok(Self::default()),
+        }
+    }
+}
+
 /// The layer around all routes.
 pub(crate) async fn surround(State(app): State<App>, request: Request, next: Next) -> Response {
     let id = name_of(&request).unwrap_or_else(|| app.next_request_id());
@@ -98,8 +113,7 @@ pub(crate) async fn surround(State(app): State<App>, request: Request, next: Nex
     let running = Running::new(&app);
     let mut access = None;
     let mut refused = false;
-    // A page may see why it is refused, too.
-    let handled = cors::around(&settings, request, async |request| {
+    let respond = async |request: Request| {
         // First of all: a client that is refused may still be sending.
         let request = body::bounded(request, settings.max_body, settings.stall_timeout);
         if request.extensions().get::<NoPlace>().is_some() {
@@ -107,11 +121,11 @@ pub(crate) async fn surround(State(app): State<App>, request: Request, next: Nex
         }
         // On a connection of ours the message is as the client sent it.
         if request.extensions().get::<Arc<Connection>>().is_some()
-            && let Err(problem) = check_message(&request)
+            && let Err(problem) = message::check(&request)
         {
             return problem.into_response();
         }
-        let known = match Access::of(&request, &app, &settings) {
+        let known = match Access::of(&request, || app.host().gateway(), &settings) {
             Ok(known) => known,
             Err(problem) => {
                 refused = true;
@@ -132,7 +146,14 @@ pub(crate) async fn surround(State(app): State<App>, request: Request, next: Nex
             trace,
         });
         next.run(request).await
-    });
+    };
+    let handled = async {
+        match settings.cors.is_empty() {
+            true => respond(request).await,
+            // A page may see why it is refused, too.
+            false => cors::around(&settings.cors, request, respond).await,
+        }
+    };
     let handled = AssertUnwindSafe(handled).catch_unwind().await;
     let mut response = handled.unwrap_or_else(|_| Problem::panicked().into_response());
     refused |= response.status() == StatusCode::UNAUTHORIZED;
@@ -146,7 +167,9 @@ pub(crate) async fn surround(State(app): State<App>, request: Request, next: Nex
     if let Some(entry) = &mut entry {
         entry.token(access.as_deref().and_then(Access::token_name));
     }
-    problem::render(&mut response, &id, settings.errors);
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        problem.render(&mut response, &id, settings.errors);
+    }
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     if settings.tls.is_some() {

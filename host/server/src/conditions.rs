@@ -5,15 +5,16 @@
 //! the object is replaced: one condition is handed over as it is, anything else is judged on the
 //! object of now and bound to its etag.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use holdall::{Backend, Error, ErrorKind, Head, ObjectInfo};
 use http::header::{
     AsHeaderName, HeaderMap, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
     IF_UNMODIFIED_SINCE,
 };
+use percent_encoding::percent_decode_str;
 
-use crate::etag::{self, Tags};
+use crate::headers::modified;
 use crate::problem::Problem;
 
 /// What a request demands of the object as it is.
@@ -182,23 +183,12 @@ pub(crate) fn if_range(headers: &HeaderMap, info: &ObjectInfo) -> bool {
     let Ok(text) = value.to_str() else {
         return false;
     };
-    match etag::tag(text.trim()) {
+    match tag(text.trim()) {
         Some((tag, "")) => !tag.weak && info.etag.as_deref() == Some(&*tag.text),
         // A date is weak: an object may change twice in one second (8.8.2.2), and the parts of two
         // objects must not be joined.
         _ => false,
     }
-}
-
-/// Seconds from 1970 to the year 10000.
-const END_OF_9999: u64 = 253_402_300_800;
-
-/// When the object changed, in whole seconds as headers have it; none for a time that no header can
-/// have.
-pub(crate) fn modified(info: &ObjectInfo) -> Option<SystemTime> {
-    let since = info.last_modified?.duration_since(UNIX_EPOCH).ok()?;
-    // The format of headers has years of four digits.
-    (since.as_secs() < END_OF_9999).then(|| UNIX_EPOCH + Duration::from_secs(since.as_secs()))
 }
 
 fn tags(headers: &HeaderMap, name: http::HeaderName) -> Result<Option<Tags>, Problem> {
@@ -219,9 +209,84 @@ fn date(headers: &HeaderMap, name: impl AsHeaderName) -> Option<SystemTime> {
     httpdate::parse_http_date(text).ok()
 }
 
+/// An etag that a client sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tag {
+    pub(crate) weak: bool,
+    pub(crate) text: String,
+}
+
+/// `*`, or a list of etags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Tags {
+    Any,
+    These(Vec<Tag>),
+}
+
+impl Tags {
+    /// Whether one of them is this etag. `weakly`: for caches, where `W/` makes no difference.
+    pub(crate) fn match_etag(&self, etag: Option<&str>, weakly: bool) -> bool {
+        match self {
+            Tags::Any => true,
+            Tags::These(tags) => tags
+                .iter()
+                .any(|tag| (weakly || !tag.weak) && Some(&*tag.text) == etag),
+        }
+    }
+
+    /// Reads a header's lines.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument`: no list of etags.
+    pub(crate) fn parse(name: &str, lines: &[&str]) -> Result<Self, Error> {
+        if let [one] = lines
+            && one.trim() == "*"
+        {
+            return Ok(Tags::Any);
+        }
+        let wrong = || {
+            Error::invalid(format!(
+                "{name} is \"*\" or a list of etags in quotes, such as \"\\\"abc\\\"\""
+            ))
+        };
+        let mut tags = Vec::new();
+        for line in lines {
+            let mut rest = line.trim();
+            while !rest.is_empty() {
+                let (tag, after) = tag(rest).ok_or_else(wrong)?;
+                tags.push(tag);
+                rest = after.trim_start();
+                match rest.strip_prefix(',') {
+                    Some(next) => rest = next.trim_start(),
+                    None if rest.is_empty() => {}
+                    None => return Err(wrong()),
+                }
+            }
+        }
+        if tags.is_empty() {
+            return Err(wrong());
+        }
+        Ok(Tags::These(tags))
+    }
+}
+
+/// The first etag of a text, and what follows it.
+pub(crate) fn tag(text: &str) -> Option<(Tag, &str)> {
+    let opaque = text.strip_prefix("W/");
+    let (text, weak) = (opaque.unwrap_or(text), opaque.is_some());
+    let (inner, rest) = text.strip_prefix('"')?.split_once('"')?;
+    // A text that is no encoding of ours matches no object, and is still a well-formed etag.
+    let text = percent_decode_str(inner).decode_utf8_lossy().into_owned();
+    Some((Tag { weak, text }, rest))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::headers::quoted;
     use Verdict::{Failed, Go, NotModified};
 
     /// The object of all tests: etag `e`, changed half a second after this date.
@@ -328,5 +393,33 @@ mod tests {
             );
         }
         assert!(if_range(&HeaderMap::new(), &info()));
+    }
+
+    #[test]
+    fn every_etag_comes_back() {
+        for etag in ["abc-1", "a\"b", "50%", "é", "a b", "W/\"x\""] {
+            let header = quoted(etag);
+            assert!(
+                header.bytes().all(|byte| matches!(byte, b'!'..=b'~')),
+                "{header}"
+            );
+            let (tag, rest) = tag(&header).unwrap();
+            assert_eq!((&*tag.text, tag.weak, rest), (etag, false, ""));
+        }
+        assert_eq!(quoted("abc-1"), "\"abc-1\"");
+    }
+
+    #[test]
+    fn lists() {
+        let tags = Tags::parse("If-Match", &["\"a\" , W/\"b\",", "\"c,d\""]).unwrap();
+        assert!(tags.match_etag(Some("a"), false));
+        assert!(!tags.match_etag(Some("b"), false), "a weak one is no proof");
+        assert!(tags.match_etag(Some("b"), true));
+        assert!(tags.match_etag(Some("c,d"), false));
+        assert!(!tags.match_etag(None, true));
+        assert_eq!(Tags::parse("If-Match", &[" * "]).unwrap(), Tags::Any);
+        for wrong in ["abc", "\"a", "\"a\" \"b\"", "", "*, \"a\"", "w/\"a\""] {
+            assert!(Tags::parse("If-Match", &[wrong]).is_err(), "{wrong}");
+        }
     }
 }

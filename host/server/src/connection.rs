@@ -24,6 +24,10 @@ pub(crate) struct LeastRate {
     pub(crate) window: Duration,
 }
 
+/// A mark on a request whose connection found no place in time.
+#[derive(Clone, Copy)]
+pub(crate) struct NoPlace;
+
 /// One connection, as requests and the accept loop see it.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -51,7 +55,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn accepted(&self) -> Instant {
+    pub(crate) fn accepted(&self) -> Instant {
         self.accepted
     }
 

@@ -3,7 +3,7 @@
 //! Tokens travel in a header and signed URLs in themselves, so no answer here ever depends on
 //! cookies: credentials in the sense of CORS are never allowed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -13,8 +13,6 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{Method, Uri};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
-
-use crate::settings::Settings;
 
 /// The pages that may use one backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,11 +70,11 @@ const EXPOSED: [HeaderName; 10] = [
 /// Answers preflights, and marks answers, of backends that some page may use. Others have no need of
 /// either, nor of the headers that caches would have to look at.
 pub(crate) async fn around<F: Future<Output = Response>>(
-    settings: &Settings,
+    pages: &BTreeMap<String, Cors>,
     request: Request,
     respond: impl FnOnce(Request) -> F,
 ) -> Response {
-    let Some(cors) = of(settings, request.uri()) else {
+    let Some(cors) = of(pages, request.uri()) else {
         return respond(request).await;
     };
     let layer = layer(cors, request.headers().get(header::ORIGIN));
@@ -111,9 +109,9 @@ fn layer(cors: &Cors, origin: Option<&HeaderValue>) -> CorsLayer {
         .max_age(cors.max_age)
 }
 
-fn of<'a>(settings: &'a Settings, uri: &Uri) -> Option<&'a Cors> {
+fn of<'a>(pages: &'a BTreeMap<String, Cors>, uri: &Uri) -> Option<&'a Cors> {
     let backend = uri.path().strip_prefix("/v1/")?.split('/').next()?;
-    settings.cors.get(backend)
+    pages.get(backend)
 }
 
 #[cfg(test)]

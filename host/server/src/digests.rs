@@ -15,6 +15,9 @@ const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 pub(crate) const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
+/// The fields that may state a digest.
+pub(crate) const HEADERS: [HeaderName; 3] = [CONTENT_MD5, CONTENT_DIGEST, REPR_DIGEST];
+
 /// The digests that a request states.
 ///
 /// # Errors

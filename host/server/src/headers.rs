@@ -1,5 +1,7 @@
 //! What is said about an object: from and to headers.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use holdall::{ObjectInfo, Upload, implied_content_type};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE,
@@ -7,9 +9,7 @@ use http::header::{
 };
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use crate::conditions::modified;
 use crate::digests::{self, REPR_DIGEST};
-use crate::etag;
 use crate::problem::Problem;
 use crate::target::decode;
 
@@ -140,7 +140,7 @@ pub(crate) fn write(headers: &mut HeaderMap, key: &str, info: &ObjectInfo) {
 
 /// Writes what a cache needs, which is all that stands in a 304 (RFC 9110, 15.4.5).
 pub(crate) fn validators(headers: &mut HeaderMap, info: &ObjectInfo) {
-    if let Some(etag) = info.etag.as_deref().and_then(etag::header) {
+    if let Some(etag) = info.etag.as_deref().and_then(etag) {
         headers.insert(ETAG, etag);
     }
     if let Some(date) = modified(info)
@@ -153,6 +153,31 @@ pub(crate) fn validators(headers: &mut HeaderMap, info: &ObjectInfo) {
     if let Some(value) = info.cache_control.as_deref().and_then(value) {
         headers.insert(CACHE_CONTROL, value);
     }
+}
+
+/// A store's etag is any text. In a header it stands in quotes, and what may not stand there, and `%`
+/// itself, is percent-encoded, so that every etag comes back as it was (RFC 9110, 8.8.3): everything but
+/// `etagc`, and `%`. Encoding takes care of all that is not ASCII.
+const ENCODED_IN_ETAG: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
+
+/// An etag as it stands in a header, in quotes.
+pub(crate) fn quoted(etag: &str) -> String {
+    format!("\"{}\"", utf8_percent_encode(etag, ENCODED_IN_ETAG))
+}
+
+pub(crate) fn etag(etag: &str) -> Option<HeaderValue> {
+    HeaderValue::try_from(quoted(etag)).ok()
+}
+
+/// Seconds from 1970 to the year 10000.
+const END_OF_9999: u64 = 253_402_300_800;
+
+/// When the object changed, in whole seconds as headers have it; none for a time that no header can
+/// have.
+pub(crate) fn modified(info: &ObjectInfo) -> Option<SystemTime> {
+    let since = info.last_modified?.duration_since(UNIX_EPOCH).ok()?;
+    // The format of headers has years of four digits.
+    (since.as_secs() < END_OF_9999).then(|| UNIX_EPOCH + Duration::from_secs(since.as_secs()))
 }
 
 /// What a header can carry, which is printable ASCII. A store may hold what other programs put there.

@@ -11,8 +11,11 @@ mod state;
 // Around every request.
 mod access;
 mod call;
+mod connection;
 mod cors;
+mod message;
 mod problem;
+mod rights;
 mod tls;
 mod trace;
 
@@ -20,9 +23,7 @@ mod trace;
 mod body;
 mod conditions;
 mod digests;
-mod etag;
 mod headers;
-mod query;
 mod ranges;
 mod target;
 
@@ -34,10 +35,11 @@ mod signing;
 // Watched.
 mod watch;
 
-pub use access::{Rule, Scope, Token};
 pub use cors::Cors;
 pub use openapi::openapi;
+pub use problem::Profile;
+pub use rights::{Rule, Scope, Token};
 pub use router::router;
 pub use serve::{Control, LessProtected, Server, Stopped};
-pub use settings::{Profile, Settings};
+pub use settings::Settings;
 pub use tls::Tls;

@@ -16,6 +16,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
 use crate::objects::{answer, batch, form};
+use crate::problem::ProblemDetails;
 use crate::{signing, watch};
 
 const KEPT: &str = include_str!("../openapi.json");
@@ -34,24 +35,6 @@ pub(crate) async fn document() -> Response {
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, json);
     response
-}
-
-/// Why a request is not done (RFC 9457). More members belong to single codes: `size`, `limit`, ...
-#[derive(Serialize, ToSchema)]
-pub(crate) struct ProblemDetails {
-    /// `urn:holdall:error:` and the code.
-    r#type: String,
-    title: String,
-    status: u16,
-    /// Stable: for programs.
-    code: String,
-    detail: Option<String>,
-    family: Option<String>,
-    /// Whether trying again makes sense.
-    retry: Option<String>,
-    key: Option<String>,
-    /// The name of the request, as in the header `X-Request-Id` and in logs. Not in a batch.
-    request_id: Option<String>,
 }
 
 /// What every request of an object may come to.

@@ -1,6 +1,6 @@
 //! Errors as problem details (RFC 9457): a stable code, and nothing that a client must not see.
 //!
-//! A handler answers with a [`Problem`]; it becomes a body in one place ([`render`]), where the
+//! A handler answers with a [`Problem`]; it becomes a body in one place ([`Problem::render`]), where the
 //! profile and the request's name are known. Of an error of storage only what the request itself
 //! caused is in the answer: the text of a fault may quote a provider or name a path, and goes to the log.
 
@@ -14,13 +14,44 @@ use http::header::{
     CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
     WWW_AUTHENTICATE,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-
-use crate::settings::Profile;
+use utoipa::ToSchema;
 
 /// RFC 6750, 3.
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"holdall\"");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// Which status the faults of storage have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum Profile {
+    /// 500 for every fault that is not the request's own.
+    #[default]
+    Contract,
+    /// As before, with 503 and 504 where a provider throttles, is unavailable or too slow.
+    Refined,
+}
+
+/// Why a request is not done (RFC 9457). More members belong to single codes: `size`, `limit`, ...
+#[derive(Serialize, ToSchema)]
+#[allow(dead_code, reason = "the schema of what `members` writes")]
+pub(crate) struct ProblemDetails {
+    /// `urn:holdall:error:` and the code.
+    r#type: String,
+    title: String,
+    status: u16,
+    /// Stable: for programs.
+    code: String,
+    detail: Option<String>,
+    family: Option<String>,
+    /// Whether trying again makes sense.
+    retry: Option<String>,
+    key: Option<String>,
+    /// The name of the request, as in the header `X-Request-Id` and in logs. Not in a batch.
+    request_id: Option<String>,
+}
 
 /// Why a request is not done.
 #[derive(Clone, Debug)]
@@ -237,6 +268,34 @@ impl Problem {
         members
     }
 
+    /// Gives the answer to a problem, which no longer has it among its extensions, its body.
+    pub(crate) fn render(&self, response: &mut Response, request_id: &str, profile: Profile) {
+        let status = self.status(profile);
+        if let Problem::Storage(error) = self
+            && status.is_server_error()
+            && error.kind() != ErrorKind::Unsupported
+        {
+            let causes = error.cause().into_iter().flat_map(|cause| cause.chain());
+            let causes: Vec<_> = causes.map(|cause| cause.text.as_str()).collect();
+            tracing::error!(request_id, code = error.code(), %error, ?causes, "a request failed");
+        }
+        *response.status_mut() = status;
+        self.headers(response.headers_mut());
+        if status == StatusCode::NOT_MODIFIED {
+            return;
+        }
+        let mut members = self.members(profile);
+        members.insert("request_id".to_owned(), json!(request_id));
+        if let Some(More(more)) = response.extensions_mut().remove() {
+            members.extend(more);
+        }
+        let text = Value::Object(members).to_string();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, PROBLEM_JSON);
+        headers.insert(CONTENT_LENGTH, text.len().into());
+        *response.body_mut() = Body::from(text);
+    }
+
     fn headers(&self, headers: &mut HeaderMap) {
         let error = match self {
             Problem::Storage(error) => error,
@@ -295,7 +354,7 @@ impl From<Error> for Problem {
     }
 }
 
-/// Not whole yet: [`render`] writes the body.
+/// Not whole yet: [`Problem::render`] writes the body.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::empty());
@@ -310,35 +369,4 @@ pub(crate) fn with_members(problem: Problem, members: Map<String, Value>) -> Res
     let mut response = problem.into_response();
     response.extensions_mut().insert(More(members));
     response
-}
-
-/// Gives the answer to a problem its body.
-pub(crate) fn render(response: &mut Response, request_id: &str, profile: Profile) {
-    let Some(problem) = response.extensions_mut().remove::<Problem>() else {
-        return;
-    };
-    let status = problem.status(profile);
-    if let Problem::Storage(error) = &problem
-        && status.is_server_error()
-        && error.kind() != ErrorKind::Unsupported
-    {
-        let causes = error.cause().into_iter().flat_map(|cause| cause.chain());
-        let causes: Vec<_> = causes.map(|cause| cause.text.as_str()).collect();
-        tracing::error!(request_id, code = error.code(), %error, ?causes, "a request failed");
-    }
-    *response.status_mut() = status;
-    problem.headers(response.headers_mut());
-    if status == StatusCode::NOT_MODIFIED {
-        return;
-    }
-    let mut members = problem.members(profile);
-    members.insert("request_id".to_owned(), json!(request_id));
-    if let Some(More(more)) = response.extensions_mut().remove() {
-        members.extend(more);
-    }
-    let text = Value::Object(members).to_string();
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, PROBLEM_JSON);
-    headers.insert(CONTENT_LENGTH, text.len().into());
-    *response.body_mut() = Body::from(text);
 }

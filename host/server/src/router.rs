@@ -5,12 +5,12 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get};
 use holdall::Host;
 
-use crate::access::Rule;
-use crate::objects::{batch, copy, delete, form, list, read, write};
+use crate::objects::{batch, delete, form, list, read, write};
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::rights::Rule;
 use crate::settings::Settings;
 use crate::state::App;
+use crate::target::{Query, Target};
 use crate::{call, openapi, signing, watch};
 
 /// Answered even when no place is free.
@@ -44,7 +44,7 @@ pub(crate) fn objects() -> [(&'static str, MethodRouter); 3] {
     let backend = get(list::handle).post(post_to_backend);
     let object = get(read::get)
         .head(read::head)
-        .put(put)
+        .put(write::handle)
         .delete(delete::handle)
         .post(signing::handle);
     [
@@ -78,22 +78,9 @@ fn around(routes: Router, app: &App) -> Router {
         .with_state(())
 }
 
-async fn put(
-    call: call::Call,
-    target: crate::target::Target,
-    query: Query,
-    headers: http::HeaderMap,
-    body: axum::body::Body,
-) -> Result<axum::response::Response, Problem> {
-    match query.has("copy_from") {
-        true => copy::handle(call, target, query, headers, body).await,
-        false => write::handle(call, target, query, headers, body).await,
-    }
-}
-
 async fn post_to_backend(
     call: call::Call,
-    target: crate::target::Target,
+    target: Target,
     query: Query,
     headers: http::HeaderMap,
     body: axum::body::Body,

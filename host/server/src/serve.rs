@@ -1,8 +1,6 @@
 //! A server of its own: connections, and how they end.
 
-mod connection;
 mod connections;
-mod message;
 mod places;
 
 use std::fmt;
@@ -19,10 +17,6 @@ use self::connections::Connections;
 use crate::router;
 use crate::settings::Settings;
 use crate::state::App;
-
-pub(crate) use self::connection::{Connection, LeastRate};
-pub(crate) use self::connections::NoPlace;
-pub(crate) use self::message::check as check_message;
 
 /// After a failed accept, which is usually a lack of descriptors.
 const BREATH: Duration = Duration::from_millis(50);

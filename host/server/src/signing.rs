@@ -11,13 +11,12 @@ use http::header::{CACHE_CONTROL, HeaderValue};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::Scope;
 use crate::body;
 use crate::call::Call;
 use crate::objects::answer::{Digests, date, json, read_json};
 use crate::problem::Problem;
-use crate::query::Query;
-use crate::target::Target;
+use crate::rights::Scope;
+use crate::target::{Query, Target};
 
 /// Far more than any request of this kind has.
 const MOST_BYTES: usize = 64 << 10;

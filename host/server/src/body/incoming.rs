@@ -18,7 +18,7 @@ use http_body_util::BodyExt;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep};
 
-use crate::serve::Connection;
+use crate::connection::Connection;
 
 /// Bodies up to here are read whole before the backend is asked: one call instead of a stream.
 const WHOLE: u64 = 64 << 10;

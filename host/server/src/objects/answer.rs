@@ -6,11 +6,11 @@ use axum::body::Body;
 use axum::response::Response;
 use holdall::{Checksums, Copied, Entry, Page, Uploaded};
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::etag;
+use crate::headers::quoted;
 use crate::problem::Problem;
 
 /// An answer with a JSON body.
@@ -68,7 +68,7 @@ impl Stored {
         Self {
             key: key.to_owned(),
             size: Some(uploaded.size),
-            etag: uploaded.etag.as_deref().map(etag::quoted),
+            etag: uploaded.etag.as_deref().map(quoted),
             version: uploaded.version,
             last_modified: uploaded.last_modified.and_then(date),
             checksums: Digests::of(&uploaded.checksums),
@@ -80,11 +80,24 @@ impl Stored {
         Self {
             key: key.to_owned(),
             size: copied.size,
-            etag: copied.etag.as_deref().map(etag::quoted),
+            etag: copied.etag.as_deref().map(quoted),
             last_modified: copied.last_modified.and_then(date),
             ..Self::default()
         }
     }
+}
+
+/// The answer for a stored object, with its etag as a header too.
+pub(crate) fn stored(status: StatusCode, stored: Stored) -> Response {
+    let etag = stored
+        .etag
+        .as_deref()
+        .and_then(|etag| HeaderValue::from_str(etag).ok());
+    let mut response = json(status, &stored);
+    if let Some(etag) = etag {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    response
 }
 
 /// Digests in hexadecimal digits.
@@ -180,7 +193,7 @@ impl From<Entry> for Listed {
         Self {
             key: entry.key,
             size: entry.size,
-            etag: entry.etag.as_deref().map(etag::quoted),
+            etag: entry.etag.as_deref().map(quoted),
             last_modified: entry.last_modified.and_then(date),
         }
     }

@@ -9,13 +9,12 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::answer::{json, read_json};
-use crate::access::Scope;
 use crate::body;
 use crate::call::Call;
 use crate::conditions::Conditions;
 use crate::problem::Problem;
-use crate::query::Query;
-use crate::target::Target;
+use crate::rights::Scope;
+use crate::target::{Query, Target};
 
 /// Most keys of one request, as in a page of a listing.
 const MOST_KEYS: usize = 1000;
@@ -46,7 +45,7 @@ struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     existed: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<crate::openapi::ProblemDetails>)]
+    #[schema(value_type = Option<crate::problem::ProblemDetails>)]
     problem: Option<Map<String, Value>>,
 }
 

@@ -7,15 +7,13 @@ use http::StatusCode;
 use http::header::HeaderMap;
 use http_body::Body as _;
 
-use super::answer::Stored;
-use super::write::stored;
-use crate::access::Scope;
+use super::answer::{Stored, stored};
 use crate::call::Call;
 use crate::conditions::{Bound, Conditions};
 use crate::headers::Facts;
 use crate::problem::Problem;
-use crate::query::Query;
-use crate::target::Target;
+use crate::rights::Scope;
+use crate::target::{Query, Target};
 
 pub(crate) async fn handle(
     call: Call,

@@ -5,12 +5,11 @@ use holdall::{Delete, Error};
 use http::StatusCode;
 use http::header::HeaderMap;
 
-use crate::access::Scope;
 use crate::call::Call;
 use crate::conditions::{Bound, Conditions};
 use crate::problem::Problem;
-use crate::query::Query;
-use crate::target::Target;
+use crate::rights::Scope;
+use crate::target::{Query, Target};
 
 /// 204 whether or not it was there: the object is gone. With `must_exist` 404 tells that it was not.
 pub(crate) async fn handle(

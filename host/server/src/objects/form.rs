@@ -22,13 +22,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer::{Stored, json};
-use crate::access::Scope;
 use crate::body::UploadStream;
 use crate::call::Call;
 use crate::conditions::Conditions;
 use crate::problem::{self, Problem};
-use crate::query::Query;
-use crate::target::Target;
+use crate::rights::Scope;
+use crate::target::{Query, Target};
 
 /// Most files of one form.
 const MOST_FILES: usize = 1000;

@@ -5,11 +5,10 @@ use holdall::List;
 use http::StatusCode;
 
 use super::answer::{Listing, json};
-use crate::access::Scope;
 use crate::call::Call;
 use crate::problem::Problem;
-use crate::query::Query;
-use crate::target::Target;
+use crate::rights::Scope;
+use crate::target::{Query, Target};
 
 pub(crate) async fn handle(
     call: Call,

@@ -11,13 +11,12 @@ use http::header::{
     HeaderMap, HeaderValue,
 };
 
-use crate::access::Scope;
 use crate::body::{Outgoing, Reservation};
 use crate::call::Call;
 use crate::conditions::{Conditions, Verdict, if_range};
 use crate::problem::Problem;
-use crate::query::Query;
-use crate::target::Target;
+use crate::rights::Scope;
+use crate::target::{Query, Target};
 use crate::{headers, ranges};
 
 const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox");

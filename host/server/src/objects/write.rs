@@ -1,4 +1,4 @@
-//! `PUT` of an object.
+//! `PUT` of an object, which is a copy with `?copy_from=KEY`.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -6,19 +6,19 @@ use holdall::{
     Backend, Capability, Checksums, Error, ErrorKind, Head, List, Upload, implied_content_type,
 };
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, EXPECT, HeaderMap, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, EXPECT, HeaderMap};
 use http_body::Body as _;
 
-use super::answer::{Stored, json};
-use crate::access::Scope;
+use super::answer::{Stored, stored};
+use super::copy;
 use crate::body;
 use crate::call::Call;
 use crate::conditions::{Bound, Conditions};
 use crate::digests;
 use crate::headers::Facts;
 use crate::problem::Problem;
-use crate::query::Query;
-use crate::target::Target;
+use crate::rights::Scope;
+use crate::target::{Query, Target};
 
 /// Segments of a key that are looked at before a body is asked for.
 const MOST_ANCESTORS: usize = 32;
@@ -30,6 +30,9 @@ pub(crate) async fn handle(
     request: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    if query.has("copy_from") {
+        return copy::handle(call, target, query, request, body).await;
+    }
     query.finish()?;
     let backend = call.backend(Scope::Write, &target)?;
     if request.contains_key(CONTENT_RANGE) {
@@ -45,7 +48,10 @@ pub(crate) async fn handle(
     if facts.content_type.is_none() {
         facts.content_type = implied_content_type(&*target.key).map(str::to_owned);
     }
-    let mut checksums = digests::stated(&request)?;
+    let mut checksums = match digests::HEADERS.iter().any(|it| request.contains_key(it)) {
+        true => digests::stated(&request)?,
+        false => Checksums::NONE,
+    };
     let mut max_size = None;
     if let Some(grant) = call.access.grant() {
         max_size = grant.max_size;
@@ -110,19 +116,6 @@ async fn check_neighbours(backend: &Backend, key: &str) -> Result<(), Problem> {
     let page = backend.list(List::new(&below).limit(1)).await;
     let below = page.ok().and_then(|page| page.entries.into_iter().next());
     below.map_or(Ok(()), |entry| Err(conflict(&entry.key)))
-}
-
-/// The answer for a stored object, with its etag as a header too.
-pub(super) fn stored(status: StatusCode, stored: Stored) -> Response {
-    let etag = stored
-        .etag
-        .as_deref()
-        .and_then(|etag| HeaderValue::from_str(etag).ok());
-    let mut response = json(status, &stored);
-    if let Some(etag) = etag {
-        response.headers_mut().insert(ETAG, etag);
-    }
-    response
 }
 
 /// The digests of the request and those that its URL binds.

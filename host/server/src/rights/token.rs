@@ -84,13 +84,13 @@ impl Token {
     }
 
     /// The name that a token claims; `None` for what is no token.
-    pub(super) fn name_in(text: &str) -> Option<&str> {
+    pub(crate) fn name_in(text: &str) -> Option<&str> {
         let (name, secret) = text.strip_prefix(MARK)?.split_once('_')?;
         (!name.is_empty() && !secret.is_empty()).then_some(name)
     }
 
     /// Whether this is the token, and still good.
-    pub(super) fn admits(&self, text: &str, now: SystemTime) -> bool {
+    pub(crate) fn admits(&self, text: &str, now: SystemTime) -> bool {
         let hash: [u8; 32] = Sha256::digest(text).into();
         let same: bool = hash.ct_eq(&self.hash).into();
         same && self.expires.is_none_or(|end| now < end)

@@ -25,8 +25,8 @@ use tokio_io_timeout::TimeoutWriter;
 use tower::Service as _;
 
 use super::Stopped;
-use super::connection::{Connection, Watched};
 use super::places::{Place, Places};
+use crate::connection::{Connection, LeastRate, NoPlace, Watched};
 use crate::router::HEALTH;
 use crate::state::App;
 use crate::watch;
@@ -47,10 +47,6 @@ const PARTING: Duration = Duration::from_millis(500);
 const EXTRA: usize = 256;
 /// How long a request on one of them waits for a place.
 const WAIT: Duration = Duration::from_secs(10);
-
-/// A mark on a request that found no place in time.
-#[derive(Clone, Copy)]
-pub(crate) struct NoPlace;
 
 pub(super) struct Connections {
     app: App,
@@ -170,7 +166,11 @@ impl Connections {
         self.bound_extra();
         let settings = self.app.settings();
         let peer = peer.ip().to_canonical();
-        let connection = Arc::new(Connection::new(peer, settings.least_body_rate()));
+        let least_rate = LeastRate {
+            bytes_per_second: settings.min_body_rate,
+            window: settings.body_rate_window,
+        };
+        let connection = Arc::new(Connection::new(peer, least_rate));
         let place = Arc::new(OnceLock::new());
         let of_open = Arc::downgrade(&place);
         if let Some(free) = self.places.try_take(settings.max_connections) {

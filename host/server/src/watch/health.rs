@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use crate::call::Call;
 use crate::objects::answer::json;
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::target::Query;
 
 /// How long one backend may take to say that it is well.
 const PATIENCE: Duration = Duration::from_secs(5);

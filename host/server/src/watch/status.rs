@@ -7,8 +7,7 @@ use crate::call::Call;
 use crate::objects::answer::json;
 use crate::objects::list;
 use crate::problem::Problem;
-use crate::query::Query;
-use crate::target::Target;
+use crate::target::{Query, Target};
 
 /// A backend may be called `status`: its listing says `?list`, and this says nothing.
 pub(crate) async fn status(call: Call, query: Query) -> Result<Response, Problem> {
