@@ -16,7 +16,9 @@ mod operations;
 
 mod host;
 
-pub use backend::{Backend, CallOptions, Cancel, CounterReport, Facts, Latency, OperationReport};
+pub use backend::{
+    Backend, BackendInfo, CallOptions, Cancel, CounterReport, Latency, OperationReport,
+};
 pub use host::{
     BackendStatus, Builder, ErrorStatus, Host, PluginFaults, PluginState, PluginStatus,
     Reconfigured, Registration, Status,

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use holdall::config::{BackendConfig, Config, Environment, Flags, Place, Problems, Sources};
+use holdall::config::{
+    BackendConfig, Config, ConfigProblems, Environment, Flags, Location, Sources,
+};
 use holdall::{Backend, Host};
 
 use crate::address::Address;
@@ -36,7 +38,7 @@ impl App {
     }
 
     /// Reads the configuration. Returns what is right in it and every problem.
-    pub(crate) fn config(&self) -> (Config, Problems) {
+    pub(crate) fn config(&self) -> (Config, ConfigProblems) {
         let mut flags = Flags::default();
         flags.config_file = self.global.config.clone();
         flags.plugin_dirs = self.global.plugin_dirs.clone();
@@ -55,16 +57,16 @@ impl App {
     }
 
     /// Where the plugin directories of this configuration were named; `None` for the default ones.
-    pub(crate) fn plugin_dirs_named_by(&self, config: &Config) -> Option<Place> {
+    pub(crate) fn plugin_dirs_named_by(&self, config: &Config) -> Option<Location> {
         if !self.global.plugin_dirs.is_empty() {
-            return Some(Place::Flag("--plugin-dir"));
+            return Some(Location::Flag("--plugin-dir"));
         }
         let variable = "HOLDALL_PLUGIN_DIR";
         if std::env::var_os(variable).is_some_and(|dirs| !dirs.is_empty()) {
-            return Some(Place::Variable(variable.to_owned()));
+            return Some(Location::Variable(variable.to_owned()));
         }
         let file = config.file.clone()?;
-        (config.plugin_dirs != beside_the_executable()).then_some(Place::File {
+        (config.plugin_dirs != beside_the_executable()).then_some(Location::File {
             file,
             line: 0,
             column: 0,
@@ -103,7 +105,7 @@ impl App {
 
     /// Progress bar of several transfers.
     pub(crate) fn progress_of_many(&self) -> Progress {
-        Progress::many(self.shows_progress())
+        Progress::of_files(self.shows_progress())
     }
 
     fn shows_progress(&self) -> bool {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use holdall::{Error, Retry};
 use serde::Serialize;
 
-use crate::advice;
 use crate::exit;
+use crate::hint;
 use crate::values::printable;
 
 /// Failure of a command.
@@ -117,7 +117,7 @@ impl Failure {
                 ..plain(
                     "local_file",
                     format!("cannot {doing} {}", path.display()),
-                    advice::for_file(cause),
+                    hint::for_file(cause),
                 )
             }),
             Failure::Refused(refusal) => {
@@ -275,7 +275,7 @@ impl Report {
                     text: cause.text.clone(),
                 })
                 .collect(),
-            help: advice::for_error(error),
+            help: hint::for_error(error),
         }
     }
 }

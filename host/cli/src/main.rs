@@ -5,12 +5,12 @@
 #![forbid(unsafe_code)]
 
 mod address;
-mod advice;
 mod app;
 mod args;
 mod commands;
 mod exit;
 mod failure;
+mod hint;
 mod local;
 mod log;
 mod output;

@@ -22,7 +22,7 @@ impl Progress {
     }
 
     /// Bar of several transfers, counted together.
-    pub(crate) fn many(visible: bool) -> Self {
+    pub(crate) fn of_files(visible: bool) -> Self {
         Self::new(visible, "", true)
     }
 

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdall::config::{Config, Problems};
+use holdall::config::{Config, ConfigProblems};
 use ipnet::IpNet;
 
 use crate::cors::Cors;
@@ -99,7 +99,7 @@ impl Default for Settings {
 impl Settings {
     /// Problems of references to backends that the configuration does not have, in tokens, CORS and
     /// the rule for requests without a token. For programs that register no backends in code.
-    pub fn unknown_backends(&self, config: &Config) -> Problems {
+    pub fn unknown_backends(&self, config: &Config) -> ConfigProblems {
         let mut problems = Vec::new();
         let mut look = |keys: &[&str], names: &BTreeSet<String>| {
             let unknown = names

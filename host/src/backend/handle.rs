@@ -120,7 +120,7 @@ impl Backend {
     ///
     /// ```no_run
     /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
-    /// let facts = photos.facts().await?;
+    /// let info = photos.info().await?;
     /// println!("{} {}: {}", facts.plugin, facts.plugin_version, facts.description);
     /// # Ok(())
     /// # }
@@ -129,11 +129,11 @@ impl Backend {
     /// # Errors
     ///
     /// Why it cannot be opened.
-    pub async fn facts(&self) -> Result<Facts> {
+    pub async fn info(&self) -> Result<BackendInfo> {
         let generation = self.generation()?;
         let opened = self.slot.open(&generation).await?;
         let about = &opened.instance.plugin().descriptor().about;
-        Ok(Facts {
+        Ok(BackendInfo {
             plugin: about.name.clone(),
             plugin_version: about.version.clone(),
             generation: generation.number,
@@ -247,7 +247,7 @@ impl Slot {
 /// An opened instance, as its plugin describes it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Facts {
+pub struct BackendInfo {
     /// Name of the plugin.
     pub plugin: String,
     /// Version of the plugin.

@@ -9,5 +9,5 @@ pub(crate) mod options;
 pub(crate) mod scope;
 
 pub use counters::{CounterReport, Latency, OperationReport};
-pub use handle::{Backend, Facts};
+pub use handle::{Backend, BackendInfo};
 pub use options::{CallOptions, Cancel};

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::document::join;
 use super::problem::names;
-use super::{Code, Config, Place, Problem, Problems, Schema, Secrets};
+use super::{Code, Config, ConfigProblems, Location, Problem, Schema, Secrets};
 
 /// What `holdall config check` says.
 #[derive(Clone, Debug, Serialize)]
@@ -15,7 +15,7 @@ pub struct Report {
     /// Every backend, by name.
     pub backends: Vec<BackendReport>,
     /// Every problem of all of them, of the gateway and of the rules for plugins.
-    pub problems: Problems,
+    pub problems: ConfigProblems,
 }
 
 impl Report {
@@ -53,7 +53,7 @@ impl Config {
     }
 
     /// A problem for each plugin directory that was named and cannot be read.
-    pub fn unreadable_plugin_dirs(&self, named: &Place) -> Problems {
+    pub fn unreadable_plugin_dirs(&self, named: &Location) -> ConfigProblems {
         let problems = self.plugin_dirs.iter().filter_map(|dir| {
             let found = std::fs::read_dir(dir).err()?;
             let found = format!("{}: {found}", dir.display());
@@ -113,7 +113,7 @@ pub fn check(config: &Config, schemas: &BTreeMap<String, Schema>, secrets: &Secr
             config
                 .file
                 .as_ref()
-                .map_or(Place::Default, |file| Place::File {
+                .map_or(Location::Default, |file| Location::File {
                     file: file.clone(),
                     line: 0,
                     column: 0,

@@ -8,9 +8,9 @@ use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::plugin_settings::PluginSettings;
 use super::problem::names;
-use super::settings::Settings;
-use super::{Code, Place, Problem};
+use super::{Code, Location, Problem};
 
 /// A document being read, and what was wrong so far.
 pub(super) struct Document<'d> {
@@ -24,7 +24,7 @@ pub(super) struct Document<'d> {
 /// One table: which keys were asked for decides which are unknown.
 pub(super) struct Table<'d> {
     pub(super) path: String,
-    pub(super) place: Place,
+    pub(super) place: Location,
     table: &'d DeTable<'d>,
     asked: Vec<&'static str>,
 }
@@ -33,7 +33,7 @@ pub(super) struct Table<'d> {
 pub(super) struct Found<T> {
     pub(super) value: T,
     pub(super) path: String,
-    pub(super) place: Place,
+    pub(super) place: Location,
 }
 
 /// Parses. The table is good for nothing when the document has problems then.
@@ -62,29 +62,34 @@ impl<'d> Document<'d> {
         }
     }
 
-    pub(super) fn whole(&self) -> Place {
-        Place::File {
+    pub(super) fn whole(&self) -> Location {
+        Location::File {
             file: self.file.to_owned(),
             line: 0,
             column: 0,
         }
     }
 
-    pub(super) fn at(&self, offset: usize) -> Place {
+    pub(super) fn at(&self, offset: usize) -> Location {
         let mut end = offset.min(self.text.len());
         while !self.text.is_char_boundary(end) {
             end -= 1;
         }
         let line = self.lines.partition_point(|start| *start <= end);
         let column = self.text[self.lines[line - 1]..end].chars().count() + 1;
-        Place::File {
+        Location::File {
             file: self.file.to_owned(),
             line,
             column,
         }
     }
 
-    pub(super) fn section(&self, path: String, table: &'d DeTable<'d>, place: Place) -> Table<'d> {
+    pub(super) fn section(
+        &self,
+        path: String,
+        table: &'d DeTable<'d>,
+        place: Location,
+    ) -> Table<'d> {
         Table {
             path,
             place,
@@ -222,8 +227,12 @@ impl<'d> Document<'d> {
     }
 
     /// The settings of a plugin: any table, as JSON. Empty when the key is absent.
-    pub(super) fn settings(&mut self, section: &mut Table<'d>, key: &'static str) -> Settings {
-        let mut settings = Settings::new(Map::new(), section.place.clone());
+    pub(super) fn settings(
+        &mut self,
+        section: &mut Table<'d>,
+        key: &'static str,
+    ) -> PluginSettings {
+        let mut settings = PluginSettings::new(Map::new(), section.place.clone());
         let before = self.problems.len();
         match self.get(section, key, "a table", DeValue::as_table) {
             Some(found) => {
@@ -243,7 +252,7 @@ impl<'d> Document<'d> {
         table: &'d DeTable<'d>,
         path: &str,
         pointer: &str,
-        settings: &mut Settings,
+        settings: &mut PluginSettings,
     ) -> Map<String, Value> {
         let mut object = Map::new();
         for (key, value) in table {
@@ -259,7 +268,7 @@ impl<'d> Document<'d> {
         value: &'d Spanned<DeValue<'d>>,
         path: &str,
         pointer: &str,
-        settings: &mut Settings,
+        settings: &mut PluginSettings,
     ) -> Value {
         let place = self.at(value.span().start);
         settings.places.insert(pointer.to_owned(), place.clone());
@@ -334,7 +343,7 @@ pub(super) fn one_of<T: Copy>(
     word: &str,
     words: &[(&'static str, T)],
     path: &str,
-    place: &Place,
+    place: &Location,
 ) -> Result<T, Box<Problem>> {
     words
         .iter()

@@ -9,8 +9,8 @@ use url::Url;
 
 use super::document::{self, Document, Found, Table};
 use super::{
-    BackendConfig, Code, ContentTypePolicy, GatewayConfig, GatewayKey, Place, PluginRule, Problem,
-    SecretText, Section, check_name, parse_duration, read, relative_to,
+    BackendConfig, Code, ContentTypePolicy, GatewayConfig, GatewayKey, Location, PluginRule,
+    Problem, SecretText, Section, check_name, parse_duration, read, relative_to,
 };
 
 /// Largest configuration file, in bytes.
@@ -29,7 +29,7 @@ pub(super) const CONTENT_TYPES: &[(&str, ContentTypePolicy)] = &[
 #[derive(Default)]
 pub(super) struct FileConfig {
     pub(super) plugin_dirs: Option<Vec<PathBuf>>,
-    pub(super) default_backend: Option<(String, Place)>,
+    pub(super) default_backend: Option<(String, Location)>,
     pub(super) backends: BTreeMap<String, BackendConfig>,
     pub(super) plugins: BTreeMap<String, PluginRule>,
     pub(super) gateway: Option<GatewayConfig>,
@@ -38,7 +38,7 @@ pub(super) struct FileConfig {
 
 /// Reads the text of a file.
 pub(super) fn load(file: &Path) -> Result<String, Box<Problem>> {
-    let place = Place::File {
+    let place = Location::File {
         file: file.to_owned(),
         line: 0,
         column: 0,
@@ -147,7 +147,7 @@ fn read_backend<'d>(
 pub(super) fn read_timeout(
     text: &str,
     path: &str,
-    place: &Place,
+    place: &Location,
 ) -> Result<Duration, Box<Problem>> {
     parse_duration(text)
         .filter(|time| !time.is_zero())
@@ -164,7 +164,11 @@ pub(super) fn read_timeout(
 }
 
 /// As a time-out, but for zero, which has a meaning of its own.
-pub(super) fn read_wait(text: &str, path: &str, place: &Place) -> Result<Duration, Box<Problem>> {
+pub(super) fn read_wait(
+    text: &str,
+    path: &str,
+    place: &Location,
+) -> Result<Duration, Box<Problem>> {
     parse_duration(text).ok_or_else(|| {
         Problem::new(
             Code::InvalidValue,
@@ -308,7 +312,7 @@ fn missing(section: &Table<'_>, key: &str, expected: &str) -> Problem {
 pub(crate) fn check_public_url(
     text: &str,
     path: &str,
-    place: &Place,
+    place: &Location,
 ) -> Result<String, Box<Problem>> {
     // The text is never shown: a password may stand in it.
     let problem = |found: &str| {
@@ -336,7 +340,7 @@ pub(crate) fn check_public_url(
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-pub(crate) fn check_key_id(id: &str, path: &str, place: &Place) -> Result<(), Box<Problem>> {
+pub(crate) fn check_key_id(id: &str, path: &str, place: &Location) -> Result<(), Box<Problem>> {
     let fits = (1..=64).contains(&id.len())
         && id
             .bytes()

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::file::{check_key_id, check_public_url};
-use super::{Code, Environment, Place, Problem, Problems, SecretText, Secrets, secret};
+use super::{Code, ConfigProblems, Environment, Location, Problem, SecretText, Secrets, secret};
 
 /// The shortest secret of a key, in bytes.
 pub const MIN_SECRET: usize = 16;
@@ -36,7 +36,7 @@ impl GatewayConfig {
             path: format!("gateway.keys[{}].secret", self.keys.len()),
             id: id.into(),
             secret: SecretText::new(secret),
-            place: Place::Flag("the program's own configuration"),
+            place: Location::Flag("the program's own configuration"),
         });
         self
     }
@@ -51,12 +51,12 @@ impl GatewayConfig {
         &self,
         environment: &Environment,
         secrets: &Secrets,
-    ) -> Result<GatewayKeys, Problems> {
+    ) -> Result<GatewayKeys, ConfigProblems> {
         let mut resolved = GatewayKeys::default();
         let mut problems = Vec::new();
         // An empty URL was reported when the file was read.
         if !self.public_url.is_empty() {
-            match check_public_url(&self.public_url, "gateway.public_url", &Place::Default) {
+            match check_public_url(&self.public_url, "gateway.public_url", &Location::Default) {
                 Ok(url) => resolved.public_url = url,
                 Err(problem) => problems.push(*problem),
             }
@@ -93,7 +93,7 @@ impl GatewayConfig {
                 ));
             }
         }
-        let problems: Problems = problems.into_iter().collect();
+        let problems: ConfigProblems = problems.into_iter().collect();
         problems.into_result().map(|()| resolved)
     }
 }
@@ -115,7 +115,7 @@ pub struct GatewayKey {
     /// Its secret, or a reference to it.
     pub secret: SecretText,
     /// Where it was written.
-    pub place: Place,
+    pub place: Location,
     /// Dotted path of the secret.
     pub(crate) path: String,
 }

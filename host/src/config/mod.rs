@@ -47,7 +47,7 @@
 //! Without any backend the command adds one: `local`, of the plugin `local`, under `./data`
 //! ([`Sources::fallback_backend`]). The library adds none.
 //!
-//! Everything wrong is reported at once ([`Problems`]): syntax first, then all keys and values,
+//! Everything wrong is reported at once ([`ConfigProblems`]): syntax first, then all keys and values,
 //! then, as soon as the plugins' schemas are known, every field of every backend ([`check()`]).
 //! Nothing here loads a plugin or writes anything.
 
@@ -60,6 +60,7 @@ mod environment;
 mod file;
 mod gateway;
 mod overlay;
+mod plugin_settings;
 mod problem;
 mod read;
 mod resolve;
@@ -67,7 +68,6 @@ mod schema;
 mod schema_budget;
 mod secret;
 mod section;
-mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -85,13 +85,13 @@ pub use compiled::Schema;
 pub use duration::parse_duration;
 pub use environment::Environment;
 pub use gateway::{GatewayConfig, GatewayKey, MIN_SECRET};
-pub use problem::{Code, Place, Problem, Problems};
+use plugin_settings::PluginSettings;
+pub use problem::{Code, ConfigProblems, Location, Problem};
 pub(crate) use problem::{names, nearest};
 pub use resolve::{ConfigJson, Resolved};
 pub use secret::{REDACTED, SecretText, Secrets};
 pub(crate) use secret::{UNRESERVED, WeakSecrets, hex};
 pub use section::Section;
-use settings::Settings;
 pub use source::{Flags, Sources};
 
 /// Name of the backend that the command adds when none is configured, and of its plugin.
@@ -152,7 +152,7 @@ pub struct BackendConfig {
     pub max_wait: Duration,
     /// Whether a store whose readers may see partial objects is accepted.
     pub allow_non_atomic_put: bool,
-    settings: Settings,
+    settings: PluginSettings,
 }
 
 impl BackendConfig {
@@ -166,10 +166,10 @@ impl BackendConfig {
         name: impl Into<String>,
         plugin: impl Into<String>,
         config: serde_json::Value,
-    ) -> Result<Self, Problems> {
+    ) -> Result<Self, ConfigProblems> {
         let name = name.into();
-        let place = Place::Flag("the program's own configuration");
-        check_name(&name, "backend", &place).map_err(|problem| Problems::from(*problem))?;
+        let place = Location::Flag("the program's own configuration");
+        check_name(&name, "backend", &place).map_err(|problem| ConfigProblems::from(*problem))?;
         let serde_json::Value::Object(values) = config else {
             return Err(Problem::new(
                 Code::WrongType,
@@ -181,7 +181,7 @@ impl BackendConfig {
             .into());
         };
         Ok(Self {
-            settings: Settings::new(values, place),
+            settings: PluginSettings::new(values, place),
             ..Self::bare(name, plugin.into())
         })
     }
@@ -216,7 +216,7 @@ impl BackendConfig {
             timeout: None,
             max_wait: MAX_WAIT,
             allow_non_atomic_put: false,
-            settings: Settings::default(),
+            settings: PluginSettings::default(),
         }
     }
 
@@ -224,7 +224,7 @@ impl BackendConfig {
     pub fn default_local() -> Self {
         let mut local = Self::bare(LOCAL.to_owned(), LOCAL.to_owned());
         let values = [("root".to_owned(), "./data".into())].into_iter().collect();
-        local.settings = Settings::new(values, Place::Default);
+        local.settings = PluginSettings::new(values, Location::Default);
         local
     }
 
@@ -288,7 +288,7 @@ pub fn is_backend_name(name: &str) -> bool {
             .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
-fn check_name(name: &str, what: &str, place: &Place) -> Result<(), Box<Problem>> {
+fn check_name(name: &str, what: &str, place: &Location) -> Result<(), Box<Problem>> {
     if is_backend_name(name) {
         return Ok(());
     }

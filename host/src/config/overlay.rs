@@ -2,9 +2,9 @@
 
 use super::document::one_of;
 use super::file::{CONTENT_TYPES, KEY_POLICIES, read_timeout, read_wait};
+use super::plugin_settings::Variable;
 use super::problem::{names, nearest};
-use super::settings::Variable;
-use super::{BackendConfig, Code, Config, Place, Problem, SecretText};
+use super::{BackendConfig, Code, Config, Location, Problem, SecretText};
 
 const PREFIX: &str = "HOLDALL_BACKEND_";
 
@@ -66,7 +66,7 @@ fn set(
     field: String,
     text: &str,
 ) -> Result<(), Box<Problem>> {
-    let place = Place::Variable(variable.to_owned());
+    let place = Location::Variable(variable.to_owned());
     let path = |key: &str| format!("backend.{}.{key}", backend.name);
     match field.as_str() {
         "PLUGIN" => backend.plugin = text.to_owned(),
@@ -92,7 +92,7 @@ fn unknown(config: &Config, variable: &str, rest: &str) -> Problem {
     let mut problem = Problem::new(
         Code::UnknownKey,
         "backend",
-        Place::Variable(variable.to_owned()),
+        Location::Variable(variable.to_owned()),
         format!(
             "HOLDALL_BACKEND_<NAME>_<FIELD> of backend {}",
             names(config.backends.keys().map(String::as_str))

@@ -69,7 +69,7 @@ impl Code {
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[non_exhaustive]
-pub enum Place {
+pub enum Location {
     /// Nowhere: a default.
     #[default]
     Default,
@@ -89,21 +89,21 @@ pub enum Place {
     Flag(&'static str),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Default => f.write_str("default"),
-            Place::File { file, line: 0, .. } => write!(f, "{}", file.display()),
-            Place::File { file, line, column } => {
+            Location::Default => f.write_str("default"),
+            Location::File { file, line: 0, .. } => write!(f, "{}", file.display()),
+            Location::File { file, line, column } => {
                 write!(f, "{}:{line}:{column}", file.display())
             }
-            Place::Variable(name) => write!(f, "${name}"),
-            Place::Flag(name) => write!(f, "{name}"),
+            Location::Variable(name) => write!(f, "${name}"),
+            Location::Flag(name) => write!(f, "{name}"),
         }
     }
 }
 
-impl Serialize for Place {
+impl Serialize for Location {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -126,7 +126,7 @@ pub struct Problem {
     pub code: Code,
     /// Where the value was written.
     #[serde(rename = "where")]
-    pub place: Place,
+    pub place: Location,
     /// What would be right.
     pub expected: String,
     /// What is there instead.
@@ -143,7 +143,7 @@ impl Problem {
     pub(crate) fn new(
         code: Code,
         path: impl Into<String>,
-        place: Place,
+        place: Location,
         expected: impl Into<String>,
         found: impl Into<String>,
     ) -> Self {
@@ -186,7 +186,7 @@ impl fmt::Display for Problem {
             write!(f, "{}: ", self.path)?;
         }
         write!(f, "expected {}, found {}", self.expected, self.found)?;
-        if self.place != Place::Default {
+        if self.place != Location::Default {
             write!(f, " ({})", self.place)?;
         }
         match (&self.suggestion, &self.fix) {
@@ -202,9 +202,9 @@ impl fmt::Display for Problem {
 /// Every problem of a configuration, in the order of their paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Problems(Vec<Problem>);
+pub struct ConfigProblems(Vec<Problem>);
 
-impl Problems {
+impl ConfigProblems {
     /// None.
     pub const fn new() -> Self {
         Self(Vec::new())
@@ -230,18 +230,18 @@ impl Problems {
     /// # Errors
     ///
     /// Itself, when there is one.
-    pub fn into_result(self) -> Result<(), Problems> {
+    pub fn into_result(self) -> Result<(), ConfigProblems> {
         if self.is_empty() { Ok(()) } else { Err(self) }
     }
 }
 
-impl From<Problem> for Problems {
+impl From<Problem> for ConfigProblems {
     fn from(problem: Problem) -> Self {
         Self(vec![problem])
     }
 }
 
-impl FromIterator<Problem> for Problems {
+impl FromIterator<Problem> for ConfigProblems {
     fn from_iter<I: IntoIterator<Item = Problem>>(problems: I) -> Self {
         let mut problems: Vec<_> = problems.into_iter().collect();
         // By path, so that two runs over one file report the same text, wherever each was found.
@@ -251,7 +251,7 @@ impl FromIterator<Problem> for Problems {
     }
 }
 
-impl IntoIterator for Problems {
+impl IntoIterator for ConfigProblems {
     type Item = Problem;
     type IntoIter = std::vec::IntoIter<Problem>;
 
@@ -260,7 +260,7 @@ impl IntoIterator for Problems {
     }
 }
 
-impl<'a> IntoIterator for &'a Problems {
+impl<'a> IntoIterator for &'a ConfigProblems {
     type Item = &'a Problem;
     type IntoIter = std::slice::Iter<'a, Problem>;
 
@@ -270,7 +270,7 @@ impl<'a> IntoIterator for &'a Problems {
 }
 
 /// One problem a line.
-impl fmt::Display for Problems {
+impl fmt::Display for ConfigProblems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.0.iter().enumerate() {
             if index > 0 {
@@ -282,15 +282,15 @@ impl fmt::Display for Problems {
     }
 }
 
-impl std::error::Error for Problems {}
+impl std::error::Error for ConfigProblems {}
 
 /// `ConfigInvalid`: the message counts the problems. Each is a fact named after its path, and a
 /// cause, so that programs that print the chain of sources show all of them.
 ///
 /// The texts name files of this machine, which a client must not see; facts and causes go to logs
 /// and operators, the message to everybody.
-impl From<Problems> for Error {
-    fn from(problems: Problems) -> Self {
+impl From<ConfigProblems> for Error {
+    fn from(problems: ConfigProblems) -> Self {
         let message = match problems.len() {
             1 => "1 problem in the configuration".to_owned(),
             count => format!("{count} problems in the configuration"),
@@ -367,12 +367,12 @@ mod tests {
             Problem::new(
                 Code::WrongType,
                 path,
-                Place::Variable("X".into()),
+                Location::Variable("X".into()),
                 "a string",
                 "integer",
             )
         };
-        let problems = Problems::from_iter([problem("b"), problem("a"), problem("b")]);
+        let problems = ConfigProblems::from_iter([problem("b"), problem("a"), problem("b")]);
         assert_eq!(problems.len(), 2, "sorted, and each once");
         let error = Error::from(problems);
         assert_eq!(error.kind(), ErrorKind::ConfigInvalid);

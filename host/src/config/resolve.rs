@@ -8,12 +8,12 @@ use serde_json::{Map, Number, Value};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::document::{child, join};
+use super::plugin_settings::{PluginSettings, Variable};
 use super::problem::names;
 use super::schema::{Node, in_words};
-use super::settings::{Settings, Variable};
 use super::validate::{Subject, quoted};
 use super::{
-    BackendConfig, Code, Environment, Place, Problem, Problems, Schema, Secrets, Section,
+    BackendConfig, Code, ConfigProblems, Environment, Location, Problem, Schema, Secrets, Section,
     canonical, overlay, secret,
 };
 
@@ -99,7 +99,7 @@ impl Section {
         schema: &Schema,
         environment: &Environment,
         secrets: &Secrets,
-    ) -> Result<Resolved, Problems> {
+    ) -> Result<Resolved, ConfigProblems> {
         let name = self.name;
         let variables = overlay::section_prefix(name);
         resolve(
@@ -127,7 +127,7 @@ impl BackendConfig {
         schema: &Schema,
         environment: &Environment,
         secrets: &Secrets,
-    ) -> Result<Resolved, Problems> {
+    ) -> Result<Resolved, ConfigProblems> {
         let path = format!("backend.{}.config", self.name);
         let variables = overlay::prefix(&self.name);
         resolve(
@@ -142,13 +142,13 @@ impl BackendConfig {
 }
 
 fn resolve(
-    settings: &Settings,
+    settings: &PluginSettings,
     path: &str,
     variables: &str,
     schema: &Schema,
     environment: &Environment,
     secrets: &Secrets,
-) -> Result<Resolved, Problems> {
+) -> Result<Resolved, ConfigProblems> {
     let mut resolver = Resolver {
         path,
         environment,
@@ -176,7 +176,7 @@ fn resolve(
         settings: &settings,
         reported: &reported,
     };
-    problems.extend(subject.judge());
+    problems.extend(subject.problems());
     if problems.is_empty() {
         let fingerprint = canonical::fingerprint(&value.0, &root, secrets);
         return Ok(Resolved {
@@ -201,7 +201,7 @@ struct Resolver<'a> {
     path: &'a str,
     environment: &'a Environment,
     secrets: &'a Secrets,
-    settings: Settings,
+    settings: PluginSettings,
     problems: Vec<Problem>,
     /// Pointers of values that have a problem already: the schema's complaints about them would
     /// only repeat it.
@@ -210,7 +210,7 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn lay_over(&mut self, value: &mut Value, root: &Node<'_>, variable: &Variable, prefix: &str) {
-        let place = Place::Variable(variable.name.clone());
+        let place = Location::Variable(variable.name.clone());
         let Some(keys) = find(root, &variable.field) else {
             let fields = root.names();
             let known: Vec<_> = fields

@@ -20,7 +20,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{Code, Environment, Place, Problem, read};
+use super::{Code, Environment, Location, Problem, read};
 
 /// Everything but the unreserved characters of RFC 3986, 2.3.
 pub(crate) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -259,7 +259,7 @@ fn inside_quotes(text: &str) -> &str {
 pub(crate) fn resolve(
     text: &str,
     path: &str,
-    place: &Place,
+    place: &Location,
     environment: &Environment,
     secrets: &Secrets,
 ) -> Result<SecretText, Box<Problem>> {
@@ -288,7 +288,7 @@ pub(crate) fn resolve(
         SecretText::new(value)
     } else if let Some(name) = text.strip_prefix("file:") {
         let folder = match place {
-            Place::File { file, .. } => file.parent().unwrap_or(Path::new("")),
+            Location::File { file, .. } => file.parent().unwrap_or(Path::new("")),
             _ => Path::new(""),
         };
         let file = folder.join(name);
@@ -417,13 +417,13 @@ mod tests {
             " env:TOKEN",
             "file :path",
         ] {
-            let resolved = resolve(text, "p", &Place::Default, &environment, &secrets);
+            let resolved = resolve(text, "p", &Location::Default, &environment, &secrets);
             let problem = resolved.unwrap_err();
             assert_eq!(problem.code, Code::SecretUnresolved, "{text}");
             assert!(!problem.to_string().contains("path"), "{problem}");
         }
         for text in ["a:b", "profile:x", "https://x", "environment:x"] {
-            let resolved = resolve(text, "p", &Place::Default, &environment, &secrets);
+            let resolved = resolve(text, "p", &Location::Default, &environment, &secrets);
             assert_eq!(resolved.unwrap().expose(), text);
         }
     }
@@ -452,7 +452,7 @@ mod tests {
         std::fs::write(folder.path().join("empty"), "\n").unwrap();
         std::fs::write(folder.path().join("binary"), [0xff]).unwrap();
         std::fs::write(folder.path().join("large"), vec![b'x'; 64 * 1024 + 1]).unwrap();
-        let place = Place::File {
+        let place = Location::File {
             file: folder.path().join("holdall.toml"),
             line: 1,
             column: 1,

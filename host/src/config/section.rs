@@ -1,8 +1,8 @@
 //! A table of `holdall.toml` that the host keeps for the program in front of it.
 
 use super::document::{child, join};
-use super::problem::{Code, Place, Problem};
-use super::settings::Settings;
+use super::plugin_settings::PluginSettings;
+use super::problem::{Code, Location, Problem};
 
 /// `[server]`: what belongs to the program in front of the host, kept as it was written.
 ///
@@ -13,11 +13,11 @@ use super::settings::Settings;
 #[derive(Clone, Debug)]
 pub struct Section {
     pub(super) name: &'static str,
-    pub(super) settings: Settings,
+    pub(super) settings: PluginSettings,
 }
 
 impl Section {
-    pub(super) fn new(name: &'static str, settings: Settings) -> Self {
+    pub(super) fn new(name: &'static str, settings: PluginSettings) -> Self {
         Self { name, settings }
     }
 
@@ -44,7 +44,7 @@ impl Section {
         Problem::new(Code::InvalidValue, path, place, expected, found).pointer(pointer)
     }
 
-    fn place(&self, pointer: &str, keys: &[&str]) -> Place {
+    fn place(&self, pointer: &str, keys: &[&str]) -> Location {
         let field = keys
             .iter()
             .map(|key| super::overlay::upper(key))
@@ -52,7 +52,7 @@ impl Section {
             .join("__");
         let variables = &self.settings.variables;
         match variables.iter().find(|variable| variable.field == field) {
-            Some(variable) => Place::Variable(variable.name.clone()),
+            Some(variable) => Location::Variable(variable.name.clone()),
             None => self.settings.place(pointer).clone(),
         }
     }
@@ -60,6 +60,6 @@ impl Section {
 
 impl Default for Section {
     fn default() -> Self {
-        Self::new("server", Settings::default())
+        Self::new("server", PluginSettings::default())
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::file::{self, FileConfig};
 use super::problem::names;
 use super::{
-    BackendConfig, Code, Config, Environment, LOCAL, NAME_RULE, Place, Problem, Problems,
+    BackendConfig, Code, Config, ConfigProblems, Environment, LOCAL, Location, NAME_RULE, Problem,
     is_backend_name, overlay,
 };
 
@@ -38,7 +38,7 @@ pub struct Sources {
 
 impl Config {
     /// Reads and merges, and keeps whatever is right beside a list of all that is not.
-    pub fn read(sources: &Sources) -> (Config, Problems) {
+    pub fn read(sources: &Sources) -> (Config, ConfigProblems) {
         let mut problems = Vec::new();
         let Sources {
             flags,
@@ -91,12 +91,12 @@ impl Config {
         let default = flags
             .default_backend
             .clone()
-            .map(|name| (name, Place::Flag("--backend")))
+            .map(|name| (name, Location::Flag("--backend")))
             .or_else(|| {
                 let name = environment.non_empty("HOLDALL_BACKEND")?;
                 Some((
                     name.to_owned(),
-                    Place::Variable("HOLDALL_BACKEND".to_owned()),
+                    Location::Variable("HOLDALL_BACKEND".to_owned()),
                 ))
             })
             .or(from_file.default_backend);
@@ -105,7 +105,7 @@ impl Config {
         let paths = ["HOLDALL_CONFIG", "HOLDALL_PLUGIN_DIR"];
         let others = environment.not_text().filter(|name| !paths.contains(name));
         problems.extend(others.map(|name| {
-            let place = Place::Variable(name.to_owned());
+            let place = Location::Variable(name.to_owned());
             Problem::new(
                 Code::InvalidValue,
                 "",
@@ -122,14 +122,14 @@ impl Config {
     /// # Errors
     ///
     /// Every problem.
-    pub fn load(sources: &Sources) -> Result<Config, Problems> {
+    pub fn load(sources: &Sources) -> Result<Config, ConfigProblems> {
         let (config, problems) = Self::read(sources);
         problems.into_result().map(|()| config)
     }
 
     fn set_default(
         &mut self,
-        default: Option<(String, Place)>,
+        default: Option<(String, Location)>,
         fallback: Option<&BackendConfig>,
         whole: bool,
         problems: &mut Vec<Problem>,

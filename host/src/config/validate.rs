@@ -10,9 +10,9 @@ use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::Value;
 
 use super::document::{child, join};
+use super::plugin_settings::PluginSettings;
 use super::problem::{names, nearest};
 use super::schema::{Node, in_words, type_name};
-use super::settings::Settings;
 use super::{Code, Problem, Schema};
 
 /// Longest text that a problem quotes, in characters.
@@ -25,14 +25,14 @@ pub(super) struct Subject<'a> {
     pub(super) schema: &'a Schema,
     pub(super) value: &'a Value,
     /// Knows where each value was written.
-    pub(super) settings: &'a Settings,
+    pub(super) settings: &'a PluginSettings,
     /// Pointers of values that have a problem already.
     pub(super) reported: &'a BTreeSet<String>,
 }
 
 impl Subject<'_> {
     /// Every problem, unsorted.
-    pub(super) fn judge(&self) -> Vec<Problem> {
+    pub(super) fn problems(&self) -> Vec<Problem> {
         let validator = match self.schema.validator() {
             Ok(validator) => validator,
             Err(why) => {

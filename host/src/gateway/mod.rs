@@ -81,7 +81,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use holdall_plugin_api::{Error, ErrorKind};
 use sha2::Sha256;
 
-use crate::config::{Environment, GatewayConfig, Problems, SecretText, Secrets};
+use crate::config::{ConfigProblems, Environment, GatewayConfig, SecretText, Secrets};
 
 pub use crate::config::MIN_SECRET;
 pub use holdall_plugin_api::attachment;
@@ -153,7 +153,7 @@ impl Gateway {
         config: &GatewayConfig,
         environment: &Environment,
         secrets: &Secrets,
-    ) -> Result<Self, Problems> {
+    ) -> Result<Self, ConfigProblems> {
         let resolved = config.resolve(environment, secrets)?;
         let mut gateway = Self::unconfigured();
         gateway.set_public_url(resolved.public_url);

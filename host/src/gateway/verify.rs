@@ -78,13 +78,13 @@ impl Gateway {
         url: &str,
         headers: impl IntoIterator<Item = (N, V)>,
     ) -> Result<Grant, Refused> {
-        self.judge(method, url, headers).map_err(|reason| {
+        self.check(method, url, headers).map_err(|reason| {
             tracing::debug!(reason, "signed URL refused");
             Refused
         })
     }
 
-    fn judge<N: AsRef<str>, V: AsRef<[u8]>>(
+    fn check<N: AsRef<str>, V: AsRef<[u8]>>(
         &self,
         method: &str,
         url: &str,

@@ -204,7 +204,7 @@ async fn every_operation_survives_a_panic() {
             "health" => backend.health().await.err(),
             "usage" => backend.usage().await.err(),
             "shutdown" => {
-                backend.facts().await.unwrap();
+                backend.info().await.unwrap();
                 backend.shutdown().await.err()
             }
             "custom" => backend.custom(Custom::new("c", "x")).await.err(),

@@ -157,7 +157,7 @@ async fn a_plugin_is_found_by_scheme_and_the_first_keeps_it() {
     let (host, switches) = (host(), Switches::new());
     let registration = Registration::new("p").config(json!({ "id": switches.id }));
     host.register("store", registration).unwrap();
-    let facts = host.backend("store").await.unwrap().facts().await.unwrap();
+    let facts = host.backend("store").await.unwrap().info().await.unwrap();
     assert_eq!(facts.plugin, "probe");
     let shadowed = host.shadowed();
     assert_eq!(shadowed.len(), 1);
@@ -250,7 +250,7 @@ async fn status_is_json_without_secrets() {
         1
     );
     assert_eq!(status["plugins"][2]["name"], "probe");
-    let facts = backend.facts().await.unwrap();
+    let facts = backend.info().await.unwrap();
     for text in [
         status.to_string(),
         format!("{error:?} {error}"),

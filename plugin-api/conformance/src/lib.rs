@@ -84,5 +84,5 @@ pub use report::{CaseResult, Disagreement, Report, Status};
 pub use run::{run, test_case};
 pub use rust::{Claims, Harness};
 pub use subject::{
-    Broken, Facts, Following, Handshake, Level, Loader, Opening, Outside, Stage, Subject,
+    Broken, DirectAccess, Following, Handshake, Level, Loader, Opening, Stage, Subject, SubjectInfo,
 };

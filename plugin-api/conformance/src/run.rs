@@ -33,7 +33,7 @@ pub async fn run(stage: Arc<dyn Stage>, wanted: impl Fn(&Case) -> bool) -> Repor
         results.push(result);
     }
     let names = |names: Vec<&'static str>| names.into_iter().map(str::to_owned).collect();
-    let facts = main.facts();
+    let facts = main.info();
     let results = std::mem::take(
         &mut *shared
             .results
@@ -92,7 +92,7 @@ async fn one(
     run: &str,
 ) -> CaseResult {
     let started = Instant::now();
-    let facts = main.facts();
+    let facts = main.info();
     let unclaimed = match case.tag {
         Tag::Cap(capability) => Some(capability).filter(|one| !facts.claims(*one)),
         _ => None,

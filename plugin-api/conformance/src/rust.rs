@@ -3,7 +3,9 @@
 //! What a host emulates is emulated here too, in the simplest way that the contract allows.
 
 use crate::checked;
-use crate::subject::{Broken, Facts, Following, Level, Opening, Outside, Stage, Subject};
+use crate::subject::{
+    Broken, DirectAccess, Following, Level, Opening, Stage, Subject, SubjectInfo,
+};
 use crate::wire::Dialect;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::StaticPlugin;
@@ -70,7 +72,7 @@ pub trait Harness: Send + Sync + Sized + 'static {
     }
 
     /// A look at a store from outside.
-    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
+    fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
         let _ = store;
         None
     }
@@ -153,7 +155,7 @@ impl<H: Harness> RustStage<H> {
             .with(Operations::copy)
             .with(Operations::rename)
             .with(Operations::delete_many);
-        let facts = Facts {
+        let facts = SubjectInfo {
             plugin: claims.plugin,
             level: Level::Rust,
             operations: native.with(emulated),
@@ -182,8 +184,8 @@ impl<H: Harness> Stage for RustStage<H> {
     fn schema(&self) -> Option<serde_json::Value> {
         self.0.claims().schema
     }
-    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
-        self.0.outside(store)
+    fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
+        self.0.direct_access(store)
     }
     fn scoped(&self, store: u32, prefix: &str) -> Option<Opening<'_>> {
         let config = self.0.scoped(store, prefix)?;
@@ -220,7 +222,7 @@ impl<H: Harness> Stage for RustStage<H> {
 struct RustSubject<B> {
     backend: B,
     native: Operations,
-    facts: Facts,
+    facts: SubjectInfo,
 }
 
 impl<B: StorageBackend> RustSubject<B> {
@@ -402,7 +404,7 @@ macro_rules! placed {
 }
 
 impl<B: StorageBackend> Subject for RustSubject<B> {
-    fn facts(&self) -> &Facts {
+    fn info(&self) -> &SubjectInfo {
         &self.facts
     }
     fn upload<'a>(&'a self, upload: Upload<'a>) -> BoxFuture<'a, Result<Uploaded>> {

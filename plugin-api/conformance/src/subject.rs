@@ -30,7 +30,7 @@ pub enum Level {
 
 /// What a subject says of itself.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub struct SubjectInfo {
     /// Name of the plugin.
     pub plugin: String,
     /// What is driven.
@@ -45,7 +45,7 @@ pub struct Facts {
     pub policy: KeyPolicy,
 }
 
-impl Facts {
+impl SubjectInfo {
     /// Whether the operation answers.
     pub fn has(&self, operation: Operation) -> bool {
         self.operations.has(operation)
@@ -60,7 +60,7 @@ impl Facts {
 /// An opened backend behind the checks of the host. The methods are those of the host's handle.
 pub trait Subject: Send + Sync {
     /// What it is.
-    fn facts(&self) -> &Facts;
+    fn info(&self) -> &SubjectInfo;
 
     /// Stores an object.
     fn upload<'a>(&'a self, upload: Upload<'a>) -> BoxFuture<'a, Result<Uploaded>>;
@@ -139,7 +139,7 @@ pub trait Stage: Send + Sync {
     }
 
     /// A look at a store from outside.
-    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
+    fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
         let _ = store;
         None
     }
@@ -259,7 +259,7 @@ pub enum Broken {
 }
 
 /// A look at a store that does not go through the plugin.
-pub trait Outside: Send + Sync {
+pub trait DirectAccess: Send + Sync {
     /// Everything that is neither an object nor the store's fixed furniture: temporary files,
     /// unfinished uploads, staging blobs.
     fn leftovers(&self) -> Vec<String>;

@@ -2,7 +2,7 @@
 
 use crate::case::{Outcome, Stop};
 use crate::report::CaseResult;
-use crate::subject::{Outside, Stage, Subject};
+use crate::subject::{DirectAccess, Stage, Subject};
 use crate::watch::{Met, Watched};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -104,9 +104,9 @@ impl Trial {
     }
 
     /// A look from outside at a store, or the end of the case.
-    pub(crate) fn outside(&self, store: u32) -> Outcome<Arc<dyn Outside>> {
-        let outside = self.stage().outside(store);
-        outside.ok_or_else(|| Stop::NotApplicable("no look at the store from outside".into()))
+    pub(crate) fn direct_access(&self, store: u32) -> Outcome<Arc<dyn DirectAccess>> {
+        let access = self.stage().direct_access(store);
+        access.ok_or_else(|| Stop::NotApplicable("no look at the store from outside".into()))
     }
 
     /// Removes what the case has made, everywhere.

@@ -3,7 +3,7 @@
 
 use crate::case::{Outcome, Stop, ensure};
 use crate::data;
-use crate::subject::{Facts, Subject};
+use crate::subject::{Subject, SubjectInfo};
 use holdall_plugin_api::{
     Bytes, Capability, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted, Download,
     Downloaded, Error, ErrorKind, Head, Health, Key, List, MAX_CHUNK, ObjectInfo, Operation, Page,
@@ -47,16 +47,16 @@ impl Watched {
         }
     }
 
-    pub(crate) fn facts(&self) -> &Facts {
-        self.subject.facts()
+    pub(crate) fn info(&self) -> &SubjectInfo {
+        self.subject.info()
     }
 
     pub(crate) fn has(&self, operation: Operation) -> bool {
-        self.facts().has(operation)
+        self.info().has(operation)
     }
 
     pub(crate) fn claims(&self, capability: Capability) -> bool {
-        self.facts().claims(capability)
+        self.info().claims(capability)
     }
 
     pub(crate) fn subject(&self) -> &Arc<dyn Subject> {

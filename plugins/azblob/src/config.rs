@@ -4,7 +4,7 @@ use crate::connection;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use holdall_plugin_api::{Capabilities, Problems, Result};
-use holdall_plugin_api_object_store::{Secret, Settings, check_name};
+use holdall_plugin_api_object_store::{Secret, ServiceSettings, check_name};
 use object_store::azure::split_sas;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -78,7 +78,7 @@ pub struct AzblobConfig {
 
     /// How the service is reached.
     #[serde(flatten)]
-    pub settings: Settings,
+    pub settings: ServiceSettings,
 }
 
 /// Who we are to the store.

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
 use holdall_plugin_api_object_store::{
-    CLOUD, Http, LargeConditions, Lister, MetadataNames, Native, OpenStore, Requests, SIGNING,
-    Store,
+    CLOUD, Http, LargeConditions, Lister, MetadataNames, Native, OpenStore, OpenedStore, Requests,
+    SIGNING,
 };
 use object_store::azure::{AzureAccessKey, AzureCredential, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::path::Path;
@@ -37,7 +37,7 @@ pub struct Azblob;
 impl OpenStore for Azblob {
     type Config = AzblobConfig;
 
-    async fn open(config: AzblobConfig, _: &Host) -> Result<Store> {
+    async fn open(config: AzblobConfig, _: &Host) -> Result<OpenedStore> {
         let settled = config.settle()?;
         let settings = &settled.config.settings;
         let http = Http::new(settings.http(settled.service.authority()))?;
@@ -71,7 +71,7 @@ fn build(settled: &Settled, http: Http) -> Result<MicrosoftAzure> {
     credentials::give(builder, settled).build().map_err(invalid)
 }
 
-fn adapted(settled: Settled, http: Http, azure: Arc<MicrosoftAzure>) -> Store {
+fn adapted(settled: Settled, http: Http, azure: Arc<MicrosoftAzure>) -> OpenedStore {
     let config = &settled.config;
     let anonymous = matches!(settled.identity, Identity::Anonymous);
     let service = settled.service.as_str().trim_end_matches('/');
@@ -93,7 +93,7 @@ fn adapted(settled: Settled, http: Http, azure: Arc<MicrosoftAzure>) -> Store {
         },
     };
     let retries = config.settings.retries;
-    let store = Store::of(azure as _)
+    let store = OpenedStore::of(azure as _)
         .pages(Arc::new(Lister::azure(requests.clone())))
         .native(Arc::new(AzureNative(requests.clone())))
         .prefix(config.settings.prefix.clone())

@@ -2,7 +2,7 @@
 
 use crate::identity::Identity;
 use holdall_plugin_api::{Capabilities, Problems, Result};
-use holdall_plugin_api_object_store::{PartSettings, Secret, Settings, check_name};
+use holdall_plugin_api_object_store::{PartSettings, Secret, ServiceSettings, check_name};
 use serde::Deserialize;
 use std::path::PathBuf;
 use url::Url;
@@ -63,7 +63,7 @@ pub struct GcsConfig {
 
     /// How the service is reached.
     #[serde(flatten)]
-    pub settings: Settings,
+    pub settings: ServiceSettings,
 }
 
 /// Who we are to the store.

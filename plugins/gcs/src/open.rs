@@ -9,7 +9,7 @@ use crate::tokens::Tokens;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
 use holdall_plugin_api_object_store::{
-    CLOUD, Http, Lister, Native, OpenStore, Requests, SIGNING, Store, sweep,
+    CLOUD, Http, Lister, Native, OpenStore, OpenedStore, Requests, SIGNING, sweep,
 };
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::path::Path;
@@ -32,7 +32,7 @@ pub struct Gcs;
 impl OpenStore for Gcs {
     type Config = GcsConfig;
 
-    async fn open(config: GcsConfig, _: &Host) -> Result<Store> {
+    async fn open(config: GcsConfig, _: &Host) -> Result<OpenedStore> {
         let settled = config.settle()?;
         let settings = &settled.config.settings;
         let http = Http::new(settings.http(settled.service.authority()))?;
@@ -66,7 +66,7 @@ fn build(settled: &Settled, http: Http) -> Result<GoogleCloudStorage> {
     })
 }
 
-fn adapted(settled: Settled, http: Http, gcs: GoogleCloudStorage) -> Store {
+fn adapted(settled: Settled, http: Http, gcs: GoogleCloudStorage) -> OpenedStore {
     let config = &settled.config;
     let mut without = settled.without;
     // Others would have every signature made by a service of Google's.
@@ -87,7 +87,7 @@ fn adapted(settled: Settled, http: Http, gcs: GoogleCloudStorage) -> Store {
         prefix: config.settings.prefix.clone(),
         abandoned_after: config.parts.abandoned_after(),
     };
-    Store::new(generations)
+    OpenedStore::new(generations)
         .pages(Arc::new(Lister::s3(requests)))
         .signer(Arc::new(Escaping(gcs)))
         .native(Arc::new(native))

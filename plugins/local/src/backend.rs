@@ -9,9 +9,9 @@ use crate::config::{Durability, LocalConfig, sync};
 use crate::engine::current::Current;
 use crate::engine::fault::{FaultKind, Outcome};
 use crate::engine::list::{Entry as Found, Query};
-use crate::engine::read::{Cached, Facts, Object};
-use crate::engine::record::Metadata;
-use crate::engine::store::{Options, Store, Unwritable};
+use crate::engine::metadata_record::Metadata;
+use crate::engine::read::{Cached, Object, ObjectFacts};
+use crate::engine::store::{LocalStore, Options, Unwritable};
 use crate::engine::write::{Publish, Writer};
 use crate::error::{from_fault, from_join};
 use crate::instance::{capabilities_of, instance_of};
@@ -62,7 +62,7 @@ impl Local {
     /// Runs one job of the blocking pool.
     async fn job<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Arc<Store>) -> Outcome<T> + Send + 'static,
+        job: impl FnOnce(&Arc<LocalStore>) -> Outcome<T> + Send + 'static,
     ) -> Result<T> {
         let store = self.store();
         spawn_blocking(move || job(&store))
@@ -74,24 +74,24 @@ impl Local {
     /// Runs a job that changes a key; the root is opened again where that helps.
     async fn change<T: Send + 'static>(
         &self,
-        change: impl Fn(&Arc<Store>) -> Outcome<T> + Send + Sync + 'static,
+        change: impl Fn(&Arc<LocalStore>) -> Outcome<T> + Send + Sync + 'static,
     ) -> Result<T> {
         let current = Arc::clone(&self.current);
         while_locked(Arc::new(move || current.change(&change))).await
     }
 
-    fn store(&self) -> Arc<Store> {
+    fn store(&self) -> Arc<LocalStore> {
         self.current.store()
     }
 
-    fn info(&self, key: &str, facts: &Facts) -> ObjectInfo {
+    fn info(&self, key: &str, facts: &ObjectFacts) -> ObjectInfo {
         if facts.changed_by_others {
             let note = format_args!(
                 "{key:?} was changed by another program: checksum and user metadata are dropped"
             );
             self.host.log(Level::Warn, note);
         }
-        let Facts {
+        let ObjectFacts {
             stamp,
             changed,
             size,
@@ -118,11 +118,11 @@ impl Local {
         info
     }
 
-    fn etag(&self, facts: &Facts) -> Option<String> {
+    fn etag(&self, facts: &ObjectFacts) -> Option<String> {
         self.store().etag(facts.stamp, facts.changed, facts.size)
     }
 
-    fn uploaded(&self, facts: &Facts) -> Uploaded {
+    fn uploaded(&self, facts: &ObjectFacts) -> Uploaded {
         let mut uploaded = Uploaded::new(facts.size);
         uploaded.etag = self.etag(facts);
         uploaded.last_modified = Some(facts.stamp.time());
@@ -138,7 +138,7 @@ impl Local {
         let key = download.key.text();
         let options = download.options();
         let store = self.store();
-        let range = |facts: &Facts| -> Result<Range<u64>> {
+        let range = |facts: &ObjectFacts| -> Result<Range<u64>> {
             check_read(&store, options, facts)?;
             download
                 .range
@@ -190,7 +190,7 @@ impl Local {
         }
     }
 
-    async fn facts(&self, key: &Key) -> Result<Facts> {
+    async fn facts(&self, key: &Key) -> Result<ObjectFacts> {
         let cached = self
             .store()
             .object_if_cached(key.text(), |_| None)

@@ -1,13 +1,17 @@
 //! Conditions of reads, and of the bytes of an upload.
 
-use crate::engine::read::Facts;
-use crate::engine::store::Store;
+use crate::engine::read::ObjectFacts;
+use crate::engine::store::LocalStore;
 use crate::engine::write::Writer;
 use holdall_plugin_api::{Error, ErrorKind, ReadOptions, Result};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Checks the conditions of a read against the object, in the order of RFC 9110, 13.2.2.
-pub(crate) fn check_read(store: &Store, options: &ReadOptions<'_>, facts: &Facts) -> Result<()> {
+pub(crate) fn check_read(
+    store: &LocalStore,
+    options: &ReadOptions<'_>,
+    facts: &ObjectFacts,
+) -> Result<()> {
     if options.version.is_some() {
         return Err(Error::unsupported("the backend does not keep versions"));
     }

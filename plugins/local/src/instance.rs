@@ -1,7 +1,7 @@
 //! Capabilities and limits of an opened store, as the file system under it allows.
 
 use crate::engine::probe::{CreateOnly, Probe};
-use crate::engine::store::Store;
+use crate::engine::store::LocalStore;
 use holdall_plugin_api::{Capabilities, Instance};
 
 /// Capabilities on a complete file system; the descriptor declares the same.
@@ -55,7 +55,7 @@ const WRITES: Capabilities = Capabilities::create_only
 const BESIDE_USER_METADATA: u32 = 1000;
 
 /// Capabilities of this store.
-pub(crate) fn capabilities_of(store: &Store) -> Capabilities {
+pub(crate) fn capabilities_of(store: &LocalStore) -> Capabilities {
     let writable = store.unwritable().is_none();
     capabilities(&store.probe, store.keeps_metadata(), writable)
 }
@@ -80,7 +80,7 @@ fn capabilities(probe: &Probe, keeps_metadata: bool, writable: bool) -> Capabili
 }
 
 /// Capabilities, limits and description of this store.
-pub(crate) fn instance_of(store: &Store) -> Instance {
+pub(crate) fn instance_of(store: &LocalStore) -> Instance {
     let probe = &store.probe;
     let mut instance = Instance::new(format!("file://{}", store.path().display()));
     instance.capabilities = Some(capabilities_of(store));

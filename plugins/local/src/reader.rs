@@ -337,7 +337,7 @@ impl Drop for Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::store::{Options, Store};
+    use crate::engine::store::{LocalStore, Options};
     use crate::{Local, LocalConfig};
     use holdall_plugin_api::{Body, Host, StorageBackend, Upload};
 
@@ -348,7 +348,7 @@ mod tests {
         let local = Local::open(config, Host::detached("test")).await.unwrap();
         let upload = Upload::new("a", bytes.to_vec());
         local.upload(upload).await.unwrap();
-        let store = Store::open(folder.path(), Options::default()).unwrap();
+        let store = LocalStore::open(folder.path(), Options::default()).unwrap();
         let object = store.object("a").unwrap();
         let reader = Reader::new(object, 0..bytes.len() as u64, 64 << 10);
         reader.shared.lock().cold = cold;

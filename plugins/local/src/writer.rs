@@ -326,7 +326,7 @@ impl Drop for Sink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::record::Metadata;
+    use crate::engine::metadata_record::Metadata;
     use crate::engine::store::Options;
     use crate::engine::write::Publish;
     use holdall_plugin_api::Bytes;

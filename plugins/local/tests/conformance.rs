@@ -6,7 +6,7 @@
     reason = "tests; a panic is the report"
 )]
 
-use holdall_conformance::{Claims, Harness, Outside};
+use holdall_conformance::{Claims, DirectAccess, Harness};
 use holdall_plugin_local::{Local, LocalConfig, PLUGIN};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Harness for InFolder {
         true
     }
 
-    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
+    fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
         Some(Arc::new(Folder(self.root(store))))
     }
 }
@@ -49,7 +49,7 @@ impl Harness for InFolder {
 /// The store, seen by another program.
 struct Folder(PathBuf);
 
-impl Outside for Folder {
+impl DirectAccess for Folder {
     fn leftovers(&self) -> Vec<String> {
         let mut left = Vec::new();
         for own in std::fs::read_dir(self.0.join("staging"))

@@ -20,11 +20,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Memory {
     max_bytes: Option<u64>,
     host: Host,
-    store: RwLock<Store>,
+    store: RwLock<MemoryStore>,
 }
 
 #[derive(Debug, Default)]
-struct Store {
+struct MemoryStore {
     objects: BTreeMap<String, Object>,
     /// The sum of all sizes.
     used: u64,
@@ -40,7 +40,7 @@ struct Object {
     info: ObjectInfo,
 }
 
-impl Store {
+impl MemoryStore {
     fn get(&self, key: &Key) -> Result<&Object> {
         self.objects.get(key.text()).ok_or_else(Error::not_found)
     }
@@ -86,14 +86,14 @@ fn precondition_failed(why: &'static str) -> Error {
 }
 
 impl Memory {
-    fn reading(&self) -> Result<RwLockReadGuard<'_, Store>> {
+    fn reading(&self) -> Result<RwLockReadGuard<'_, MemoryStore>> {
         // Nothing can panic between two changes of the map, so a poisoned lock is still sound.
         let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
         check_open(&store)?;
         Ok(store)
     }
 
-    fn writing(&self) -> Result<RwLockWriteGuard<'_, Store>> {
+    fn writing(&self) -> Result<RwLockWriteGuard<'_, MemoryStore>> {
         let store = self.store.write().unwrap_or_else(PoisonError::into_inner);
         check_open(&store)?;
         Ok(store)
@@ -114,7 +114,7 @@ impl Memory {
     }
 }
 
-fn check_open(store: &Store) -> Result<()> {
+fn check_open(store: &MemoryStore) -> Result<()> {
     if store.shut_down {
         return Err(
             Error::new(ErrorKind::Unavailable).with_message("the backend has been shut down")
@@ -265,9 +265,9 @@ impl StorageBackend for Memory {
     async fn shutdown(&self) -> Result<()> {
         // Idempotent. Uploads in progress fail when they are published.
         let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
-        *store = Store {
+        *store = MemoryStore {
             shut_down: true,
-            ..Store::default()
+            ..MemoryStore::default()
         };
         Ok(())
     }
@@ -290,7 +290,7 @@ fn names(etag: &str, info: &ObjectInfo) -> bool {
     etag == "*" || info.etag.as_deref() == Some(etag)
 }
 
-fn check_put(store: &Store, key: &Key, options: &UploadOptions<'_>) -> Result<()> {
+fn check_put(store: &MemoryStore, key: &Key, options: &UploadOptions<'_>) -> Result<()> {
     match (store.get(key), options.if_match) {
         (Ok(_), _) if options.create_only => Err(precondition_failed("the object exists")),
         (Ok(object), Some(etag)) if !names(etag, &object.info) => {

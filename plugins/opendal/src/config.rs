@@ -4,7 +4,7 @@ use crate::client::{self, TimeLimits};
 use crate::options;
 use crate::services::{SERVICES, Service};
 use holdall_plugin_api::{Capabilities, Capability, Problems, Result};
-use holdall_plugin_api_opendal::{Store, from_config};
+use holdall_plugin_api_opendal::{OpenedOperator, from_config};
 use opendal::{Executor, OperationContext};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -57,7 +57,7 @@ fn hint<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 impl OpendalConfig {
-    pub(crate) fn open(self) -> Result<Store> {
+    pub(crate) fn open(self) -> Result<OpenedOperator> {
         let mut problems = Problems::default();
         let asserts = capabilities("assert", &self.assert, &mut problems);
         let without = capabilities("disable", &self.disable, &mut problems);
@@ -76,7 +76,7 @@ impl OpendalConfig {
         let operator = operator.with_context(context);
         let info = operator.info();
         let description = format!("{}://{}{}", service.name, info.name(), info.root());
-        let store = Store::new(operator, description)
+        let store = OpenedOperator::new(operator, description)
             .part_bytes(self.part_bytes)
             .whole_bytes(self.whole_bytes)
             .retries(client::RETRIES);
@@ -111,14 +111,14 @@ impl OpendalConfig {
                 );
                 continue;
             };
-            judge(service, given, problems);
+            check_fields(service, given, problems);
             chosen = Some((service, given));
         }
         chosen
     }
 }
 
-fn judge(service: &Service, given: &Map<String, Value>, problems: &mut Problems) {
+fn check_fields(service: &Service, given: &Map<String, Value>, problems: &mut Problems) {
     let known = (service.options)();
     let path = |option: &str| format!("service.{}.{option}", service.name);
     for (option, value) in given {
@@ -185,7 +185,7 @@ mod tests {
     use holdall_plugin_api::ErrorKind;
     use serde_json::json;
 
-    fn open(config: Value) -> Result<Store> {
+    fn open(config: Value) -> Result<OpenedOperator> {
         serde_json::from_value::<OpendalConfig>(config)
             .unwrap()
             .open()

@@ -31,7 +31,7 @@ mod schema;
 mod services;
 
 use holdall_plugin_api::{Host, Result};
-use holdall_plugin_api_opendal::{Adapted, Adapter, CLAIMS, Store};
+use holdall_plugin_api_opendal::{Adapter, CLAIMS, OpenOperator, OpenedOperator};
 
 pub use config::OpendalConfig;
 
@@ -39,10 +39,10 @@ pub use config::OpendalConfig;
 #[derive(Debug)]
 pub struct Service;
 
-impl Adapted for Service {
+impl OpenOperator for Service {
     type Config = OpendalConfig;
 
-    async fn open(config: OpendalConfig, _: &Host) -> Result<Store> {
+    async fn open(config: OpendalConfig, _: &Host) -> Result<OpenedOperator> {
         config.open()
     }
 }

@@ -8,7 +8,7 @@
 
 use crate::options;
 use holdall_plugin_api::Capabilities as C;
-use holdall_plugin_api_opendal::Store;
+use holdall_plugin_api_opendal::OpenedOperator;
 use opendal::{Operator, services as of};
 use serde_json::{Map, Value};
 
@@ -23,7 +23,7 @@ pub(crate) struct Service {
     pub(crate) options: fn() -> Map<String, Value>,
     pub(crate) operator: fn(Vec<(String, String)>) -> opendal::Result<Operator>,
     /// What it asserts, given its options.
-    pub(crate) asserts: fn(Store, &Map<String, Value>) -> Store,
+    pub(crate) asserts: fn(OpenedOperator, &Map<String, Value>) -> OpenedOperator,
 }
 
 impl Service {
@@ -95,7 +95,7 @@ const TIB: u64 = 1 << 40;
 /// Longest name that all of these take, in bytes.
 const MAX_NAME: u32 = 1024;
 
-fn objects(store: Store, options: &Map<String, Value>, more: C) -> Store {
+fn objects(store: OpenedOperator, options: &Map<String, Value>, more: C) -> OpenedOperator {
     // The root is a part of the name, with a `/` behind it.
     let root = options.get("root").and_then(Value::as_str).unwrap_or("");
     let store = match root.trim_matches('/').len() {
@@ -108,7 +108,7 @@ fn objects(store: Store, options: &Map<String, Value>, more: C) -> Store {
         .max_sign_seconds(WEEK)
 }
 
-fn s3(store: Store, options: &Map<String, Value>) -> Store {
+fn s3(store: OpenedOperator, options: &Map<String, Value>) -> OpenedOperator {
     let more = C::create_only
         .with(C::if_match_put)
         .with(C::user_metadata)
@@ -123,14 +123,14 @@ fn s3(store: Store, options: &Map<String, Value>) -> Store {
 // `x-oss-forbid-overwrite` is checked at the start and at the end of a multipart upload too. The
 // signature of a URL covers the content type. OpenDAL starts a multipart upload without the user
 // metadata, so none is claimed.
-fn oss(store: Store, options: &Map<String, Value>) -> Store {
+fn oss(store: OpenedOperator, options: &Map<String, Value>) -> OpenedOperator {
     objects(store, options, C::create_only.with(C::sign_content_type))
         .whole_facts()
         .max_object_size(48 * TIB)
         .copy_limit(GIB)
 }
 
-fn cos(store: Store, options: &Map<String, Value>) -> Store {
+fn cos(store: OpenedOperator, options: &Map<String, Value>) -> OpenedOperator {
     objects(store, options, C::user_metadata)
         .always_etags()
         .max_object_size(48 * TIB)
@@ -138,7 +138,7 @@ fn cos(store: Store, options: &Map<String, Value>) -> Store {
 }
 
 // OpenDAL starts a multipart upload with no more than the content type.
-fn obs(store: Store, options: &Map<String, Value>) -> Store {
+fn obs(store: OpenedOperator, options: &Map<String, Value>) -> OpenedOperator {
     objects(store, options, C::EMPTY)
         .without(C::header_cache_control)
         .whole_facts()
@@ -146,28 +146,28 @@ fn obs(store: Store, options: &Map<String, Value>) -> Store {
         .copy_limit(5 * GIB)
 }
 
-fn tos(store: Store, options: &Map<String, Value>) -> Store {
+fn tos(store: OpenedOperator, options: &Map<String, Value>) -> OpenedOperator {
     objects(store, options, C::user_metadata)
         .always_etags()
         .max_object_size(48 * TIB)
 }
 
 // The native interface has no etags, and OpenDAL reads no version off a read.
-fn b2(store: Store, options: &Map<String, Value>) -> Store {
+fn b2(store: OpenedOperator, options: &Map<String, Value>) -> OpenedOperator {
     objects(store, options, C::EMPTY)
         .max_object_size(10 * TIB)
         .copy_limit(5 * GIB)
 }
 
 // Whether a condition holds at the end of a multipart upload too has not been tried.
-fn gcs(store: Store, options: &Map<String, Value>) -> Store {
+fn gcs(store: OpenedOperator, options: &Map<String, Value>) -> OpenedOperator {
     objects(store, options, C::user_metadata)
         .always_etags()
         .max_object_size(5 * TIB)
 }
 
 // User metadata is not asserted: Azure's names have no `-`.
-fn azblob(store: Store, options: &Map<String, Value>) -> Store {
+fn azblob(store: OpenedOperator, options: &Map<String, Value>) -> OpenedOperator {
     objects(
         store,
         options,
@@ -181,7 +181,7 @@ fn azblob(store: Store, options: &Map<String, Value>) -> Store {
 
 // A large object would be a manifest without the object's type, and its segments outlive it. A value of
 // user metadata has 256 bytes, unless its operator has set another limit; 183 fit in when encoded.
-fn swift(store: Store, options: &Map<String, Value>) -> Store {
+fn swift(store: OpenedOperator, options: &Map<String, Value>) -> OpenedOperator {
     objects(store, options, C::user_metadata)
         .whole_facts()
         .metadata_headers("x-object-meta-")
@@ -191,21 +191,21 @@ fn swift(store: Store, options: &Map<String, Value>) -> Store {
         .copy_limit(5 * GIB)
 }
 
-fn memory(store: Store, _: &Map<String, Value>) -> Store {
+fn memory(store: OpenedOperator, _: &Map<String, Value>) -> OpenedOperator {
     store.asserts(OBJECTS.with(C::create_only))
 }
 
 /// Names are paths. Whether a name keeps its case or its spelling is for the server to say.
-fn folders(store: Store, _: &Map<String, Value>) -> Store {
+fn folders(store: OpenedOperator, _: &Map<String, Value>) -> OpenedOperator {
     store
 }
 
-fn webdav(store: Store, _: &Map<String, Value>) -> Store {
+fn webdav(store: OpenedOperator, _: &Map<String, Value>) -> OpenedOperator {
     store
 }
 
 /// Only through a folder of its own is a file written beside its place and then renamed.
-fn fs(store: Store, options: &Map<String, Value>) -> Store {
+fn fs(store: OpenedOperator, options: &Map<String, Value>) -> OpenedOperator {
     // A file grows under its own name with nine bytes more, and a name has 255.
     let store = store.max_key_bytes(240);
     let asserts = C::case_sensitive
@@ -217,7 +217,7 @@ fn fs(store: Store, options: &Map<String, Value>) -> Store {
     }
 }
 
-fn webhdfs(store: Store, options: &Map<String, Value>) -> Store {
+fn webhdfs(store: OpenedOperator, options: &Map<String, Value>) -> OpenedOperator {
     let asserts = C::case_sensitive.with(C::unicode_exact);
     match options.contains_key("atomic_write_dir") {
         true => store.asserts(asserts.with(C::atomic_put)),

@@ -5,7 +5,7 @@
     reason = "tests; a panic is the report"
 )]
 
-use holdall_conformance::{Claims, Harness, Outside};
+use holdall_conformance::{Claims, DirectAccess, Harness};
 use holdall_plugin_opendal::{Opendal, OpendalConfig, PLUGIN};
 use serde_json::json;
 use std::path::PathBuf;
@@ -60,7 +60,7 @@ impl Harness for Folder {
         true
     }
 
-    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
+    fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
         Some(Arc::new(Staging(self.staging(store))))
     }
 
@@ -72,7 +72,7 @@ impl Harness for Folder {
 /// Files that uploads left where they grew.
 struct Staging(PathBuf);
 
-impl Outside for Staging {
+impl DirectAccess for Staging {
     fn leftovers(&self) -> Vec<String> {
         let files = std::fs::read_dir(&self.0).into_iter().flatten().flatten();
         files

@@ -4,7 +4,7 @@ use crate::preset::Preset;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use holdall_plugin_api::{Capabilities, Problems, Result};
-use holdall_plugin_api_object_store::{PartSettings, Secret, Settings, check_name};
+use holdall_plugin_api_object_store::{PartSettings, Secret, ServiceSettings, check_name};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -92,7 +92,7 @@ pub struct S3Config {
 
     /// How the store is reached.
     #[serde(flatten)]
-    pub settings: Settings,
+    pub settings: ServiceSettings,
 }
 
 /// Where the keys come from.

@@ -7,7 +7,7 @@ use crate::request::Sign;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
 use holdall_plugin_api_object_store::{
-    CLOUD, Http, LargeConditions, Lister, Native, OpenStore, Requests, SIGNING, Store, sweep,
+    CLOUD, Http, LargeConditions, Lister, Native, OpenStore, OpenedStore, Requests, SIGNING, sweep,
 };
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path;
@@ -29,7 +29,7 @@ pub struct S3;
 impl OpenStore for S3 {
     type Config = S3Config;
 
-    async fn open(config: S3Config, _: &Host) -> Result<Store> {
+    async fn open(config: S3Config, _: &Host) -> Result<OpenedStore> {
         let settled = config.settle()?;
         let http = Http::new(settled.config.settings.http(&settled.authority))?;
         let store = Arc::new(build(&settled, http.clone())?);
@@ -70,7 +70,7 @@ fn build(settled: &Settled, http: Http) -> Result<AmazonS3> {
         .map_err(|cause| Error::new(ErrorKind::ConfigInvalid).because(cause))
 }
 
-fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> Store {
+fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> OpenedStore {
     let config = &settled.config;
     let anonymous = config.credentials == Credentials::Anonymous;
     let sign = Sign {
@@ -99,7 +99,7 @@ fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> Store {
     let largest = config.parts.max_object_size();
     let longest_name = config.preset.traits().longest_name;
     let retries = config.settings.retries;
-    Store::of(Arc::clone(&s3) as _)
+    OpenedStore::of(Arc::clone(&s3) as _)
         .pages(Arc::new(Lister::s3(lister)))
         .signer(s3)
         .native(Arc::new(native))

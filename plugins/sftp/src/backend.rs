@@ -1,12 +1,12 @@
 //! The contract, operation by operation.
 
-use crate::config::{Durability, Settings, SftpConfig};
+use crate::config::{CheckedConfig, Durability, SftpConfig};
 use crate::error::{self, About};
 use crate::lister::Listing;
 use crate::pool::Pool;
 use crate::reader;
 use crate::session::{Extensions, Opened, Session, asked};
-use crate::store::{Kind, Object, Store, kind};
+use crate::store::{Kind, Object, SftpStore, kind};
 use crate::sweep;
 use crate::writer::Staged;
 use holdall_plugin_api::{
@@ -22,7 +22,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// A directory of an SSH server as a store.
 #[derive(Debug)]
 pub struct Sftp {
-    store: Arc<Store>,
+    store: Arc<SftpStore>,
     durability: Durability,
     instance: Instance,
 }
@@ -39,7 +39,7 @@ impl StorageBackend for Sftp {
         let lease = pool.lease().await?;
         let session = &lease.session;
         let (objects, staging) = prepare(session, pool.settings(), config.create).await?;
-        let store = Arc::new(Store::new(Arc::clone(&pool), host, objects, staging));
+        let store = Arc::new(SftpStore::new(Arc::clone(&pool), host, objects, staging));
         let (case_sensitive, unicode_exact) = probe(&store, session).await?;
         if config.durability.syncs() && !session.extensions.fsync {
             let note =
@@ -266,7 +266,11 @@ impl Sftp {
 }
 
 /// The real names of the folders of the store; makes them if wanted.
-async fn prepare(session: &Session, settings: &Settings, create: bool) -> Result<(String, String)> {
+async fn prepare(
+    session: &Session,
+    settings: &CheckedConfig,
+    create: bool,
+) -> Result<(String, String)> {
     let missing = |what: &'static str| Error::new(ErrorKind::ContainerMissing).with_message(what);
     let named = if settings.root.is_empty() {
         "."
@@ -322,7 +326,7 @@ async fn prepare(session: &Session, settings: &Settings, create: bool) -> Result
 }
 
 /// Whether the server's file system tells upper case from lower, and two spellings of one letter.
-async fn probe(store: &Arc<Store>, session: &Session) -> Result<(bool, bool)> {
+async fn probe(store: &Arc<SftpStore>, session: &Session) -> Result<(bool, bool)> {
     let name = store.staging_path();
     let flags = OpenFlags::CREATE | OpenFlags::EXCLUDE | OpenFlags::WRITE;
     let (made, upper, apart) = (
@@ -347,7 +351,7 @@ async fn probe(store: &Arc<Store>, session: &Session) -> Result<(bool, bool)> {
 }
 
 fn instance_of(
-    settings: &Settings,
+    settings: &CheckedConfig,
     extensions: Extensions,
     case_sensitive: bool,
     unicode_exact: bool,
@@ -380,7 +384,7 @@ fn instance_of(
     let mut limits = Limits::default();
     // Eight pieces on their way and the windows of SSH.
     limits.buffer_bytes = 6 << 20;
-    let Settings {
+    let CheckedConfig {
         username,
         host,
         port,

@@ -2,7 +2,7 @@
 
 use crate::identity::HostKey;
 use holdall_plugin_api::{Problems, Result};
-use holdall_plugin_api_hierarchical_list::apart;
+use holdall_plugin_api_hierarchical_list::disjoint_folders;
 use russh::keys::PrivateKey;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -170,7 +170,7 @@ impl std::fmt::Debug for Login {
 
 /// A configuration that has been checked.
 #[derive(Debug)]
-pub(crate) struct Settings {
+pub(crate) struct CheckedConfig {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) username: String,
@@ -188,7 +188,7 @@ impl SftpConfig {
     /// # Errors
     ///
     /// `ConfigInvalid`: everything that is wrong, each as a fact named after its field.
-    pub(crate) fn checked(&self) -> Result<Settings> {
+    pub(crate) fn checked(&self) -> Result<CheckedConfig> {
         let mut problems = Problems::default();
         let host_key = HostKey::parse(&self.host_key);
         let host_key = host_key.map_err(|why| problems.add("host_key", why)).ok();
@@ -198,13 +198,13 @@ impl SftpConfig {
             ("objects", self.objects.as_str()),
             ("staging", self.staging.as_str()),
         ];
-        let [objects, staging] = apart(folders, &mut problems);
+        let [objects, staging] = disjoint_folders(folders, &mut problems);
         if self.root.contains('\0') {
             problems.add("root", "a path has no NUL");
         }
         let (host_key, login) = problems.give(host_key.zip(login))?;
         let seconds = |seconds: u32| Duration::from_secs(seconds.max(1).into());
-        Ok(Settings {
+        Ok(CheckedConfig {
             host: self.host.clone(),
             port: self.port,
             username: self.username.clone(),

@@ -2,20 +2,20 @@
 
 use crate::error::{self, About};
 use crate::session::{Opened, Session, asked};
-use crate::store::{Kind, Object, Store, kind};
+use crate::store::{Kind, Object, SftpStore, kind};
 use holdall_plugin_api::{Entry, Level, Result};
-use holdall_plugin_api_hierarchical_list::{Folders, Window};
+use holdall_plugin_api_hierarchical_list::{FolderNames, Folders};
 use russh_sftp::protocol::StatusCode;
 use std::sync::Arc;
 
 /// A store on one connection, for one page.
 pub(crate) struct Listing<'s> {
-    pub(crate) store: &'s Store,
+    pub(crate) store: &'s SftpStore,
     pub(crate) session: Arc<Session>,
 }
 
 impl Folders for Listing<'_> {
-    async fn read(&self, folder: &str, window: &mut Window) -> Result<()> {
+    async fn read(&self, folder: &str, names: &mut FolderNames) -> Result<()> {
         let path = self.store.path(folder);
         let path = path.trim_end_matches('/');
         if !self.store.is_folder(&self.session, path).await? {
@@ -29,26 +29,26 @@ impl Folders for Listing<'_> {
         };
         loop {
             let read = self.session.sftp.readdir(opened.handle.as_str()).await;
-            let names = match read {
-                Ok(names) => names.files,
+            let files = match read {
+                Ok(found) => found.files,
                 Err(cause) if error::status(&cause) == Some(StatusCode::Eof) => return Ok(()),
                 Err(cause) => return Err(error::from_sftp(About::Reading, cause)),
             };
-            for file in names {
+            for file in files {
                 if matches!(file.filename.as_str(), "." | "..") {
                     continue;
                 }
                 // Perhaps bytes that are no UTF-8, which the library has replaced.
                 let is_doubtful = file.filename.contains('\u{fffd}');
                 if is_doubtful && !self.is_there(path, &file.filename).await? {
-                    window.left_out(&file.filename);
+                    names.left_out(&file.filename);
                     continue;
                 }
                 match kind(&file.attrs) {
-                    Kind::Folder => window.folder(&file.filename),
+                    Kind::Folder => names.folder(&file.filename),
                     Kind::File => {
                         let Ok(object) = Object::of(&file.attrs) else {
-                            if window.left_out(&file.filename) {
+                            if names.left_out(&file.filename) {
                                 let note = format_args!(
                                     "{folder}{:?} is left out of a listing: the server tells no size of it",
                                     file.filename
@@ -59,7 +59,7 @@ impl Folders for Listing<'_> {
                         };
                         let mut entry = Entry::new(file.filename, object.size);
                         entry.last_modified = object.modified;
-                        window.object(entry);
+                        names.object(entry);
                     }
                     // Links are not followed, and pipes are no objects.
                     Kind::Link | Kind::Other => {}

@@ -4,7 +4,7 @@
 //! busy. A connection is bound by one core of the server and by its window, so a second and a third
 //! are opened then.
 
-use crate::config::Settings;
+use crate::config::CheckedConfig;
 use crate::error;
 use crate::session::Session;
 use holdall_plugin_api::Result;
@@ -18,7 +18,7 @@ const BUSY: usize = 8;
 
 #[derive(Debug)]
 pub(crate) struct Pool {
-    settings: Settings,
+    settings: CheckedConfig,
     slots: Vec<Slot>,
 }
 
@@ -50,14 +50,14 @@ impl Drop for Used {
 }
 
 impl Pool {
-    pub(crate) fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: CheckedConfig) -> Self {
         let slots = (0..settings.max_connections)
             .map(|_| Slot::default())
             .collect();
         Self { settings, slots }
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &CheckedConfig {
         &self.settings
     }
 

@@ -1,6 +1,6 @@
 //! One connection: SSH, the login, and SFTP on top of it.
 
-use crate::config::{Login, Settings};
+use crate::config::{CheckedConfig, Login};
 use crate::error::{self, About};
 use crate::identity::Checker;
 use holdall_plugin_api::{Error, ErrorKind, Result};
@@ -60,14 +60,14 @@ impl Session {
     ///
     /// `ConfigInvalid` for another host key than the pinned one; `Unauthenticated` when the login is
     /// refused; `Unavailable` and `Timeout`.
-    pub(crate) async fn connect(settings: &Settings) -> Result<Self> {
+    pub(crate) async fn connect(settings: &CheckedConfig) -> Result<Self> {
         let opening = Self::opened(settings);
         timeout(settings.connect_timeout, opening)
             .await
             .map_err(|_| error::too_slow())?
     }
 
-    async fn opened(settings: &Settings) -> Result<Self> {
+    async fn opened(settings: &CheckedConfig) -> Result<Self> {
         let socket = TcpStream::connect((settings.host.as_str(), settings.port))
             .await
             .map_err(error::from_io)?;
@@ -211,7 +211,7 @@ pub(crate) async fn asked<T>(request: impl Future<Output = SftpResult<T>>) -> Re
         .map_err(|cause| error::from_sftp(About::Reading, cause))
 }
 
-async fn log_in(ssh: &mut Handle<Checker>, settings: &Settings) -> Result<()> {
+async fn log_in(ssh: &mut Handle<Checker>, settings: &CheckedConfig) -> Result<()> {
     let user = settings.username.as_str();
     let refused = |how: &str| {
         Error::new(ErrorKind::Unauthenticated)

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 /// One opened store.
 #[derive(Debug)]
-pub(crate) struct Store {
+pub(crate) struct SftpStore {
     pub(crate) pool: Arc<Pool>,
     pub(crate) host: Host,
     /// Real names, without a `/` at the end.
@@ -92,7 +92,7 @@ pub(crate) fn kind(attributes: &FileAttributes) -> Kind {
     }
 }
 
-impl Store {
+impl SftpStore {
     pub(crate) fn new(pool: Arc<Pool>, host: Host, objects: String, staging: String) -> Self {
         Self {
             pool,
@@ -109,7 +109,7 @@ impl Store {
 
     /// # Errors
     ///
-    /// `Unavailable` after [`Store::close`].
+    /// `Unavailable` after [`SftpStore::close`].
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(
@@ -162,7 +162,7 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Cleans up after a caller that goes away; [`Store::close`] waits for it.
+    /// Cleans up after a caller that goes away; [`SftpStore::close`] waits for it.
     pub(crate) fn clean(&self, work: impl Future<Output = ()> + Send + 'static) {
         if let Ok(runtime) = Handle::try_current() {
             self.cleaning.spawn_on(work, &runtime);

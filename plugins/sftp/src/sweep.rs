@@ -1,7 +1,7 @@
 //! What a killed process has left in the staging folder.
 
 use crate::session::{Opened, asked};
-use crate::store::{Kind, Store, kind};
+use crate::store::{Kind, SftpStore, kind};
 use holdall_plugin_api::{Level, Result};
 use russh_sftp::protocol::OpenFlags;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ const MOST: usize = 1000;
 /// Removes, in the background, staged files that did not change for so long. Both times are the
 /// server's, so that no clock needs to be right: a file is made to learn what time it is there. An
 /// upload that stalled for longer and then goes on fails at its end; it cannot do harm.
-pub(crate) fn begin(store: &Arc<Store>, stale_after_seconds: u64) {
+pub(crate) fn begin(store: &Arc<SftpStore>, stale_after_seconds: u64) {
     let own = Arc::clone(store);
     store.clean(async move {
         if let Err(error) = sweep(&own, stale_after_seconds).await {
@@ -22,7 +22,7 @@ pub(crate) fn begin(store: &Arc<Store>, stale_after_seconds: u64) {
     });
 }
 
-async fn sweep(store: &Arc<Store>, stale_after_seconds: u64) -> Result<()> {
+async fn sweep(store: &Arc<SftpStore>, stale_after_seconds: u64) -> Result<()> {
     let lease = store.lease().await?;
     let session = &lease.session;
     let mut staged = Vec::new();

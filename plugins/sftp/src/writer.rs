@@ -3,7 +3,7 @@
 use crate::error::{self, About};
 use crate::pool::Lease;
 use crate::session::{Opened, Session};
-use crate::store::{Object, Store};
+use crate::store::{Object, SftpStore};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use holdall_plugin_api::{Body, Error, ErrorKind, Result};
@@ -19,7 +19,7 @@ pub(crate) const AHEAD: usize = 8;
 /// A file in the staging folder. Dropped before [`Staged::published`], it is removed in the
 /// background: also when the operation is cancelled.
 pub(crate) struct Staged {
-    store: Arc<Store>,
+    store: Arc<SftpStore>,
     lease: Option<Lease>,
     pub(crate) path: String,
     opening: Option<JoinHandle<SftpResult<Opened>>>,
@@ -29,7 +29,7 @@ pub(crate) struct Staged {
 
 impl Staged {
     /// Makes the file.
-    pub(crate) async fn begin(store: &Arc<Store>) -> Result<Self> {
+    pub(crate) async fn begin(store: &Arc<SftpStore>) -> Result<Self> {
         let lease = store.lease().await?;
         let path = store.staging_path();
         let (session, name) = (Arc::clone(&lease.session), path.clone());

@@ -5,11 +5,11 @@ use crate::client::{Ask, Dav};
 use crate::condition::{Expected, check_read};
 use crate::error::About;
 use crate::features::{self, Features};
-use crate::flux;
+use crate::key_changes;
 use crate::lock::Held;
+use crate::metadata_record::{MetadataRecord, checksums, unique};
 use crate::reader;
-use crate::record::{Record, checksums, unique};
-use crate::store::{Object, Store, restless};
+use crate::store::{Object, WebdavStore, restless};
 use crate::sweep;
 use crate::writer::Staged;
 use holdall_plugin_api::{
@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// A folder of a WebDAV server as a store.
 #[derive(Debug)]
 pub struct Webdav {
-    store: Arc<Store>,
+    store: Arc<WebdavStore>,
 }
 
 impl Webdav {
@@ -32,7 +32,7 @@ impl Webdav {
             true => None,
             false => Some(Held::of(&self.store, key).await?),
         };
-        let moving = flux::begin(self.store.url(key)?.as_str()).await;
+        let moving = key_changes::begin(self.store.url(key)?.as_str()).await;
         expected.check_held(&self.store, key).await?;
         if let Some(held) = &held {
             held.check()?;
@@ -70,7 +70,7 @@ impl StorageBackend for Webdav {
             true => features::probe(&dav, &settings, &host).await?,
             false => Features::default(),
         };
-        let store = Arc::new(Store::new(dav, settings, features, host));
+        let store = Arc::new(WebdavStore::new(dav, settings, features, host));
         if config.stale_after_seconds > 0 {
             sweep::begin(&store, config.stale_after_seconds);
         }
@@ -102,7 +102,7 @@ impl StorageBackend for Webdav {
                 Error::new(ErrorKind::Unavailable)
                     .with_message("the server has no etag for what was put")
             })?;
-            let mut record = Record::new(&store.host, &options, of);
+            let mut record = MetadataRecord::new(&store.host, &options, of);
             record.crc32c = end.checksums.crc32c;
             set(store, &staged, &record).await?;
             uploaded.checksums = checksums(record.crc32c);
@@ -130,7 +130,7 @@ impl StorageBackend for Webdav {
             true => None,
             false => Some(Held::of(store, key).await?),
         };
-        let moving = flux::begin(url.as_str()).await;
+        let moving = key_changes::begin(url.as_str()).await;
         expected.check_held(store, key).await?;
         // A folder is no object, and to delete it would delete all that is in it.
         let is_there = match store.object_held(key).await {
@@ -226,7 +226,7 @@ impl StorageBackend for Webdav {
         }
         let url = store.url(from)?;
         let target = store.url(to)?;
-        let _moving = flux::begin_both(url.as_str(), target.as_str()).await;
+        let _moving = key_changes::begin_both(url.as_str(), target.as_str()).await;
         store.publish("MOVE", &url, to, true).await?;
         Ok(renamed)
     }
@@ -294,7 +294,7 @@ fn copied(source: &Object, etag: Option<String>) -> Copied {
 }
 
 /// Writes the record of a staged file.
-async fn set(store: &Store, staged: &Staged, record: &Record) -> Result<()> {
+async fn set(store: &WebdavStore, staged: &Staged, record: &MetadataRecord) -> Result<()> {
     if store.dav.set_record(&staged.url, &record.text()).await? {
         return Ok(());
     }

@@ -1,9 +1,9 @@
 //! Requests and answers: one method for each method of WebDAV that is used.
 
-use crate::config::Settings;
+use crate::config::CheckedConfig;
 use crate::error::{self, About};
+use crate::metadata_record::{NAMESPACE, PROPERTY};
 use crate::multistatus::{self, Resource};
-use crate::record::{NAMESPACE, PROPERTY};
 use futures_util::TryStreamExt;
 use holdall_plugin_api::{ByteRange, Bytes, Error, ErrorKind, Result};
 use reqwest::header::{
@@ -36,7 +36,7 @@ pub(crate) enum Ask {
 }
 
 impl Dav {
-    pub(crate) fn new(settings: &Settings, certificates: &[u8]) -> Result<Self> {
+    pub(crate) fn new(settings: &CheckedConfig, certificates: &[u8]) -> Result<Self> {
         // This library's own copy of rustls, or the program's, which then has one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = |why: &'static str, cause: reqwest::Error| {

@@ -1,6 +1,6 @@
 //! Conditions of requests, held against what was just looked up.
 
-use crate::store::{Object, Store};
+use crate::store::{Object, WebdavStore};
 use holdall_plugin_api::{Error, ErrorKind, ReadOptions, Result};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// 13.2.2] has it.
 ///
 /// [RFC 9110, 13.2.2]: https://www.rfc-editor.org/rfc/rfc9110#section-13.2.2
-pub(crate) fn check_read(store: &Store, object: &Object, options: &ReadOptions<'_>) -> Result<()> {
+pub(crate) fn check_read(
+    store: &WebdavStore,
+    object: &Object,
+    options: &ReadOptions<'_>,
+) -> Result<()> {
     let etag = object.etag(&store.features);
     let names = |wanted: &str| wanted == "*" || etag.as_deref() == Some(wanted);
     let changed_after = |time: SystemTime| object.modified.map(seconds) > Some(seconds(time));
@@ -41,22 +45,22 @@ impl Expected<'_> {
     /// # Errors
     ///
     /// `PreconditionFailed`; what the server says.
-    pub(crate) async fn check(&self, store: &Store, key: &str) -> Result<()> {
+    pub(crate) async fn check(&self, store: &WebdavStore, key: &str) -> Result<()> {
         match self.is_any() {
             true => Ok(()),
-            false => self.judge(store, store.object(key).await),
+            false => self.check_object(store, store.object(key).await),
         }
     }
 
     /// As [`Expected::check`], for who changes this key just now.
-    pub(crate) async fn check_held(&self, store: &Store, key: &str) -> Result<()> {
+    pub(crate) async fn check_held(&self, store: &WebdavStore, key: &str) -> Result<()> {
         match self.is_any() {
             true => Ok(()),
-            false => self.judge(store, store.object_held(key).await),
+            false => self.check_object(store, store.object_held(key).await),
         }
     }
 
-    fn judge(&self, store: &Store, found: Result<Object>) -> Result<()> {
+    fn check_object(&self, store: &WebdavStore, found: Result<Object>) -> Result<()> {
         match found {
             Ok(_) if self.create_only => Err(lost("the object exists")),
             Ok(object) => match self.if_match {

@@ -2,7 +2,7 @@
 
 use crate::names::{basic, below};
 use holdall_plugin_api::{Problems, Result};
-use holdall_plugin_api_hierarchical_list::apart;
+use holdall_plugin_api_hierarchical_list::disjoint_folders;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
@@ -121,7 +121,7 @@ impl std::fmt::Debug for WebdavConfig {
 
 /// A configuration that has been checked.
 #[derive(Debug)]
-pub(crate) struct Settings {
+pub(crate) struct CheckedConfig {
     /// Ends in `/`, as the next three.
     pub(crate) root: Url,
     pub(crate) objects: Url,
@@ -137,7 +137,7 @@ impl WebdavConfig {
     /// # Errors
     ///
     /// `ConfigInvalid`: everything that is wrong, each as a fact named after its field.
-    pub(crate) fn checked(&self) -> Result<Settings> {
+    pub(crate) fn checked(&self) -> Result<CheckedConfig> {
         let mut problems = Problems::default();
         let root = self.root(&mut problems);
         let folders = [
@@ -145,7 +145,7 @@ impl WebdavConfig {
             ("staging", self.staging.as_str()),
             ("locks", self.locks.as_str()),
         ];
-        let folders = apart(folders, &mut problems);
+        let folders = disjoint_folders(folders, &mut problems);
         let authorization = self.authorization().unwrap_or_else(|(field, why)| {
             problems.add(field, why);
             None
@@ -153,7 +153,7 @@ impl WebdavConfig {
         let root = problems.give(root)?;
         let [objects, staging, locks] = folders.map(|path| below(&root, &format!("{path}/")));
         let seconds = |seconds: u32| Duration::from_secs(seconds.max(1).into());
-        Ok(Settings {
+        Ok(CheckedConfig {
             root,
             objects,
             staging,

@@ -4,11 +4,11 @@
 //! for a server is tried at the opening, on two small files in `staging`.
 
 use crate::client::{Ask, Dav};
-use crate::config::Settings;
+use crate::config::CheckedConfig;
 use crate::error::About;
 use crate::lock;
+use crate::metadata_record::{self, MetadataRecord};
 use crate::names;
-use crate::record::{self, Record};
 use holdall_plugin_api::{
     Capabilities, Error, ErrorKind, Host, Instance, Limits, Operations, Result, UploadOptions,
 };
@@ -101,7 +101,7 @@ impl Features {
 /// # Errors
 ///
 /// `ContainerMissing` when `url` itself is not there; what the server says.
-pub(crate) async fn prepare(dav: &Dav, settings: &Settings, create: bool) -> Result<()> {
+pub(crate) async fn prepare(dav: &Dav, settings: &CheckedConfig, create: bool) -> Result<()> {
     let (root, _) = dav.facts(About::Root, &settings.root, Ask::Facts).await?;
     if !root.folder {
         return Err(
@@ -139,8 +139,8 @@ async fn make_all(dav: &Dav, root: &Url, folder: &Url) -> Result<()> {
 ///
 /// When the server cannot even do what the plugin cannot do without: put, move without replacing,
 /// delete.
-pub(crate) async fn probe(dav: &Dav, settings: &Settings, host: &Host) -> Result<Features> {
-    let name = record::unique(host);
+pub(crate) async fn probe(dav: &Dav, settings: &CheckedConfig, host: &Host) -> Result<Features> {
+    let name = metadata_record::unique(host);
     let at = |suffix: &str| names::below(&settings.staging, &format!("{name}-{suffix}"));
     // Upper and lower case, composed, and the characters that are easily lost in a URL.
     let (first, second) = (at("1-\u{e9}a"), at("2 ?;#%41"));
@@ -153,7 +153,7 @@ pub(crate) async fn probe(dav: &Dav, settings: &Settings, host: &Host) -> Result
 
 async fn tried(
     dav: &Dav,
-    settings: &Settings,
+    settings: &CheckedConfig,
     host: &Host,
     at: &impl Fn(&str) -> Url,
     first: &Url,
@@ -178,7 +178,7 @@ async fn tried(
     };
     let of = staged.etag.clone();
     let is_true = of.is_some() && (told.is_none() || told == of);
-    let mut record = Record::new(
+    let mut record = MetadataRecord::new(
         host,
         &UploadOptions::default(),
         of.clone().unwrap_or_default(),
@@ -204,7 +204,7 @@ async fn tried(
             }
         },
     };
-    let again = moved.record.as_deref().and_then(Record::parse);
+    let again = moved.record.as_deref().and_then(MetadataRecord::parse);
     features.properties = kept && again.as_ref() == Some(&record) && moved.etag == of;
 
     put(first).await?;
@@ -241,7 +241,10 @@ async fn tried(
         Err(_) => false,
     };
 
-    let dot = names::below(&settings.staging, &format!(".{}", record::unique(host)));
+    let dot = names::below(
+        &settings.staging,
+        &format!(".{}", metadata_record::unique(host)),
+    );
     put(&dot).await?;
     let own = names::path_of(dot.path());
     features.hides_dots = true;

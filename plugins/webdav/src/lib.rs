@@ -9,8 +9,8 @@
 //! etag are one dead property, set before the move, on servers that carry it.
 //!
 //! Reading order: `config`, `features` (what is promised for which server), `backend` (the
-//! contract), `store` (looking and publishing), `writer`, `reader`, `lister`, `lock`, `flux`,
-//! `record`, `client` and `multistatus` (the protocol), `error`.
+//! contract), `store` (looking and publishing), `writer`, `reader`, `lister`, `lock`, `key_changes`,
+//! `metadata_record`, `client` and `multistatus` (the protocol), `error`.
 #![forbid(unsafe_code)]
 
 mod backend;
@@ -19,13 +19,13 @@ mod condition;
 mod config;
 mod error;
 mod features;
-mod flux;
+mod key_changes;
 mod lister;
 mod lock;
+mod metadata_record;
 mod multistatus;
 mod names;
 mod reader;
-mod record;
 mod store;
 mod sweep;
 mod writer;

@@ -3,12 +3,12 @@
 use crate::client::Ask;
 use crate::error::About;
 use crate::names;
-use crate::store::{Object, Store};
+use crate::store::{Object, WebdavStore};
 use holdall_plugin_api::{Entry, ErrorKind, Level, Result};
-use holdall_plugin_api_hierarchical_list::{Folders, Window};
+use holdall_plugin_api_hierarchical_list::{FolderNames, Folders};
 
-impl Folders for Store {
-    async fn read(&self, folder: &str, window: &mut Window) -> Result<()> {
+impl Folders for WebdavStore {
+    async fn read(&self, folder: &str, names: &mut FolderNames) -> Result<()> {
         let url = self.place(folder);
         let own = names::path_of(url.path()).unwrap_or_default();
         let ask = match self.features.properties {
@@ -21,7 +21,7 @@ impl Folders for Store {
             .each(About::Reading, &url, 1, ask, |resource| {
                 let Some(path) = &resource.path else {
                     // Not UTF-8: something that no key can name.
-                    window.left_out("\u{fffd}");
+                    names.left_out("\u{fffd}");
                     return;
                 };
                 if *path == own {
@@ -43,13 +43,13 @@ impl Folders for Store {
                     false => name.to_owned(),
                 };
                 if resource.folder {
-                    return window.folder(&name);
+                    return names.folder(&name);
                 }
                 let refused = resource
                     .status
                     .filter(|status| !(200..300).contains(status));
                 let (Some(size), None) = (resource.size, refused) else {
-                    if window.left_out(&name) {
+                    if names.left_out(&name) {
                         let why = match refused {
                             Some(status) => format!("the server answers {status} for it"),
                             None => "the server tells no size of it".to_owned(),
@@ -63,7 +63,7 @@ impl Folders for Store {
                 let mut entry = Entry::new(name, size);
                 entry.etag = object.etag(&self.features);
                 entry.last_modified = object.modified;
-                window.object(entry);
+                names.object(entry);
             })
             .await;
         if let Some(path) = outside {

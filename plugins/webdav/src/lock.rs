@@ -7,9 +7,9 @@
 
 use crate::client::Dav;
 use crate::error::About;
+use crate::metadata_record;
 use crate::names;
-use crate::record;
-use crate::store::Store;
+use crate::store::WebdavStore;
 use holdall_plugin_api::{Error, ErrorKind, Host, Result, Retry};
 use reqwest::Url;
 use reqwest::header::HeaderValue;
@@ -24,7 +24,7 @@ const WAIT: Duration = Duration::from_secs(15);
 
 /// A lock that is held. Dropped early, it is given back in the background.
 pub(crate) struct Held {
-    store: Arc<Store>,
+    store: Arc<WebdavStore>,
     url: Url,
     token: Option<HeaderValue>,
     since: Instant,
@@ -38,7 +38,7 @@ impl Held {
     /// # Errors
     ///
     /// `Conflict` when others hold it for too long; what the server says.
-    pub(crate) async fn of(store: &Arc<Store>, key: &str) -> Result<Self> {
+    pub(crate) async fn of(store: &Arc<WebdavStore>, key: &str) -> Result<Self> {
         // FNV-1a: every client, of whatever build, must come to the same file.
         let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -115,7 +115,7 @@ impl Drop for Held {
 
 /// Whether a lock keeps a second one out.
 pub(crate) async fn works(dav: &Dav, locks: &Url, host: &Host) -> Result<bool> {
-    let url = names::below(locks, &format!("probe-{}", record::unique(host)));
+    let url = names::below(locks, &format!("probe-{}", metadata_record::unique(host)));
     let lifetime = Duration::from_secs(30);
     let works = match dav.lock(&url, lifetime).await {
         Ok(Some(token)) => {

@@ -3,8 +3,8 @@
 //!
 //! [RFC 4918, 13]: https://www.rfc-editor.org/rfc/rfc4918#section-13
 
+use crate::metadata_record::{NAMESPACE, PROPERTY};
 use crate::names::path_of;
-use crate::record::{NAMESPACE, PROPERTY};
 use quick_xml::NsReader;
 use quick_xml::events::Event;
 use quick_xml::name::ResolveResult;

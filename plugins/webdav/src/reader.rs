@@ -3,9 +3,9 @@
 use crate::client::Ask;
 use crate::condition::check_read;
 use crate::error::{self, About};
-use crate::flux;
+use crate::key_changes;
 use crate::multistatus;
-use crate::store::{Object, Store, is_stumble, restless};
+use crate::store::{Object, WebdavStore, is_stumble, restless};
 use futures_util::stream;
 use holdall_plugin_api::{
     Body, ByteRange, Bytes, Download, Downloaded, Error, ErrorKind, MAX_CHUNK, Result, Retry,
@@ -23,10 +23,13 @@ use tokio::time::timeout;
 const TRIES: usize = 50;
 
 /// Facts, conditions, bytes.
-pub(crate) async fn download(store: &Arc<Store>, download: &Download<'_>) -> Result<Downloaded> {
+pub(crate) async fn download(
+    store: &Arc<WebdavStore>,
+    download: &Download<'_>,
+) -> Result<Downloaded> {
     let url = store.url(download.key.text())?;
     for _ in 0..TRIES {
-        let mark = flux::mark(url.as_str());
+        let mark = key_changes::mark(url.as_str());
         let tried = match store.features.properties {
             true => described(store, &url, download).await,
             false => plain(store, &url, download).await,
@@ -51,7 +54,7 @@ pub(crate) async fn download(store: &Arc<Store>, download: &Download<'_>) -> Res
 /// Where a server has properties: the facts first, then the bytes that they describe. `None` when
 /// there is another version by then.
 async fn described(
-    store: &Arc<Store>,
+    store: &Arc<WebdavStore>,
     url: &Url,
     download: &Download<'_>,
 ) -> Result<Option<Downloaded>> {
@@ -102,7 +105,7 @@ async fn described(
 
 /// Where a server has none: one request, whose answer has all that there is to know.
 async fn plain(
-    store: &Arc<Store>,
+    store: &Arc<WebdavStore>,
     url: &Url,
     download: &Download<'_>,
 ) -> Result<Option<Downloaded>> {
@@ -150,7 +153,7 @@ async fn plain(
 
 /// The wanted bytes of an answer.
 fn reading(
-    store: &Store,
+    store: &WebdavStore,
     answer: Response,
     object: Object,
     range: Range<u64>,

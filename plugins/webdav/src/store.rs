@@ -1,14 +1,14 @@
 //! The objects on the server: looking at one, and putting one in its place.
 
 use crate::client::{Ask, Dav};
-use crate::config::Settings;
+use crate::config::CheckedConfig;
 use crate::error::About;
 use crate::features::Features;
-use crate::flux;
+use crate::key_changes;
 use crate::lock;
+use crate::metadata_record::{self, MetadataRecord};
 use crate::multistatus::Resource;
 use crate::names;
-use crate::record::{self, Record};
 use holdall_plugin_api::{Error, ErrorKind, Host, ObjectInfo, Result, Retry};
 use reqwest::Url;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,9 +19,9 @@ use tokio_util::task::TaskTracker;
 
 /// One opened store. Shared by the backend, its streams and what cleans up behind them.
 #[derive(Debug)]
-pub(crate) struct Store {
+pub(crate) struct WebdavStore {
     pub(crate) dav: Dav,
-    pub(crate) settings: Settings,
+    pub(crate) settings: CheckedConfig,
     pub(crate) features: Features,
     pub(crate) host: Host,
     /// Of this process, one for each lock of the server.
@@ -50,14 +50,14 @@ pub(crate) struct Object {
     pub(crate) of: Option<String>,
     pub(crate) modified: Option<SystemTime>,
     /// Only when it belongs to these bytes.
-    pub(crate) record: Option<Record>,
+    pub(crate) record: Option<MetadataRecord>,
 }
 
 impl Object {
     /// `None`: the record says that it belongs to other bytes.
     fn of(resource: &Resource, size: u64) -> Option<Self> {
-        let record = resource.record.as_deref().and_then(Record::parse);
-        let belongs = |record: &Record| Some(&record.of) == resource.etag.as_ref();
+        let record = resource.record.as_deref().and_then(MetadataRecord::parse);
+        let belongs = |record: &MetadataRecord| Some(&record.of) == resource.etag.as_ref();
         if record.as_ref().is_some_and(|record| !belongs(record)) {
             return None;
         }
@@ -103,8 +103,8 @@ impl Object {
     }
 }
 
-impl Store {
-    pub(crate) fn new(dav: Dav, settings: Settings, features: Features, host: Host) -> Self {
+impl WebdavStore {
+    pub(crate) fn new(dav: Dav, settings: CheckedConfig, features: Features, host: Host) -> Self {
         Self {
             dav,
             settings,
@@ -120,7 +120,7 @@ impl Store {
 
     /// # Errors
     ///
-    /// `Unavailable` after [`Store::close`].
+    /// `Unavailable` after [`WebdavStore::close`].
     pub(crate) fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(
@@ -138,7 +138,7 @@ impl Store {
         let _ = tokio::time::timeout(Duration::from_secs(5), self.cleaning.wait()).await;
     }
 
-    /// Cleans up after a caller that goes away; [`Store::close`] waits for it.
+    /// Cleans up after a caller that goes away; [`WebdavStore::close`] waits for it.
     pub(crate) fn clean(&self, work: impl Future<Output = ()> + Send + 'static) {
         if let Ok(runtime) = Handle::try_current() {
             self.cleaning.spawn_on(work, &runtime);
@@ -184,7 +184,7 @@ impl Store {
 
     /// A URL in the staging folder that no other upload uses.
     pub(crate) fn staging_url(&self) -> Url {
-        names::below(&self.settings.staging, &record::unique(&self.host))
+        names::below(&self.settings.staging, &metadata_record::unique(&self.host))
     }
 
     fn ask(&self) -> Ask {
@@ -203,7 +203,7 @@ impl Store {
         self.look(key, false).await
     }
 
-    /// As [`Store::object`], for who changes this key just now ([`flux::begin`]).
+    /// As [`WebdavStore::object`], for who changes this key just now ([`key_changes::begin`]).
     pub(crate) async fn object_held(&self, key: &str) -> Result<Object> {
         self.look(key, true).await
     }
@@ -212,7 +212,7 @@ impl Store {
         let url = self.url(key)?;
         let mut doubts = 0;
         for _ in 0..LOOKS {
-            let mark = flux::mark(url.as_str());
+            let mark = key_changes::mark(url.as_str());
             let unsettled = async || !is_held && mark.is_past().await;
             let (resource, now) = match self.dav.facts(About::Reading, &url, self.ask()).await {
                 Ok(found) => found,

@@ -3,7 +3,7 @@
 use crate::client::Ask;
 use crate::error::About;
 use crate::names;
-use crate::store::Store;
+use crate::store::WebdavStore;
 use holdall_plugin_api::Level;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const MOST: usize = 1000;
 /// Removes, in the background, staged files that did not change for so long. Both times are the
 /// server's, so that no clock needs to be right. An upload that stalled for longer and then goes on
 /// fails at its end; it cannot do harm.
-pub(crate) fn begin(store: &Arc<Store>, stale_after_seconds: u64) {
+pub(crate) fn begin(store: &Arc<WebdavStore>, stale_after_seconds: u64) {
     let own = Arc::clone(store);
     store.clean(async move {
         if let Err(error) = sweep(&own, Duration::from_secs(stale_after_seconds)).await {
@@ -24,7 +24,7 @@ pub(crate) fn begin(store: &Arc<Store>, stale_after_seconds: u64) {
     });
 }
 
-async fn sweep(store: &Store, stale_after: Duration) -> holdall_plugin_api::Result<()> {
+async fn sweep(store: &WebdavStore, stale_after: Duration) -> holdall_plugin_api::Result<()> {
     let staging = &store.settings.staging;
     let mut staged = Vec::new();
     let now = store

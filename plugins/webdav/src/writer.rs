@@ -2,7 +2,7 @@
 
 use crate::client::Ask;
 use crate::error::{self, About};
-use crate::store::Store;
+use crate::store::WebdavStore;
 use holdall_plugin_api::{Body, Bytes, Error, ErrorKind, Result};
 use http_body::{Frame, SizeHint};
 use reqwest::Url;
@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 /// A file in the staging folder. Dropped before [`Staged::published`], it is removed in the
 /// background: also when the operation is cancelled.
 pub(crate) struct Staged {
-    store: Arc<Store>,
+    store: Arc<WebdavStore>,
     pub(crate) url: Url,
     is_published: bool,
     /// A request that makes it may still be on its way to the server.
@@ -24,7 +24,7 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
-    pub(crate) fn new(store: &Arc<Store>) -> Self {
+    pub(crate) fn new(store: &Arc<WebdavStore>) -> Self {
         Self {
             store: Arc::clone(store),
             url: store.staging_url(),

@@ -1,9 +1,9 @@
 //! Uploads to a folder that end before their end: what is left is looked for from outside.
 
-use crate::{Desk, Folder, Holdall, eventually, feed, script};
+use crate::{Folder, Holdall, HostedPlugin, eventually, feed, script};
 use futures_util::stream;
 use holdall::{Body, Upload};
-use holdall_conformance::Outside;
+use holdall_conformance::DirectAccess;
 use serde_json::Value;
 use std::process::Child;
 use std::time::Duration;
@@ -84,15 +84,15 @@ pub fn server_killed_under_a_host(
 ) {
     // Nothing is swept: what goes is what this instance has left.
     config["stale_after_seconds"] = 0.into();
-    let desk = Desk::new(plugin);
-    let backend = desk.run(desk.open(config));
+    let hosted = HostedPlugin::new(plugin);
+    let backend = hosted.run(hosted.open(config));
     let backend = backend.unwrap_or_else(|error| panic!("{error:?}"));
     let error = std::thread::scope(|scope| {
         scope.spawn(|| {
             folder.wait_for_staged(1);
             script(server, &["kill", dir]);
         });
-        desk.run(async {
+        hosted.run(async {
             // Endless, slowly: it ends when the server does.
             let chunks = stream::unfold((), |()| async {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -109,7 +109,7 @@ pub fn server_killed_under_a_host(
     script(server, &["again", dir]);
     assert_eq!(folder.leftovers().len(), 1, "the server kept its part");
     eventually(60, "the staged file is removed", || {
-        let _ = desk.run(backend.health());
+        let _ = hosted.run(backend.health());
         folder.leftovers().is_empty()
     });
 }

@@ -1,6 +1,6 @@
 //! A store that is a folder of this machine, seen by another program than its server.
 
-use holdall_conformance::Outside;
+use holdall_conformance::DirectAccess;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,7 @@ impl Folder {
     }
 }
 
-impl Outside for Folder {
+impl DirectAccess for Folder {
     fn leftovers(&self) -> Vec<String> {
         let staged = std::fs::read_dir(self.root.join("staging"));
         let staged = staged.into_iter().flatten().flatten();

@@ -6,21 +6,21 @@
 #![forbid(unsafe_code)]
 
 mod command;
-mod desk;
+mod curl;
 pub mod ended;
 mod folder;
-mod judge;
-mod outside;
+mod hosted;
+mod kit_run;
 pub mod parts;
 pub mod s3;
 mod serving;
 pub mod urls;
 
 pub use command::{Command as Holdall, feed};
-pub use desk::{Desk, Hosted};
+pub use curl::{curl, eventually};
 pub use folder::Folder;
-pub use judge::{judged, judged_but_for};
-pub use outside::{curl, eventually};
+pub use hosted::{Hosted, HostedPlugin};
+pub use kit_run::{run_kit, run_kit_except};
 pub use s3::S3;
 pub use serving::Serving;
 

@@ -1,6 +1,6 @@
 //! Uploads in parts that end before their end: what the store keeps of them is looked for from outside.
 
-use crate::{Desk, Holdall, eventually, feed, script};
+use crate::{Holdall, HostedPlugin, eventually, feed, script};
 use futures_util::stream;
 use holdall::{Body, Download, ErrorKind, Upload};
 use serde_json::Value;
@@ -53,16 +53,16 @@ pub fn server_killed(
     server: &str,
     dir: &str,
 ) {
-    let desk = Desk::new(plugin);
-    let backend = desk.run(desk.open(config)).expect("it opens");
-    let old = desk.run(backend.upload(Upload::new("victim", "old")));
+    let hosted = HostedPlugin::new(plugin);
+    let backend = hosted.run(hosted.open(config)).expect("it opens");
+    let old = hosted.run(backend.upload(Upload::new("victim", "old")));
     old.expect("the server is up");
     let error = std::thread::scope(|scope| {
         scope.spawn(|| {
             eventually(60, "the upload is under way", || unfinished().len() == 1);
             script(server, &["kill", dir]);
         });
-        desk.run(async {
+        hosted.run(async {
             // Endless, slowly: it ends when the server does.
             let chunks = stream::unfold((), |()| async {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -79,7 +79,7 @@ pub fn server_killed(
     script(server, &["again", dir]);
     // The host is alive and its plugin goes on trying.
     eventually(120, "the upload is aborted", || unfinished().is_empty());
-    let read = desk.run(async {
+    let read = hosted.run(async {
         let downloaded = backend.download(Download::new("victim")).await?;
         downloaded.body.collect(1 << 20).await
     });

@@ -66,7 +66,7 @@ async fn row_30_host_then_handles_then_bodies() {
             .unwrap();
         let read = backend.download(Download::new("k")).await.unwrap();
         let error = backend.download(Download::new("none")).await.unwrap_err();
-        let facts = backend.facts().await.unwrap();
+        let facts = backend.info().await.unwrap();
 
         drop(host);
         assert!(backend.exists("k").await.unwrap(), "{plugin}");

@@ -242,7 +242,7 @@ async fn outputs(stand: &Stand, name: &str, config: serde_json::Value) -> String
             Ok(health) => writeln!(all, "{health:?}").unwrap(),
             Err(error) => errors.push(error),
         }
-        match backend.facts().await {
+        match backend.info().await {
             Ok(facts) => writeln!(all, "{facts:?}").unwrap(),
             Err(error) => errors.push(error),
         }

@@ -12,19 +12,19 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use store::Store;
+use store::TestStore;
 
 holdall_object_store::integration! {
-    mod memory { plugin: "memory", updates: true, open: Store::open("memory").await }
+    mod memory { plugin: "memory", updates: true, open: TestStore::open("memory").await }
 }
 holdall_object_store::integration! {
-    mod local { plugin: "local", updates: true, open: Store::open("local").await }
+    mod local { plugin: "local", updates: true, open: TestStore::open("local").await }
 }
 
 /// An upload that is aborted or dropped leaves no file.
 #[tokio::test]
 async fn a_multipart_upload_that_does_not_complete_leaves_nothing() {
-    let opened = Store::open("local").await;
+    let opened = TestStore::open("local").await;
     let part = || vec![7_u8; 16 << 20].into();
     let key = Path::from("a/b");
 
@@ -55,7 +55,7 @@ async fn a_multipart_upload_that_does_not_complete_leaves_nothing() {
 }
 
 /// A job of the plugin may close its file a moment after the operation has ended.
-async fn empty(store: &Store) {
+async fn empty(store: &TestStore) {
     let patience = Instant::now() + Duration::from_secs(30);
     while !store.files().is_empty() && Instant::now() < patience {
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -10,13 +10,13 @@ mod store;
 
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, WriteMultipart};
-use store::Store;
+use store::TestStore;
 
 /// 1 GiB in parts, four in flight: memory is what is in flight, not the object.
 #[tokio::test]
 async fn memory_is_what_is_in_flight() {
     const PART: usize = 8 << 20;
-    let opened = Store::open("local").await;
+    let opened = TestStore::open("local").await;
     let upload = opened
         .store
         .put_multipart(&Path::from("big"))

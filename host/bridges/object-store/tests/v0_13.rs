@@ -11,14 +11,14 @@ mod store;
 
 use holdall_object_store::v0_13::BackendStore;
 use object_store_0_13::integration as theirs;
-use store::Store;
+use store::TestStore;
 
 macro_rules! passes {
     ($($name:ident($($more:expr)?))+) => { $(
         #[tokio::test]
         async fn $name() {
             for plugin in ["memory", "local"] {
-                let opened = Store::open(plugin).await;
+                let opened = TestStore::open(plugin).await;
                 let store = BackendStore::new(opened.store.backend().clone());
                 theirs::$name(&store $(, $more)?).await;
             }

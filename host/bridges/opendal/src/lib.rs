@@ -27,7 +27,7 @@ pub trait IntoOperator {
 
 impl IntoOperator for Backend {
     async fn into_operator(self) -> Result<Operator> {
-        let (facts, terms) = (self.facts().await?, self.terms().await?);
+        let (facts, terms) = (self.info().await?, self.terms().await?);
         let builder = service::HoldallBuilder::new(self, &facts, &terms);
         Operator::new(builder).map_err(|error| Error::new(ErrorKind::Other).because(error))
     }

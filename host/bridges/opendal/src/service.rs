@@ -6,7 +6,7 @@ use super::lister::Listing;
 use super::metadata;
 use super::reader::{Conditions, Reading};
 use super::writer::Writer;
-use holdall::{Backend, Facts, Terms};
+use holdall::{Backend, BackendInfo, Terms};
 use holdall_plugin_api::{
     Body, Capability as Claim, CopyObject, Delete, DeleteMany, Head, List, Method, Operation,
     Rename, SignUrl, Upload,
@@ -32,7 +32,7 @@ const MAX_BATCH: usize = 1000;
 pub(super) struct HoldallBuilder(Option<BackendService>);
 
 impl HoldallBuilder {
-    pub(super) fn new(backend: Backend, facts: &Facts, terms: &Terms) -> Self {
+    pub(super) fn new(backend: Backend, facts: &BackendInfo, terms: &Terms) -> Self {
         Self(Some(BackendService {
             info: ServiceInfo::new("holdall", "/", backend.name()),
             capability: capability(facts),
@@ -78,7 +78,7 @@ pub(super) struct BackendService {
 }
 
 /// Capabilities of the operator: what the backend claims.
-fn capability(facts: &Facts) -> Capability {
+fn capability(facts: &BackendInfo) -> Capability {
     let has = |claim: Claim| facts.capabilities.has(claim);
     let lists = facts.operations.has(Operation::List);
     // What the store cannot sign, the gateway of the host signs, with every constraint.

@@ -7,11 +7,11 @@
 )]
 
 use holdall::{Host, PluginRef, Registration};
-use holdall_conformance::{Claims, Harness, Outside, Status, run};
+use holdall_conformance::{Claims, DirectAccess, Harness, Status, run};
 use holdall_e2e::artifacts;
 use holdall_opendal::IntoOperator;
 use holdall_plugin_api::{Capabilities, Operations, Result};
-use holdall_plugin_api_opendal::{Adapted, Adapter, Store};
+use holdall_plugin_api_opendal::{Adapter, OpenOperator, OpenedOperator};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -42,18 +42,18 @@ struct Config {
 
 struct Bridge;
 
-impl Adapted for Bridge {
+impl OpenOperator for Bridge {
     type Config = Config;
 
-    async fn open(config: Config, _: &holdall_plugin_api::Host) -> Result<Store> {
+    async fn open(config: Config, _: &holdall_plugin_api::Host) -> Result<OpenedOperator> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("bridge-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let plugin = PluginRef::from(config.plugin.as_str());
         host().register(&name, Registration::new(plugin).config(config.config))?;
         let backend = host().backend(&name).await?;
-        let facts = backend.facts().await?;
+        let facts = backend.info().await?;
         let operator = backend.into_operator().await?;
-        let mut store = Store::new(operator, name)
+        let mut store = OpenedOperator::new(operator, name)
             .asserts(facts.capabilities)
             .whole_facts();
         if facts.capabilities.has(holdall::Capability::OrderedList) {
@@ -115,7 +115,7 @@ impl Harness for Kit {
         self.plugin == "local"
     }
 
-    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
+    fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
         (self.plugin == "local").then(|| Arc::new(Staging(self.root(store))) as _)
     }
 }
@@ -123,7 +123,7 @@ impl Harness for Kit {
 /// The staging directory of `local`, which is empty after failed uploads.
 struct Staging(PathBuf);
 
-impl Outside for Staging {
+impl DirectAccess for Staging {
     fn leftovers(&self) -> Vec<String> {
         let folders = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
         folders(&self.0.join("staging"))

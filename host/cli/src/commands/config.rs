@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
-use holdall::config::{self, Problem, Problems, Schema, Secrets};
+use holdall::config::{self, ConfigProblems, Problem, Schema, Secrets};
 use holdall::inspect::Verdict;
 use holdall::scan;
 use holdall_server::Settings;
@@ -60,7 +60,7 @@ fn check(app: &App) -> Result<()> {
     };
     let of_dirs = match app.plugin_dirs_named_by(&config) {
         Some(place) => config.unreadable_plugin_dirs(&place),
-        None => Problems::default(),
+        None => ConfigProblems::default(),
     };
     let all: Vec<&Problem> = problems
         .iter()

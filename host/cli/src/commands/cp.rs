@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use holdall::{Backend, Body, CopyObject, Download, Key, ObjectInfo, Upload, UploadOptions};
 use serde_json::json;
 
-use super::{listing, many, rm};
+use super::{concurrent, listing, rm};
 use crate::address::Address;
 use crate::app::App;
 use crate::args::Jobs;
@@ -76,7 +76,7 @@ impl Cp {
         }
         let progress = app.progress_of_many();
         let entries = listing::entries(&from, &prefix).map(|entry| entry.map(|entry| entry.key));
-        let done = many::each(
+        let done = concurrent::for_each(
             app,
             &progress,
             self.jobs.count(),

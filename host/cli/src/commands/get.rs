@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use holdall::{Backend, ByteRange, Download, Key, ReadOptions};
 use serde_json::json;
 
-use super::{listing, many, rm};
+use super::{concurrent, listing, rm};
 use crate::address::Address;
 use crate::app::App;
 use crate::args::Jobs;
@@ -177,7 +177,7 @@ impl Get {
             }
         };
         let entries = listing::entries(&backend, &prefix).map(|entry| entry.map(|entry| entry.key));
-        let done = many::each(
+        let done = concurrent::for_each(
             app,
             &progress,
             self.jobs.count(),

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::record::Object;
+use super::object_json::ObjectJson;
 use crate::address::Address;
 use crate::app::App;
 use crate::failure::Result;
@@ -21,13 +21,13 @@ impl Head {
         let key = self.address.object()?;
         let backend = app.backend(&self.address).await?;
         let info = backend.head(holdall::Head::new(key)).await?;
-        let record = Object::known(&self.address, backend.name(), info);
+        let record = ObjectJson::known(&self.address, backend.name(), info);
         app.output.answer(&record, || lines(&record))
     }
 }
 
 /// One fact a line, in the order of their names; those of a group with its name before them.
-fn lines(record: &Object) -> String {
+fn lines(record: &ObjectJson) -> String {
     use serde_json::Value;
     let shown = |value: &Value| match value {
         Value::String(text) => printable(text),

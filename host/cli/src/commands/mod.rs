@@ -1,6 +1,7 @@
 //! One file per command: its options, what it asks of the library, how it tells the answer.
 
 pub(crate) mod completions;
+mod concurrent;
 pub(crate) mod config;
 pub(crate) mod cp;
 pub(crate) mod exists;
@@ -10,11 +11,10 @@ pub(crate) mod inspect;
 mod listing;
 pub(crate) mod ls;
 pub(crate) mod man;
-mod many;
 mod metadata;
+mod object_json;
 pub(crate) mod plugins;
 pub(crate) mod put;
-mod record;
 pub(crate) mod rm;
 pub(crate) mod serve;
 pub(crate) mod sign;

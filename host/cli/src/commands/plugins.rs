@@ -37,7 +37,7 @@ impl Plugins {
         } else {
             (scan::scan(&config.plugin_dirs), None)
         };
-        let record = record(&report, loaded.as_deref());
+        let record = to_json(&report, loaded.as_deref());
         app.output
             .answer(&record, || shown(&report, loaded.as_deref()))?;
         let failed = loaded
@@ -63,7 +63,7 @@ impl Plugins {
 
 type Loaded = (PluginStatus, holdall::Result<()>);
 
-fn record(report: &ScanReport, loaded: Option<&[Loaded]>) -> Value {
+fn to_json(report: &ScanReport, loaded: Option<&[Loaded]>) -> Value {
     let mut record = json!({ "scan": report });
     if let Some(loaded) = loaded {
         let each = loaded

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use holdall::{Backend, Capability, Upload};
 
-use super::many;
+use super::concurrent;
 use super::metadata::Metadata;
-use super::record::Object;
+use super::object_json::ObjectJson;
 use crate::address::Address;
 use crate::app::App;
 use crate::args::Jobs;
@@ -97,7 +97,7 @@ impl Put {
         let progress = app.progress_of_many();
         let files = files_below(&self.file, self.follow, store.clone());
         let prefix = self.to.folder();
-        let done = many::each(
+        let done = concurrent::for_each(
             app,
             &progress,
             self.jobs.count(),
@@ -151,7 +151,7 @@ impl Put {
             Some(given) => Some(given.as_str()),
             None => {
                 let kept = backend
-                    .facts()
+                    .info()
                     .await?
                     .capabilities
                     .has(Capability::ContentType);
@@ -172,7 +172,7 @@ impl Put {
             progress.finish();
         }
         let size = uploaded.size;
-        let record = Object::stored(to, backend.name(), uploaded);
+        let record = ObjectJson::stored(to, backend.name(), uploaded);
         progress.aside(|| {
             app.output.confirm(&record, || {
                 let key = values::printable(&to.key);

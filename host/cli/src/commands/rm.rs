@@ -6,7 +6,7 @@ use futures_util::stream;
 use holdall::{Backend, Delete};
 use serde_json::json;
 
-use super::{listing, many};
+use super::{concurrent, listing};
 use crate::address::Address;
 use crate::app::App;
 use crate::args::Jobs;
@@ -57,10 +57,11 @@ impl Rm {
         let progress = app.progress_of_many();
         if !self.recursive {
             let items = stream::iter(self.addresses.iter().map(Ok));
-            let removed = many::each(app, &progress, self.jobs.count(), items, async |address| {
-                let backend = app.backend(address).await?;
-                self.remove(app, &backend, &address.key, !self.force).await
-            });
+            let removed =
+                concurrent::for_each(app, &progress, self.jobs.count(), items, async |address| {
+                    let backend = app.backend(address).await?;
+                    self.remove(app, &backend, &address.key, !self.force).await
+                });
             return removed.await.map(drop);
         }
         let mut codes = Vec::new();
@@ -87,7 +88,7 @@ impl Rm {
         let entries = listing::entries(&backend, &prefix).map(|entry| entry.map(|entry| entry.key));
         // An object that another process removes meanwhile is no failure.
         let remove = async |key: String| self.remove(app, &backend, &key, false).await;
-        let done = many::each(app, progress, self.jobs.count(), entries, remove).await?;
+        let done = concurrent::for_each(app, progress, self.jobs.count(), entries, remove).await?;
         if done == 0 && !self.force {
             return Err(nothing_below(address, &prefix));
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use holdall::Host;
-use holdall::config::{Config, GatewayConfig, Problems};
+use holdall::config::{Config, ConfigProblems, GatewayConfig};
 use holdall_server::{Control, Rule, Server, Settings, Token};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -140,7 +140,7 @@ fn read(app: &App) -> Result<(Config, Settings)> {
         Ok(settings) => settings.unknown_backends(&config),
         Err(problems) => problems.clone(),
     };
-    let problems: Problems = problems.into_iter().chain(wrong).collect();
+    let problems: ConfigProblems = problems.into_iter().chain(wrong).collect();
     problems.into_result().map_err(holdall::Error::from)?;
     Ok((config, settings.unwrap_or_default()))
 }

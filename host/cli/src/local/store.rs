@@ -22,7 +22,7 @@ pub(crate) struct StoreDirectory {
 impl StoreDirectory {
     /// Returns `None` for a backend that keeps nothing in a directory of this machine.
     pub(crate) async fn of(backend: &Backend) -> Result<Option<Self>> {
-        let description = backend.facts().await?.description;
+        let description = backend.info().await?.description;
         let root = description.strip_prefix("file://");
         let root = root.and_then(|root| fs::canonicalize(root).ok());
         let about = root.as_ref().and_then(|root| fs::metadata(root).ok());

@@ -33,7 +33,7 @@ impl Input {
     }
 
     /// Opens it. The facts are those of a regular file that is read as a whole.
-    fn open(&self) -> Result<(File, Option<Facts>)> {
+    fn open(&self) -> Result<(File, Option<FileState>)> {
         let path = self.path();
         let file = match self {
             // The descriptor itself: the buffer of `Stdin` would cost a copy.
@@ -53,23 +53,23 @@ impl Input {
         if !about.is_file() {
             return Ok((file, None));
         }
-        // Only advice: whatever it answers, the bytes are the same.
+        // Only a hint: whatever it answers, the bytes are the same.
         let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Sequential);
         // Files of the kernel say 0 and have content all the same; and standard input may have been
         // read from before it was handed to us.
         let whole = matches!(self, Input::File(_)) && about.len() > 0;
-        Ok((file, whole.then(|| Facts::of(&about))))
+        Ok((file, whole.then(|| FileState::of(&about))))
     }
 }
 
 /// What shows that a file was written to while it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Facts {
+struct FileState {
     size: u64,
     modified: Option<SystemTime>,
 }
 
-impl Facts {
+impl FileState {
     fn of(about: &std::fs::Metadata) -> Self {
         Self {
             size: about.len(),
@@ -82,7 +82,7 @@ impl Facts {
 struct Opened {
     file: io::Take<File>,
     path: PathBuf,
-    facts: Option<Facts>,
+    facts: Option<FileState>,
 }
 
 impl Opened {
@@ -96,7 +96,7 @@ impl Opened {
         {
             let about = self.file.get_ref().metadata();
             let about = about.map_err(Failure::file("read", &self.path))?;
-            if Facts::of(&about) != facts {
+            if FileState::of(&about) != facts {
                 return Err(Failure::refused(
                     exit::PRECONDITION,
                     "source_changed",

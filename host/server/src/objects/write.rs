@@ -97,7 +97,7 @@ pub(crate) async fn handle(
 ///
 /// 409. What the backend does not answer here it answers to the upload.
 async fn check_neighbours(backend: &Backend, key: &str) -> Result<(), Problem> {
-    let capabilities = backend.facts().await?.capabilities;
+    let capabilities = backend.info().await?.capabilities;
     if capabilities.has(Capability::KeyAndPrefix) {
         return Ok(());
     }

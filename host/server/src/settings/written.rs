@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdall::config::{Config, Problem, Problems, Secrets, Section, parse_duration};
+use holdall::config::{Config, ConfigProblems, Problem, Secrets, Section, parse_duration};
 use ipnet::IpNet;
 use serde::Deserialize;
 
@@ -136,7 +136,7 @@ impl Settings {
     /// # Errors
     ///
     /// Every problem, with its place.
-    pub fn of(config: &Config) -> Result<Self, Problems> {
+    pub fn of(config: &Config) -> Result<Self, ConfigProblems> {
         let section = &config.server;
         let schema: serde_json::Value = serde_json::from_str(SCHEMA).expect("the schema is JSON");
         let resolved = section.resolve(&schema.into(), config.environment(), &Secrets::new())?;
@@ -147,7 +147,7 @@ impl Settings {
             problems: Vec::new(),
         };
         let settings = reader.settings(written);
-        let problems: Problems = reader.problems.into_iter().collect();
+        let problems: ConfigProblems = reader.problems.into_iter().collect();
         problems.into_result().map(|()| settings)
     }
 }
@@ -322,7 +322,7 @@ mod tests {
         sources.default_file = Some(file);
         let (config, problems) = Config::read(&sources);
         assert!(problems.is_empty(), "{problems}");
-        let lines = |problems: Problems| {
+        let lines = |problems: ConfigProblems| {
             let folder = format!("{}/", folder.path().display());
             let line =
                 |problem: &holdall::config::Problem| problem.to_string().replace(&folder, "");

@@ -135,7 +135,7 @@ async fn judge(host: &Host, name: &str) -> Backend {
         let backend = host.handle(name)?.with(options);
         // A plugin without the operation is well when it opens.
         if backend
-            .facts()
+            .info()
             .await?
             .operations
             .has(holdall::Operation::Health)

@@ -1,6 +1,6 @@
 //! Wrong configurations, each with every word that is said about it.
 
-use super::judge;
+use super::problems_of;
 
 struct Bad {
     name: &'static str,
@@ -12,7 +12,12 @@ struct Bad {
 #[test]
 fn every_problem_of_every_bad_configuration() {
     for bad in BAD {
-        assert_eq!(judge(bad.text, bad.variables), bad.problems, "{}", bad.name);
+        assert_eq!(
+            problems_of(bad.text, bad.variables),
+            bad.problems,
+            "{}",
+            bad.name
+        );
     }
 }
 

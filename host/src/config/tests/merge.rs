@@ -7,8 +7,8 @@ use holdall_plugin_api::KeyPolicy;
 use serde_json::{Value, json};
 
 use super::super::{
-    BackendConfig, Code, Config, ContentTypePolicy, Environment, Flags, Place, Problems, Schema,
-    Secrets, Sources,
+    BackendConfig, Code, Config, ConfigProblems, ContentTypePolicy, Environment, Flags, Location,
+    Schema, Secrets, Sources,
 };
 use super::{read, schemas};
 
@@ -279,7 +279,7 @@ fn a_variable_wins_over_the_file_and_is_the_place_of_its_problems() {
         .iter()
         .map(|p| (&*p.path, p.pointer.as_deref(), &p.place))
         .collect();
-    let place = Place::Variable("HOLDALL_BACKEND_S3_BUCKET".to_owned());
+    let place = Location::Variable("HOLDALL_BACKEND_S3_BUCKET".to_owned());
     assert_eq!(
         places,
         [("backend.s3.config.bucket", Some("/bucket"), &place)]
@@ -308,7 +308,7 @@ fn variables_without_our_prefix_are_ignored() {
 
 #[test]
 fn what_a_program_configures_is_judged_too() {
-    let only = |answer: Result<BackendConfig, Problems>| {
+    let only = |answer: Result<BackendConfig, ConfigProblems>| {
         let problems: Vec<_> = answer.unwrap_err().into_iter().collect();
         (
             problems.len(),
@@ -380,7 +380,7 @@ fn paths_of_the_environment_may_be_any_bytes_and_other_variables_may_not() {
     let problems = Config::load(&sources).unwrap_err();
     let problem = problems.iter().next().unwrap();
     assert_eq!(problem.code, Code::InvalidValue);
-    assert_eq!(problem.place, Place::Variable("HOLDALL_BACKEND".into()));
+    assert_eq!(problem.place, Location::Variable("HOLDALL_BACKEND".into()));
 }
 
 #[test]

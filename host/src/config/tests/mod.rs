@@ -95,9 +95,9 @@ fn read(text: &str, variables: &[(&str, &str)]) -> (Config, Vec<Problem>) {
 }
 
 /// All that is wrong, as `holdall config check` finds it.
-fn judge(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+fn problems_of(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
     let (config, mut problems) = read(text, variables);
     problems.extend(check(&config, &schemas(), &Secrets::new()).problems);
-    let problems: super::Problems = problems.into_iter().collect();
+    let problems: super::ConfigProblems = problems.into_iter().collect();
     problems.iter().map(ToString::to_string).collect()
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use holdall_plugin_api::Error;
 use serde_json::json;
 
-use super::super::{BackendConfig, Config, Environment, Problems, Secrets, check};
+use super::super::{BackendConfig, Config, ConfigProblems, Environment, Secrets, check};
 use super::{read, schemas};
 
 const CANARY: &str = "Zq7canary9Xw";
@@ -16,7 +16,7 @@ fn every_output(config: &Config, problems: Vec<super::Problem>) -> String {
     let report = check(config, &schemas(), &secrets);
     let mut out = format!("{config:?} {config:#?} {report:?} {secrets:?}");
     out += &serde_json::to_string(&report).unwrap();
-    let problems: Problems = problems.into_iter().chain(report.problems).collect();
+    let problems: ConfigProblems = problems.into_iter().chain(report.problems).collect();
     write!(
         out,
         "{problems} {problems:?} {}",

@@ -14,7 +14,7 @@ use holdall_plugin_api::{Operations, rules};
 pub(super) fn read(section: &[u8]) -> (Option<Descriptor>, Vec<Fault>) {
     match Descriptor::parse(section) {
         Ok(descriptor) => {
-            let faults = judge(&descriptor);
+            let faults = check(&descriptor);
             (Some(descriptor), faults)
         }
         Err(faults) => (None, faults.iter().map(unreadable).collect()),
@@ -63,7 +63,7 @@ fn unreadable(fault: &DescriptorFault) -> Fault {
 }
 
 /// Every reason why this host would not load it.
-fn judge(descriptor: &Descriptor) -> Vec<Fault> {
+fn check(descriptor: &Descriptor) -> Vec<Fault> {
     let mut faults = Vec::new();
     judge_version(descriptor, &mut faults);
     judge_claims(descriptor, &mut faults);

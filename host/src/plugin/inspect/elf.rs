@@ -310,6 +310,6 @@ pub(super) fn judge_loading<'data, R: ReadRef<'data>>(
         .iter()
         .all(|fault| fault.code != Code::Malformed)
     {
-        loading::judge(found, file, data, segments);
+        loading::check(found, file, data, segments);
     }
 }

@@ -37,7 +37,7 @@ fn name_of(architecture: Architecture) -> String {
 }
 
 /// Judges a file of at least one byte.
-pub(super) fn judge<'data, R: ReadRef<'data>>(found: &mut Inspection, data: R, size: u64) {
+pub(super) fn check<'data, R: ReadRef<'data>>(found: &mut Inspection, data: R, size: u64) {
     let stranger = |what: &str| {
         Fault::new(Code::NotALibrary)
             .expected("a shared library")

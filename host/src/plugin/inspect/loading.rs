@@ -52,7 +52,7 @@ impl<'data, R: ReadRef<'data>> Dynamic<'_, R> {
     }
 }
 
-pub(super) fn judge<'data, R: ReadRef<'data>>(
+pub(super) fn check<'data, R: ReadRef<'data>>(
     found: &mut Inspection,
     file: &object::File<'data, R>,
     data: R,
@@ -134,7 +134,7 @@ pub(super) fn judge<'data, R: ReadRef<'data>>(
     if let Some(section) = file.section_by_name(SECTION) {
         let start = section.address();
         let end = start.saturating_add(section.size());
-        relocations::judge(found, &dynamic, start..end);
+        relocations::check(found, &dynamic, start..end);
     }
 }
 

@@ -167,7 +167,7 @@ fn inspect<S: Read + Seek>(found: &mut Inspection, data: &Reads<S>, size: u64) {
         let fault = Fault::new(Code::EmptyFile).expected("a library");
         return found.faults.push(fault.found("0 bytes"));
     }
-    library::judge(found, data, size);
+    library::check(found, data, size);
     found.faults.sort_by_key(|fault| fault.code);
     found.faults.dedup();
 }

@@ -21,7 +21,7 @@ const DT_RELRSZ: u64 = 35;
 const WRITTEN: u64 = 8;
 const RELA: usize = 24;
 
-pub(super) fn judge<'data, R: ReadRef<'data>>(
+pub(super) fn check<'data, R: ReadRef<'data>>(
     found: &mut Inspection,
     dynamic: &Dynamic<'_, R>,
     descriptor: Range<u64>,

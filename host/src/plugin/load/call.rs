@@ -77,7 +77,7 @@ enum Stage {
 
 /// How an operation gets into a plugin that takes few at once.
 enum Entry {
-    Outside,
+    NotEntered,
     Waiting(Pin<Box<dyn Future<Output = Result<Pass>> + Send>>),
     Inside(Pass),
 }
@@ -129,7 +129,7 @@ impl<'a, A: Portable, O: Grows, T> Operation<'a, A, O, T> {
             cancelled: AtomicU8::new(0),
             stage: Stage::New,
             away: None,
-            entry: Entry::Outside,
+            entry: Entry::NotEntered,
             storage: Storage(MaybeUninit::uninit()),
             _pinned: PhantomPinned,
         }
@@ -144,9 +144,9 @@ impl<'a, A: Portable, O: Grows, T> Operation<'a, A, O, T> {
     pub(super) fn take_pass(self: Pin<&mut Self>) -> Option<Pass> {
         // SAFETY: a pass is not pinned.
         let entry = unsafe { &mut self.get_unchecked_mut().entry };
-        match std::mem::replace(entry, Entry::Outside) {
+        match std::mem::replace(entry, Entry::NotEntered) {
             Entry::Inside(pass) => Some(pass),
-            Entry::Outside | Entry::Waiting(_) => None,
+            Entry::NotEntered | Entry::Waiting(_) => None,
         }
     }
 
@@ -155,7 +155,7 @@ impl<'a, A: Portable, O: Grows, T> Operation<'a, A, O, T> {
         let Some(gate) = self.instance.gate() else {
             return Poll::Ready(Ok(()));
         };
-        if let Entry::Outside = self.entry {
+        if let Entry::NotEntered = self.entry {
             self.entry = match gate.try_enter() {
                 Some(pass) => Entry::Inside(pass),
                 None => Entry::Waiting(Box::pin(gate.enter(self.instance.max_wait()))),
@@ -163,7 +163,7 @@ impl<'a, A: Portable, O: Grows, T> Operation<'a, A, O, T> {
         }
         if let Entry::Waiting(waiting) = &mut self.entry {
             let entered = std::task::ready!(waiting.as_mut().poll(cx));
-            self.entry = Entry::Outside;
+            self.entry = Entry::NotEntered;
             self.entry = Entry::Inside(entered?);
         }
         Poll::Ready(Ok(()))
@@ -190,9 +190,9 @@ impl<A: Portable, O: Grows + 'static, T: Send + 'static> Operation<'_, A, O, T> 
                 settle(&instance, status, read, out, err)
             };
             let args: *const A = self.args.raw();
-            let pass = match std::mem::replace(&mut self.entry, Entry::Outside) {
+            let pass = match std::mem::replace(&mut self.entry, Entry::NotEntered) {
                 Entry::Inside(pass) => Some(pass),
-                Entry::Outside | Entry::Waiting(_) => None,
+                Entry::NotEntered | Entry::Waiting(_) => None,
             };
             let under = self._under.clone();
             // SAFETY: R8: what the arguments own moves here, and the stage tells that it has.
@@ -207,7 +207,7 @@ impl<A: Portable, O: Grows + 'static, T: Send + 'static> Operation<'_, A, O, T> 
         (self.away, self.stage) = (None, Stage::Done);
         Poll::Ready(polled.map(|Seated { value, pass }| {
             // Until this operation is dropped, or for the body that it answered.
-            self.entry = pass.map_or(Entry::Outside, Entry::Inside);
+            self.entry = pass.map_or(Entry::NotEntered, Entry::Inside);
             value
         }))
     }

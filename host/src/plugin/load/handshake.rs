@@ -110,7 +110,7 @@ pub(super) fn check(
             "a function `open`",
             "null",
         )),
-        Some(open) if !code.contains(open as usize) => faults.push(outside("open")),
+        Some(open) if !code.contains(open as usize) => faults.push(outside_code("open")),
         Some(_) => {}
     }
     // SAFETY: R1.
@@ -151,7 +151,7 @@ fn slots(
         let address = address_of(ops, operation);
         let claimed = descriptor.operations.has(operation);
         match address {
-            Some(address) if !code.contains(address) => faults.push(outside(operation.name())),
+            Some(address) if !code.contains(address) => faults.push(outside_code(operation.name())),
             // An operation that is not claimed is never called, whatever lies in its slot.
             Some(_) if claimed => filled = filled.with(operation.into()),
             Some(_) => {}
@@ -187,7 +187,7 @@ fn address_of(ops: &BackendTable, operation: Operation) -> Option<usize> {
     (!address.is_null()).then(|| address.addr())
 }
 
-fn outside(name: &str) -> Fault {
+fn outside_code(name: &str) -> Fault {
     let found = "it points outside of the file's code";
     load_fault(
         FaultCode::SlotOutsideFile,

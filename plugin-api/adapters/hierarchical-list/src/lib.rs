@@ -9,11 +9,11 @@
 //! down to the first object in it, because an empty folder is no group.
 #![forbid(unsafe_code)]
 
-mod apart;
 mod bound;
+mod disjoint;
+mod folder_names;
 mod page;
-mod window;
 
-pub use apart::apart;
+pub use disjoint::disjoint_folders;
+pub use folder_names::{FolderNames, Item};
 pub use page::{Folders, page};
-pub use window::{Item, Window};

@@ -1,17 +1,21 @@
 //! One page: a walk through folders, depth first, in byte order of the keys.
 
 use crate::bound::Cursor;
-use crate::window::{Item, Window};
+use crate::folder_names::{FolderNames, Item};
 use holdall_plugin_api::{Entry, Key, KeyPolicy, List, Page, Result};
 use std::future::Future;
 
 /// A store with real directories.
 pub trait Folders: Sync {
-    /// Offers everything that is in `folder` to the window, but nothing that is below a folder in it.
+    /// Offers everything that is in `folder` to `names`, but nothing that is below a folder in it.
     ///
     /// `folder` is empty for the top, else it ends in `/`. A folder that is not there offers
     /// nothing: it may have gone since its name was read.
-    fn read(&self, folder: &str, window: &mut Window) -> impl Future<Output = Result<()>> + Send;
+    fn read(
+        &self,
+        folder: &str,
+        names: &mut FolderNames,
+    ) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Names of one folder that are held at once.
@@ -19,7 +23,7 @@ const KEEP: usize = 1001;
 
 struct Frame {
     folder: String,
-    window: Window,
+    names: FolderNames,
 }
 
 /// What is met on the way.
@@ -49,9 +53,9 @@ impl<'s, S: Folders> Walk<'s, S> {
 
     /// Goes into a folder, of whose names only those with this prefix count.
     async fn enter(&mut self, folder: String, prefix: &str) -> Result<()> {
-        let mut window = Window::new(prefix, self.cursor.within(&folder), self.keep);
-        self.store.read(&folder, &mut window).await?;
-        self.frames.push(Frame { folder, window });
+        let mut names = FolderNames::new(prefix, self.cursor.within(&folder), self.keep);
+        self.store.read(&folder, &mut names).await?;
+        self.frames.push(Frame { folder, names });
         Ok(())
     }
 
@@ -61,9 +65,9 @@ impl<'s, S: Folders> Walk<'s, S> {
             let Some(frame) = self.frames.last_mut() else {
                 return Ok(None);
             };
-            let Some((name, item)) = frame.window.next() else {
-                if frame.window.renew() {
-                    self.store.read(&frame.folder, &mut frame.window).await?;
+            let Some((name, item)) = frame.names.next() else {
+                if frame.names.renew() {
+                    self.store.read(&frame.folder, &mut frame.names).await?;
                 } else {
                     self.frames.pop();
                 }
@@ -212,7 +216,7 @@ mod tests {
     }
 
     impl Folders for Tree {
-        async fn read(&self, folder: &str, window: &mut Window) -> Result<()> {
+        async fn read(&self, folder: &str, names: &mut FolderNames) -> Result<()> {
             self.reads.fetch_add(1, Ordering::Relaxed);
             // In an order without a use.
             for path in self.paths.iter().rev() {
@@ -220,8 +224,8 @@ mod tests {
                     continue;
                 };
                 match rest.split_once('/') {
-                    None => window.object(Entry::new(rest, 1)),
-                    Some((name, "")) => window.folder(name),
+                    None => names.object(Entry::new(rest, 1)),
+                    Some((name, "")) => names.folder(name),
                     Some(_) => {}
                 }
             }
@@ -334,11 +338,11 @@ mod tests {
     struct Damaged;
 
     impl Folders for Damaged {
-        async fn read(&self, _: &str, window: &mut Window) -> Result<()> {
+        async fn read(&self, _: &str, names: &mut FolderNames) -> Result<()> {
             for name in ["b", "d", "a", "c"] {
                 match name {
-                    "b" | "d" => drop(window.left_out(name)),
-                    _ => window.object(Entry::new(name, 1)),
+                    "b" | "d" => drop(names.left_out(name)),
+                    _ => names.object(Entry::new(name, 1)),
                 }
             }
             Ok(())

@@ -2,8 +2,8 @@
 
 use crate::download::{self, Chunks};
 use crate::error::{clock_skew, error_of, of_read};
+use crate::opened_store::{HEALTH_LIMIT, OpenedStore, SHUTDOWN_LIMIT};
 use crate::reply::Call;
-use crate::store::{HEALTH_LIMIT, SHUTDOWN_LIMIT, Store};
 use crate::{list, sign, upload};
 use futures_util::StreamExt;
 use holdall_plugin_api::{
@@ -19,19 +19,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_util::task::TaskTracker;
 
-/// Makes a [`Store`] of a configuration: all that a plugin on this adapter writes itself.
+/// Makes an [`OpenedStore`] of a configuration: all that a plugin on this adapter writes itself.
 pub trait OpenStore: Sized + Send + Sync + 'static {
     /// What `holdall.toml` says under `[backend.NAME.config]`.
     type Config: DeserializeOwned + Send + 'static;
 
     /// Opens the store. Cheap: no write, no network round trip that can wait.
-    fn open(config: Self::Config, host: &Host) -> impl Future<Output = Result<Store>> + Send;
+    fn open(config: Self::Config, host: &Host) -> impl Future<Output = Result<OpenedStore>> + Send;
 }
 
 /// A backend over a store: the type to name in `export_plugin!`.
 #[derive(Debug)]
 pub struct Adapter<O> {
-    store: Store,
+    store: OpenedStore,
     /// Uploads that are being aborted after their caller has gone.
     aborting: TaskTracker,
     closed: AtomicBool,
@@ -40,7 +40,7 @@ pub struct Adapter<O> {
 }
 
 impl<O> Adapter<O> {
-    fn store(&self) -> Result<&Store> {
+    fn store(&self) -> Result<&OpenedStore> {
         if self.closed.load(Ordering::Acquire) {
             return Err(
                 Error::new(ErrorKind::Unavailable).with_message("the backend has been shut down")

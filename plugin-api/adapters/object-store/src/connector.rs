@@ -7,7 +7,7 @@
 
 use crate::answer::{self, LONGEST_ERROR, MAX_DOCUMENT};
 use crate::reply::{Call, Failure, Reply, Seen, TlsFault};
-use crate::settings::Secret;
+use crate::service_settings::Secret;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Error, ErrorKind};

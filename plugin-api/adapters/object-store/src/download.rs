@@ -2,8 +2,8 @@
 
 use crate::error::of_read;
 use crate::metadata;
+use crate::opened_store::OpenedStore;
 use crate::reply::Call;
-use crate::store::Store;
 use futures_util::stream::BoxStream;
 use holdall_plugin_api::Source;
 use holdall_plugin_api::{
@@ -60,7 +60,7 @@ pub(crate) fn options(asked: &ReadOptions<'_>, range: Option<ByteRange>) -> Resu
     })
 }
 
-pub(crate) fn info(store: &Store, meta: ObjectMeta, attributes: &Attributes) -> ObjectInfo {
+pub(crate) fn info(store: &OpenedStore, meta: ObjectMeta, attributes: &Attributes) -> ObjectInfo {
     let mut info = ObjectInfo::new(meta.size);
     info.etag = etag(meta.e_tag);
     info.version = meta.version;

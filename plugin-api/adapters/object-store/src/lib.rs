@@ -1,6 +1,6 @@
 //! Turns any [`object_store::ObjectStore`] into a Holdall plugin.
 //!
-//! For authors of plugins. Say how a configuration becomes a [`Store`], name [`Adapter`] in
+//! For authors of plugins. Say how a configuration becomes an [`OpenedStore`], name [`Adapter`] in
 //! `export_plugin!`, and everything between is done: uploads in parts of bounded memory that are
 //! aborted on every way out, ranges and conditions, pages, signed URLs, and errors that carry what
 //! the provider answered.
@@ -8,7 +8,7 @@
 //! ```
 //! use holdall_plugin_api::{Capabilities, Host, Result};
 //! use holdall_plugin_api_object_store::object_store::memory::InMemory;
-//! use holdall_plugin_api_object_store::{Adapter, GIVEN, OpenStore, Store};
+//! use holdall_plugin_api_object_store::{Adapter, GIVEN, OpenStore, OpenedStore};
 //!
 //! #[derive(serde::Deserialize)]
 //! #[serde(deny_unknown_fields)]
@@ -19,8 +19,8 @@
 //!
 //! impl OpenStore for OfMemory {
 //!     type Config = Config;
-//!     async fn open(_: Config, _: &Host) -> Result<Store> {
-//!         Ok(Store::new(InMemory::new()).describe("memory"))
+//!     async fn open(_: Config, _: &Host) -> Result<OpenedStore> {
+//!         Ok(OpenedStore::new(InMemory::new()).describe("memory"))
 //!     }
 //! }
 //!
@@ -45,16 +45,16 @@
 //! whether a host takes it.
 //!
 //! **Capabilities.** The macro declares the most that the plugin can do. What an *instance* claims
-//! follows from the store and its configuration: [`Store::capabilities`]. The adapter itself keeps
+//! follows from the store and its configuration: [`OpenedStore::capabilities`]. The adapter itself keeps
 //! [`GIVEN`] for every store; the rest is the store's to promise.
 //!
 //! **Stores over HTTP** (feature `http`): give the builder of the store our connector, `Http`,
 //! so that status, code, request id and `Retry-After` reach the error, and conditions can be held by the completion of parts. `Lister` makes
-//! pages that survive foreign keys, and `Settings` are the fields that the configuration of every
+//! pages that survive foreign keys, and `ServiceSettings` are the fields that the configuration of every
 //! such store has.
 //!
-//! Reading order: [`store`](Store) (what an author states), `adapter` (the contract), `upload`, `download`,
-//! `list`, `sign`, then `error`, `reply` and `connector`; `settings` and `parts` for configurations;
+//! Reading order: [`opened_store`](OpenedStore) (what an author states), `adapter` (the contract), `upload`, `download`,
+//! `list`, `sign`, then `error`, `reply` and `connector`; `service_settings` and `parts` for configurations;
 //! `requests` of a plugin's own, and `sweep` for what killed processes leave.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -70,6 +70,7 @@ mod list;
 #[cfg(feature = "http")]
 mod lister;
 mod metadata;
+mod opened_store;
 #[cfg(feature = "http")]
 mod parts;
 #[cfg_attr(
@@ -80,9 +81,8 @@ mod reply;
 #[cfg(feature = "http")]
 mod requests;
 #[cfg(feature = "http")]
-mod settings;
+mod service_settings;
 mod sign;
-mod store;
 #[cfg(feature = "http")]
 mod sweep;
 mod upload;
@@ -94,14 +94,14 @@ pub use error::{error_of, of_code};
 #[cfg(feature = "http")]
 pub use lister::Lister;
 pub use object_store;
+pub use opened_store::{Condition, LargeConditions, MetadataNames, Native, OpenedStore};
 #[cfg(feature = "http")]
 pub use parts::PartSettings;
 pub use reply::Call;
 #[cfg(feature = "http")]
 pub use requests::{Authorize, AuthorizeError, Requests};
 #[cfg(feature = "http")]
-pub use settings::{Secret, Settings, check_name};
-pub use store::{Condition, LargeConditions, MetadataNames, Native, Store};
+pub use service_settings::{Secret, ServiceSettings, check_name};
 #[cfg(feature = "http")]
 pub use sweep::sweep;
 

@@ -2,8 +2,8 @@
 
 use crate::download::{etag, modified};
 use crate::error::of_read;
+use crate::opened_store::OpenedStore;
 use crate::reply::Call;
-use crate::store::Store;
 use futures_util::{Stream, StreamExt};
 use holdall_plugin_api::{Entry, List, Page, Result};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
@@ -12,7 +12,7 @@ use object_store::{ObjectMeta, Result as StoreResult};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(crate) async fn page(store: &Store, list: &List<'_>) -> Result<Page> {
+pub(crate) async fn page(store: &OpenedStore, list: &List<'_>) -> Result<Page> {
     match &store.pages {
         Some(pages) => of_pages(store, pages.as_ref(), list).await,
         None => of_everything(store, list).await,
@@ -20,7 +20,11 @@ pub(crate) async fn page(store: &Store, list: &List<'_>) -> Result<Page> {
 }
 
 /// The store makes the page.
-async fn of_pages(store: &Store, pages: &dyn PaginatedListStore, list: &List<'_>) -> Result<Page> {
+async fn of_pages(
+    store: &OpenedStore,
+    pages: &dyn PaginatedListStore,
+    list: &List<'_>,
+) -> Result<Page> {
     let prefix = format!("{}{}", store.prefix, list.prefix);
     let offset = list
         .start_after
@@ -74,7 +78,7 @@ fn entry(key: &str, object: &ObjectMeta) -> Entry {
 
 /// The store has no pages, and promises no order: of all keys after the token the smallest are the
 /// page. A page costs a whole listing, and holds no more than itself in memory.
-async fn of_everything(store: &Store, list: &List<'_>) -> Result<Page> {
+async fn of_everything(store: &OpenedStore, list: &List<'_>) -> Result<Page> {
     // Prefixes of stores are folders: the folder above ours has all of ours.
     let whole = format!("{}{}", store.prefix, list.prefix);
     let folder = whole.rsplit_once('/').map(|(folder, _)| folder);
@@ -93,7 +97,7 @@ enum Found {
 }
 
 async fn smallest(
-    store: &Store,
+    store: &OpenedStore,
     list: &List<'_>,
     mut listing: impl Stream<Item = StoreResult<ObjectMeta>> + Unpin,
 ) -> StoreResult<Page> {

@@ -34,7 +34,7 @@ enum Dialect {
     Azure,
 }
 
-/// Lists a bucket or a container, for [`Store::pages`](crate::Store::pages).
+/// Lists a bucket or a container, for [`OpenedStore::pages`](crate::OpenedStore::pages).
 #[derive(Clone, Debug)]
 pub struct Lister {
     requests: Requests,

@@ -6,7 +6,7 @@
 //!
 //! [RFC 2047]: https://www.rfc-editor.org/rfc/rfc2047
 
-use crate::store::MetadataNames;
+use crate::opened_store::MetadataNames;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::borrow::Cow;

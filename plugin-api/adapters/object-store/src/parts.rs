@@ -1,7 +1,7 @@
 //! The fields of a configuration that say how uploads go in parts, for stores that speak the protocol of
-//! S3: a plugin flattens them into its own, beside [`Settings`](crate::Settings).
+//! S3: a plugin flattens them into its own, beside [`ServiceSettings`](crate::ServiceSettings).
 
-use crate::store::LargeConditions;
+use crate::opened_store::LargeConditions;
 use serde::Deserialize;
 use std::time::Duration;
 

@@ -3,8 +3,8 @@
 
 use crate::connector::Http;
 use crate::error::error_of;
+use crate::opened_store::Condition;
 use crate::reply::Call;
-use crate::store::Condition;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{ErrorKind, Result};

@@ -1,15 +1,15 @@
 //! Signed URLs, with every constraint bound into the signature.
 
 use crate::error::error_of;
+use crate::opened_store::OpenedStore;
 use crate::reply::Call;
-use crate::store::Store;
 use holdall_plugin_api::{Error, Method, Result, SignUrl, SignedUrl, Signing, attachment};
 use object_store::path::Path;
 use object_store::signer::{HeaderName, HeaderValue, SignedUrlOptions, Signer};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) async fn url(
-    store: &Store,
+    store: &OpenedStore,
     signer: &dyn Signer,
     path: &Path,
     sign: &SignUrl<'_>,

@@ -9,8 +9,8 @@
 use crate::download::{etag, is_possible};
 use crate::error::error_of;
 use crate::metadata;
+use crate::opened_store::{Condition, LargeConditions, OpenedStore};
 use crate::reply::Call;
-use crate::store::{Condition, LargeConditions, Store};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -35,7 +35,7 @@ const ABORT_WAIT: Duration = Duration::from_secs(5);
 const ABORT_TRIES: u32 = 10;
 
 pub(crate) async fn store(
-    store: &Store,
+    store: &OpenedStore,
     aborting: &TaskTracker,
     sweep: impl FnOnce(),
     upload: Upload<'_>,
@@ -105,7 +105,7 @@ fn condition(options: &UploadOptions<'_>) -> Option<Condition> {
     }
 }
 
-fn attributes(store: &Store, options: &UploadOptions<'_>) -> Result<Attributes> {
+fn attributes(store: &OpenedStore, options: &UploadOptions<'_>) -> Result<Attributes> {
     let mut attributes = Attributes::new();
     let headers = &options.headers;
     for (attribute, value) in [
@@ -132,7 +132,7 @@ fn attributes(store: &Store, options: &UploadOptions<'_>) -> Result<Attributes> 
 }
 
 async fn in_one(
-    store: &Store,
+    store: &OpenedStore,
     path: &Path,
     whole: Vec<Bytes>,
     mode: PutMode,
@@ -176,7 +176,7 @@ fn is_lost(error: &Error) -> bool {
     error.kind() == ErrorKind::FileNotFound || code == Some("InvalidBlockList")
 }
 
-async fn stored(store: &Store, path: &Path, size: u64, put: PutResult) -> Result<Uploaded> {
+async fn stored(store: &OpenedStore, path: &Path, size: u64, put: PutResult) -> Result<Uploaded> {
     let mut uploaded = Uploaded::new(size);
     uploaded.etag = etag(put.e_tag);
     uploaded.version = put.version;
@@ -289,7 +289,7 @@ type Sending = FuturesUnordered<BoxFuture<'static, Result<()>>>;
 
 impl<'a> Parts<'a> {
     async fn begin(
-        store: &Store,
+        store: &OpenedStore,
         aborting: &'a TaskTracker,
         path: &Path,
         attributes: Attributes,

@@ -1,9 +1,9 @@
 //! The contract, method by method; each is a few lines that lead to its file.
 
 use crate::fault::{Intent, fault};
-use crate::recorder::Recorder;
+use crate::provider_reply::ReplyCapture;
 use crate::upload::Writers;
-use crate::{Store, copy, delete, download, list, sign, upload};
+use crate::{OpenedOperator, copy, delete, download, list, sign, upload};
 use holdall_plugin_api::{
     Capabilities, Capability, Copied, CopyObject, Delete, Deleted, Download, Downloaded, Error,
     ErrorKind, Head, Health, Host, Instance, Key, List, ObjectInfo, Page, Rename, Renamed, Result,
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What an author writes: how a configuration becomes a store.
-pub trait Adapted: Send + Sync + 'static {
+pub trait OpenOperator: Send + Sync + 'static {
     /// What `holdall.toml` says under `[backend.NAME.config]`.
     type Config: DeserializeOwned + Send + 'static;
 
@@ -28,12 +28,15 @@ pub trait Adapted: Send + Sync + 'static {
     ///
     /// `ConfigInvalid`, with every bad field; [`from_config`](crate::from_config) makes one of an
     /// operator's error.
-    fn open(config: Self::Config, host: &Host) -> impl Future<Output = Result<Store>> + Send;
+    fn open(
+        config: Self::Config,
+        host: &Host,
+    ) -> impl Future<Output = Result<OpenedOperator>> + Send;
 }
 
-/// The backend that an [`Adapted`] describes.
+/// The backend that an [`OpenOperator`] describes.
 pub struct Adapter<A> {
-    pub(crate) store: Store,
+    pub(crate) store: OpenedOperator,
     pub(crate) claims: Capabilities,
     pub(crate) host: Host,
     pub(crate) writers: Writers,
@@ -45,8 +48,8 @@ pub struct Adapter<A> {
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
 impl<A> Adapter<A> {
-    /// The operator for one operation, and the recorder of its answers.
-    pub(crate) fn begin(&self) -> Result<(Operator, Recorder)> {
+    /// The operator for one operation, and the capture of its answers.
+    pub(crate) fn begin(&self) -> Result<(Operator, ReplyCapture)> {
         if self.shut_down.load(Ordering::Acquire) {
             return Err(
                 Error::new(ErrorKind::Unavailable).with_message("the backend has been shut down")
@@ -60,16 +63,16 @@ impl<A> Adapter<A> {
     pub(crate) async fn missing(
         &self,
         operator: &Operator,
-        heard: &Recorder,
+        captured: &ReplyCapture,
         error: opendal_core::Error,
         intent: Intent,
     ) -> Error {
-        let error = fault(error, heard, intent);
+        let error = fault(error, captured, intent);
         let untold = error.provider().status == Some(404) && error.provider().code.is_none();
         if error.kind() != ErrorKind::FileNotFound || !untold || !self.store.capability.list {
             return error;
         }
-        match list::container(operator, heard, &self.store).await {
+        match list::container(operator, captured, &self.store).await {
             Ok(()) => error,
             Err(of_container) => of_container,
         }
@@ -88,7 +91,7 @@ impl<A> fmt::Debug for Adapter<A> {
     }
 }
 
-impl<A: Adapted> StorageBackend for Adapter<A> {
+impl<A: OpenOperator> StorageBackend for Adapter<A> {
     type Config = A::Config;
 
     async fn open(config: A::Config, host: Host) -> Result<Self> {
@@ -120,11 +123,14 @@ impl<A: Adapted> StorageBackend for Adapter<A> {
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
-        let (operator, heard) = self.begin()?;
+        let (operator, captured) = self.begin()?;
         match operator.stat(key.text()).await {
             // A folder of this name is no object.
             Ok(metadata) => Ok(self.store.own(metadata)?.is_file()),
-            Err(error) => match self.missing(&operator, &heard, error, Intent::Read).await {
+            Err(error) => match self
+                .missing(&operator, &captured, error, Intent::Read)
+                .await
+            {
                 missing if missing.kind() == ErrorKind::FileNotFound => Ok(false),
                 error => Err(error),
             },
@@ -152,16 +158,16 @@ impl<A: Adapted> StorageBackend for Adapter<A> {
     }
 
     async fn health(&self) -> Result<Health> {
-        let (operator, heard) = self.begin()?;
+        let (operator, captured) = self.begin()?;
         let answer = if self.store.capability.list {
-            list::container(&operator, &heard, &self.store).await
+            list::container(&operator, &captured, &self.store).await
         } else {
             // Any answer about a name will do; the name need not exist.
             match operator.stat("holdall-health").await {
                 Err(error) if error.kind() == Kind::NotFound => Ok(()),
                 answer => answer
                     .map(drop)
-                    .map_err(|error| fault(error, &heard, Intent::Read)),
+                    .map_err(|error| fault(error, &captured, Intent::Read)),
             }
         };
         Ok(match answer {

@@ -1,6 +1,6 @@
 //! From what an operator offers and its author asserts to what an instance claims.
 
-use crate::store::Store;
+use crate::opened_operator::OpenedOperator;
 use holdall_plugin_api::{Capabilities, Instance, Limits, Operations};
 
 /// How a service keeps names.
@@ -46,7 +46,7 @@ pub const CLAIMS: Capabilities = Capabilities::atomic_put
 /// Smallest pieces of most services; more is not kept in an upload without a known length.
 const MAX_PARTS: u64 = 10_000;
 
-impl Store {
+impl OpenedOperator {
     /// What this store claims: what follows from the operator, what it offers and the author asserts,
     /// and nothing that was taken away.
     pub fn capabilities(&self) -> Capabilities {
@@ -175,13 +175,13 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::CLAIMS;
-    use crate::Store;
+    use crate::OpenedOperator;
     use holdall_plugin_api::{Capabilities, Capability};
     use opendal_core::Operator;
     use opendal_core::services::Memory;
 
-    fn store() -> Store {
-        Store::new(Operator::new(Memory::default()).unwrap(), "memory")
+    fn store() -> OpenedOperator {
+        OpenedOperator::new(Operator::new(Memory::default()).unwrap(), "memory")
     }
 
     #[test]

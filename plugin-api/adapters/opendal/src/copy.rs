@@ -1,6 +1,6 @@
 //! `copy` and `rename`: by the service where it does them in one step, else by the bytes.
 
-use crate::adapter::{Adapted, Adapter};
+use crate::adapter::{Adapter, OpenOperator};
 use crate::fault::{Intent, fault};
 use crate::{convert, delete, download, upload};
 use holdall_plugin_api::{
@@ -10,7 +10,10 @@ use holdall_plugin_api::{
 use opendal_core::options::CopyOptions;
 use std::time::SystemTime;
 
-pub(crate) async fn copy<A: Adapted>(this: &Adapter<A>, copy: CopyObject<'_>) -> Result<Copied> {
+pub(crate) async fn copy<A: OpenOperator>(
+    this: &Adapter<A>,
+    copy: CopyObject<'_>,
+) -> Result<Copied> {
     if copy.from == copy.to {
         let info = download::head(this, Head::new(copy.from)).await?;
         if copy.create_only {
@@ -30,7 +33,7 @@ pub(crate) async fn copy<A: Adapted>(this: &Adapter<A>, copy: CopyObject<'_>) ->
     {
         return by_bytes(this, copy).await;
     }
-    let (operator, heard) = this.begin()?;
+    let (operator, captured) = this.begin()?;
     let options = CopyOptions {
         if_not_exists: copy.create_only,
         ..CopyOptions::default()
@@ -39,7 +42,7 @@ pub(crate) async fn copy<A: Adapted>(this: &Adapter<A>, copy: CopyObject<'_>) ->
     let metadata = operator
         .copy_options(from, to, options)
         .await
-        .map_err(|error| fault(error, &heard, Intent::Write))?;
+        .map_err(|error| fault(error, &captured, Intent::Write))?;
     let mut copied = Copied::default();
     copied.size = metadata.is_file().then(|| metadata.content_length());
     // Of a document, as in a listing.
@@ -51,7 +54,7 @@ pub(crate) async fn copy<A: Adapted>(this: &Adapter<A>, copy: CopyObject<'_>) ->
     Ok(copied)
 }
 
-async fn by_bytes<A: Adapted>(this: &Adapter<A>, copy: CopyObject<'_>) -> Result<Copied> {
+async fn by_bytes<A: OpenOperator>(this: &Adapter<A>, copy: CopyObject<'_>) -> Result<Copied> {
     let source = download::download(this, Download::new(copy.from)).await?;
     let kept = kept(this, source.info);
     let target = Upload::new(copy.to, source.body)
@@ -74,7 +77,7 @@ async fn by_bytes<A: Adapted>(this: &Adapter<A>, copy: CopyObject<'_>) -> Result
 
 /// What the store gives out without claiming to keep it (a type guessed from the name) is not asked
 /// of the target.
-fn kept<A: Adapted>(this: &Adapter<A>, mut info: ObjectInfo) -> ObjectInfo {
+fn kept<A: OpenOperator>(this: &Adapter<A>, mut info: ObjectInfo) -> ObjectInfo {
     for (capability, value) in [
         (Capability::ContentType, &mut info.content_type),
         (Capability::HeaderCacheControl, &mut info.cache_control),
@@ -97,7 +100,10 @@ fn kept<A: Adapted>(this: &Adapter<A>, mut info: ObjectInfo) -> ObjectInfo {
     info
 }
 
-pub(crate) async fn rename<A: Adapted>(this: &Adapter<A>, rename: Rename<'_>) -> Result<Renamed> {
+pub(crate) async fn rename<A: OpenOperator>(
+    this: &Adapter<A>,
+    rename: Rename<'_>,
+) -> Result<Renamed> {
     if rename.from == rename.to {
         let info = download::head(this, Head::new(rename.from)).await?;
         let mut renamed = Renamed::new(true);
@@ -105,11 +111,11 @@ pub(crate) async fn rename<A: Adapted>(this: &Adapter<A>, rename: Rename<'_>) ->
         return Ok(renamed);
     }
     if this.claims(Capability::AtomicMove) {
-        let (operator, heard) = this.begin()?;
+        let (operator, captured) = this.begin()?;
         let (from, to) = (rename.from.text(), rename.to.text());
         // A folder would move with all that is in it.
         let source = operator.stat(from).await;
-        match source.map_err(|error| fault(error, &heard, Intent::Read)) {
+        match source.map_err(|error| fault(error, &captured, Intent::Read)) {
             Ok(metadata) if metadata.is_file() => {}
             Ok(_) => return Err(Error::not_found()),
             Err(error) => return Err(error),
@@ -117,7 +123,7 @@ pub(crate) async fn rename<A: Adapted>(this: &Adapter<A>, rename: Rename<'_>) ->
         operator
             .rename(from, to)
             .await
-            .map_err(|error| fault(error, &heard, Intent::Write))?;
+            .map_err(|error| fault(error, &captured, Intent::Write))?;
         return Ok(Renamed::new(true));
     }
     let copied = copy(this, CopyObject::new(rename.from, rename.to)).await?;

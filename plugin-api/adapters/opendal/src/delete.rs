@@ -1,6 +1,6 @@
 //! `delete`.
 
-use crate::adapter::{Adapted, Adapter};
+use crate::adapter::{Adapter, OpenOperator};
 use crate::claims::Namespace;
 use crate::convert;
 use crate::fault::{Intent, fault};
@@ -8,8 +8,11 @@ use holdall_plugin_api::{Delete, Deleted, Error, ErrorKind, Result};
 use opendal_core::ErrorKind as Kind;
 use opendal_core::options::DeleteOptions;
 
-pub(crate) async fn delete<A: Adapted>(this: &Adapter<A>, delete: Delete<'_>) -> Result<Deleted> {
-    let (operator, heard) = this.begin()?;
+pub(crate) async fn delete<A: OpenOperator>(
+    this: &Adapter<A>,
+    delete: Delete<'_>,
+) -> Result<Deleted> {
+    let (operator, captured) = this.begin()?;
     let key = delete.key.text();
     convert::bounded([delete.if_match, delete.version])?;
     let mut existed = None;
@@ -19,7 +22,10 @@ pub(crate) async fn delete<A: Adapted>(this: &Adapter<A>, delete: Delete<'_>) ->
         existed = match operator.stat(key).await {
             Ok(metadata) => Some(metadata.is_file()),
             Err(error) if error.kind() == Kind::NotADirectory => Some(false),
-            Err(error) => match this.missing(&operator, &heard, error, Intent::Read).await {
+            Err(error) => match this
+                .missing(&operator, &captured, error, Intent::Read)
+                .await
+            {
                 missing if missing.kind() == ErrorKind::FileNotFound => Some(false),
                 error => return Err(error),
             },
@@ -42,7 +48,7 @@ pub(crate) async fn delete<A: Adapted>(this: &Adapter<A>, delete: Delete<'_>) ->
     };
     match operator.delete_options(key, options).await {
         Ok(()) => Ok(Deleted::new(existed)),
-        Err(error) => match fault(error, &heard, Intent::Write) {
+        Err(error) => match fault(error, &captured, Intent::Write) {
             // Some services tell; the contract has it that a missing object is gone.
             missing
                 if missing.kind() == ErrorKind::FileNotFound

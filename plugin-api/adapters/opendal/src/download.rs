@@ -1,14 +1,14 @@
 //! `download` and `head`.
 //!
 //! Facts and bytes must be of one version. Where the answer that brings the bytes has all the facts
-//! ([`Store::whole_facts`](crate::Store::whole_facts)), that is the end of it. Elsewhere (file
+//! ([`OpenedOperator::whole_facts`](crate::OpenedOperator::whole_facts)), that is the end of it. Elsewhere (file
 //! systems, FTP, HDFS) the facts are taken before and after the stream is open: if they are equal,
 //! so was the version; if not, once more.
 
-use crate::adapter::{Adapted, Adapter};
+use crate::adapter::{Adapter, OpenOperator};
 use crate::convert;
 use crate::fault::{Intent, fault};
-use crate::recorder::Recorder;
+use crate::provider_reply::ReplyCapture;
 use futures_util::stream::{self, Stream, StreamExt};
 use holdall_plugin_api::{
     Body, ByteRange, Bytes, Download, Downloaded, Error, ErrorKind, Head, ObjectInfo, ReadOptions,
@@ -22,17 +22,17 @@ use std::time::SystemTime;
 /// Times that a changing object is looked at before it counts as a conflict.
 const LOOKS: usize = 20;
 
-pub(crate) async fn head<A: Adapted>(this: &Adapter<A>, head: Head<'_>) -> Result<ObjectInfo> {
-    let (operator, heard) = this.begin()?;
-    let metadata = look(this, &operator, &heard, head.key.text(), head.options()).await?;
+pub(crate) async fn head<A: OpenOperator>(this: &Adapter<A>, head: Head<'_>) -> Result<ObjectInfo> {
+    let (operator, captured) = this.begin()?;
+    let metadata = look(this, &operator, &captured, head.key.text(), head.options()).await?;
     Ok(convert::info(&metadata, &[]))
 }
 
 /// The facts under the conditions of a read.
-async fn look<A: Adapted>(
+async fn look<A: OpenOperator>(
     this: &Adapter<A>,
     operator: &Operator,
-    heard: &Recorder,
+    captured: &ReplyCapture,
     key: &str,
     options: &ReadOptions<'_>,
 ) -> Result<Metadata> {
@@ -48,7 +48,11 @@ async fn look<A: Adapted>(
     };
     let metadata = match operator.stat_options(key, conditions).await {
         Ok(metadata) => this.store.own(metadata)?,
-        Err(error) => return Err(this.missing(operator, heard, error, intent(options)).await),
+        Err(error) => {
+            return Err(this
+                .missing(operator, captured, error, intent(options))
+                .await);
+        }
     };
     // A folder is no object.
     if !metadata.is_file() {
@@ -84,31 +88,36 @@ fn intent(options: &ReadOptions<'_>) -> Intent {
     }
 }
 
-pub(crate) async fn download<A: Adapted>(
+pub(crate) async fn download<A: OpenOperator>(
     this: &Adapter<A>,
     download: Download<'_>,
 ) -> Result<Downloaded> {
-    let (operator, heard) = this.begin()?;
+    let (operator, captured) = this.begin()?;
     let (key, options) = (download.key.text(), download.options());
     convert::bounded(convert::read_texts(options))?;
     let opened = Reading {
         this,
         operator: &operator,
-        heard: &heard,
+        captured: &captured,
         key,
         options,
         range: download.range.as_ref(),
     };
     let (metadata, range, chunks) = opened.open().await?;
     let beside = match this.store.whole_facts {
-        true => heard.heard().metadata,
+        true => captured.captured().metadata,
         false => Vec::new(),
     };
     let body = if range.is_empty() {
         Body::empty()
     } else {
         let hint = download.chunk_hint as usize;
-        Body::stream(pieces(chunks, range.end - range.start, heard.clone(), hint))
+        Body::stream(pieces(
+            chunks,
+            range.end - range.start,
+            captured.clone(),
+            hint,
+        ))
     };
     let info = convert::info(&metadata, &beside);
     Ok(Downloaded::new(info, range, body))
@@ -117,7 +126,7 @@ pub(crate) async fn download<A: Adapted>(
 struct Reading<'a, A> {
     this: &'a Adapter<A>,
     operator: &'a Operator,
-    heard: &'a Recorder,
+    captured: &'a ReplyCapture,
     key: &'a str,
     options: &'a ReadOptions<'a>,
     range: Option<&'a ByteRange>,
@@ -125,7 +134,7 @@ struct Reading<'a, A> {
 
 type Chunks = stream::BoxStream<'static, opendal_core::Result<Buffer>>;
 
-impl<A: Adapted> Reading<'_, A> {
+impl<A: OpenOperator> Reading<'_, A> {
     async fn open(&self) -> Result<(Metadata, Range<u64>, Chunks)> {
         if self.this.store.whole_facts {
             self.in_one().await
@@ -179,7 +188,14 @@ impl<A: Adapted> Reading<'_, A> {
     }
 
     async fn look(&self) -> Result<Metadata> {
-        look(self.this, self.operator, self.heard, self.key, self.options).await
+        look(
+            self.this,
+            self.operator,
+            self.captured,
+            self.key,
+            self.options,
+        )
+        .await
     }
 
     async fn stream(&self, range: BytesRange) -> Result<BufferStream> {
@@ -233,13 +249,13 @@ impl<A: Adapted> Reading<'_, A> {
     }
 
     fn failed(&self, error: opendal_core::Error) -> Error {
-        fault(error, self.heard, intent(self.options))
+        fault(error, self.captured, intent(self.options))
     }
 
     async fn missing(&self, error: opendal_core::Error) -> Error {
         let intent = intent(self.options);
         self.this
-            .missing(self.operator, self.heard, error, intent)
+            .missing(self.operator, self.captured, error, intent)
             .await
     }
 }
@@ -249,7 +265,7 @@ impl<A: Adapted> Reading<'_, A> {
 fn pieces(
     chunks: Chunks,
     due: u64,
-    heard: Recorder,
+    captured: ReplyCapture,
     hint: usize,
 ) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
     let due = stream::unfold((chunks, due), |(mut chunks, due)| async move {
@@ -263,7 +279,7 @@ fn pieces(
     due.flat_map(move |chunk| {
         stream::iter(match chunk {
             Ok(buffer) => cut(buffer, hint),
-            Err(error) => vec![Err(fault(error, &heard, Intent::Read))],
+            Err(error) => vec![Err(fault(error, &captured, Intent::Read))],
         })
     })
 }

@@ -3,7 +3,7 @@
 //! The service's own classification comes first; where it says only "unexpected", the provider's
 //! status decides, then the type of what lies under it. No text is searched.
 
-use crate::recorder::{Heard, Recorder};
+use crate::provider_reply::{CapturedReply, ReplyCapture};
 use holdall_plugin_api::{Error, ErrorKind, Retry};
 use opendal_core::ErrorKind as Kind;
 use std::time::Duration;
@@ -97,12 +97,12 @@ const FULL: [&str; 3] = [
 
 pub(crate) const NO_CONTAINER: &str = "the configured bucket or container is not there";
 
-pub(crate) fn fault(error: opendal_core::Error, heard: &Recorder, intent: Intent) -> Error {
-    of(error, &heard.heard(), intent)
+pub(crate) fn fault(error: opendal_core::Error, captured: &ReplyCapture, intent: Intent) -> Error {
+    of(error, &captured.captured(), intent)
 }
 
-fn of(error: opendal_core::Error, heard: &Heard, intent: Intent) -> Error {
-    let code = heard.reply.code.as_deref().unwrap_or_default();
+fn of(error: opendal_core::Error, captured: &CapturedReply, intent: Intent) -> Error {
+    let code = captured.reply.code.as_deref().unwrap_or_default();
     let one_of = |codes: &[&str]| codes.contains(&code);
     let (kind, message) = match error.kind() {
         _ if one_of(&CONTAINERS) => (ErrorKind::ContainerMissing, NO_CONTAINER),
@@ -117,7 +117,7 @@ fn of(error: opendal_core::Error, heard: &Heard, intent: Intent) -> Error {
         _ if one_of(&FULL) => (ErrorKind::QuotaExceeded, "the service's storage is full"),
         _ if one_of(&THROTTLES) => (ErrorKind::RateLimited, ""),
         Kind::NotFound => (ErrorKind::FileNotFound, ""),
-        Kind::PermissionDenied => permission(heard),
+        Kind::PermissionDenied => permission(captured),
         Kind::IsADirectory | Kind::NotADirectory if intent.reads() => (ErrorKind::FileNotFound, ""),
         Kind::IsADirectory | Kind::NotADirectory => (
             ErrorKind::Conflict,
@@ -133,20 +133,24 @@ fn of(error: opendal_core::Error, heard: &Heard, intent: Intent) -> Error {
         Kind::RangeNotSatisfied => (ErrorKind::InvalidRange, ""),
         Kind::RateLimited => (ErrorKind::RateLimited, ""),
         // So OpenDAL calls a condition that the service says was lost and that was not set.
-        Kind::Conflict if heard.reply.status == Some(412) => (ErrorKind::PreconditionFailed, ""),
+        Kind::Conflict if captured.reply.status == Some(412) => (ErrorKind::PreconditionFailed, ""),
         Kind::Conflict => (ErrorKind::Conflict, ""),
         Kind::Unsupported => (ErrorKind::Unsupported, "the service does not support this"),
         Kind::ConfigInvalid => (
             ErrorKind::ConfigInvalid,
             "the service refuses its configuration",
         ),
-        _ => by_status(&error, heard, intent),
+        _ => by_status(&error, captured, intent),
     };
     let retry = match kind {
-        ErrorKind::RateLimited => Retry::After(heard.retry_after.unwrap_or(Duration::from_secs(1))),
-        ErrorKind::Unavailable | ErrorKind::Timeout => match heard.retry_after {
+        ErrorKind::RateLimited => {
+            Retry::After(captured.retry_after.unwrap_or(Duration::from_secs(1)))
+        }
+        ErrorKind::Unavailable | ErrorKind::Timeout => match captured.retry_after {
             // Who says when to come again has done nothing.
-            Some(after) if intent.reads() || heard.reply.status == Some(503) => Retry::After(after),
+            Some(after) if intent.reads() || captured.reply.status == Some(503) => {
+                Retry::After(after)
+            }
             _ if intent.reads() => Retry::Safe,
             _ => kind.retry(),
         },
@@ -157,18 +161,18 @@ fn of(error: opendal_core::Error, heard: &Heard, intent: Intent) -> Error {
     };
     let mut ours = Error::new(kind)
         .with_retry(retry)
-        .with_provider(heard.reply.clone());
+        .with_provider(captured.reply.clone());
     if !message.is_empty() {
         ours = ours.with_message(message);
     }
-    if let (ErrorKind::InvalidRange, Some(size)) = (kind, heard.size) {
+    if let (ErrorKind::InvalidRange, Some(size)) = (kind, captured.size) {
         ours = ours.with_fact("size", size);
     }
     ours.because(error)
 }
 
-fn permission(heard: &Heard) -> (ErrorKind, &'static str) {
-    match heard.reply.status {
+fn permission(captured: &CapturedReply) -> (ErrorKind, &'static str) {
+    match captured.reply.status {
         Some(401) => (
             ErrorKind::Unauthenticated,
             "the service refuses the configured credentials",
@@ -182,13 +186,13 @@ fn permission(heard: &Heard) -> (ErrorKind, &'static str) {
 
 fn by_status(
     error: &opendal_core::Error,
-    heard: &Heard,
+    captured: &CapturedReply,
     intent: Intent,
 ) -> (ErrorKind, &'static str) {
-    match heard.reply.status {
+    match captured.reply.status {
         Some(400) => (ErrorKind::Other, "the service refuses the request"),
-        Some(401) => permission(heard),
-        Some(403) => permission(heard),
+        Some(401) => permission(captured),
+        Some(403) => permission(captured),
         Some(404 | 410) => (ErrorKind::FileNotFound, ""),
         Some(405 | 501) => (ErrorKind::Unsupported, "the service does not support this"),
         Some(408 | 504) => (ErrorKind::Timeout, "the service gave up"),
@@ -258,16 +262,16 @@ fn by_type(error: &opendal_core::Error, intent: Intent) -> (ErrorKind, &'static 
 mod tests {
     use super::*;
 
-    fn heard(status: u16, code: &str) -> Heard {
-        let mut heard = Heard::default();
-        heard.reply.status = Some(status);
-        heard.reply.code = (!code.is_empty()).then(|| code.to_owned());
-        heard
+    fn captured(status: u16, code: &str) -> CapturedReply {
+        let mut captured = CapturedReply::default();
+        captured.reply.status = Some(status);
+        captured.reply.code = (!code.is_empty()).then(|| code.to_owned());
+        captured
     }
 
     fn kind(of_opendal: Kind, status: u16, code: &str) -> ErrorKind {
         let error = opendal_core::Error::new(of_opendal, "test");
-        of(error, &heard(status, code), Intent::Read).kind()
+        of(error, &captured(status, code), Intent::Read).kind()
     }
 
     #[test]
@@ -297,13 +301,13 @@ mod tests {
     #[test]
     fn a_lost_condition_is_what_the_caller_asked_about() {
         let lost = || opendal_core::Error::new(Kind::ConditionNotMatch, "test");
-        let heard = heard(412, "");
+        let captured = captured(412, "");
         assert_eq!(
-            of(lost(), &heard, Intent::Write).kind(),
+            of(lost(), &captured, Intent::Write).kind(),
             ErrorKind::PreconditionFailed
         );
         assert_eq!(
-            of(lost(), &heard, Intent::ReadIfChanged).kind(),
+            of(lost(), &captured, Intent::ReadIfChanged).kind(),
             ErrorKind::NotModified
         );
     }
@@ -311,14 +315,14 @@ mod tests {
     #[test]
     fn retry_follows_the_provider_and_the_intent() {
         let busy = || opendal_core::Error::new(Kind::RateLimited, "test").set_temporary();
-        let mut slow = heard(503, "SlowDown");
+        let mut slow = captured(503, "SlowDown");
         slow.retry_after = Some(Duration::from_secs(7));
         assert_eq!(
             of(busy(), &slow, Intent::Write).retry(),
             Retry::After(Duration::from_secs(7))
         );
         let gone = || opendal_core::Error::new(Kind::Unexpected, "test").set_temporary();
-        let nothing = Heard::default();
+        let nothing = CapturedReply::default();
         assert_eq!(of(gone(), &nothing, Intent::Read).retry(), Retry::Safe);
         assert_eq!(
             of(gone(), &nothing, Intent::Write).retry(),
@@ -334,7 +338,12 @@ mod tests {
     fn types_under_the_error_decide_not_texts() {
         let with = |cause: std::io::Error| {
             let error = opendal_core::Error::new(Kind::Unexpected, "timed out, not found, full");
-            of(error.set_source(cause), &Heard::default(), Intent::Write).kind()
+            of(
+                error.set_source(cause),
+                &CapturedReply::default(),
+                Intent::Write,
+            )
+            .kind()
         };
         let io = |kind| std::io::Error::from(kind);
         assert_eq!(
@@ -349,7 +358,7 @@ mod tests {
         let marked =
             opendal_core::Error::new(Kind::Unexpected, "").set_source(TimedOut("late".into()));
         assert_eq!(
-            of(marked, &Heard::default(), Intent::Read).kind(),
+            of(marked, &CapturedReply::default(), Intent::Read).kind(),
             ErrorKind::Timeout
         );
     }

@@ -6,7 +6,7 @@
 //! ```
 //! use holdall_plugin_api::{Capabilities, Host, Result};
 //! use holdall_plugin_api_opendal::opendal::{Operator, services::Memory};
-//! use holdall_plugin_api_opendal::{Adapted, Adapter, CLAIMS, Store, from_config};
+//! use holdall_plugin_api_opendal::{OpenOperator, Adapter, CLAIMS, OpenedOperator, from_config};
 //!
 //! #[derive(serde::Deserialize)]
 //! #[serde(deny_unknown_fields)]
@@ -14,12 +14,12 @@
 //!
 //! pub struct OfMemory;
 //!
-//! impl Adapted for OfMemory {
+//! impl OpenOperator for OfMemory {
 //!     type Config = Config;
-//!     async fn open(_: Config, _: &Host) -> Result<Store> {
+//!     async fn open(_: Config, _: &Host) -> Result<OpenedOperator> {
 //!         let operator = Operator::new(Memory::default()).map_err(from_config)?;
 //!         let asserted = Capabilities::atomic_put.with(Capabilities::key_and_prefix);
-//!         Ok(Store::new(operator, "memory").asserts(asserted))
+//!         Ok(OpenedOperator::new(operator, "memory").asserts(asserted))
 //!     }
 //! }
 //!
@@ -44,8 +44,8 @@
 //!
 //! **Capabilities.** What an operator says of itself ([`opendal_core::Capability`]) covers which
 //! options it takes, not what readers see meanwhile. So there are three sources: what follows from
-//! the operator alone, what it offers *and* the author asserts ([`Store::asserts`]), and what is taken
-//! away again ([`Store::without`]). Nothing is claimed that only one side knows. What `export_plugin!`
+//! the operator alone, what it offers *and* the author asserts ([`OpenedOperator::asserts`]), and what is taken
+//! away again ([`OpenedOperator::without`]). Nothing is claimed that only one side knows. What `export_plugin!`
 //! declares is the most of it, [`CLAIMS`]; an instance that claims more than its plugin declares is
 //! refused.
 //!
@@ -53,10 +53,10 @@
 //! whatever order the service has, and prefixes that are strings where the service has folders
 //! (`list`); uploads in parts of a bounded size that are taken back when their caller goes away
 //! (`upload`); facts and bytes of one version (`download`); the provider's status, code, request id
-//! and retry time in every error (`recorder`, `fault`).
+//! and retry time in every error (`provider_reply`, `fault`).
 //!
 //! The operator's own layers are kept, but for one that retries the host should be told
-//! ([`Store::retries`]). The plugin needs a runtime: `tokio_spawn` for HTTP, `tokio` otherwise.
+//! ([`OpenedOperator::retries`]). The plugin needs a runtime: `tokio_spawn` for HTTP, `tokio` otherwise.
 #![forbid(unsafe_code)]
 
 mod adapter;
@@ -67,14 +67,14 @@ mod delete;
 mod download;
 mod fault;
 mod list;
-mod recorder;
+mod opened_operator;
+mod provider_reply;
 mod sign;
-mod store;
 mod upload;
 mod walk;
 
-pub use adapter::{Adapted, Adapter};
+pub use adapter::{Adapter, OpenOperator};
 pub use claims::CLAIMS;
 pub use fault::{TimedOut, from_config};
 pub use opendal_core as opendal;
-pub use store::Store;
+pub use opened_operator::OpenedOperator;

@@ -7,12 +7,12 @@
 //!
 //! Services with folders are walked, folder by folder (`holdall-plugin-api-hierarchical-list`, `walk`).
 
-use crate::adapter::{Adapted, Adapter};
+use crate::adapter::{Adapter, OpenOperator};
 use crate::claims::Namespace;
 use crate::convert;
 use crate::fault::{Intent, fault};
-use crate::recorder::Recorder;
-use crate::store::Store;
+use crate::opened_operator::OpenedOperator;
+use crate::provider_reply::ReplyCapture;
 use futures_util::StreamExt;
 use holdall_plugin_api::{Entry, Error, ErrorKind, List, Page, Result};
 use holdall_plugin_api_hierarchical_list as folders;
@@ -85,14 +85,14 @@ struct Wanted<'a> {
     most: usize,
 }
 
-pub(crate) async fn page<A: Adapted>(this: &Adapter<A>, list: &List<'_>) -> Result<Page> {
-    let (operator, heard) = this.begin()?;
+pub(crate) async fn page<A: OpenOperator>(this: &Adapter<A>, list: &List<'_>) -> Result<Page> {
+    let (operator, captured) = this.begin()?;
     if !this.store.capability.list {
         return Err(Error::unsupported("the service cannot list"));
     }
     let listing = Listing {
         operator: &operator,
-        heard: &heard,
+        captured: &captured,
         store: &this.store,
     };
     match this.store.namespace() {
@@ -102,7 +102,11 @@ pub(crate) async fn page<A: Adapted>(this: &Adapter<A>, list: &List<'_>) -> Resu
 }
 
 /// Looks whether the container answers: at one name, of whatever is there.
-pub(crate) async fn container(operator: &Operator, heard: &Recorder, store: &Store) -> Result<()> {
+pub(crate) async fn container(
+    operator: &Operator,
+    captured: &ReplyCapture,
+    store: &OpenedOperator,
+) -> Result<()> {
     let options = ListOptions {
         limit: Some(1),
         ..ListOptions::default()
@@ -111,7 +115,7 @@ pub(crate) async fn container(operator: &Operator, heard: &Recorder, store: &Sto
         Ok(mut lister) => lister.next().await.transpose().map(drop),
         Err(error) => Err(error),
     };
-    match first.map_err(|error| failed(error, heard, store)) {
+    match first.map_err(|error| failed(error, captured, store)) {
         // A folder that is not there yet is an empty one.
         Err(error) if error.kind() == ErrorKind::FileNotFound => Ok(()),
         answer => answer,
@@ -120,8 +124,8 @@ pub(crate) async fn container(operator: &Operator, heard: &Recorder, store: &Sto
 
 /// What a listing failed with. Without folders there is nothing in a listing that could be missing
 /// but the container, whether the service has a word for that (S3) or not (Swift).
-fn failed(error: opendal_core::Error, heard: &Recorder, store: &Store) -> Error {
-    store.missing_container(fault(error, heard, Intent::Read))
+fn failed(error: opendal_core::Error, captured: &ReplyCapture, store: &OpenedOperator) -> Error {
+    store.missing_container(fault(error, captured, Intent::Read))
 }
 
 const TOKEN: &str = "after:";
@@ -139,13 +143,13 @@ fn cursor(token: &str, list: &List<'_>) -> Result<String> {
 
 pub(crate) struct Listing<'a> {
     pub(crate) operator: &'a Operator,
-    heard: &'a Recorder,
-    store: &'a Store,
+    captured: &'a ReplyCapture,
+    store: &'a OpenedOperator,
 }
 
 impl Listing<'_> {
     pub(crate) fn failed(&self, error: opendal_core::Error) -> Error {
-        failed(error, self.heard, self.store)
+        failed(error, self.captured, self.store)
     }
 
     pub(crate) fn entry(&self, key: String, metadata: &Metadata) -> Entry {

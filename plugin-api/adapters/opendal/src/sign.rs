@@ -1,6 +1,6 @@
 //! `signed_url`: the service's own signature, and when it really ends.
 
-use crate::adapter::{Adapted, Adapter};
+use crate::adapter::{Adapter, OpenOperator};
 use crate::convert;
 use crate::fault::{Intent, fault};
 use holdall_plugin_api::{Capability, Method, Result, SignUrl, SignedUrl, Signing, attachment};
@@ -9,8 +9,8 @@ use opendal_core::raw::Timestamp;
 use percent_encoding::percent_decode_str;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-pub(crate) async fn sign<A: Adapted>(this: &Adapter<A>, sign: SignUrl<'_>) -> Result<Signing> {
-    let (operator, heard) = this.begin()?;
+pub(crate) async fn sign<A: OpenOperator>(this: &Adapter<A>, sign: SignUrl<'_>) -> Result<Signing> {
+    let (operator, captured) = this.begin()?;
     convert::bounded([
         sign.content_type,
         sign.download_name,
@@ -62,7 +62,7 @@ pub(crate) async fn sign<A: Adapted>(this: &Adapter<A>, sign: SignUrl<'_>) -> Re
         }
         _ => return Ok(Signing::AtGateway),
     };
-    let signed = signed.map_err(|error| fault(error, &heard, Intent::Read))?;
+    let signed = signed.map_err(|error| fault(error, &captured, Intent::Read))?;
     let text = signed.uri().to_string();
     let end = end_of(&text).unwrap_or(latest);
     let mut url = SignedUrl::new(text, end);

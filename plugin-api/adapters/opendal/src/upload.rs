@@ -6,7 +6,7 @@
 //! while it commits. What is held of a large object: a part that grows, one that waits, one that is
 //! being sent.
 
-use crate::adapter::{Adapted, Adapter};
+use crate::adapter::{Adapter, OpenOperator};
 use crate::convert;
 use crate::fault::{Intent, fault};
 use holdall_plugin_api::{Bytes, Error, ErrorKind, Result, Upload, Uploaded};
@@ -46,8 +46,11 @@ enum Step {
     Commit,
 }
 
-pub(crate) async fn upload<A: Adapted>(this: &Adapter<A>, upload: Upload<'_>) -> Result<Uploaded> {
-    let (operator, heard) = this.begin()?;
+pub(crate) async fn upload<A: OpenOperator>(
+    this: &Adapter<A>,
+    upload: Upload<'_>,
+) -> Result<Uploaded> {
+    let (operator, captured) = this.begin()?;
     let (key, mut body, length, options) = upload.into_parts();
     let mut written = convert::write_options(&options)?;
     let parts = this.store.takes_parts();
@@ -90,7 +93,7 @@ pub(crate) async fn upload<A: Adapted>(this: &Adapter<A>, upload: Upload<'_>) ->
     task.feed(Step::Commit).await;
     let metadata = task.end().await?.map_err(|error| {
         this.store
-            .missing_container(fault(error, &heard, Intent::Write))
+            .missing_container(fault(error, &captured, Intent::Write))
     })?;
     let mut uploaded = Uploaded::new(size);
     uploaded.etag = metadata.etag().map(str::to_owned);

@@ -3,13 +3,13 @@
 use crate::list::Listing;
 use futures_util::StreamExt;
 use holdall_plugin_api::Result;
-use holdall_plugin_api_hierarchical_list::{Folders, Window};
+use holdall_plugin_api_hierarchical_list::{FolderNames, Folders};
 use opendal_core::options::ListOptions;
 use opendal_core::{EntryMode, ErrorKind};
 
 impl Folders for Listing<'_> {
-    async fn read(&self, folder: &str, window: &mut Window) -> Result<()> {
-        match self.offer(folder, window).await {
+    async fn read(&self, folder: &str, names: &mut FolderNames) -> Result<()> {
+        match self.offer(folder, names).await {
             Err(error) if is_absent(error.kind()) => match self.failed(error) {
                 error if error.kind() == holdall_plugin_api::ErrorKind::ContainerMissing => {
                     Err(error)
@@ -28,7 +28,7 @@ fn is_absent(kind: ErrorKind) -> bool {
 }
 
 impl Listing<'_> {
-    async fn offer(&self, folder: &str, window: &mut Window) -> opendal_core::Result<()> {
+    async fn offer(&self, folder: &str, names: &mut FolderNames) -> opendal_core::Result<()> {
         let path = if folder.is_empty() { "/" } else { folder };
         let options = ListOptions::default();
         let mut lister = self.operator.lister_options(path, options).await?;
@@ -40,9 +40,9 @@ impl Listing<'_> {
                 _ => continue,
             };
             match (metadata.mode(), name.strip_suffix('/')) {
-                (EntryMode::DIR, Some(name)) => window.folder(name),
+                (EntryMode::DIR, Some(name)) => names.folder(name),
                 (EntryMode::DIR, None) | (_, Some(_)) => {}
-                (_, None) => window.object(self.entry(name.to_owned(), &metadata)),
+                (_, None) => names.object(self.entry(name.to_owned(), &metadata)),
             }
         }
         Ok(())

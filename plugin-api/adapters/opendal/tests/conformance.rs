@@ -8,7 +8,7 @@
 
 use holdall_conformance::{Claims, Harness};
 use holdall_plugin_api::{Capabilities, Host, Operations, Result};
-use holdall_plugin_api_opendal::{Adapted, Adapter, Store, from_config};
+use holdall_plugin_api_opendal::{Adapter, OpenOperator, OpenedOperator, from_config};
 use opendal_core::{Operator, services::Memory};
 use serde::Deserialize;
 
@@ -19,20 +19,19 @@ struct Config {
 
 struct InMemory;
 
-impl Adapted for InMemory {
+impl OpenOperator for InMemory {
     type Config = Config;
 
-    async fn open(config: Config, _: &Host) -> Result<Store> {
+    async fn open(config: Config, _: &Host) -> Result<OpenedOperator> {
         let operator = Operator::new(Memory::default()).map_err(from_config)?;
         let asserts = Capabilities::atomic_put
             .with(Capabilities::create_only)
             .with(Capabilities::case_sensitive)
             .with(Capabilities::unicode_exact);
         Ok(match config.folders {
-            true => Store::new(operator, "memory as folders").asserts(asserts),
-            false => {
-                Store::new(operator, "memory").asserts(asserts.with(Capabilities::key_and_prefix))
-            }
+            true => OpenedOperator::new(operator, "memory as folders").asserts(asserts),
+            false => OpenedOperator::new(operator, "memory")
+                .asserts(asserts.with(Capabilities::key_and_prefix)),
         })
     }
 }

@@ -135,14 +135,14 @@ async fn malformed(_: &Trial) -> Outcome {
 }
 
 async fn tampered(t: &Trial) -> Outcome {
-    let outside = t.outside(MAIN_STORE)?;
+    let store = t.direct_access(MAIN_STORE)?;
     if !t.claims(Capability::ChecksumCrc32c) && !t.claims(Capability::ChecksumSha256) {
         return not_applicable("no digest is stored");
     }
     for size in [1000, 2_500_000] {
         let key = t.key(&format!("object-{size}"));
         t.put(&key, data::bytes(size, 3)).await?;
-        if !outside.tamper(&key) {
+        if !store.tamper(&key) {
             return not_applicable("no way to tamper with an object");
         }
         refused(

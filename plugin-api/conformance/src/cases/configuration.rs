@@ -317,7 +317,7 @@ async fn canaries(t: &Trial) -> Outcome {
     for error in &errors {
         search("an error", &shown(error))?;
     }
-    search("its facts", &format!("{:?}", subject.facts()))
+    search("its facts", &format!("{:?}", subject.info()))
 }
 
 /// Fails where an instance with which something is wrong gives an answer, or an error of another

@@ -406,15 +406,15 @@ async fn dropped(t: &Trial) -> Outcome {
 async fn no_residue(t: &Trial) -> Outcome {
     let store = t.new_store();
     let subject = t.open(store).await?;
-    let outside = t.stage().outside(store);
-    if outside.is_none() && !subject.claims(Capability::Usage) {
+    let access = t.stage().direct_access(store);
+    if access.is_none() && !subject.claims(Capability::Usage) {
         return not_applicable("no look at the store from outside, and no usage to compare");
     }
     let used = async |subject: &Watched| match subject.claims(Capability::Usage) {
         true => subject
             .usage()
             .await
-            .map(|usage| (usage.objects, outside.is_none().then_some(usage.used))),
+            .map(|usage| (usage.objects, access.is_none().then_some(usage.used))),
         false => Ok((None, None)),
     };
     let (new, old) = (t.key("new"), t.key("old"));
@@ -444,10 +444,10 @@ async fn no_residue(t: &Trial) -> Outcome {
             "the store has more than one object: {page:?}"
         );
     }
-    if let Some(outside) = outside {
+    if let Some(access) = access {
         // A dropped upload may be cleaned up by another thread.
-        let gone = soon(|| outside.leftovers().is_empty()).await;
-        ensure!(gone, "left behind: {:?}", outside.leftovers());
+        let gone = soon(|| access.leftovers().is_empty()).await;
+        ensure!(gone, "left behind: {:?}", access.leftovers());
     }
     Ok(())
 }

@@ -160,7 +160,7 @@ async fn claims_are_proven(t: &Trial) -> Outcome {
             .map(|one| one.status)
     };
     let mut judged = 0;
-    for capability in t.facts().capabilities.iter() {
+    for capability in t.info().capabilities.iter() {
         let proofs = super::all()
             .iter()
             .filter(|case| case.proven().any(|one| one == capability));
@@ -192,7 +192,7 @@ async fn claims_are_proven(t: &Trial) -> Outcome {
 const LARGEST: u64 = 64 << 20;
 
 async fn limits(t: &Trial) -> Outcome {
-    let limits = t.facts().limits;
+    let limits = t.info().limits;
     let mut asked = 0;
     if let Some(max) = limits.max_key_bytes {
         let room = (max as usize).saturating_sub(t.prefix().len());

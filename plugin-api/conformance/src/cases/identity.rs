@@ -88,7 +88,7 @@ async fn handshake(t: &Trial) -> Outcome {
     let second = loader(t)?.handshake().map_err(Stop::Failed)?;
     ensure!(first == second, "{first:?} became {second:?}");
     ensure!(
-        first.name == t.facts().plugin,
+        first.name == t.info().plugin,
         "the name is {:?}",
         first.name
     );

@@ -278,7 +278,7 @@ fn key_of(t: &Trial, bytes: usize) -> String {
 
 async fn longest(t: &Trial) -> Outcome {
     let most = t
-        .facts()
+        .info()
         .limits
         .max_key_bytes
         .map_or(1024, |max| max.min(1024) as usize);
@@ -401,7 +401,7 @@ async fn refused_everywhere(t: &Trial, bad: &str, good: &str) -> Outcome {
 }
 
 fn portable(t: &Trial) -> Outcome {
-    match t.facts().policy {
+    match t.info().policy {
         KeyPolicy::Portable => Ok(()),
         other => not_applicable(format!("the key policy is {other:?}")),
     }
@@ -527,8 +527,8 @@ async fn key_and_prefix(t: &Trial) -> Outcome {
 async fn symlinks(t: &Trial) -> Outcome {
     use std::fs;
     use std::os::unix::fs::symlink;
-    let outside = t.outside(MAIN_STORE)?;
-    let Some(objects) = outside.objects_dir() else {
+    let store = t.direct_access(MAIN_STORE)?;
+    let Some(objects) = store.objects_dir() else {
         return not_applicable("keys are not paths of files");
     };
     let inside = t.key("dir/inside");

@@ -251,7 +251,7 @@ async fn limits(t: &Trial) -> Outcome {
 }
 
 fn largest_page(t: &Watched) -> u32 {
-    let Limits { max_page, .. } = t.facts().limits;
+    let Limits { max_page, .. } = t.info().limits;
     max_page.min(1000)
 }
 
@@ -363,7 +363,7 @@ async fn deleted_cursor(t: &Trial) -> Outcome {
 }
 
 async fn bad_tokens(t: &Trial) -> Outcome {
-    if t.facts().level == Level::Rust {
+    if t.info().level == Level::Rust {
         return not_applicable("the host makes the tokens that callers see");
     }
     let keys = ["a/1", "a/2", "a/3", "b/1", "b/2", "b/3"].map(|name| t.key(name));
@@ -590,16 +590,16 @@ async fn literal_prefixes(t: &Trial) -> Outcome {
 }
 
 async fn foreign(t: &Trial) -> Outcome {
-    let outside = t.outside(MAIN_STORE)?;
+    let store = t.direct_access(MAIN_STORE)?;
     let good = t.key("good");
     t.put(&good, "good").await?;
     // To Azure a backslash is a slash.
     let mut names = ["bad\\name", "bad//name"].into_iter();
-    if !names.any(|bad| outside.put_foreign(&t.key(bad), b"foreign")) {
+    if !names.any(|bad| store.put_foreign(&t.key(bad), b"foreign")) {
         return not_applicable("no way to put a foreign object there");
     }
     // A file system takes names that are no text at all.
-    let bad = 1 + u64::from(put_ill_formed(t, outside.objects_dir()));
+    let bad = 1 + u64::from(put_ill_formed(t, store.objects_dir()));
     t.put(&t.key("zzz"), "good").await?;
     let pages = t.pages(List::new(t.prefix()).limit(1)).await?;
     let skipped: u64 = pages.iter().map(|page| page.skipped).sum();

@@ -58,7 +58,7 @@ impl Remote {
 
 /// Ends the case where the backend needs longer.
 async fn in_time<T>(t: &Trial, what: &str, call: impl Future<Output = T>) -> Outcome<T> {
-    let limit = IN_TIME * (1 + t.facts().limits.retries);
+    let limit = IN_TIME * (1 + t.info().limits.retries);
     match tokio::time::timeout(limit, call).await {
         Ok(answer) => Ok(answer),
         Err(_) => Err(Stop::Failed(format!(
@@ -470,7 +470,7 @@ pub(super) async fn two_absences(t: &Trial) -> Outcome {
 /// O-06.
 pub(super) async fn own_repeats(t: &Trial) -> Outcome {
     let remote = remote(t).await?;
-    let most = 1 + t.facts().limits.retries as usize;
+    let most = 1 + t.info().limits.retries as usize;
     for (what, reply) in [
         ("an internal error", remote.dialect.fault(Fault::Internal)),
         ("a lost answer", Reply::lost()),
@@ -541,7 +541,7 @@ pub(super) async fn lost_answers(t: &Trial) -> Outcome {
         let create = || subject.upload(Upload::new(&key, "once").create_only());
         let first = create().await;
         // Its own repeat finds the object that it made itself.
-        if !matches!(&first, Err(error) if error.kind() == ErrorKind::PreconditionFailed && t.facts().limits.retries > 0)
+        if !matches!(&first, Err(error) if error.kind() == ErrorKind::PreconditionFailed && t.info().limits.retries > 0)
         {
             unknown(first, "a creation whose answer was lost")?;
         }
@@ -594,7 +594,7 @@ pub(super) async fn other_paces(t: &Trial) -> Outcome {
     tokio::time::sleep(pause).await;
     let taken = remote.endpoint.sent() - sent;
     // What a reader does not take waits in the kernel: some megabytes on each side.
-    let room = t.facts().limits.buffer_bytes + (16 << 20);
+    let room = t.info().limits.buffer_bytes + (16 << 20);
     ensure!(
         taken <= room,
         "{taken} bytes were fetched for a reader that took {}",

@@ -673,7 +673,7 @@ async fn missing(t: &Trial) -> Outcome {
 async fn names(t: &Trial) -> Outcome {
     let mut keys: Vec<String> = super::keys::NAMES.iter().map(|name| t.key(name)).collect();
     // As long as a key may be in all: a URL has room for it.
-    let most = t.facts().limits.max_key_bytes;
+    let most = t.info().limits.max_key_bytes;
     let room = most.map_or(1024, |max| max.min(1024) as usize) - t.prefix().len();
     let long: String = "0123456789/".chars().cycle().take(room - 1).collect();
     keys.push(t.key(&format!("{long}x")));

@@ -102,9 +102,9 @@ impl Drop for Alive {
 
 async fn upload_is_bounded(t: &Trial) -> Outcome {
     const CHUNK: usize = 1 << 20;
-    let largest = t.facts().limits.max_object_size.unwrap_or(u64::MAX);
+    let largest = t.info().limits.max_object_size.unwrap_or(u64::MAX);
     let chunks_due = (largest / CHUNK as u64).min(256);
-    if t.facts().level == Level::Rust {
+    if t.info().level == Level::Rust {
         return not_applicable("chunks are counted where they cross the boundary");
     }
     let (alive, most) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
@@ -118,7 +118,7 @@ async fn upload_is_bounded(t: &Trial) -> Outcome {
     let key = t.key("object");
     t.upload(Upload::new(&key, Body::stream(chunks)).length(chunks_due * CHUNK as u64))
         .await?;
-    let (held, bound) = (most.load(Ordering::SeqCst), t.facts().limits.buffer_bytes);
+    let (held, bound) = (most.load(Ordering::SeqCst), t.info().limits.buffer_bytes);
     ensure!(
         held <= bound + CHUNK as u64,
         "{held} bytes of chunks were held, the claimed bound is {bound}"

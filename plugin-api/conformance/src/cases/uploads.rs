@@ -363,7 +363,7 @@ async fn malformed_type(t: &Trial) -> Outcome {
 
 async fn user_metadata(t: &Trial) -> Outcome {
     let key = t.key("object");
-    let limit = t.facts().limits.max_metadata_bytes as usize;
+    let limit = t.info().limits.max_metadata_bytes as usize;
     let longest = "v".repeat(limit - 1);
     let too_long = "v".repeat(limit);
     for pairs in [
@@ -494,7 +494,7 @@ async fn seen_at_once(t: &Trial) -> Outcome {
 }
 
 async fn too_large(t: &Trial) -> Outcome {
-    let Some(max) = t.facts().limits.max_object_size else {
+    let Some(max) = t.info().limits.max_object_size else {
         return not_applicable("the backend states no largest size");
     };
     let key = t.key("object");

@@ -338,7 +338,7 @@ fn every_mistake_over_http_is_caught_by_its_case() {
 
 fn judged(bug: Option<settings::Bug>) -> Arc<dyn Stage> {
     let model = Subject::with(None).stage();
-    Arc::new(settings::Settings { bug, model })
+    Arc::new(settings::MutantStage { bug, model })
 }
 
 #[test]

@@ -103,11 +103,11 @@ impl<'de> serde::Deserialize<'de> for Config {
 pub(crate) struct Model {
     bug: Option<Bug>,
     host: Host,
-    store: Arc<Mutex<Store>>,
+    store: Arc<Mutex<ModelStore>>,
 }
 
 #[derive(Default)]
-struct Store {
+struct ModelStore {
     objects: BTreeMap<String, Object>,
     changes: u64,
     residue: u64,
@@ -122,7 +122,7 @@ struct Object {
     info: ObjectInfo,
 }
 
-static SHARED: LazyLock<Arc<Mutex<Store>>> = LazyLock::new(Arc::default);
+static SHARED: LazyLock<Arc<Mutex<ModelStore>>> = LazyLock::new(Arc::default);
 
 fn lost() -> Error {
     Error::new(ErrorKind::PreconditionFailed)
@@ -165,7 +165,7 @@ impl Model {
         store.objects.contains_key(&self.name(key))
     }
 
-    fn lock(&self) -> Result<MutexGuard<'_, Store>> {
+    fn lock(&self) -> Result<MutexGuard<'_, ModelStore>> {
         // A mistake that panics must not hide behind the lock that it poisoned.
         let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         if store.closed && !self.has(Bug::LivesAfterShutdown) {
@@ -192,7 +192,7 @@ impl Model {
         }
     }
 
-    fn get(&self, store: &Store, key: &Key) -> Result<Object> {
+    fn get(&self, store: &ModelStore, key: &Key) -> Result<Object> {
         store
             .objects
             .get(&self.name(key))
@@ -202,7 +202,7 @@ impl Model {
 
     fn publish(
         &self,
-        store: &mut Store,
+        store: &mut ModelStore,
         name: String,
         bytes: Bytes,
         mut info: ObjectInfo,
@@ -277,7 +277,7 @@ impl Model {
         info
     }
 
-    fn check_put(&self, store: &Store, key: &Key, options: &UploadOptions<'_>) -> Result<()> {
+    fn check_put(&self, store: &ModelStore, key: &Key, options: &UploadOptions<'_>) -> Result<()> {
         let metadata = options.metadata.iter();
         let bytes: usize = metadata.map(|(name, value)| name.len() + value.len()).sum();
         if bytes > 1000 && self.has(Bug::MetadataLimitLies) {

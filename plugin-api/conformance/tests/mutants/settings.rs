@@ -15,12 +15,12 @@ pub(crate) enum Bug {
     TakesUnknown,
 }
 
-pub(crate) struct Settings {
+pub(crate) struct MutantStage {
     pub(crate) bug: Option<Bug>,
     pub(crate) model: Arc<dyn Stage>,
 }
 
-impl Settings {
+impl MutantStage {
     fn has(&self, bug: Bug) -> bool {
         self.bug == Some(bug)
     }
@@ -72,7 +72,7 @@ impl Settings {
     }
 }
 
-impl Stage for Settings {
+impl Stage for MutantStage {
     fn open(&self, store: u32) -> Opening<'_> {
         self.model.open(store)
     }

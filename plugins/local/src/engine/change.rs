@@ -1,10 +1,10 @@
 //! Delete, copy and rename.
 
 use super::fault::{Fault, FaultKind, Outcome, retry};
-use super::read::Facts;
-use super::record::Record;
+use super::metadata_record::MetadataRecord;
+use super::read::ObjectFacts;
 use super::stamp::Stamp;
-use super::store::{Store, Sync};
+use super::store::{LocalStore, Sync};
 use super::tree::{check, file_type, look, size, split};
 use super::write::{Publish, RefusedName, Writer, changed_at, sync_names};
 use rustix::fd::OwnedFd;
@@ -25,12 +25,12 @@ const ATTEMPTS: usize = 1000;
 pub(crate) struct StagedCopy {
     /// The bytes; `None` where source and target are one key.
     writer: Option<Writer>,
-    source: Facts,
+    source: ObjectFacts,
 }
 
 impl StagedCopy {
     /// Gives the copy its name.
-    pub(crate) fn publish(&self, to: &str, how: Publish<'_>) -> Outcome<Facts> {
+    pub(crate) fn publish(&self, to: &str, how: Publish<'_>) -> Outcome<ObjectFacts> {
         let source = &self.source;
         match &self.writer {
             None => Ok(source.clone()),
@@ -42,7 +42,7 @@ impl StagedCopy {
     }
 }
 
-impl Store {
+impl LocalStore {
     /// Removes an object and the directories that it leaves empty. Returns whether it was there.
     pub(crate) fn delete(&self, key: &str, if_match: Option<&str>, sync: Sync) -> Outcome<bool> {
         const STEP: &str = "delete";
@@ -160,13 +160,18 @@ impl Store {
 
     /// Copies in one call.
     #[cfg(test)]
-    pub(crate) fn copy(self: &Arc<Self>, from: &str, to: &str, how: Publish<'_>) -> Outcome<Facts> {
+    pub(crate) fn copy(
+        self: &Arc<Self>,
+        from: &str,
+        to: &str,
+        how: Publish<'_>,
+    ) -> Outcome<ObjectFacts> {
         let staged = self.stage_copy(from, to, how)?;
         super::write::while_locked(|| staged.publish(to, how))
     }
 
     /// Gives an object another name in one step; what had that name before is replaced.
-    pub(crate) fn rename(&self, from: &str, to: &str, sync: Sync) -> Outcome<Facts> {
+    pub(crate) fn rename(&self, from: &str, to: &str, sync: Sync) -> Outcome<ObjectFacts> {
         self.usable()?;
         check(from)?;
         check(to)?;
@@ -187,7 +192,7 @@ impl Store {
         to: &str,
         sync: Sync,
         made: &mut Vec<OwnedFd>,
-    ) -> Outcome<Facts> {
+    ) -> Outcome<ObjectFacts> {
         const STEP: &str = "rename";
         let ((from_parent, from_name), (to_parent, to_name)) = (split(from), split(to));
         let mut cleared = false;
@@ -227,14 +232,14 @@ impl Store {
             }
             let sidecars = self.sidecars.as_ref().filter(|_| self.writes_sidecars());
             if let Some(sidecars) = sidecars {
-                let Facts {
+                let ObjectFacts {
                     stamp,
                     size,
                     crc32c,
                     metadata,
                     ..
                 } = facts.clone();
-                let record = Record {
+                let record = MetadataRecord {
                     stamp,
                     size,
                     crc32c,

@@ -5,7 +5,7 @@
 //! permission) and may be writable now.
 
 use super::fault::{Fault, FaultKind, Outcome};
-use super::store::{Options, Store};
+use super::store::{LocalStore, Options};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(crate) struct Current {
     options: Options,
-    store: RwLock<Arc<Store>>,
+    store: RwLock<Arc<LocalStore>>,
     /// When a root that could not be written was tried again.
     last_retry: Mutex<Option<Instant>>,
 }
@@ -25,7 +25,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 impl Current {
     /// Opens a root.
     pub(crate) fn open(path: &Path, options: Options) -> Outcome<Self> {
-        let store = Arc::new(Store::open(path, options)?);
+        let store = Arc::new(LocalStore::open(path, options)?);
         Ok(Self {
             options,
             store: RwLock::new(store),
@@ -34,13 +34,13 @@ impl Current {
     }
 
     /// The store in use.
-    pub(crate) fn store(&self) -> Arc<Store> {
+    pub(crate) fn store(&self) -> Arc<LocalStore> {
         let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&store)
     }
 
     /// Runs a change; once more after opening the root again, where that may help.
-    pub(crate) fn change<T>(&self, change: impl Fn(&Arc<Store>) -> Outcome<T>) -> Outcome<T> {
+    pub(crate) fn change<T>(&self, change: impl Fn(&Arc<LocalStore>) -> Outcome<T>) -> Outcome<T> {
         let store = self.store();
         match change(&store) {
             Err(fault) if helps(&store, &fault) => match self.reopen(&store, &fault) {
@@ -54,7 +54,7 @@ impl Current {
     /// Opens a root that could not be written again. Returns whether it can be written now.
     pub(crate) fn retry_writing(&self) -> bool {
         let store = self.store();
-        let unwritable = |store: &Store| store.unwritable().is_some();
+        let unwritable = |store: &LocalStore| store.unwritable().is_some();
         if !unwritable(&store) {
             return true;
         }
@@ -63,7 +63,7 @@ impl Current {
             .is_some_and(|store| !unwritable(&store))
     }
 
-    fn reopen(&self, failed: &Arc<Store>, fault: &Fault) -> Option<Arc<Store>> {
+    fn reopen(&self, failed: &Arc<LocalStore>, fault: &Fault) -> Option<Arc<LocalStore>> {
         // One at a time; those that waited find the work done.
         let mut last = self
             .last_retry
@@ -81,7 +81,7 @@ impl Current {
         }
         // Another root may be there by now: that one is not opened in place of this one.
         failed.usable().and_then(|()| failed.present()).ok()?;
-        let opened = Arc::new(Store::open(failed.path(), self.options).ok()?);
+        let opened = Arc::new(LocalStore::open(failed.path(), self.options).ok()?);
         if opened.unwritable().is_some() && fault.kind != FaultKind::PartMissing {
             return None;
         }
@@ -94,7 +94,7 @@ impl Current {
     }
 }
 
-fn helps(store: &Store, fault: &Fault) -> bool {
+fn helps(store: &LocalStore, fault: &Fault) -> bool {
     let unwritable =
         matches!(fault.kind, FaultKind::Denied | FaultKind::Full) && store.unwritable().is_some();
     unwritable || fault.kind == FaultKind::PartMissing

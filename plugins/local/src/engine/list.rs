@@ -8,7 +8,7 @@
 use super::fault::{Fault, FaultKind, Outcome};
 use super::names::{Kind, Names};
 use super::stamp::Stamp;
-use super::store::Store;
+use super::store::LocalStore;
 use super::tree::{check, file_type, look, open_child_dir, size, split};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, fstat};
@@ -181,7 +181,7 @@ enum Item {
 }
 
 impl Walk {
-    fn begin(store: &Store, prefix: &str, cursor: Cursor<'_>) -> Outcome<(Self, u64)> {
+    fn begin(store: &LocalStore, prefix: &str, cursor: Cursor<'_>) -> Outcome<(Self, u64)> {
         let (parent, filter) = prefix
             .rsplit_once('/')
             .map_or(("", prefix), |(parent, filter)| (parent, filter));
@@ -351,7 +351,7 @@ impl Walk {
     }
 }
 
-impl Store {
+impl LocalStore {
     /// A page of keys.
     pub(crate) fn list(&self, query: &Query<'_>) -> Outcome<Page> {
         self.usable()?;

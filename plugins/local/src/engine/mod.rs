@@ -10,17 +10,17 @@
 //! | `sidecars/` | metadata, only where the file system has no extended attributes |
 //!
 //! Reading order: [`store`] opens a root, [`current`] opens it again, [`tree`] confines paths, [`mod@write`] publishes, [`read`],
-//! [`list`] and [`change`] do the rest; [`stamp`] and [`record`] say what is kept about an object.
+//! [`list`] and [`change`] do the rest; [`stamp`] and [`metadata_record`] say what is kept about an object.
 
 pub(crate) mod change;
 pub(crate) mod current;
 pub(crate) mod fault;
 pub(crate) mod list;
 pub(crate) mod lock;
+pub(crate) mod metadata_record;
 mod names;
 pub(crate) mod probe;
 pub(crate) mod read;
-pub(crate) mod record;
 mod sidecar;
 pub(crate) mod staging;
 pub(crate) mod stamp;

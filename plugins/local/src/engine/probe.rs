@@ -1,7 +1,7 @@
 //! Capabilities of the file system under a root, found by trying each one.
 
 use super::fault::{Fault, FaultKind, Outcome};
-use super::record::ATTRIBUTE;
+use super::metadata_record::ATTRIBUTE;
 use super::staging::{FILE_MODE, Staging};
 use super::stamp::Stamp;
 use super::tree::{OBJECT, Tree};

@@ -5,9 +5,9 @@
 //! or size, and a reader compares both at the end.
 
 use super::fault::{Fault, FaultKind, Outcome, retry};
-use super::record::{ATTRIBUTE, Metadata, Record, Unreadable};
+use super::metadata_record::{ATTRIBUTE, Metadata, MetadataRecord, Unreadable};
 use super::stamp::Stamp;
-use super::store::Store;
+use super::store::LocalStore;
 use super::tree::{check, file_type, size};
 use rustix::buffer::spare_capacity;
 use rustix::fd::OwnedFd;
@@ -17,7 +17,7 @@ use std::io::IoSliceMut;
 
 /// Facts about a version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Facts {
+pub(crate) struct ObjectFacts {
     pub(crate) stamp: Stamp,
     /// The change time. No program can set it.
     pub(crate) changed: Stamp,
@@ -34,24 +34,24 @@ pub(crate) struct Facts {
 #[derive(Debug)]
 pub(crate) struct Object {
     pub(crate) fd: OwnedFd,
-    pub(crate) facts: Facts,
+    pub(crate) facts: ObjectFacts,
 }
 
-/// Result of [`Store::object_if_cached`].
+/// Result of [`LocalStore::object_if_cached`].
 #[derive(Debug)]
 pub(crate) enum Cached {
     /// Facts and bytes.
     Read(Object, Vec<u8>),
     /// The bytes were not asked for, or are not in the cache.
     Opened(Object),
-    /// Something is not in the caches, or failed: use [`Store::object`].
+    /// Something is not in the caches, or failed: use [`LocalStore::object`].
     No,
 }
 
 /// Versions that may be replaced while one reader looks for a sidecar.
 const ATTEMPTS: usize = 64;
 
-impl Store {
+impl LocalStore {
     /// Opens an object.
     pub(crate) fn object(&self, key: &str) -> Outcome<Object> {
         const STEP: &str = "open object";
@@ -91,7 +91,7 @@ impl Store {
     pub(crate) fn object_if_cached(
         &self,
         key: &str,
-        pick: impl FnOnce(&Facts) -> Option<std::ops::Range<u64>>,
+        pick: impl FnOnce(&ObjectFacts) -> Option<std::ops::Range<u64>>,
     ) -> Outcome<Cached> {
         self.usable()?;
         check(key)?;
@@ -166,13 +166,13 @@ impl Store {
         }
     }
 
-    fn facts_of(&self, key: &str, fd: &OwnedFd, stat: &Stat) -> Outcome<Facts> {
+    fn facts_of(&self, key: &str, fd: &OwnedFd, stat: &Stat) -> Outcome<ObjectFacts> {
         let (stamp, size) = (Stamp::of(stat), size(stat));
-        let bare = Facts {
+        let bare = ObjectFacts {
             stamp,
             size,
             changed: Stamp::changed(stat),
-            ..Facts::default()
+            ..ObjectFacts::default()
         };
         let record = match attribute(fd)? {
             Some(record) => Some(record),
@@ -186,7 +186,7 @@ impl Store {
         };
         let same_time = self.probe.time_step.is_none() || record.stamp == stamp;
         if same_time && record.size == size {
-            return Ok(Facts {
+            return Ok(ObjectFacts {
                 crc32c: record.crc32c,
                 metadata: record.metadata,
                 ..bare
@@ -196,7 +196,7 @@ impl Store {
             content_type: record.metadata.content_type,
             ..Metadata::default()
         };
-        Ok(Facts {
+        Ok(ObjectFacts {
             metadata,
             changed_by_others: true,
             ..bare
@@ -269,7 +269,7 @@ impl Object {
 }
 
 /// Reads our attribute. `None`: there is none.
-fn attribute(fd: &OwnedFd) -> Outcome<Option<Record>> {
+fn attribute(fd: &OwnedFd) -> Outcome<Option<MetadataRecord>> {
     const STEP: &str = "read metadata";
     let mut short = [0; 256];
     let mut long = Vec::new();
@@ -285,7 +285,7 @@ fn attribute(fd: &OwnedFd) -> Outcome<Option<Record>> {
         Err(errno) => return Err(Fault::os(STEP, errno)),
     };
     let corrupt = |why| Fault::new(FaultKind::Corrupt, STEP, why);
-    match Record::decode(bytes) {
+    match MetadataRecord::decode(bytes) {
         Ok(record) => Ok(Some(record)),
         Err(Unreadable::Newer) => Err(corrupt(
             "the object's metadata was written by a later version of this plugin",

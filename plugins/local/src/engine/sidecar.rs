@@ -10,7 +10,7 @@
 
 use super::fault::{Fault, FaultKind, Outcome, retry};
 use super::lock::{KeyLocks, key_hash};
-use super::record::Record;
+use super::metadata_record::MetadataRecord;
 use super::staging::{FILE_MODE, Staging, random};
 use super::stamp::Stamp;
 use super::tree::{Tree, open_child_dir, size};
@@ -41,7 +41,7 @@ impl Sidecars {
         &self,
         staging: &Staging,
         key: &str,
-        record: &Record,
+        record: &MetadataRecord,
         durable: bool,
     ) -> Outcome<()> {
         let step = "write a sidecar";
@@ -84,7 +84,12 @@ impl Sidecars {
     }
 
     /// The record of exactly this version, if there is one.
-    pub(crate) fn read(&self, key: &str, stamp: Stamp, size: u64) -> Outcome<Option<Record>> {
+    pub(crate) fn read(
+        &self,
+        key: &str,
+        stamp: Stamp,
+        size: u64,
+    ) -> Outcome<Option<MetadataRecord>> {
         let name = file_name(key, stamp, size);
         Ok(self
             .load(&name)?
@@ -124,7 +129,7 @@ impl Sidecars {
             names.rotate_left(first);
         }
         names.truncate(most);
-        let orphaned = |key: &str, record: &Record| {
+        let orphaned = |key: &str, record: &MetadataRecord| {
             let current = tree.stat(key).ok();
             let version = |stat: Option<Stat>| stat.map(|stat| (Stamp::of(&stat), size(&stat)));
             current.is_some_and(|stat| version(stat) != Some((record.stamp, record.size)))
@@ -149,7 +154,7 @@ impl Sidecars {
         removed
     }
 
-    fn load(&self, name: &str) -> Outcome<Option<(String, Record)>> {
+    fn load(&self, name: &str) -> Outcome<Option<(String, MetadataRecord)>> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let fd = match retry(|| openat(&self.0, name, flags, Mode::empty())) {
             Err(Errno::NOENT) => return Ok(None),
@@ -171,7 +176,7 @@ impl Sidecars {
             let (key, record) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
             Some((
                 std::str::from_utf8(key).ok()?.to_owned(),
-                Record::decode(record).ok()?,
+                MetadataRecord::decode(record).ok()?,
             ))
         });
         parsed.map(Some).ok_or_else(damaged)

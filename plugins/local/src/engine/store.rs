@@ -38,7 +38,7 @@ pub(crate) enum Unwritable {
     Full,
 }
 
-/// Options of [`Store::open`].
+/// Options of [`LocalStore::open`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
     /// Create the root if it is missing.
@@ -53,7 +53,7 @@ pub(crate) struct Options {
 
 /// One root, opened. Several may share it, in one process or in many.
 #[derive(Debug)]
-pub(crate) struct Store {
+pub(crate) struct LocalStore {
     path: PathBuf,
     pub(crate) tree: Tree,
     /// Device and inode of `objects`.
@@ -94,7 +94,7 @@ const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC);
 const MODE: Mode = Mode::RWXU.union(Mode::RWXG).union(Mode::RWXO);
 
-impl Store {
+impl LocalStore {
     /// Opens a root: creates `objects`, `staging` and `locks` where they are missing, and probes the
     /// file system. A root that cannot be written, or is full, opens for reading and deleting.
     pub(crate) fn open(path: &Path, options: Options) -> Outcome<Self> {
@@ -341,7 +341,7 @@ impl Store {
         self.millis() < self.present_until.load(Ordering::Relaxed)
     }
 
-    /// As [`Store::present`], but looks only once a second: reads of objects that are there must not
+    /// As [`LocalStore::present`], but looks only once a second: reads of objects that are there must not
     /// go on from a root that was moved away.
     pub(crate) fn present_to_readers(&self) -> Outcome<()> {
         if !self.lately_present() {

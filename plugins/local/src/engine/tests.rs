@@ -2,9 +2,9 @@
 
 use super::fault::FaultKind;
 use super::list::Query;
-use super::read::{Cached, Facts};
-use super::record::{ATTRIBUTE, Metadata};
-use super::store::{Options, Store, Sync};
+use super::metadata_record::{ATTRIBUTE, Metadata};
+use super::read::{Cached, ObjectFacts};
+use super::store::{LocalStore, Options, Sync};
 use super::write::{Publish, RefusedName, Writer};
 use rustix::fs::{CWD, RenameFlags, XattrFlags, renameat_with, setxattr};
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -46,11 +46,11 @@ const CREATE: Publish<'static> = Publish {
 
 struct Root {
     dir: TempDir,
-    store: Arc<Store>,
+    store: Arc<LocalStore>,
 }
 
-fn open(at: &Path, options: Options) -> Arc<Store> {
-    Arc::new(Store::open(at, options).unwrap())
+fn open(at: &Path, options: Options) -> Arc<LocalStore> {
+    Arc::new(LocalStore::open(at, options).unwrap())
 }
 
 fn root_as(options: Options) -> Root {
@@ -78,7 +78,7 @@ fn rich() -> Metadata {
 }
 
 impl Root {
-    fn put(&self, key: &str, bytes: &[u8]) -> Facts {
+    fn put(&self, key: &str, bytes: &[u8]) -> ObjectFacts {
         self.store
             .put(key, &[bytes], Metadata::default(), FAST)
             .unwrap()
@@ -98,7 +98,7 @@ impl Root {
         bytes
     }
 
-    fn etag(&self, facts: &Facts) -> String {
+    fn etag(&self, facts: &ObjectFacts) -> String {
         self.store
             .etag(facts.stamp, facts.changed, facts.size)
             .unwrap()
@@ -692,7 +692,7 @@ fn a_rename_is_one_step() {
         assert_eq!(root.store.object("c").unwrap().facts, renamed);
         // The file's change time, and so the etag, moves with its name.
         let changed = renamed.changed;
-        assert_eq!(renamed, Facts { changed, ..old });
+        assert_eq!(renamed, ObjectFacts { changed, ..old });
         let old = renamed;
         assert!(!root.file("a").exists());
         assert_eq!(
@@ -980,16 +980,18 @@ fn a_root_is_created_only_on_request() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("x/y");
     assert_eq!(
-        Store::open(&missing, Options::default()).unwrap_err().kind,
+        LocalStore::open(&missing, Options::default())
+            .unwrap_err()
+            .kind,
         FaultKind::RootMissing
     );
     assert!(!dir.path().join("x").exists());
     let store = open(&missing, PLAIN);
     assert_eq!(store.path(), missing);
     drop(store);
-    assert!(Store::open(&missing, Options::default()).is_ok());
+    assert!(LocalStore::open(&missing, Options::default()).is_ok());
     std::fs::write(dir.path().join("file"), "").unwrap();
-    assert!(Store::open(&dir.path().join("file"), PLAIN).is_err());
+    assert!(LocalStore::open(&dir.path().join("file"), PLAIN).is_err());
 }
 
 #[test]

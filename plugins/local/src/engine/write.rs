@@ -6,12 +6,12 @@
 
 use super::fault::{Fault, FaultKind, Outcome, retry};
 use super::lock::KeyLock;
+use super::metadata_record::{ATTRIBUTE, Metadata, MetadataRecord};
 use super::probe::CreateOnly;
-use super::read::Facts;
-use super::record::{ATTRIBUTE, Metadata, Record};
+use super::read::ObjectFacts;
 use super::staging::FILE_MODE;
 use super::stamp::Stamp;
-use super::store::{Store, Sync};
+use super::store::{LocalStore, Sync};
 use super::tree::{Dir, check, file_type, look, size, split};
 use crc_fast::{CrcAlgorithm, Digest};
 use rustix::fd::{AsFd, OwnedFd};
@@ -36,7 +36,7 @@ pub(crate) struct Publish<'a> {
 /// A name in staging, removed at the latest when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Staged {
-    store: Arc<Store>,
+    store: Arc<LocalStore>,
     name: String,
     gone: AtomicBool,
 }
@@ -79,7 +79,7 @@ const ATTEMPTS: usize = 1000;
 
 impl Writer {
     /// Opens a file in staging.
-    pub(crate) fn begin(store: &Arc<Store>, sync: Sync) -> Outcome<Self> {
+    pub(crate) fn begin(store: &Arc<LocalStore>, sync: Sync) -> Outcome<Self> {
         store.usable()?;
         let staging = store.staging()?;
         store
@@ -164,7 +164,7 @@ impl Writer {
         key: &str,
         metadata: Metadata,
         how: Publish<'_>,
-    ) -> Outcome<Facts> {
+    ) -> Outcome<ObjectFacts> {
         let (size, crc32c) = (self.size, Some(self.crc32c()));
         self.publish_as(key, size, crc32c, metadata, how)
     }
@@ -177,13 +177,13 @@ impl Writer {
         crc32c: Option<u32>,
         metadata: Metadata,
         how: Publish<'_>,
-    ) -> Outcome<Facts> {
+    ) -> Outcome<ObjectFacts> {
         let store = &self.staged.store;
         store.usable()?;
         check(key)?;
         let (parent, _) = split(key);
         let mut made = Vec::new();
-        let mut record = Record {
+        let mut record = MetadataRecord {
             stamp: Stamp::default(),
             size,
             crc32c,
@@ -194,10 +194,10 @@ impl Writer {
             store.tree.prune(parent);
         }
         published?;
-        let Record {
+        let MetadataRecord {
             stamp, metadata, ..
         } = record;
-        Ok(Facts {
+        Ok(ObjectFacts {
             stamp,
             // The rename has set it.
             changed: changed_at(&self.file)?,
@@ -211,7 +211,7 @@ impl Writer {
     fn name_it(
         &self,
         key: &str,
-        record: &mut Record,
+        record: &mut MetadataRecord,
         how: Publish<'_>,
         made: &mut Vec<OwnedFd>,
     ) -> Outcome<()> {
@@ -287,7 +287,7 @@ impl Writer {
     }
 
     /// Gives the staged file its stamp and its metadata, and syncs it as asked.
-    fn describe(&self, record: &mut Record, sync: Sync) -> Outcome<()> {
+    fn describe(&self, record: &mut MetadataRecord, sync: Sync) -> Outcome<()> {
         let store = &self.staged.store;
         record.stamp = store.clock.next();
         futimens(&self.file, &record.stamp.times()).map_err(Fault::own("set time"))?;
@@ -324,7 +324,7 @@ impl Writer {
         key: &str,
         dir: &Dir<'_>,
         name: &str,
-        record: &Record,
+        record: &MetadataRecord,
         old: Option<&Stat>,
         how: Publish<'_>,
     ) -> Outcome<Result<(), Errno>> {
@@ -397,7 +397,7 @@ pub(crate) fn while_locked<T>(change: impl Fn() -> Outcome<T>) -> Outcome<T> {
     }
 }
 
-impl Store {
+impl LocalStore {
     /// Stores `parts`, one after the other, as one object.
     #[cfg(test)]
     pub(crate) fn put(
@@ -406,7 +406,7 @@ impl Store {
         parts: &[&[u8]],
         metadata: Metadata,
         how: Publish<'_>,
-    ) -> Outcome<Facts> {
+    ) -> Outcome<ObjectFacts> {
         let mut writer = Writer::begin(self, how.sync)?;
         for part in parts {
             writer.write(part)?;

@@ -12,7 +12,7 @@ mod stub;
 
 use bytes::Bytes;
 use holdall_conformance::wire::Dialect;
-use holdall_conformance::{Broken, Claims, Following, Harness, Outside};
+use holdall_conformance::{Broken, Claims, DirectAccess, Following, Harness};
 use holdall_plugin_api::{
     Delete, Download, ErrorKind, Head, Host, Key, Method, SignUrl, Signing, StorageBackend, Upload,
 };
@@ -76,7 +76,7 @@ impl Harness for Oss {
         true
     }
 
-    fn outside(&self, _store: u32) -> Option<Arc<dyn Outside>> {
+    fn direct_access(&self, _store: u32) -> Option<Arc<dyn DirectAccess>> {
         Some(Arc::new(Uploads(self.0.clone())))
     }
 
@@ -120,7 +120,7 @@ impl Harness for Oss {
 /// Multipart uploads that were left behind.
 struct Uploads(Arc<Stub>);
 
-impl Outside for Uploads {
+impl DirectAccess for Uploads {
     fn leftovers(&self) -> Vec<String> {
         self.0.unfinished()
     }

@@ -2,7 +2,7 @@
 //! signature.
 
 use holdall_conformance::wire::Dialect;
-use holdall_conformance::{Broken, Outside};
+use holdall_conformance::{Broken, DirectAccess};
 use holdall_e2e::kit::Stores;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -138,7 +138,7 @@ impl Stores for Container {
         true
     }
 
-    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
+    fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
         let (container, prefix) = (self.clone(), self.prefix(store));
         Some(Arc::new(Below { container, prefix }))
     }
@@ -191,7 +191,7 @@ struct Below {
     prefix: String,
 }
 
-impl Outside for Below {
+impl DirectAccess for Below {
     /// What any tool would list and is no object: the plugin makes nothing of the kind. Blocks that
     /// no list names are no blob, are listed nowhere, and are dropped by the service itself; see
     /// `blocks_of_an_upload_that_ended_are_nowhere_to_be_seen`.

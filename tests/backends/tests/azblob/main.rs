@@ -12,7 +12,7 @@ mod identity;
 mod urls;
 
 use container::Container;
-use holdall_backends::{Holdall, judged, plugin, server};
+use holdall_backends::{Holdall, plugin, run_kit, server};
 use holdall_e2e::kit::HostStage;
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ mod azurite {
     #[ignore = "needs azurite: scripts/test-backends azblob/azurite"]
     fn kit() {
         let stage = HostStage::loaded(&plugin("azblob"), container());
-        judged(Arc::new(stage), "azblob-azurite");
+        run_kit(Arc::new(stage), "azblob-azurite");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A bucket of the stub, and a look at it from outside.
 
 use holdall_conformance::wire::Dialect;
-use holdall_conformance::{Broken, Outside};
+use holdall_conformance::{Broken, DirectAccess};
 use holdall_e2e::kit::Stores;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -105,7 +105,7 @@ impl Stores for Bucket {
         true
     }
 
-    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
+    fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
         let (bucket, prefix) = (self.clone(), self.prefix(store));
         Some(Arc::new(Below { bucket, prefix }))
     }
@@ -162,7 +162,7 @@ struct Below {
     prefix: String,
 }
 
-impl Outside for Below {
+impl DirectAccess for Below {
     fn leftovers(&self) -> Vec<String> {
         self.bucket.unfinished(&self.prefix)
     }

@@ -209,7 +209,7 @@ pub(crate) fn of_a_machine_without_an_account(bucket: &Bucket) {
     }
     endpoint.then_always(foreign_token());
     refused(bucket, &holdall, 8, "unauthenticated");
-    // A desk without files, somewhere else than at Google.
+    // A machine without credential files, somewhere else than at Google.
     let (holdall, _home) = machine(bucket, &refused_url());
     let text = refused(bucket, &holdall, 7, "unavailable");
     assert!(text.contains("no connection to the source"), "{text}");

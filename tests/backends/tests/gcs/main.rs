@@ -11,7 +11,7 @@ mod identity;
 mod urls;
 
 use bucket::Bucket;
-use holdall_backends::{Holdall, judged, parts, plugin, server};
+use holdall_backends::{Holdall, parts, plugin, run_kit, server};
 use holdall_e2e::kit::HostStage;
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ mod gcs_stub {
     #[ignore = "needs the stub: scripts/test-backends gcs/gcs-stub"]
     fn kit() {
         let stage = HostStage::loaded(&plugin("gcs"), bucket());
-        judged(Arc::new(stage), "gcs-stub");
+        run_kit(Arc::new(stage), "gcs-stub");
     }
 
     #[test]

@@ -10,14 +10,14 @@ mod bucket;
 mod large;
 
 use bucket::Bucket;
-use holdall_backends::{Holdall, S3, judged, parts, plugin, s3, server};
+use holdall_backends::{Holdall, S3, parts, plugin, run_kit, s3, server};
 use holdall_e2e::kit::HostStage;
 use serde_json::json;
 use std::sync::Arc;
 
 fn kit(bucket: Bucket, name: &str) {
     let stage = HostStage::loaded(&plugin("opendal"), bucket);
-    judged(Arc::new(stage), &format!("opendal-{name}"));
+    run_kit(Arc::new(stage), &format!("opendal-{name}"));
 }
 
 mod radosgw {

@@ -2,7 +2,7 @@
 
 use holdall_backends::S3;
 use holdall_conformance::wire::Dialect;
-use holdall_conformance::{Broken, Outside};
+use holdall_conformance::{Broken, DirectAccess};
 use holdall_e2e::kit::Stores;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -83,7 +83,7 @@ impl Stores for Bucket {
         true
     }
 
-    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
+    fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
         let (bucket, prefix) = (self.clone(), self.prefix(store));
         Some(Arc::new(Below { bucket, prefix }))
     }
@@ -135,7 +135,7 @@ struct Below {
     prefix: String,
 }
 
-impl Outside for Below {
+impl DirectAccess for Below {
     fn leftovers(&self) -> Vec<String> {
         self.bucket.s3().unfinished(&self.prefix)
     }

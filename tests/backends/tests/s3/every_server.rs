@@ -1,14 +1,14 @@
 //! What is asked of every server that can be had.
 
 use crate::bucket::Bucket;
-use holdall_backends::{Holdall, judged, parts, plugin, s3, server};
+use holdall_backends::{Holdall, parts, plugin, run_kit, s3, server};
 use holdall_conformance::{Case, Status};
 use holdall_e2e::kit::HostStage;
 use std::sync::Arc;
 
 pub(crate) fn kit(bucket: Bucket, name: &str) {
     let stage = HostStage::loaded(&plugin("s3"), bucket);
-    judged(Arc::new(stage), name);
+    run_kit(Arc::new(stage), name);
 }
 
 /// Only these cases, each of which passes.

@@ -2,7 +2,7 @@
 
 use crate::bucket::Bucket;
 use crate::{as_object_store, every_server};
-use holdall_backends::{judged_but_for, plugin, server};
+use holdall_backends::{plugin, run_kit_except, server};
 use holdall_e2e::kit::HostStage;
 use serde_json::json;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn bucket() -> Bucket {
 #[ignore = "needs seaweedfs: scripts/test-backends s3/seaweedfs"]
 fn kit() {
     let stage = HostStage::loaded(&plugin("s3"), bucket());
-    judged_but_for(Arc::new(stage), "s3-seaweedfs", &EMPTY_FOLDERS);
+    run_kit_except(Arc::new(stage), "s3-seaweedfs", &EMPTY_FOLDERS);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! An account of an SSH server.
 
 use holdall_backends::Folder;
-use holdall_conformance::{Broken, Outside};
+use holdall_conformance::{Broken, DirectAccess};
 use holdall_e2e::kit::Stores;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -80,7 +80,7 @@ impl Stores for Account {
         true
     }
 
-    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
+    fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
         Some(Arc::new(self.folder(&store.to_string())))
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::account::Account;
 use holdall::{CopyObject, Delete, Download, Head, Key, List, Rename, Upload};
-use holdall_backends::Desk;
+use holdall_backends::HostedPlugin;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,9 +32,9 @@ pub(crate) fn as_the_page_says(account: &Account) {
     config["max_connections"] = 1.into();
     config["durability"] = "data".into();
     let dir = account.server["dir"].as_str().unwrap();
-    let desk = Desk::new("sftp");
-    desk.run(async {
-        let backend = desk.open(config).await.unwrap();
+    let hosted = HostedPlugin::new("sftp");
+    hosted.run(async {
+        let backend = hosted.open(config).await.unwrap();
         let mut wire = Wire::newest(Path::new(dir));
         let opening = wire.asked().await;
         println!("open: {} ({})", opening.len(), opening.join(" "));

@@ -3,7 +3,7 @@
 use crate::account::Account;
 use futures_util::future::join_all;
 use holdall::{CopyObject, Error, ErrorKind, Key, List, Upload};
-use holdall_backends::Desk;
+use holdall_backends::HostedPlugin;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,9 +16,9 @@ const MANY: usize = 150;
 pub(crate) fn on_one_connection(account: &Account) {
     let mut config = account.below("crowd");
     config["max_connections"] = 1.into();
-    let desk = Desk::new("sftp");
-    let used = desk.run(async {
-        let backend = desk.open(config).await?;
+    let hosted = HostedPlugin::new("sftp");
+    let used = hosted.run(async {
+        let backend = hosted.open(config).await?;
         backend
             .upload(Upload::new("source", vec![7; 1 << 20]))
             .await?;
@@ -48,9 +48,9 @@ pub(crate) fn before_a_dead_server(account: &Account) {
     config["port"] = relay.port.into();
     config["max_connections"] = 1.into();
     config["connect_timeout_seconds"] = 2.into();
-    let desk = Desk::new("sftp");
-    desk.run(async {
-        let backend = desk.open(config).await.unwrap();
+    let hosted = HostedPlugin::new("sftp");
+    hosted.run(async {
+        let backend = hosted.open(config).await.unwrap();
         assert!(!backend.exists(Key::new("object")).await.unwrap());
         relay.dies();
         // What was under way breaks; after that none is connected.

@@ -2,7 +2,7 @@
 
 use crate::account::Account;
 use holdall::{Download, Error, ErrorKind, Key, Retry, Upload};
-use holdall_backends::{Desk, script};
+use holdall_backends::{HostedPlugin, script};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -25,9 +25,9 @@ fn hurried(account: &Account, folder: &str, port: Option<u16>) -> Value {
 
 /// What a look at a store becomes, in time.
 fn look(config: Value) -> Error {
-    let desk = Desk::new("sftp");
-    let answer = desk.run(async {
-        let backend = desk.open(config).await?;
+    let hosted = HostedPlugin::new("sftp");
+    let answer = hosted.run(async {
+        let backend = hosted.open(config).await?;
         let looked = backend.exists(Key::new("object"));
         tokio::time::timeout(IN_TIME, looked).await.unwrap()
     });
@@ -88,9 +88,9 @@ pub(crate) fn falls_asleep(account: &Account) {
     let server = account.server["dir"].as_str().unwrap();
     let pid = std::fs::read_to_string(format!("{server}/pid")).unwrap();
     let config = hurried(account, "asleep", None);
-    let desk = Desk::new("sftp");
-    let used = desk.run(async {
-        let backend = desk.open(config).await?;
+    let hosted = HostedPlugin::new("sftp");
+    let used = hosted.run(async {
+        let backend = hosted.open(config).await?;
         backend.upload(Upload::new("object", "bytes")).await?;
         signal("STOP", pid.trim());
         let read = tokio::time::timeout(IN_TIME, backend.download(Download::new("object"))).await;
@@ -122,9 +122,9 @@ pub(crate) fn falls_asleep(account: &Account) {
 pub(crate) fn comes_back(account: &Account) {
     let dir = account.server["dir"].as_str().unwrap();
     let config = hurried(account, "comes-back", None);
-    let desk = Desk::new("sftp");
-    let used = desk.run(async {
-        let backend = desk.open(config).await?;
+    let hosted = HostedPlugin::new("sftp");
+    let used = hosted.run(async {
+        let backend = hosted.open(config).await?;
         backend.upload(Upload::new("object", "bytes")).await?;
         script("sshd", &["kill", dir]);
         let lost = backend.exists(Key::new("object")).await.unwrap_err();

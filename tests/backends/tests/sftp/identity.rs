@@ -2,14 +2,14 @@
 
 use crate::account::Account;
 use holdall::{Error, ErrorKind, Upload};
-use holdall_backends::Desk;
+use holdall_backends::HostedPlugin;
 use serde_json::Value;
 
 /// Opens a store and uses it once.
 fn used(config: Value) -> Result<(), Error> {
-    let desk = Desk::new("sftp");
-    desk.run(async {
-        let backend = desk.open(config).await?;
+    let hosted = HostedPlugin::new("sftp");
+    hosted.run(async {
+        let backend = hosted.open(config).await?;
         backend.upload(Upload::new("object", "bytes")).await?;
         Ok(())
     })

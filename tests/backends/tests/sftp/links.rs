@@ -3,13 +3,13 @@
 
 use crate::account::Account;
 use holdall::{Delete, Download, ErrorKind, Key, List, Upload};
-use holdall_backends::Desk;
+use holdall_backends::HostedPlugin;
 use std::os::unix::fs::symlink;
 
 pub(crate) fn lead_nowhere(account: &Account) {
-    let desk = Desk::new("sftp");
-    desk.run(async {
-        let backend = desk.open(account.below("links")).await.unwrap();
+    let hosted = HostedPlugin::new("sftp");
+    hosted.run(async {
+        let backend = hosted.open(account.below("links")).await.unwrap();
         backend
             .upload(Upload::new("dir/inside", "inside"))
             .await

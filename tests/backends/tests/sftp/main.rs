@@ -15,7 +15,7 @@ mod links;
 mod poor;
 
 use account::Account;
-use holdall_backends::{Holdall, ended, judged, plugin, server, urls};
+use holdall_backends::{Holdall, ended, plugin, run_kit, server, urls};
 use holdall_e2e::kit::HostStage;
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ mod sshd {
     #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
     fn kit() {
         let stage = HostStage::loaded(&plugin("sftp"), account());
-        judged(Arc::new(stage), "sftp-sshd");
+        run_kit(Arc::new(stage), "sftp-sshd");
     }
 
     #[test]

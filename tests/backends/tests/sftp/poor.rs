@@ -2,21 +2,21 @@
 
 use crate::account::Account;
 use holdall::{Capability, CopyObject, Delete, Download, ErrorKind, List, Rename, Upload};
-use holdall_backends::Desk;
+use holdall_backends::HostedPlugin;
 
 pub(crate) fn does_what_it_can(account: &Account) {
     let mut config = account.below("poor");
     config["key_file"] = account.server["poor_key_file"].clone();
-    let desk = Desk::new("sftp");
-    let refused = desk.run(desk.open(config.clone())).unwrap_err();
+    let hosted = HostedPlugin::new("sftp");
+    let refused = hosted.run(hosted.open(config.clone())).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConfigInvalid, "{refused}");
     assert!(refused.message().contains("partial objects"), "{refused}");
 
-    let desk = Desk::new("sftp");
-    desk.run(async {
-        let opening = desk.open_as(config, |registration| registration.allow_non_atomic_put());
+    let hosted = HostedPlugin::new("sftp");
+    hosted.run(async {
+        let opening = hosted.open_as(config, |registration| registration.allow_non_atomic_put());
         let backend = opening.await.unwrap();
-        let facts = backend.facts().await.unwrap();
+        let facts = backend.info().await.unwrap();
         for missing in [
             Capability::AtomicPut,
             Capability::AtomicMove,

@@ -2,7 +2,7 @@
 
 use crate::share::Share;
 use holdall::{CopyObject, Delete, Download, Head, Key, List, Rename, Upload};
-use holdall_backends::Desk;
+use holdall_backends::HostedPlugin;
 use holdall_conformance::wire::{Endpoint, Reply};
 use std::time::Duration;
 
@@ -30,12 +30,12 @@ macro_rules! counted {
 
 /// On a server with properties and locks.
 pub(crate) fn with_properties(share: &Share) {
-    let desk = Desk::new("webdav");
-    desk.run(async {
+    let hosted = HostedPlugin::new("webdav");
+    hosted.run(async {
         let endpoint = Endpoint::always(Reply::forwarded(share.address())).await;
         let mut config = share.below("costs");
         config["url"] = endpoint.url().into();
-        let backend = desk.open(config).await.unwrap();
+        let backend = hosted.open(config).await.unwrap();
         settled(&endpoint).await;
         println!("open: {}", endpoint.seen().len());
         let etag = async || backend.head(Head::new("a")).await.unwrap().etag.unwrap();

@@ -9,7 +9,7 @@
 mod costs;
 mod share;
 
-use holdall_backends::{Holdall, ended, judged, plugin, server, urls};
+use holdall_backends::{Holdall, ended, plugin, run_kit, server, urls};
 use holdall_e2e::kit::HostStage;
 use share::Share;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 fn kit(name: &str) {
     let share = Share::new(server(name));
     let stage = HostStage::loaded(&plugin("webdav"), share);
-    judged(Arc::new(stage), &format!("webdav-{name}"));
+    run_kit(Arc::new(stage), &format!("webdav-{name}"));
 }
 
 fn two_gib(name: &str) {

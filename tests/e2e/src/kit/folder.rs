@@ -1,13 +1,13 @@
 //! A store of the `local` plugin, seen by another program.
 
-use holdall_conformance::Outside;
+use holdall_conformance::DirectAccess;
 use std::path::PathBuf;
 
 /// The root of such a store.
 #[derive(Debug)]
 pub struct Folder(pub PathBuf);
 
-impl Outside for Folder {
+impl DirectAccess for Folder {
     fn leftovers(&self) -> Vec<String> {
         let mut left = Vec::new();
         for own in std::fs::read_dir(self.0.join("staging"))

@@ -13,7 +13,7 @@ use holdall::{
 };
 use holdall_conformance::wire::{self, Dialect};
 use holdall_conformance::{
-    Broken, Claims, Facts, Following, Level, Loader, Opening, Outside, Stage, Subject,
+    Broken, Claims, DirectAccess, Following, Level, Loader, Opening, Stage, Subject, SubjectInfo,
 };
 use holdall_plugin_api::Signing;
 use http::Request;
@@ -118,13 +118,13 @@ impl HostStage {
         let registration = Registration::new(PluginRef::from(self.plugin.as_str())).config(config);
         self.host.register(&name, registration)?;
         let backend = self.host.backend(&name).await?;
-        let facts = backend.facts().await?;
+        let facts = backend.info().await?;
         let emulated = Operations::head
             .with(Operations::copy)
             .with(Operations::rename)
             .with(Operations::delete_many);
         Ok(Arc::new(Driven {
-            facts: Facts {
+            facts: SubjectInfo {
                 plugin: self.plugin.clone(),
                 level: self.level,
                 operations: facts.operations.with(emulated),
@@ -149,8 +149,8 @@ impl Stage for HostStage {
     fn is_shared(&self) -> bool {
         self.stores.is_shared()
     }
-    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
-        self.stores.outside(store)
+    fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
+        self.stores.direct_access(store)
     }
     fn scoped(&self, store: u32, prefix: &str) -> Option<Opening<'_>> {
         self.opening(self.stores.scoped(store, prefix))
@@ -205,7 +205,7 @@ impl Stage for HostStage {
 }
 
 struct Driven {
-    facts: Facts,
+    facts: SubjectInfo,
     backend: Backend,
     host: Host,
 }
@@ -218,7 +218,7 @@ impl Drop for Driven {
 }
 
 impl Subject for Driven {
-    fn facts(&self) -> &Facts {
+    fn info(&self) -> &SubjectInfo {
         &self.facts
     }
     fn upload<'a>(&'a self, upload: Upload<'a>) -> BoxFuture<'a, Result<Uploaded>> {

@@ -43,7 +43,7 @@ pub use plain::Plain;
 
 use futures_util::future::BoxFuture;
 use holdall_conformance::wire::Dialect;
-use holdall_conformance::{Broken, Outside};
+use holdall_conformance::{Broken, DirectAccess};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -90,8 +90,8 @@ pub trait Stores: Send + Sync + 'static {
         false
     }
 
-    /// [`Stage::outside`].
-    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
+    /// [`Stage::direct_access`].
+    fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
         let _ = store;
         None
     }

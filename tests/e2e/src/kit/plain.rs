@@ -4,7 +4,7 @@ use super::Stores;
 use futures_util::future::BoxFuture;
 use holdall::{Bytes, StaticPlugin};
 use holdall_conformance::wire::{self, Dialect};
-use holdall_conformance::{Broken, Claims, Following, Harness, Outside};
+use holdall_conformance::{Broken, Claims, DirectAccess, Following, Harness};
 use holdall_plugin_api::StorageBackend;
 use http::Request;
 use serde::de::DeserializeOwned;
@@ -47,8 +47,8 @@ impl<B: StorageBackend> Harness for Plain<B> {
     fn is_shared(&self) -> bool {
         self.stores.is_shared()
     }
-    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
-        self.stores.outside(store)
+    fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
+        self.stores.direct_access(store)
     }
     fn scoped(&self, store: u32, prefix: &str) -> Option<B::Config> {
         self.stores.scoped(store, prefix).map(read)

@@ -33,16 +33,19 @@ pub(crate) fn suffer(case: &str) -> Option<fn() -> Outcome> {
 }
 
 /// A folder with the plugin, a configuration, and the command.
-struct Place(tempfile::TempDir);
+struct Workdir(tempfile::TempDir);
 
-impl Place {
+impl Workdir {
     fn new(root: &Path) -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        std::fs::create_dir(place.path().join("plugins")).unwrap();
-        artifacts().folder_of([artifacts().plugin("local")], &place.path().join("plugins"));
+        let workdir = Self(tempfile::tempdir().unwrap());
+        std::fs::create_dir(workdir.path().join("plugins")).unwrap();
+        artifacts().folder_of(
+            [artifacts().plugin("local")],
+            &workdir.path().join("plugins"),
+        );
         let config = format!("[backend.local.config]\nroot = {root:?}\ndurability = \"full\"\n");
-        std::fs::write(place.path().join("holdall.toml"), config).unwrap();
-        place
+        std::fs::write(workdir.path().join("holdall.toml"), config).unwrap();
+        workdir
     }
 
     fn path(&self) -> &Path {
@@ -96,12 +99,12 @@ fn staged(root: &Path) -> Vec<String> {
 }
 
 fn killed() -> Outcome {
-    let place = Place::new(Path::new("data"));
-    let root = place.path().join("data");
-    std::fs::write(place.path().join("old"), "as it was").unwrap();
-    let stored = place.holdall(&["put", "old", "local:a"]);
+    let workdir = Workdir::new(Path::new("data"));
+    let root = workdir.path().join("data");
+    std::fs::write(workdir.path().join("old"), "as it was").unwrap();
+    let stored = workdir.holdall(&["put", "old", "local:a"]);
     ensure(stored.status.success(), || said(&stored))?;
-    let mut child = place
+    let mut child = workdir
         .at(artifacts().holdall().to_str().unwrap())
         .args(["put", "-", "local:a"])
         .stdin(Stdio::piped())
@@ -122,12 +125,12 @@ fn killed() -> Outcome {
     ensure(!left.is_empty(), || {
         "nothing was staged within a minute, or the kill came too late".into()
     })?;
-    let read = place.holdall(&["get", "local:a", "-"]);
+    let read = workdir.holdall(&["get", "local:a", "-"]);
     ensure(read.stdout == b"as it was", || {
         format!("after the kill: {}", said(&read))
     })?;
     // The next writer sweeps.
-    let stored = place.holdall(&["put", "old", "local:b"]);
+    let stored = workdir.holdall(&["put", "old", "local:b"]);
     ensure(stored.status.success(), || said(&stored))?;
     let left = staged(&root);
     ensure(left.is_empty(), || format!("leftovers: {left:?}"))
@@ -146,11 +149,11 @@ fn disk_full() -> Outcome {
         "$HOLDALL" put old local:b >&2
         echo "next works"
     "#;
-    let place = Place::new(Path::new("disk"));
-    std::fs::create_dir(place.path().join("disk")).unwrap();
-    std::fs::write(place.path().join("old"), "as it was").unwrap();
-    std::fs::write(place.path().join("large"), vec![7; 8 << 20]).unwrap();
-    let output = place
+    let workdir = Workdir::new(Path::new("disk"));
+    std::fs::create_dir(workdir.path().join("disk")).unwrap();
+    std::fs::write(workdir.path().join("old"), "as it was").unwrap();
+    std::fs::write(workdir.path().join("large"), vec![7; 8 << 20]).unwrap();
+    let output = workdir
         .at("unshare")
         .args(["-rm", "sh", "-c", script])
         .output()
@@ -178,8 +181,8 @@ fn step(line: &str) -> Option<&'static str> {
 }
 
 fn order() -> Outcome {
-    let place = Place::new(Path::new("data"));
-    std::fs::write(place.path().join("new"), vec![7; 100_000]).unwrap();
+    let workdir = Workdir::new(Path::new("data"));
+    std::fs::write(workdir.path().join("new"), vec![7; 100_000]).unwrap();
     let trace = [
         "-f",
         "-y",
@@ -190,7 +193,7 @@ fn order() -> Outcome {
     ];
     let command = artifacts().holdall().to_str().unwrap();
     let put = ["put", "new", "local:folder/object"];
-    let output = place
+    let output = workdir
         .at("strace")
         .args(trace)
         .arg(command)
@@ -198,7 +201,7 @@ fn order() -> Outcome {
         .output()
         .unwrap();
     ensure(output.status.success(), || said(&output))?;
-    let trace = std::fs::read_to_string(place.path().join("trace")).unwrap();
+    let trace = std::fs::read_to_string(workdir.path().join("trace")).unwrap();
     // What is tried out at the opening is not the object's.
     let lines = trace.lines().filter(|line| !line.contains("robe-"));
     let mut steps: Vec<_> = lines.filter_map(step).collect();

@@ -13,7 +13,7 @@ mod hardship;
 
 use futures_util::future::BoxFuture;
 use holdall::StaticPlugin;
-use holdall_conformance::{Broken, Case, Harness, Outside, Report, Stage, Status, run};
+use holdall_conformance::{Broken, Case, DirectAccess, Harness, Report, Stage, Status, run};
 use holdall_e2e::artifacts;
 use holdall_e2e::kit::{Folder, HostStage, Plain, Stores};
 use holdall_plugin_api::StorageBackend;
@@ -35,7 +35,7 @@ fn report(stage: Arc<dyn Stage>, wanted: impl Fn(&Case) -> bool) -> Report {
 }
 
 /// Runs the whole kit on a stage, and keeps the report.
-fn judged(stage: Arc<dyn Stage>, library: &Path) -> Report {
+fn run_kit(stage: Arc<dyn Stage>, library: &Path) -> Report {
     let report = report(stage, |_| true);
     println!("{report}");
     if let Some(folder) = std::env::var_os("HOLDALL_KIT_REPORT") {
@@ -57,14 +57,14 @@ fn judged(stage: Arc<dyn Stage>, library: &Path) -> Report {
     report
 }
 
-fn judge<B: StorageBackend, S: Stores>(
+fn run_on_all_levels<B: StorageBackend, S: Stores>(
     plugin: &'static StaticPlugin,
     library: &Path,
     stores: impl Fn() -> S,
 ) {
-    let rust = judged(Plain::<B>::new(plugin, stores()).stage(), library);
-    let linked = judged(Arc::new(HostStage::linked(plugin, stores())), library);
-    let loaded = judged(Arc::new(HostStage::loaded(library, stores())), library);
+    let rust = run_kit(Plain::<B>::new(plugin, stores()).stage(), library);
+    let linked = run_kit(Arc::new(HostStage::linked(plugin, stores())), library);
+    let loaded = run_kit(Arc::new(HostStage::loaded(library, stores())), library);
     for other in [&rust, &loaded] {
         let disagreements = linked.disagreements(other);
         assert!(disagreements.is_empty(), "{disagreements:#?}");
@@ -82,7 +82,7 @@ impl Stores for Bare {
 
 #[test]
 fn memory_at_every_level() {
-    judge::<holdall_plugin_memory::Memory, _>(
+    run_on_all_levels::<holdall_plugin_memory::Memory, _>(
         &holdall_plugin_memory::PLUGIN,
         artifacts().plugin("memory"),
         || Bare,
@@ -116,7 +116,7 @@ impl Stores for Below {
     fn is_shared(&self) -> bool {
         true
     }
-    fn outside(&self, store: u32) -> Option<Arc<dyn Outside>> {
+    fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
         Some(Arc::new(Folder(self.root(store))))
     }
     fn supplies(&self, case: &str) -> Option<BoxFuture<'_, Result<(), String>>> {
@@ -130,7 +130,7 @@ impl Stores for Below {
 
 #[test]
 fn local_at_every_level() {
-    judge::<holdall_plugin_local::Local, _>(
+    run_on_all_levels::<holdall_plugin_local::Local, _>(
         &holdall_plugin_local::PLUGIN,
         artifacts().plugin("local"),
         Below::new,
@@ -163,7 +163,7 @@ fn signed_urls_behind_the_server() {
 fn the_plugin_in_c_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let library = holdall_c_plugin::build(folder.path());
-    judged(Arc::new(HostStage::loaded(&library, Bare)), &library);
+    run_kit(Arc::new(HostStage::loaded(&library, Bare)), &library);
 }
 
 #[test]

@@ -7,13 +7,13 @@ use holdall_object_store::BackendStore;
 use std::path::PathBuf;
 
 /// A store of its own for one test.
-pub(crate) struct Store {
+pub(crate) struct TestStore {
     pub(crate) store: BackendStore,
     pub(crate) host: Host,
     folder: tempfile::TempDir,
 }
 
-impl Store {
+impl TestStore {
     pub(crate) async fn open(plugin: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let plugins = folder.path().join("plugins");

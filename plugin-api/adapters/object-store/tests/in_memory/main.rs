@@ -11,7 +11,7 @@
 use holdall_conformance::{Claims, Harness, conformance_tests};
 use holdall_plugin_api::{Host, Result};
 use holdall_plugin_api_object_store::object_store::memory::InMemory;
-use holdall_plugin_api_object_store::{Adapter, OpenStore, Store};
+use holdall_plugin_api_object_store::{Adapter, OpenStore, OpenedStore};
 
 #[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -27,8 +27,8 @@ pub struct OfMemory;
 impl OpenStore for OfMemory {
     type Config = Config;
 
-    async fn open(config: Config, _: &Host) -> Result<Store> {
-        let store = Store::new(InMemory::new()).parts(1 << 20, 2);
+    async fn open(config: Config, _: &Host) -> Result<OpenedStore> {
+        let store = OpenedStore::new(InMemory::new()).parts(1 << 20, 2);
         Ok(store.prefix(config.prefix).describe("memory"))
     }
 }

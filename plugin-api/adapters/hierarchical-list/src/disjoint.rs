@@ -7,7 +7,7 @@ use holdall_plugin_api::{KeyPolicy, Problems};
 /// staged would be listed.
 ///
 /// What is wrong is added to `problems`; the paths come back without slashes at their ends.
-pub fn apart<const N: usize>(
+pub fn disjoint_folders<const N: usize>(
     folders: [(&'static str, &str); N],
     problems: &mut Problems,
 ) -> [String; N] {
@@ -39,7 +39,7 @@ mod tests {
 
     fn wrong<const N: usize>(folders: [(&'static str, &str); N]) -> Vec<String> {
         let mut problems = Problems::default();
-        apart(folders, &mut problems);
+        disjoint_folders(folders, &mut problems);
         match problems.none() {
             Ok(()) => Vec::new(),
             Err(error) => error.facts().map(|(field, _)| field.to_owned()).collect(),
@@ -47,9 +47,9 @@ mod tests {
     }
 
     #[test]
-    fn folders_that_lie_apart() {
+    fn folders_that_are_disjoint() {
         let mut problems = Problems::default();
-        let paths = apart([("objects", "/a/b/"), ("staging", "a/bc")], &mut problems);
+        let paths = disjoint_folders([("objects", "/a/b/"), ("staging", "a/bc")], &mut problems);
         assert_eq!(paths, ["a/b", "a/bc"]);
         assert!(problems.none().is_ok());
     }

@@ -5,17 +5,17 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{Place, SecretText};
+use super::{Location, SecretText};
 
 /// What was written for one backend's plugin, before any schema is known.
 #[derive(Clone, Default)]
-pub(super) struct Settings {
+pub(super) struct PluginSettings {
     pub(super) values: Map<String, Value>,
     /// Where the whole was written.
-    pub(super) place: Place,
+    pub(super) place: Location,
     /// Where single values were written, by JSON Pointer; a value without one was written with
     /// what it stands in.
-    pub(super) places: BTreeMap<String, Place>,
+    pub(super) places: BTreeMap<String, Location>,
     /// Pointers of values that could not be read and were reported.
     pub(super) faults: BTreeSet<String>,
     /// What the environment says; read as the schema wants once that is known.
@@ -32,7 +32,7 @@ pub(super) struct Variable {
     pub(super) text: SecretText,
 }
 
-impl Settings {
+impl PluginSettings {
     /// Whether the same was written, wherever.
     pub(super) fn is_as_written(&self, other: &Self) -> bool {
         let variables = |settings: &Self| -> Vec<(String, SecretText)> {
@@ -61,7 +61,7 @@ impl Settings {
                 .any(|text| text.starts_with("file:"))
     }
 
-    pub(super) fn new(values: Map<String, Value>, place: Place) -> Self {
+    pub(super) fn new(values: Map<String, Value>, place: Location) -> Self {
         Self {
             values,
             place,
@@ -70,7 +70,7 @@ impl Settings {
     }
 
     /// Where the value at this pointer, or what it stands in, was written.
-    pub(super) fn place(&self, pointer: &str) -> &Place {
+    pub(super) fn place(&self, pointer: &str) -> &Location {
         let mut pointer = pointer;
         loop {
             if let Some(place) = self.places.get(pointer) {
@@ -85,7 +85,7 @@ impl Settings {
 }
 
 /// Names and types, no value: which of them are secret is not known here.
-impl fmt::Debug for Settings {
+impl fmt::Debug for PluginSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let types = self
             .values

@@ -16,7 +16,7 @@ pub(crate) const PROPERTY: &str = "object";
 
 /// The value of the property, as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Record {
+pub(crate) struct MetadataRecord {
     /// The object's etag: new for each upload.
     pub(crate) etag: String,
     /// The server's etag of the bytes.
@@ -37,7 +37,7 @@ pub(crate) struct Record {
     pub(crate) crc32c: Option<u32>,
 }
 
-impl Record {
+impl MetadataRecord {
     /// For bytes that the server calls `of`.
     pub(crate) fn new(host: &Host, options: &UploadOptions<'_>, of: String) -> Self {
         let owned = |text: Option<&str>| text.map(str::to_owned);
@@ -105,15 +105,15 @@ mod tests {
         options.content_type = Some("text/plain; charset=\"x\"");
         options.metadata = vec![("a", "\u{1f392} <&>"), ("b", "")];
         let host = Host::detached("test");
-        let mut record = Record::new(&host, &options, "7-9".into());
+        let mut record = MetadataRecord::new(&host, &options, "7-9".into());
         record.crc32c = Some(u32::MAX);
-        assert_eq!(Record::parse(&record.text()), Some(record.clone()));
+        assert_eq!(MetadataRecord::parse(&record.text()), Some(record.clone()));
         assert_ne!(
             record.etag,
-            Record::new(&host, &options, String::new()).etag
+            MetadataRecord::new(&host, &options, String::new()).etag
         );
         for foreign in ["", "x", "{}", "[1]"] {
-            assert_eq!(Record::parse(foreign), None, "{foreign}");
+            assert_eq!(MetadataRecord::parse(foreign), None, "{foreign}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //! asked.
 //!
 //! OpenDAL keeps status and headers of a refused request as text; callers act on them, so they are
-//! taken where they are still typed. One recorder belongs to one operation and keeps its last
+//! taken where they are still typed. One capture belongs to one operation and keeps its last
 //! answer.
 
 use holdall_plugin_api::ProviderReply;
@@ -30,9 +30,9 @@ const REQUEST_IDS: [&str; 10] = [
     "x-request-id",
 ];
 
-/// What was heard of the provider.
+/// What the provider answered.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct CapturedReply {
     pub(crate) reply: ProviderReply,
     pub(crate) retry_after: Option<Duration>,
     /// The whole size, from the refusal of a range.
@@ -42,18 +42,18 @@ pub(crate) struct Heard {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Recorder {
+pub(crate) struct ReplyCapture {
     inner: HttpTransporter,
     metadata_headers: Option<&'static str>,
-    heard: Arc<Mutex<Heard>>,
+    captured: Arc<Mutex<CapturedReply>>,
 }
 
-impl Recorder {
+impl ReplyCapture {
     pub(crate) fn new(inner: HttpTransporter, metadata_headers: Option<&'static str>) -> Self {
         Self {
             inner,
             metadata_headers,
-            heard: Arc::default(),
+            captured: Arc::default(),
         }
     }
 
@@ -61,7 +61,7 @@ impl Recorder {
         HttpTransporter::new(self.clone())
     }
 
-    pub(crate) fn heard(&self) -> Heard {
+    pub(crate) fn captured(&self) -> CapturedReply {
         self.lock().clone()
     }
 
@@ -76,20 +76,20 @@ impl Recorder {
         pairs.collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Heard> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, CapturedReply> {
+        self.captured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl HttpTransport for Recorder {
+impl HttpTransport for ReplyCapture {
     async fn fetch(&self, request: Request<Buffer>) -> Result<Response<HttpBody>> {
         let asked = Asked::of(&request);
         let operation = request.extensions().get::<Operation>().copied();
         // A request without an answer must not be explained by the answer before it.
-        *self.lock() = Heard::default();
+        *self.lock() = CapturedReply::default();
         let response = self.inner.fetch(request).await?;
         let status = response.status();
-        let mut heard = Heard {
+        let mut captured = CapturedReply {
             reply: ProviderReply::new()
                 .status(Some(status.as_u16()))
                 .request_id(
@@ -104,15 +104,15 @@ impl HttpTransport for Recorder {
         };
         if status.is_success() {
             let checked = asked.check(&response);
-            *self.lock() = heard;
+            *self.lock() = captured;
             checked?;
             return match operation {
                 Some(Operation::List | Operation::Copy) => self.document(response).await,
                 _ => Ok(response),
             };
         }
-        heard.reply.code = text(response.headers(), "x-ms-error-code");
-        *self.lock() = heard;
+        captured.reply.code = text(response.headers(), "x-ms-error-code");
+        *self.lock() = captured;
         if status.is_redirection() {
             return Ok(response);
         }
@@ -128,7 +128,7 @@ impl HttpTransport for Recorder {
     }
 }
 
-impl Recorder {
+impl ReplyCapture {
     /// An answer that is a document. Services send the head of it before they know how it ends, so
     /// an error may stand in a 200; OpenDAL reads what it does not know as an empty answer.
     async fn document(&self, response: Response<HttpBody>) -> Result<Response<HttpBody>> {

@@ -31,7 +31,7 @@ pub(crate) struct Metadata {
 
 /// The content of the attribute.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Record {
+pub(crate) struct MetadataRecord {
     pub(crate) stamp: Stamp,
     pub(crate) size: u64,
     pub(crate) crc32c: Option<u32>,
@@ -107,7 +107,7 @@ pub(crate) enum Unreadable {
     Damaged,
 }
 
-impl Record {
+impl MetadataRecord {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64);
         out.extend([VERSION, 0]);
@@ -266,8 +266,8 @@ impl<'a> Input<'a> {
 mod tests {
     use super::*;
 
-    fn full() -> Record {
-        Record {
+    fn full() -> MetadataRecord {
+        MetadataRecord {
             stamp: Stamp(1_795_000_000_123_456_789),
             size: u64::MAX,
             crc32c: Some(0xdead_beef),
@@ -286,16 +286,16 @@ mod tests {
 
     #[test]
     fn a_record_is_decoded_as_encoded() {
-        for record in [full(), Record::default()] {
-            assert_eq!(Record::decode(&record.encode()), Ok(record));
+        for record in [full(), MetadataRecord::default()] {
+            assert_eq!(MetadataRecord::decode(&record.encode()), Ok(record));
         }
         for content_type in TYPES {
             let metadata = Metadata {
                 content_type: Some((*content_type).into()),
                 ..Metadata::default()
             };
-            let record = Record { metadata, ..full() };
-            assert_eq!(Record::decode(&record.encode()), Ok(record));
+            let record = MetadataRecord { metadata, ..full() };
+            assert_eq!(MetadataRecord::decode(&record.encode()), Ok(record));
         }
     }
 
@@ -305,7 +305,7 @@ mod tests {
             content_type: Some("image/png".into()),
             ..Metadata::default()
         };
-        let usual = Record {
+        let usual = MetadataRecord {
             metadata,
             size: 5 << 30,
             ..full()
@@ -316,7 +316,7 @@ mod tests {
             ..Metadata::default()
         };
         assert!(
-            Record {
+            MetadataRecord {
                 metadata,
                 size: 5 << 30,
                 ..full()
@@ -332,20 +332,23 @@ mod tests {
         let good = full().encode();
         for cut in 0..good.len() {
             assert_eq!(
-                Record::decode(&good[..cut]),
+                MetadataRecord::decode(&good[..cut]),
                 Err(Unreadable::Damaged),
                 "{cut}"
             );
         }
         let mut longer = good.clone();
         longer.push(0);
-        assert_eq!(Record::decode(&longer), Err(Unreadable::Damaged));
+        assert_eq!(MetadataRecord::decode(&longer), Err(Unreadable::Damaged));
         let mut newer = good.clone();
         newer[0] = 2;
-        assert_eq!(Record::decode(&newer), Err(Unreadable::Newer));
+        assert_eq!(MetadataRecord::decode(&newer), Err(Unreadable::Newer));
         let mut unknown_flag = good;
         unknown_flag[1] |= 0x80;
-        assert_eq!(Record::decode(&unknown_flag), Err(Unreadable::Damaged));
+        assert_eq!(
+            MetadataRecord::decode(&unknown_flag),
+            Err(Unreadable::Damaged)
+        );
     }
 
     #[test]

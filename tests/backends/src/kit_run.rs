@@ -5,21 +5,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Runs the kit on a stage and prints the report; `HOLDALL_KIT_REPORT=FOLDER` keeps it there as
-/// `NAME.json`. `HOLDALL_KIT_CASES=C-04,D` runs only these cases and groups, for the desk.
+/// `NAME.json`. `HOLDALL_KIT_CASES=C-04,D` runs only these cases and groups while a person works on them.
 ///
 /// # Panics
 ///
 /// When a case fails or the backend lies, and when so few cases apply that nothing is said.
-pub fn judged(stage: Arc<dyn Stage>, name: &str) -> Report {
-    judged_but_for(stage, name, &[])
+pub fn run_kit(stage: Arc<dyn Stage>, name: &str) -> Report {
+    run_kit_except(stage, name, &[])
 }
 
-/// As [`judged`], on a server that does not keep its word in these cases: they fail, and no others do.
+/// As [`run_kit`], on a server that does not keep its word in these cases: they fail, and no others do.
 ///
 /// # Panics
 ///
 /// When that is not so.
-pub fn judged_but_for(stage: Arc<dyn Stage>, name: &str, but_for: &[&str]) -> Report {
+pub fn run_kit_except(stage: Arc<dyn Stage>, name: &str, but_for: &[&str]) -> Report {
     let chosen = std::env::var("HOLDALL_KIT_CASES").ok();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

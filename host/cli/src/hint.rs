@@ -8,7 +8,7 @@ use holdall::{Error, ErrorKind};
 pub(crate) fn for_error(error: &Error) -> Option<String> {
     let place = error.place();
     let backend = place.backend.as_deref().unwrap_or("BACKEND");
-    let advice = match error.kind() {
+    let hint = match error.kind() {
         ErrorKind::FileNotFound => {
             return Some(format!("`holdall ls {backend}:` shows what is there"));
         }
@@ -76,7 +76,7 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
         ErrorKind::Cancelled | ErrorKind::Other => return None,
         _ => return None,
     };
-    Some(advice.to_owned())
+    Some(hint.to_owned())
 }
 
 /// Returns the help line for a local file; may be empty.

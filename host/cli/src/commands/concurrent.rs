@@ -15,7 +15,7 @@ use crate::progress::Progress;
 /// # Errors
 ///
 /// [`Failure::Told`] when any failed.
-pub(crate) async fn each<T, W>(
+pub(crate) async fn for_each<T, W>(
     app: &App,
     progress: &Progress,
     jobs: usize,

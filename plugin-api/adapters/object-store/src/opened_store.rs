@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Parts in flight at once, unless [`Store::parts`] says otherwise.
+/// Parts in flight at once, unless [`OpenedStore::parts`] says otherwise.
 const PARTS_AT_ONCE: usize = 4;
 /// Bytes of a part: above the 5 MiB that S3 asks for, and 78 GiB in the 10 000 parts that it takes.
 const PART_BYTES: usize = 8 << 20;
@@ -22,7 +22,7 @@ const PART_BYTES: usize = 8 << 20;
 /// Only the store is needed. Everything else is an addition: pages and signatures are not part of
 /// the `ObjectStore` trait, and what a store can do cannot be asked of it.
 #[derive(Clone)]
-pub struct Store {
+pub struct OpenedStore {
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) pages: Option<Arc<dyn PaginatedListStore>>,
     pub(crate) signer: Option<Arc<dyn Signer>>,
@@ -132,13 +132,13 @@ struct Plain;
 
 impl Native for Plain {}
 
-impl Store {
+impl OpenedStore {
     /// A store, with nothing said of it.
     pub fn new(objects: impl ObjectStore) -> Self {
         Self::of(Arc::new(objects))
     }
 
-    /// As [`Store::new`], of a shared one.
+    /// As [`OpenedStore::new`], of a shared one.
     pub fn of(objects: Arc<dyn ObjectStore>) -> Self {
         Self {
             description: objects.to_string(),
@@ -282,9 +282,9 @@ impl Store {
     }
 }
 
-impl fmt::Debug for Store {
+impl fmt::Debug for OpenedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store")
+        f.debug_struct("OpenedStore")
             .field("description", &self.description)
             .field("capabilities", &self.capabilities)
             .finish_non_exhaustive()

@@ -9,7 +9,7 @@ use crate::values::{hex, moment};
 
 /// One object. What is not known is left out.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Object {
+pub(crate) struct ObjectJson {
     address: String,
     backend: String,
     key: String,
@@ -38,7 +38,7 @@ pub(crate) struct Object {
     url: Option<String>,
 }
 
-impl Object {
+impl ObjectJson {
     fn at(address: &Address, backend: &str) -> Self {
         Self {
             address: format!("{backend}:{}", address.key),

@@ -62,12 +62,12 @@ impl Hosted {
 
 /// The same, and a runtime to use it in.
 #[derive(Debug)]
-pub struct Desk {
+pub struct HostedPlugin {
     hosted: Hosted,
     runtime: tokio::runtime::Runtime,
 }
 
-impl Desk {
+impl HostedPlugin {
     /// As [`Hosted::new`].
     ///
     /// # Panics
@@ -88,7 +88,7 @@ impl Desk {
     }
 }
 
-impl std::ops::Deref for Desk {
+impl std::ops::Deref for HostedPlugin {
     type Target = Hosted;
 
     fn deref(&self) -> &Hosted {

@@ -4,13 +4,13 @@
 //!
 //! ```
 //! # use holdall_plugin_api::Problems;
-//! # use holdall_plugin_api_object_store::Settings;
+//! # use holdall_plugin_api_object_store::ServiceSettings;
 //! #[derive(serde::Deserialize)]
 //! #[serde(deny_unknown_fields)]
 //! struct Config {
 //!     bucket: String,
 //!     #[serde(flatten)]
-//!     settings: Settings,
+//!     settings: ServiceSettings,
 //! }
 //!
 //! let text = r#"{"bucket": "photos", "retries": 3, "prefix": "a"}"#;
@@ -33,7 +33,7 @@ use url::Url;
 /// How a store over HTTP is reached, and what it is asked for.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Settings {
+pub struct ServiceSettings {
     /// Keeps all objects below this prefix, such as `team/a/`. Ends in `/`.
     #[serde(default)]
     pub prefix: String,
@@ -117,7 +117,7 @@ pub fn check_name(
     }
 }
 
-impl Settings {
+impl ServiceSettings {
     /// Looks at what can be wrong in these fields; answers the capabilities that `without` names.
     pub fn check(&self, problems: &mut Problems) -> Capabilities {
         let inner = self.prefix.strip_suffix('/');
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn settings(value: serde_json::Value) -> Settings {
+    fn settings(value: serde_json::Value) -> ServiceSettings {
         serde_json::from_value(value).unwrap()
     }
 

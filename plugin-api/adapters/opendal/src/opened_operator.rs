@@ -2,12 +2,12 @@
 
 use crate::claims::Namespace;
 use crate::fault::NO_CONTAINER;
-use crate::recorder::Recorder;
+use crate::provider_reply::ReplyCapture;
 use holdall_plugin_api::{Capabilities, Capability, Error, ErrorKind, Result, Retry};
 use opendal_core::raw::Servicer;
 use opendal_core::{Metadata, OperationContext, Operator};
 
-/// Bytes of a part of a large upload, unless [`Store::part_bytes`] says otherwise.
+/// Bytes of a part of a large upload, unless [`OpenedOperator::part_bytes`] says otherwise.
 const PART_BYTES: usize = 8 << 20;
 /// Bytes of the largest object of a service that takes an object in one piece only.
 const WHOLE_BYTES: usize = 64 << 20;
@@ -18,7 +18,7 @@ const METADATA_BYTES: u32 = 1024;
 
 /// What an author makes of a configuration: an operator, and what its service asserts.
 #[derive(Clone, Debug)]
-pub struct Store {
+pub struct OpenedOperator {
     pub(crate) context: OperationContext,
     pub(crate) service: Servicer,
     pub(crate) capability: opendal_core::Capability,
@@ -41,7 +41,7 @@ pub struct Store {
     pub(crate) max_metadata_bytes: u32,
 }
 
-impl Store {
+impl OpenedOperator {
     /// A store that asserts nothing. `description` is one line for status pages, such as
     /// `oss://bucket/root`; no secret.
     pub fn new(operator: Operator, description: impl Into<String>) -> Self {
@@ -231,13 +231,10 @@ impl Store {
     }
 
     /// The operator for one operation, and what it hears of the provider.
-    pub(crate) fn operation(&self) -> (Operator, Recorder) {
+    pub(crate) fn operation(&self) -> (Operator, ReplyCapture) {
         let transport = self.context.http_transport().clone();
-        let recorder = Recorder::new(transport, self.metadata_headers);
-        let context = self.context.with_http_transport(recorder.transporter());
-        (
-            Operator::from_parts(context, self.service.clone()),
-            recorder,
-        )
+        let capture = ReplyCapture::new(transport, self.metadata_headers);
+        let context = self.context.with_http_transport(capture.transporter());
+        (Operator::from_parts(context, self.service.clone()), capture)
     }
 }

@@ -19,7 +19,7 @@ pub enum Item {
 ///
 /// Only the smallest are kept, so that a folder of a million names costs no more memory than a page.
 #[derive(Debug)]
-pub struct Window {
+pub struct FolderNames {
     prefix: String,
     after: Bound,
     keep: usize,
@@ -28,7 +28,7 @@ pub struct Window {
     cut: bool,
 }
 
-impl Window {
+impl FolderNames {
     pub(crate) fn new(prefix: &str, after: Bound, keep: usize) -> Self {
         Self {
             prefix: prefix.to_owned(),
@@ -94,27 +94,27 @@ mod tests {
 
     #[test]
     fn the_smallest_names_are_kept_in_order() {
-        let mut window = Window::new("", Bound::From(String::new()), 3);
+        let mut names = FolderNames::new("", Bound::From(String::new()), 3);
         for name in ["e", "a", "d", "b", "c"] {
-            window.object(Entry::new(name, 1));
+            names.object(Entry::new(name, 1));
         }
-        window.folder("a");
-        let mut names = Vec::new();
-        while let Some((name, _)) = window.next() {
-            names.push(name);
+        names.folder("a");
+        let mut kept = Vec::new();
+        while let Some((name, _)) = names.next() {
+            kept.push(name);
         }
-        assert_eq!(names, ["a", "a/", "b"]);
-        assert!(window.renew());
-        assert!(!window.renew());
+        assert_eq!(kept, ["a", "a/", "b"]);
+        assert!(names.renew());
+        assert!(!names.renew());
     }
 
     #[test]
     fn bound_and_prefix_hold() {
-        let mut window = Window::new("ab", Bound::After("ab1".into()), 9);
+        let mut names = FolderNames::new("ab", Bound::After("ab1".into()), 9);
         for name in ["a", "ab", "ab1", "ab2", "b"] {
-            window.object(Entry::new(name, 1));
+            names.object(Entry::new(name, 1));
         }
-        assert_eq!(window.next().map(|(name, _)| name), Some("ab2".into()));
-        assert_eq!(window.next(), None);
+        assert_eq!(names.next().map(|(name, _)| name), Some("ab2".into()));
+        assert_eq!(names.next(), None);
     }
 }

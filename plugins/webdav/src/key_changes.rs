@@ -31,26 +31,26 @@ fn index(url: &str) -> usize {
 }
 
 /// A change under way. Dropped when it is over, however it ended.
-pub(crate) struct Moving {
+pub(crate) struct KeyChange {
     slot: &'static Slot,
     _turn: MutexGuard<'static, ()>,
 }
 
 /// Waits for its turn, and begins a change of what is at this URL.
-pub(crate) async fn begin(url: &str) -> Moving {
+pub(crate) async fn begin(url: &str) -> KeyChange {
     begin_at(index(url)).await
 }
 
-async fn begin_at(index: usize) -> Moving {
+async fn begin_at(index: usize) -> KeyChange {
     let slot = &SLOTS[index];
     let turn = slot.turn.lock().await;
     slot.moving.fetch_add(1, Ordering::SeqCst);
-    Moving { slot, _turn: turn }
+    KeyChange { slot, _turn: turn }
 }
 
 /// As [`begin`], for two URLs: in one order, so that two that go opposite ways do not wait for each
 /// other.
-pub(crate) async fn begin_both(one: &str, other: &str) -> (Moving, Option<Moving>) {
+pub(crate) async fn begin_both(one: &str, other: &str) -> (KeyChange, Option<KeyChange>) {
     let (first, second) = (index(one).min(index(other)), index(one).max(index(other)));
     let moving = begin_at(first).await;
     match first == second {
@@ -59,7 +59,7 @@ pub(crate) async fn begin_both(one: &str, other: &str) -> (Moving, Option<Moving
     }
 }
 
-impl Drop for Moving {
+impl Drop for KeyChange {
     fn drop(&mut self) {
         self.slot.moved.fetch_add(1, Ordering::SeqCst);
         self.slot.moving.fetch_sub(1, Ordering::SeqCst);
