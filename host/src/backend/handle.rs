@@ -12,6 +12,7 @@ use arc_swap::ArcSwapOption;
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::{Capabilities, Key, Limits, Operation, Operations, Result};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A named store. Cheap to clone, usable from any thread, good for as long as the program runs.
@@ -177,6 +178,8 @@ pub(crate) struct Slot {
     pub(crate) context: Arc<Context>,
     pub(crate) counters: Arc<Counters>,
     current: ArcSwapOption<Generation>,
+    /// Whether `current` holds one: a plain flag, because every lookup of a handle asks.
+    registered: AtomicBool,
     /// The number of the last generation. Held while the next one is put in place, so that the
     /// last to register is the one that stays.
     last: Mutex<u64>,
@@ -189,6 +192,7 @@ impl Slot {
             context: context.clone(),
             counters: Arc::default(),
             current: ArcSwapOption::empty(),
+            registered: AtomicBool::new(false),
             last: Mutex::new(0),
         })
     }
@@ -200,6 +204,7 @@ impl Slot {
         let number = *last;
         let new = Generation::new(number, config, plugin);
         let replaced = self.current.swap(Some(new));
+        self.registered.store(true, Ordering::Release);
         drop(last);
         // Its instance may end here, which is the plugin's code: never under the lock.
         drop(replaced);
@@ -210,6 +215,7 @@ impl Slot {
     pub(crate) fn remove(&self) -> bool {
         let last = self.lock();
         let removed = self.current.swap(None);
+        self.registered.store(false, Ordering::Release);
         drop(last);
         // As above: what may end here ends outside of the lock.
         removed.is_some()
@@ -221,7 +227,7 @@ impl Slot {
 
     /// Whether a backend is registered.
     pub(crate) fn is_registered(&self) -> bool {
-        self.current.load().is_some()
+        self.registered.load(Ordering::Acquire)
     }
 
     pub(crate) fn current(&self) -> Option<Arc<Generation>> {
