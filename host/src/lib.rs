@@ -16,15 +16,15 @@ mod operations;
 
 mod host;
 
-pub use backend::{
-    Backend, BackendInfo, CallOptions, Cancel, CounterReport, Latency, OperationReport,
-};
+pub use backend::{Backend, BackendInfo, CallOptions, CounterReport, Latency, OperationReport};
 pub use host::{
     BackendStatus, Builder, ErrorStatus, Host, PluginFaults, PluginState, PluginStatus,
     Reconfigured, Registration, Status,
 };
 pub use operations::{DeletedPrefix, implied_content_type};
 pub use plugin::{PluginRef, fault, inspect, scan};
+
+pub use tokio_util::sync::CancellationToken;
 
 pub use holdall_plugin_api::StaticPlugin;
 pub use holdall_plugin_api::contract::Terms;

@@ -103,6 +103,7 @@ pub const fn is_name(name: &str) -> bool {
 
 /// A descriptor that could be read. Whether it may be *loaded* is for the host to judge.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Descriptor {
     /// ABI major.
     pub abi_major: u16,
@@ -133,6 +134,7 @@ pub struct Descriptor {
 
 /// The JSON part.
 #[derive(Clone, Debug, PartialEq, Deserialize, serde::Serialize)]
+#[non_exhaustive]
 pub struct About {
     /// `[a-z0-9][a-z0-9-]{0,62}`.
     pub name: String,

@@ -200,13 +200,6 @@ impl<'a> Upload<'a> {
         self
     }
 
-    /// Changes any option in place.
-    #[must_use]
-    pub fn option(mut self, change: impl FnOnce(&mut UploadOptions<'a>)) -> Self {
-        change(self.options_mut());
-        self
-    }
-
     /// Replaces all options.
     #[must_use]
     pub fn with_options(mut self, options: Option<UploadOptions<'a>>) -> Self {
@@ -463,13 +456,6 @@ impl<'a> Download<'a> {
         self
     }
 
-    /// Changes any condition in place.
-    #[must_use]
-    pub fn option(mut self, change: impl FnOnce(&mut ReadOptions<'a>)) -> Self {
-        change(self.options_mut());
-        self
-    }
-
     /// Replaces all conditions.
     #[must_use]
     pub fn with_options(mut self, options: Option<ReadOptions<'a>>) -> Self {
@@ -541,13 +527,6 @@ impl<'a> Head<'a> {
     #[must_use]
     pub fn version(mut self, version: &'a str) -> Self {
         self.options_mut().version = Some(version);
-        self
-    }
-
-    /// Changes any condition in place.
-    #[must_use]
-    pub fn option(mut self, change: impl FnOnce(&mut ReadOptions<'a>)) -> Self {
-        change(self.options_mut());
         self
     }
 

@@ -20,6 +20,7 @@ use crate::{Capabilities, Capability, Operation, Operations};
 
 /// "Who claims this capability also has this operation."
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Rule {
     /// Stable number, for reports.
     pub id: &'static str,
@@ -31,6 +32,7 @@ pub struct Rule {
 
 /// The right-hand side of a [`Rule`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Need {
     /// An operation.
     Operation(Operation),

@@ -57,16 +57,16 @@ impl Facts {
         Ok(facts)
     }
 
-    pub(crate) fn apply<'a>(&'a self, upload: Upload<'a>) -> Upload<'a> {
-        upload.option(|options| {
-            options.content_type = self.content_type.as_deref();
-            options.headers.cache_control = self.cache_control.as_deref();
-            options.headers.content_disposition = self.content_disposition.as_deref();
-            options.headers.content_encoding = self.content_encoding.as_deref();
-            options.headers.content_language = self.content_language.as_deref();
-            let pairs = self.metadata.iter();
-            options.metadata = pairs.map(|(name, value)| (&**name, &**value)).collect();
-        })
+    pub(crate) fn apply<'a>(&'a self, mut upload: Upload<'a>) -> Upload<'a> {
+        let options = upload.options_mut();
+        options.content_type = self.content_type.as_deref();
+        options.headers.cache_control = self.cache_control.as_deref();
+        options.headers.content_disposition = self.content_disposition.as_deref();
+        options.headers.content_encoding = self.content_encoding.as_deref();
+        options.headers.content_language = self.content_language.as_deref();
+        let pairs = self.metadata.iter();
+        options.metadata = pairs.map(|(name, value)| (&**name, &**value)).collect();
+        upload
     }
 
     /// Whether nothing is said.

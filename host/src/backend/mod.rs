@@ -10,4 +10,4 @@ pub(crate) mod scope;
 
 pub use counters::{CounterReport, Latency, OperationReport};
 pub use handle::{Backend, BackendInfo};
-pub use options::{CallOptions, Cancel};
+pub use options::CallOptions;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// How long a call may take, who may end it, and what it is called in logs.
 ///
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 #[derive(Clone, Debug, Default)]
 pub struct CallOptions {
     pub(crate) deadline: Option<Instant>,
-    pub(crate) cancel: Option<Cancel>,
+    pub(crate) cancel: Option<CancellationToken>,
     pub(crate) request_id: Option<Arc<str>>,
     pub(crate) trace_id: [u8; 16],
     pub(crate) span_id: [u8; 8],
@@ -44,10 +44,11 @@ impl CallOptions {
         }
     }
 
-    /// Releases the caller with `Cancelled` when the operation is cancelled.
+    /// Releases the caller with `Cancelled` when the token is cancelled, now or later. For callers that do
+    /// not hold the future: dropping it ends the call too.
     #[must_use]
-    pub fn cancel(mut self, cancel: Cancel) -> Self {
-        self.cancel = Some(cancel);
+    pub fn cancel(mut self, token: CancellationToken) -> Self {
+        self.cancel = Some(token);
         self
     }
 
@@ -63,39 +64,5 @@ impl CallOptions {
     pub fn trace(mut self, trace_id: [u8; 16], span_id: [u8; 8]) -> Self {
         (self.trace_id, self.span_id) = (trace_id, span_id);
         self
-    }
-}
-
-/// Ends calls from elsewhere. Clones end the same calls.
-///
-/// Dropping a future ends its call too; this is for those who do not hold the future.
-#[derive(Clone, Debug)]
-pub struct Cancel(Arc<watch::Sender<bool>>);
-
-impl Cancel {
-    /// Nothing is cancelled yet.
-    pub fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(false)))
-    }
-
-    /// Ends every call that has this in its options, now and later.
-    pub fn cancel(&self) {
-        self.0.send_replace(true);
-    }
-
-    /// Whether it was called.
-    pub fn is_cancelled(&self) -> bool {
-        *self.0.borrow()
-    }
-
-    pub(crate) async fn cancelled(&self) {
-        // An error would mean that the sender is gone, and `self` holds it.
-        let _ = self.0.subscribe().wait_for(|cancelled| *cancelled).await;
-    }
-}
-
-impl Default for Cancel {
-    fn default() -> Self {
-        Self::new()
     }
 }

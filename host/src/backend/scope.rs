@@ -4,7 +4,6 @@ use super::Backend;
 use super::context::Context;
 use super::counters::{Counters, add};
 use super::generation::{Generation, Opened};
-use super::options::Cancel;
 use crate::plugin::errors;
 use crate::plugin::load::Call;
 use holdall_plugin_api::{Error, ErrorKind, Key, Operation, Result};
@@ -13,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// One operation that is going on.
 pub(crate) struct Scope<'a> {
@@ -189,7 +189,7 @@ impl Placed<'_> {
 async fn bounded<T>(
     mut work: Pin<&mut (impl Future<Output = Result<T>> + ?Sized)>,
     deadline: Option<Instant>,
-    cancel: Option<&Cancel>,
+    cancel: Option<&CancellationToken>,
     counters: &Counters,
 ) -> Result<T> {
     let too_late = || {

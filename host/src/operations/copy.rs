@@ -93,30 +93,29 @@ async fn through_host(
     fn when(claimed: bool, value: &Option<String>) -> Option<&str> {
         value.as_deref().filter(|_| claimed)
     }
-    target = target.option(|options| {
-        let headers = &mut options.headers;
-        options.content_type = when(opened.claims(Capability::ContentType), &info.content_type);
-        headers.cache_control = when(
-            opened.claims(Capability::HeaderCacheControl),
-            &info.cache_control,
-        );
-        headers.content_disposition = when(
-            opened.claims(Capability::HeaderContentDisposition),
-            &info.content_disposition,
-        );
-        headers.content_encoding = when(
-            opened.claims(Capability::HeaderContentEncoding),
-            &info.content_encoding,
-        );
-        headers.content_language = when(
-            opened.claims(Capability::HeaderContentLanguage),
-            &info.content_language,
-        );
-        if opened.claims(Capability::UserMetadata) {
-            let pairs = info.metadata.iter();
-            options.metadata = pairs.map(|(name, value)| (&**name, &**value)).collect();
-        }
-    });
+    let options = target.options_mut();
+    let headers = &mut options.headers;
+    options.content_type = when(opened.claims(Capability::ContentType), &info.content_type);
+    headers.cache_control = when(
+        opened.claims(Capability::HeaderCacheControl),
+        &info.cache_control,
+    );
+    headers.content_disposition = when(
+        opened.claims(Capability::HeaderContentDisposition),
+        &info.content_disposition,
+    );
+    headers.content_encoding = when(
+        opened.claims(Capability::HeaderContentEncoding),
+        &info.content_encoding,
+    );
+    headers.content_language = when(
+        opened.claims(Capability::HeaderContentLanguage),
+        &info.content_language,
+    );
+    if opened.claims(Capability::UserMetadata) {
+        let pairs = info.metadata.iter();
+        options.metadata = pairs.map(|(name, value)| (&**name, &**value)).collect();
+    }
     let uploaded = upload::store(scope, opened, target)
         .await
         .map_err(|error| error.at(|place| place.key = Some(copy.to.text().to_owned())))?;

@@ -107,7 +107,7 @@ pub(super) async fn store(
 }
 
 /// The checks, where a content type that the store cannot keep is dropped if it may be.
-fn agreed<'a>(scope: &Scope<'_>, opened: &Opened, upload: Upload<'a>) -> Result<Upload<'a>> {
+fn agreed<'a>(scope: &Scope<'_>, opened: &Opened, mut upload: Upload<'a>) -> Result<Upload<'a>> {
     let Some(content_type) = upload.options().content_type else {
         opened.terms.upload(&upload)?;
         return Ok(upload);
@@ -120,7 +120,8 @@ fn agreed<'a>(scope: &Scope<'_>, opened: &Opened, upload: Upload<'a>) -> Result<
     }
     let policy = scope.generation()?.config.content_type;
     content_type::may_drop(upload.key, content_type, policy)?;
-    Ok(upload.option(|options| options.content_type = None))
+    upload.options_mut().content_type = None;
+    Ok(upload)
 }
 
 /// The usual small object: its bytes are here, so all is known before the plugin is entered, and the

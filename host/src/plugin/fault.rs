@@ -8,6 +8,7 @@ use std::fmt;
 /// When a fault was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Phase {
     /// By reading the file: nothing of it has run, it was never mapped executable.
     Inspect,

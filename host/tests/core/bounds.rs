@@ -2,7 +2,7 @@
 
 use crate::plugin::{Act, Switches};
 use crate::{host, probe, store};
-use holdall::{CallOptions, Cancel, Download, ErrorKind, Head, Upload};
+use holdall::{CallOptions, CancellationToken, Download, ErrorKind, Head, Upload};
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn an_open_that_never_ends_is_bounded_too() {
 async fn a_clone_of_the_flag_cancels() {
     let (_host, backend, switches) = store().await;
     switches.on("exists", Act::Deaf);
-    let cancel = Cancel::new();
+    let cancel = CancellationToken::new();
     let call = backend.with(CallOptions::new().cancel(cancel.clone()));
     let running = tokio::spawn(async move { call.exists("k").await });
     while switches.entered() == 0 {

@@ -59,18 +59,18 @@ async fn digests_of_the_caller_are_verified_before_anything_is_visible() {
     for body in [|| Body::from(TEXT), streamed] {
         for wrong in [false, true] {
             for which in ["crc32c", "sha256", "md5"] {
-                let upload = Upload::new("k", body()).option(|options| {
-                    let flip = u8::from(wrong);
-                    let mut sha256 = sha256;
-                    let mut md5 = md5;
-                    sha256[31] ^= flip;
-                    md5[15] ^= flip;
-                    match which {
-                        "crc32c" => options.checksums.crc32c = Some(crc32c ^ u32::from(flip)),
-                        "sha256" => options.checksums.sha256 = Some(sha256),
-                        _ => options.checksums.md5 = Some(md5),
-                    }
-                });
+                let mut upload = Upload::new("k", body());
+                let options = upload.options_mut();
+                let flip = u8::from(wrong);
+                let mut sha256 = sha256;
+                let mut md5 = md5;
+                sha256[31] ^= flip;
+                md5[15] ^= flip;
+                match which {
+                    "crc32c" => options.checksums.crc32c = Some(crc32c ^ u32::from(flip)),
+                    "sha256" => options.checksums.sha256 = Some(sha256),
+                    _ => options.checksums.md5 = Some(md5),
+                }
                 let outcome = backend.upload(upload).await;
                 if wrong {
                     let error = outcome.unwrap_err();

@@ -324,20 +324,18 @@ impl<B: StorageBackend> RustSubject<B> {
             return Ok(copied);
         }
         let info = &source.info;
-        let upload = Upload::new(copy.to, source.body)
-            .length(info.size)
-            .option(|options| {
-                options.content_type = info.content_type.as_deref();
-                options.headers.cache_control = info.cache_control.as_deref();
-                options.headers.content_disposition = info.content_disposition.as_deref();
-                options.headers.content_encoding = info.content_encoding.as_deref();
-                options.headers.content_language = info.content_language.as_deref();
-                options.metadata = info
-                    .metadata
-                    .iter()
-                    .map(|(name, value)| (name.as_str(), value.as_str()))
-                    .collect();
-            });
+        let mut upload = Upload::new(copy.to, source.body).length(info.size);
+        let options = upload.options_mut();
+        options.content_type = info.content_type.as_deref();
+        options.headers.cache_control = info.cache_control.as_deref();
+        options.headers.content_disposition = info.content_disposition.as_deref();
+        options.headers.content_encoding = info.content_encoding.as_deref();
+        options.headers.content_language = info.content_language.as_deref();
+        options.metadata = info
+            .metadata
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         copied.etag = self.try_upload(upload).await?.etag;
         Ok(copied)
     }

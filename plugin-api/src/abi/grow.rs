@@ -139,6 +139,7 @@ unsafe impl Sync for StreamTable {}
 
 /// Why a table cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TableFault {
     /// No table at all.
     #[error("{table}: a table expected, null found")]

@@ -4,6 +4,7 @@
 
 /// One piece of a JSON text.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub enum Piece {
     /// Copied as it is.
     Raw(&'static str),

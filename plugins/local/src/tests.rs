@@ -158,10 +158,7 @@ async fn metadata_is_kept_exactly() {
             .content_type("Image/SVG+xml; a=b")
             .metadata("owner", "é")
             .metadata("e", "");
-        let upload = upload.option(|options| {
-            options.headers.cache_control = Some("no-store");
-            options.headers.content_language = Some("de");
-        });
+        let upload = upload.cache_control("no-store").content_language("de");
         let answer = subject.local.upload(upload).await.unwrap();
         let info = subject.local.head(Head::new("a")).await.unwrap();
         assert_eq!(info.content_type.as_deref(), Some("Image/SVG+xml; a=b"));
@@ -249,8 +246,11 @@ async fn conditional_reads_follow_the_rfc() {
         SystemTime::now() - Duration::from_secs(3600),
         SystemTime::now() + Duration::from_secs(3600),
     );
-    let reads =
-        |change: fn(&mut holdall_plugin_api::ReadOptions<'_>)| Download::new("a").option(change);
+    let reads = |change: fn(&mut holdall_plugin_api::ReadOptions<'_>)| {
+        let mut download = Download::new("a");
+        change(download.options_mut());
+        download
+    };
     for good in [
         Download::new("a").if_match(&etag),
         reads(|options| options.if_match = Some("*")),
@@ -258,9 +258,7 @@ async fn conditional_reads_follow_the_rfc() {
         Download::new("a").if_modified_since(old),
         Download::new("a").if_unmodified_since(new),
         // With an etag, the time is ignored.
-        Download::new("a").option(|options| {
-            (options.if_match, options.if_unmodified_since) = (Some(etag.as_str()), Some(old))
-        }),
+        Download::new("a").if_match(&etag).if_unmodified_since(old),
     ] {
         assert_eq!(subject.read(good).await.unwrap(), "text");
     }
@@ -315,8 +313,8 @@ async fn a_body_that_fails_or_lies_leaves_the_old_object() {
                 ErrorKind::InvalidArgument
             );
         }
-        let vouched = Upload::new("a", in_chunks(&vec![2; size], 1 << 20))
-            .option(|options| options.checksums.crc32c = Some(0x0bad_c0de));
+        let mut vouched = Upload::new("a", in_chunks(&vec![2; size], 1 << 20));
+        vouched.options_mut().checksums.crc32c = Some(0x0bad_c0de);
         assert_eq!(
             kind(subject.local.upload(vouched).await),
             ErrorKind::ChecksumMismatch

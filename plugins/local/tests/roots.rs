@@ -281,7 +281,8 @@ async fn times_outside_of_1970_to_2262_are_listed() {
             assert_eq!(shown, kept.min(SystemTime::UNIX_EPOCH + last));
         }
         assert_eq!(get(&local, key).await.unwrap(), "1234");
-        let since = Head::new(key).option(|options| options.if_modified_since = Some(shown));
+        let mut since = Head::new(key);
+        since.options_mut().if_modified_since = Some(shown);
         assert_eq!(kind(local.head(since).await), ErrorKind::NotModified);
     }
     let page = local.list(List::new("")).await.unwrap();

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use holdall::config::Config;
 use holdall::{
-    Backend, Body, ByteRange, CallOptions, Cancel, CopyObject, Delete, Download, ErrorKind, Head,
-    Host, List, Method, PluginFaults, Registration, SignUrl, Upload,
+    Backend, Body, ByteRange, CallOptions, CancellationToken, CopyObject, Delete, Download,
+    ErrorKind, Head, Host, List, Method, PluginFaults, Registration, SignUrl, Upload,
 };
 use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -334,7 +334,7 @@ async fn an_upload_whose_caller_leaves_is_cancelled_and_leaves_nothing() {
     store.upload(Upload::new("k", "old")).await.unwrap();
     let before = allocated(&store).await;
     let (to, body) = gated();
-    let cancel = Cancel::new();
+    let cancel = CancellationToken::new();
     let cancellable = store.with(CallOptions::new().cancel(cancel.clone()));
     let uploading = tokio::spawn(async move { cancellable.upload(Upload::new("k", body)).await });
     // The second is taken only once the plugin, in its thread, has pulled the first.

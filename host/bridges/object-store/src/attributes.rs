@@ -83,20 +83,20 @@ impl UploadAttributes {
     }
 
     /// Adds these attributes to an upload.
-    pub(super) fn apply<'a>(&'a self, upload: Upload<'a>) -> Upload<'a> {
+    pub(super) fn apply<'a>(&'a self, mut upload: Upload<'a>) -> Upload<'a> {
         // An upload without options costs less in every layer below.
         if self.is_empty() {
             return upload;
         }
-        upload.option(|options| {
-            options.content_type = self.content_type.as_deref();
-            options.headers.cache_control = self.cache_control.as_deref();
-            options.headers.content_disposition = self.content_disposition.as_deref();
-            options.headers.content_encoding = self.content_encoding.as_deref();
-            options.headers.content_language = self.content_language.as_deref();
-            let pairs = self.metadata.iter();
-            options.metadata = pairs.map(|(name, value)| (&**name, &**value)).collect();
-        })
+        let options = upload.options_mut();
+        options.content_type = self.content_type.as_deref();
+        options.headers.cache_control = self.cache_control.as_deref();
+        options.headers.content_disposition = self.content_disposition.as_deref();
+        options.headers.content_encoding = self.content_encoding.as_deref();
+        options.headers.content_language = self.content_language.as_deref();
+        let pairs = self.metadata.iter();
+        options.metadata = pairs.map(|(name, value)| (&**name, &**value)).collect();
+        upload
     }
 }
 

@@ -59,7 +59,7 @@ impl Conditions {
 impl StreamRead for Reading {
     async fn open(&self, range: BytesRange) -> Result<(RpRead, Box<dyn ReadStreamDyn>)> {
         let mut download = Download::new(&self.key);
-        download = download.option(|options| self.conditions.apply(options));
+        self.conditions.apply(download.options_mut());
         download = match range {
             BytesRange::Range {
                 offset: 0,

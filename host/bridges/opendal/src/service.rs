@@ -182,7 +182,8 @@ impl Service for BackendService {
             return self.stat_directory(path).await;
         }
         let conditions = Conditions::from(&args);
-        let head = Head::new(path).option(|options| conditions.apply(options));
+        let mut head = Head::new(path);
+        conditions.apply(head.options_mut());
         let info = self.backend.head(head).await.map_err(error)?;
         Ok(RpStat::new(metadata::of_object(&info)))
     }

@@ -90,15 +90,15 @@ async fn upload(
             None => Some((Err(Error::invalid("the writer was dropped")), None)),
         }
     });
-    let upload = Upload::new(key, Body::stream(body)).option(|options| {
-        options.content_type = args.content_type();
-        options.headers.cache_control = args.cache_control();
-        options.headers.content_disposition = args.content_disposition();
-        options.headers.content_encoding = args.content_encoding();
-        options.metadata = args.user_metadata().into_iter().flatten().collect();
-        options.create_only = args.if_not_exists();
-        options.if_match = args.if_match();
-    });
+    let mut upload = Upload::new(key, Body::stream(body));
+    let options = upload.options_mut();
+    options.content_type = args.content_type();
+    options.headers.cache_control = args.cache_control();
+    options.headers.content_disposition = args.content_disposition();
+    options.headers.content_encoding = args.content_encoding();
+    options.metadata = args.user_metadata().into_iter().flatten().collect();
+    options.create_only = args.if_not_exists();
+    options.if_match = args.if_match();
     backend.upload(upload).await
 }
 

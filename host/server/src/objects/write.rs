@@ -72,7 +72,7 @@ pub(crate) async fn handle(
         upload = facts.apply(upload);
     }
     if !checksums.is_empty() {
-        upload = upload.option(|options| options.checksums = checksums);
+        upload = upload.checksums(checksums);
     }
     if let Some(max_size) = max_size {
         upload = upload.max_size(max_size);

@@ -57,16 +57,14 @@ pub(crate) async fn copy<A: OpenOperator>(
 async fn by_bytes<A: OpenOperator>(this: &Adapter<A>, copy: CopyObject<'_>) -> Result<Copied> {
     let source = download::download(this, Download::new(copy.from)).await?;
     let kept = kept(this, source.info);
-    let target = Upload::new(copy.to, source.body)
-        .length(kept.size)
-        .option(|options| {
-            options.content_type = kept.content_type.as_deref();
-            options.headers.cache_control = kept.cache_control.as_deref();
-            options.headers.content_disposition = kept.content_disposition.as_deref();
-            options.headers.content_encoding = kept.content_encoding.as_deref();
-            let pairs = kept.metadata.iter();
-            options.metadata = pairs.map(|(name, value)| (&**name, &**value)).collect();
-        });
+    let mut target = Upload::new(copy.to, source.body).length(kept.size);
+    let options = target.options_mut();
+    options.content_type = kept.content_type.as_deref();
+    options.headers.cache_control = kept.cache_control.as_deref();
+    options.headers.content_disposition = kept.content_disposition.as_deref();
+    options.headers.content_encoding = kept.content_encoding.as_deref();
+    let pairs = kept.metadata.iter();
+    options.metadata = pairs.map(|(name, value)| (&**name, &**value)).collect();
     let uploaded = upload::upload(this, target).await?;
     let mut copied = Copied::default();
     copied.size = Some(uploaded.size);

@@ -58,7 +58,7 @@ fn upload<'a>(key: &'a str, bytes: &Bytes, in_pieces: bool, checksums: Checksums
             Upload::new(key, body::chunked(data::pieces(bytes, 10_000))).length(bytes.len() as u64)
         }
     };
-    upload.option(|options| options.checksums = checksums)
+    upload.checksums(checksums)
 }
 
 async fn of_the_caller(t: &Trial) -> Outcome {

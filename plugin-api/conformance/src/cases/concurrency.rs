@@ -243,11 +243,11 @@ async fn hostile(t: &Trial) -> Outcome {
             &what("metadata"),
         )?;
         fine(t.read(text).await.map(drop), &what("download"))?;
-        let read = Download::new(&key).option(|options| {
-            options.if_match = Some(text);
-            options.if_none_match = Some(text);
-            options.version = Some(text);
-        });
+        let mut read = Download::new(&key);
+        let options = read.options_mut();
+        options.if_match = Some(text);
+        options.if_none_match = Some(text);
+        options.version = Some(text);
         fine(t.download(read).await.map(drop), &what("conditions"))?;
         fine(
             t.delete(Delete::new(&t.key("missing")).if_match(text))

@@ -72,11 +72,11 @@ async fn create_only(t: &Trial) -> Outcome {
     let key = t.key("object");
     t.upload(Upload::new(&key, "first").create_only()).await?;
     let before = t.read(&key).await?.0;
-    let second = Upload::new(&key, "second").create_only().option(|options| {
-        if t.claims(Capability::UserMetadata) {
-            options.metadata = vec![("second", "1")];
-        }
-    });
+    let mut second = Upload::new(&key, "second").create_only();
+    let options = second.options_mut();
+    if t.claims(Capability::UserMetadata) {
+        options.metadata = vec![("second", "1")];
+    }
     refused(
         t.upload(second).await,
         LOST,

@@ -68,17 +68,16 @@ async fn complete(t: &Trial) -> Outcome {
     for size in [0, 100, 2_500_000] {
         let bytes = data::bytes(size, 1);
         let when = |capability, value: &'static str| t.claims(capability).then_some(value);
-        let upload = Upload::new(&from, bytes.clone()).option(|options| {
-            options.content_type = when(Capability::ContentType, "text/x-kit; a=b");
-            options.headers.cache_control = when(Capability::HeaderCacheControl, "no-store");
-            options.headers.content_disposition =
-                when(Capability::HeaderContentDisposition, "inline");
-            options.headers.content_encoding = when(Capability::HeaderContentEncoding, "br");
-            options.headers.content_language = when(Capability::HeaderContentLanguage, "de");
-            if t.claims(Capability::UserMetadata) {
-                options.metadata = vec![("kit", "caf\u{e9}")];
-            }
-        });
+        let mut upload = Upload::new(&from, bytes.clone());
+        let options = upload.options_mut();
+        options.content_type = when(Capability::ContentType, "text/x-kit; a=b");
+        options.headers.cache_control = when(Capability::HeaderCacheControl, "no-store");
+        options.headers.content_disposition = when(Capability::HeaderContentDisposition, "inline");
+        options.headers.content_encoding = when(Capability::HeaderContentEncoding, "br");
+        options.headers.content_language = when(Capability::HeaderContentLanguage, "de");
+        if t.claims(Capability::UserMetadata) {
+            options.metadata = vec![("kit", "caf\u{e9}")];
+        }
         t.upload(upload).await?;
         let copied = t.copy(CopyObject::new(&from, &to)).await?;
         ensure!(
@@ -136,11 +135,11 @@ async fn missing_source(t: &Trial) -> Outcome {
 async fn replaces(t: &Trial) -> Outcome {
     let (from, to) = (t.key("from"), t.key("to"));
     let metadata = t.claims(Capability::UserMetadata);
-    let old = Upload::new(&to, data::bytes(5000, 2)).option(|options| {
-        if metadata {
-            options.metadata = vec![("old", "1")];
-        }
-    });
+    let mut old = Upload::new(&to, data::bytes(5000, 2));
+    let options = old.options_mut();
+    if metadata {
+        options.metadata = vec![("old", "1")];
+    }
     t.upload(old).await?;
     t.put(&from, "new").await?;
     t.copy(CopyObject::new(&from, &to)).await?;
@@ -177,11 +176,11 @@ async fn independent(t: &Trial) -> Outcome {
 async fn onto_itself(t: &Trial) -> Outcome {
     let key = t.key("object");
     let bytes = data::bytes(70_000, 4);
-    let upload = Upload::new(&key, bytes.clone()).option(|options| {
-        if t.claims(Capability::UserMetadata) {
-            options.metadata = vec![("kit", "1")];
-        }
-    });
+    let mut upload = Upload::new(&key, bytes.clone());
+    let options = upload.options_mut();
+    if t.claims(Capability::UserMetadata) {
+        options.metadata = vec![("kit", "1")];
+    }
     t.upload(upload).await?;
     let before = t.read(&key).await?.0;
     t.copy(CopyObject::new(&key, &key)).await?;
@@ -263,11 +262,11 @@ async fn renames(t: &Trial) -> Outcome {
     let (from, to) = (t.key("from"), t.key("to"));
     let bytes = data::bytes(30_000, 6);
     t.put(&to, "replaced").await?;
-    let upload = Upload::new(&from, bytes.clone()).option(|options| {
-        if t.claims(Capability::UserMetadata) {
-            options.metadata = vec![("kit", "1")];
-        }
-    });
+    let mut upload = Upload::new(&from, bytes.clone());
+    let options = upload.options_mut();
+    if t.claims(Capability::UserMetadata) {
+        options.metadata = vec![("kit", "1")];
+    }
     t.upload(upload).await?;
     let metadata = t.read(&from).await?.0.metadata;
     let renamed = t.rename(Rename::new(&from, &to)).await?;

@@ -539,9 +539,9 @@ async fn no_decoding(t: &Trial) -> Outcome {
     ];
     let key = t.key("object.gz");
     let claimed = t.claims(Capability::HeaderContentEncoding);
-    let upload = Upload::new(&key, GZIP).option(|options| {
-        options.headers.content_encoding = claimed.then_some("gzip");
-    });
+    let mut upload = Upload::new(&key, GZIP);
+    let options = upload.options_mut();
+    options.headers.content_encoding = claimed.then_some("gzip");
     t.upload(upload).await?;
     t.holds(&key, GZIP).await?;
     let part = Bytes::from_static(GZIP);

@@ -634,11 +634,11 @@ fn put_ill_formed(_: &Trial, _: Option<PathBuf>) -> bool {
 async fn no_furniture(t: &Trial) -> Outcome {
     let subject = t.fresh().await?;
     subject.put("a/b/c", "x").await?;
-    let adorned = Upload::new("meta", "x").option(|options| {
-        if subject.claims(Capability::UserMetadata) {
-            options.metadata = vec![("kit", "1")];
-        }
-    });
+    let mut adorned = Upload::new("meta", "x");
+    let options = adorned.options_mut();
+    if subject.claims(Capability::UserMetadata) {
+        options.metadata = vec![("kit", "1")];
+    }
     subject.upload(adorned).await?;
     subject.put("e/f/g", "x").await?;
     subject.delete(Delete::new("e/f/g")).await?;

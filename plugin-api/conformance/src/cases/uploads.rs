@@ -157,19 +157,20 @@ fn adorned<'a>(t: &Trial, key: &'a str, body: impl Into<Body>) -> Upload<'a> {
     let claims = |capability| t.claims(capability);
     let when = |capability, value: &'static str| claims(capability).then_some(value);
     let metadata = claims(Capability::UserMetadata);
-    Upload::new(key, body).option(|options| {
-        options.content_type = when(Capability::ContentType, "text/x-kit; charset=utf-8");
-        options.headers.cache_control = when(Capability::HeaderCacheControl, "max-age=60, private");
-        options.headers.content_disposition = when(
-            Capability::HeaderContentDisposition,
-            "attachment; filename=\"a b.txt\"",
-        );
-        options.headers.content_encoding = when(Capability::HeaderContentEncoding, "gzip");
-        options.headers.content_language = when(Capability::HeaderContentLanguage, "de-CH, en");
-        if metadata {
-            options.metadata = vec![("kit", "1"), ("owner-7", "caf\u{e9}")];
-        }
-    })
+    let mut upload = Upload::new(key, body);
+    let options = upload.options_mut();
+    options.content_type = when(Capability::ContentType, "text/x-kit; charset=utf-8");
+    options.headers.cache_control = when(Capability::HeaderCacheControl, "max-age=60, private");
+    options.headers.content_disposition = when(
+        Capability::HeaderContentDisposition,
+        "attachment; filename=\"a b.txt\"",
+    );
+    options.headers.content_encoding = when(Capability::HeaderContentEncoding, "gzip");
+    options.headers.content_language = when(Capability::HeaderContentLanguage, "de-CH, en");
+    if metadata {
+        options.metadata = vec![("kit", "1"), ("owner-7", "caf\u{e9}")];
+    }
+    upload
 }
 
 fn headers_of(info: &ObjectInfo) -> [Option<&str>; 4] {
@@ -376,7 +377,8 @@ async fn user_metadata(t: &Trial) -> Outcome {
         ],
         vec![("k", &longest)],
     ] {
-        let upload = Upload::new(&key, "x").option(|options| options.metadata = pairs.clone());
+        let mut upload = Upload::new(&key, "x");
+        upload.options_mut().metadata = pairs.clone();
         t.upload(upload).await?;
         let mut expected = pairs;
         expected.sort_unstable();
@@ -398,7 +400,8 @@ async fn user_metadata(t: &Trial) -> Outcome {
         vec![("a", "line\nbreak")],
     ] {
         let names: Vec<_> = pairs.iter().map(|(name, _)| *name).collect();
-        let upload = Upload::new(&key, "new").option(|options| options.metadata = pairs.clone());
+        let mut upload = Upload::new(&key, "new");
+        upload.options_mut().metadata = pairs.clone();
         refused(
             t.upload(upload).await,
             ErrorKind::InvalidArgument,
@@ -431,12 +434,12 @@ async fn headers(t: &Trial) -> Outcome {
     for wanted in alone.chain([claimed.clone()]) {
         let value = |index: usize| wanted.contains(&index).then(|| texts[index]);
         let expected = [0, 1, 2, 3].map(value);
-        let upload = Upload::new(&key, "x").option(|options| {
-            options.headers.cache_control = expected[0];
-            options.headers.content_disposition = expected[1];
-            options.headers.content_encoding = expected[2];
-            options.headers.content_language = expected[3];
-        });
+        let mut upload = Upload::new(&key, "x");
+        let options = upload.options_mut();
+        options.headers.cache_control = expected[0];
+        options.headers.content_disposition = expected[1];
+        options.headers.content_encoding = expected[2];
+        options.headers.content_language = expected[3];
         t.upload(upload).await?;
         for (from, info) in infos(t, &key).await? {
             ensure!(

@@ -191,8 +191,8 @@ async fn judged(
             }
             let body = Body::from(request.body().clone());
             let bound = value("ct");
-            let upload =
-                Upload::new(&*key, body).option(|options| options.content_type = bound.as_deref());
+            let mut upload = Upload::new(&*key, body);
+            upload.options_mut().content_type = bound.as_deref();
             model.upload(upload).await?;
             Ok(plain(201))
         }

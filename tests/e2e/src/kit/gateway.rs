@@ -144,10 +144,10 @@ async fn store(
             false => Ok(piece),
         }
     });
-    let mut upload = Upload::new(&*grant.key, Body::stream(pieces)).option(|options| {
-        options.content_type = grant.content_type.as_deref();
-        options.checksums = grant.checksums;
-    });
+    let mut upload = Upload::new(&*grant.key, Body::stream(pieces));
+    let options = upload.options_mut();
+    options.content_type = grant.content_type.as_deref();
+    options.checksums = grant.checksums;
     upload.length = length;
     backend.upload(upload).await?;
     Ok(plain(StatusCode::CREATED))

@@ -174,9 +174,9 @@ async fn headers_beyond_ascii_are_refused_at_every_door() {
         assert_eq!(answer.code(), 400, "{name}: {answer:?}");
     }
     let memory = server.host.handle("memory").unwrap();
-    let upload = Upload::new("a", "x").option(|options| {
-        options.headers.cache_control = Some("é");
-    });
+    let mut upload = Upload::new("a", "x");
+    let options = upload.options_mut();
+    options.headers.cache_control = Some("é");
     let refused = memory.upload(upload).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
 }
