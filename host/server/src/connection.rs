@@ -9,13 +9,22 @@
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// How a client begins that speaks HTTP/2 (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const FIRST_READ: usize = 8 << 10;
+/// Requests that a client took back before their answer, more than it let come; then its connection ends.
+const MOST_TAKEN_BACK: usize = 100;
 
 /// The least rate of request bodies: bytes for each second, averaged over a window.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +50,80 @@ pub(crate) struct Connection {
     body_awaited: AtomicU64,
     /// Milliseconds of waiting that the sender of a body still has. Each byte adds to it.
     allowance: AtomicU64,
+    /// Of a connection of HTTP/2.
+    streams: OnceLock<Streams>,
+}
+
+/// The requests of a connection of HTTP/2. Each has a [`Connection`] of its own for its clocks.
+#[derive(Debug, Default)]
+struct Streams {
+    open: Mutex<Vec<Weak<Connection>>>,
+    /// As `write_stalled`: since when there is none.
+    idle: AtomicU64,
+    taken_back: AtomicUsize,
+    part: Notify,
+    flood: Notify,
+}
+
+impl Streams {
+    fn open(&self) -> MutexGuard<'_, Vec<Weak<Connection>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One request of a connection of HTTP/2, until its answer is whole or its client took it back.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    own: Arc<Connection>,
+    of: Arc<Connection>,
+    answered: bool,
+}
+
+impl Stream {
+    pub(crate) fn begin(of: &Arc<Connection>) -> Self {
+        let own = Arc::new(Connection::new(of.peer, of.least_rate));
+        if let Some(streams) = of.streams.get() {
+            streams.open().push(Arc::downgrade(&own));
+            streams.idle.store(0, Ordering::Relaxed);
+        }
+        Self {
+            own,
+            of: of.clone(),
+            answered: false,
+        }
+    }
+
+    /// Its own clocks.
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.own
+    }
+
+    pub(crate) fn answered(&mut self) {
+        self.answered = true;
+        if let Some(streams) = self.of.streams.get() {
+            let one_less = |count: usize| count.checked_sub(1);
+            let _ = streams
+                .taken_back
+                .try_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let Some(streams) = self.of.streams.get() else {
+            return;
+        };
+        let mut open = streams.open();
+        open.retain(|it| !std::ptr::eq(it.as_ptr(), Arc::as_ptr(&self.own)));
+        if open.is_empty() {
+            streams.idle.store(self.of.now() + 1, Ordering::Relaxed);
+        }
+        drop(open);
+        if !self.answered && streams.taken_back.fetch_add(1, Ordering::Relaxed) >= MOST_TAKEN_BACK {
+            streams.flood.notify_one();
+        }
+    }
 }
 
 impl Connection {
@@ -52,6 +135,7 @@ impl Connection {
             write_stalled: AtomicU64::new(0),
             body_awaited: AtomicU64::new(0),
             allowance: AtomicU64::new(millis(least_rate.window)),
+            streams: OnceLock::new(),
         }
     }
 
@@ -84,7 +168,57 @@ impl Connection {
     pub(crate) fn overdue(&self, stall_timeout: Duration) -> Option<Duration> {
         let stalled = self.stalled_for();
         let stalled = stalled.and_then(|time| time.checked_sub(stall_timeout));
-        stalled.max(self.slow_for())
+        let streams = self.streams.get();
+        let of_streams = streams.and_then(|streams| {
+            let open = streams.open();
+            let open = open.iter().filter_map(Weak::upgrade);
+            open.filter_map(|it| it.overdue(stall_timeout)).max()
+        });
+        stalled.max(self.slow_for()).max(of_streams)
+    }
+
+    /// From now on it is one of HTTP/2.
+    pub(crate) fn multiplex(&self) {
+        let streams = self.streams.get_or_init(Streams::default);
+        streams.idle.store(self.now() + 1, Ordering::Relaxed);
+    }
+
+    fn idle_for(&self) -> Option<Duration> {
+        let idle = self.since(&self.streams.get()?.idle)?;
+        Some(Duration::from_millis(idle))
+    }
+
+    /// Whether it is one of HTTP/2 without a request.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.idle_for().is_some()
+    }
+
+    /// Ends a connection of HTTP/2 with its next answers.
+    pub(crate) fn part(&self) {
+        self.streams
+            .get()
+            .iter()
+            .for_each(|it| it.part.notify_one());
+    }
+
+    /// Waits until a connection of HTTP/2 has had no request for so long, or has to part.
+    pub(crate) async fn quiet(&self, idle: Duration) {
+        let Some(streams) = self.streams.get() else {
+            return std::future::pending().await;
+        };
+        while timeout(idle, streams.part.notified()).await.is_err() {
+            if self.idle_for().is_some_and(|it| it >= idle) {
+                return;
+            }
+        }
+    }
+
+    /// Waits until the client of a connection of HTTP/2 has taken back too many requests.
+    pub(crate) async fn flooded(&self) {
+        match self.streams.get() {
+            Some(streams) => streams.flood.notified().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// A body begins.
@@ -110,7 +244,8 @@ impl Connection {
         self.allowance.store(left.min(window), Ordering::Relaxed);
     }
 
-    fn wrote(&self, taken: bool) {
+    /// Whether its reader has taken what it was given.
+    pub(crate) fn wrote(&self, taken: bool) {
         if taken {
             self.write_stalled.store(0, Ordering::Relaxed);
         } else if self.write_stalled.load(Ordering::Relaxed) == 0 {
@@ -126,12 +261,30 @@ fn millis(time: Duration) -> u64 {
 /// The stream of a connection that is watched.
 pub(crate) struct Watched {
     stream: TcpStream,
+    /// What was read to see its protocol, and is read again.
+    begun: BytesMut,
     connection: Arc<Connection>,
 }
 
 impl Watched {
     pub(crate) fn new(stream: TcpStream, connection: Arc<Connection>) -> Self {
-        Self { stream, connection }
+        Self {
+            stream,
+            begun: BytesMut::new(),
+            connection,
+        }
+    }
+
+    /// Whether the client speaks HTTP/2. Waits until that is seen.
+    pub(crate) async fn begins_http2(&mut self) -> io::Result<bool> {
+        while self.begun.len() < PREFACE.len() && PREFACE.starts_with(&self.begun) {
+            // As much as hyper reads at first: less would change where it finds a request too large.
+            self.begun.reserve(FIRST_READ);
+            if self.stream.read_buf(&mut self.begun).await? == 0 {
+                break;
+            }
+        }
+        Ok(self.begun.starts_with(PREFACE))
     }
 
     fn noted(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -156,6 +309,15 @@ impl AsyncRead for Watched {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.begun.is_empty() {
+            let some = self.begun.len().min(buffer.remaining());
+            buffer.put_slice(&self.begun[..some]);
+            self.begun.advance(some);
+            if self.begun.is_empty() {
+                self.begun = BytesMut::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }

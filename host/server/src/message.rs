@@ -1,8 +1,8 @@
-//! Rules of HTTP/1.1 messages that the connection leaves to the server (RFC 9112, 3.2 and 6.1).
+//! Rules of messages that the connection leaves to the server (RFC 9112, 3.2 and 6.1; RFC 9113, 8.3.1).
 
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::Authority;
-use http::{Request, Version};
+use http::{Request, Uri, Version};
 
 use crate::problem::Problem;
 
@@ -16,6 +16,8 @@ pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
     match (hosts.next(), hosts.next()) {
         (Some(host), None) if is_host(host.as_bytes()) => {}
         (None, None) if request.version() < Version::HTTP_11 => {}
+        // In HTTP/2 the authority is part of the target.
+        (None, None) if request.version() == Version::HTTP_2 && is_named(request.uri()) => {}
         _ => {
             return Err(Problem::invalid(
                 "a request has one header Host with the name of a host",
@@ -30,6 +32,11 @@ pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
         [only] if only.eq_ignore_ascii_case(b"chunked") => Ok(()),
         _ => Err(Problem::unknown_coding()),
     }
+}
+
+fn is_named(uri: &Uri) -> bool {
+    let authority = uri.authority();
+    authority.is_some_and(|it| is_host(it.as_str().as_bytes()))
 }
 
 fn is_host(value: &[u8]) -> bool {

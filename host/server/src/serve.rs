@@ -1,6 +1,7 @@
 //! A server of its own: connections, and how they end.
 
 mod connections;
+mod exchange;
 mod places;
 
 use std::fmt;

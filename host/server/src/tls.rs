@@ -17,6 +17,9 @@ pub struct Tls(Arc<ServerConfig>);
 pub(crate) type Wrong = (&'static str, &'static str, String);
 
 impl Tls {
+    /// The name of HTTP/2 in a handshake.
+    pub(crate) const HTTP2: &[u8] = b"h2";
+
     /// From PEM: the chain with the server's own certificate first, and its private key.
     pub(crate) fn from_pem(certificate: &str, key: &str) -> Result<Self, Wrong> {
         const CHAIN: &str = "a chain of certificates in PEM, the server's own first";
@@ -35,7 +38,7 @@ impl Tls {
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .map_err(|why| ("key", KEY, why.to_string()))?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![Self::HTTP2.to_vec(), b"http/1.1".to_vec()];
         Ok(Self(Arc::new(config)))
     }
 

@@ -1,40 +1,23 @@
 //! The connections of a server: how each is served, which one makes room, and how they end.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::response::Response;
-use http::Request;
-use http::header::{CONNECTION, HeaderValue};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use socket2::SockRef;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
-use tokio::time::{Instant, timeout, timeout_at};
-use tokio_io_timeout::TimeoutWriter;
-use tower::Service as _;
+use tokio::time::{Instant, timeout_at};
 
 use super::Stopped;
+use super::exchange::Exchange;
 use super::places::{Place, Places};
-use crate::connection::{Connection, LeastRate, NoPlace, Watched};
-use crate::router::HEALTH;
+use crate::connection::{Connection, LeastRate, Watched};
 use crate::state::App;
-use crate::watch;
 
-/// How much of a connection is buffered, in each direction: also the most that all headers of a
-/// request may take (431 beyond). Small, because every slow reader has one, and because a chunk that
-/// waits here was pulled too early.
-const BUFFER: usize = 64 << 10;
 /// How much the kernel may hold of an answer that is not on its way yet. Left alone it takes more than
 /// a megabyte for each slow reader; a thousand of them use up the memory of TCP, and every other
 /// connection of the machine then waits for retransmissions.
@@ -45,13 +28,11 @@ const UNSENT: u32 = 128 << 10;
 const PARTING: Duration = Duration::from_millis(500);
 /// Connections beyond `max_connections`; one more ends the oldest of them.
 const EXTRA: usize = 256;
-/// How long a request on one of them waits for a place.
-const WAIT: Duration = Duration::from_secs(10);
 
 pub(super) struct Connections {
     app: App,
     router: Router,
-    graceful: GracefulShutdown,
+    stop: watch::Sender<bool>,
     running: JoinSet<()>,
     open: HashMap<Id, Open>,
     places: Arc<Places>,
@@ -66,29 +47,11 @@ struct Open {
 
 impl Open {
     fn has_no_place(&self) -> bool {
-        let place = self.place.upgrade();
-        place.is_some_and(|place| place.get().is_none())
+        match self.place.upgrade() {
+            Some(place) => place.get().is_none(),
+            None => self.connection.is_idle(),
+        }
     }
-}
-
-type Stream = Pin<Box<TimeoutWriter<Watched>>>;
-
-fn http(header_timeout: Duration) -> http1::Builder {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(header_timeout)
-        // A client may close its side once its request is complete, and read the answer.
-        .half_close(true)
-        .max_buf_size(BUFFER);
-    http
-}
-
-fn ended(outcome: hyper::Result<()>, connection: &Connection) {
-    let Err(error) = outcome else { return };
-    if error.is_parse() {
-        watch::log_malformed(connection.peer, error.is_parse_too_large());
-    }
-    tracing::debug!(%error, "a connection ended");
 }
 
 impl Connections {
@@ -96,7 +59,7 @@ impl Connections {
         Self {
             app,
             router,
-            graceful: GracefulShutdown::new(),
+            stop: watch::Sender::new(false),
             running: JoinSet::new(),
             open: HashMap::new(),
             places: Arc::default(),
@@ -176,47 +139,16 @@ impl Connections {
         if let Some(free) = self.places.try_take(settings.max_connections) {
             let _ = place.set(free);
         }
+        let exchange = Exchange {
+            app: self.app.clone(),
+            router: self.router.clone(),
+            places: self.places.clone(),
+            connection: connection.clone(),
+            place,
+            stop: self.stop.subscribe(),
+        };
         let stream = Watched::new(stream, connection.clone());
-        let mut stream = TimeoutWriter::new(stream);
-        stream.set_timeout(settings.send_timeout);
-        let stream: Stream = Box::pin(stream);
-        let http = http(settings.header_timeout);
-        let service = {
-            let shared = (
-                self.app.clone(),
-                self.router.clone(),
-                self.places.clone(),
-                connection.clone(),
-                place.clone(),
-            );
-            service_fn(move |request: Request<Incoming>| {
-                let (app, router, places, connection, place) = shared.clone();
-                respond(request, app, router, places, connection, place)
-            })
-        };
-        let of_task = connection.clone();
-        let handle = match &settings.tls {
-            None => {
-                let serving = http.serve_connection(TokioIo::new(stream), service);
-                let serving = self.graceful.watch(serving);
-                self.running
-                    .spawn(async move { ended(serving.await, &of_task) })
-            }
-            Some(tls) => {
-                let handshake = timeout(settings.header_timeout, tls.acceptor().accept(stream));
-                let watcher = self.graceful.watcher();
-                self.running.spawn(async move {
-                    match handshake.await {
-                        Ok(Ok(stream)) => {
-                            let serving = http.serve_connection(TokioIo::new(stream), service);
-                            ended(watcher.watch(serving).await, &of_task);
-                        }
-                        Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-                        Err(_) => tracing::debug!("a TLS handshake took too long"),
-                    }
-                })
-            }
-        };
+        let handle = self.running.spawn(exchange.serve(stream, settings));
         let open = Open {
             handle,
             connection,
@@ -234,8 +166,7 @@ impl Connections {
         };
         let parting = (Instant::now() + PARTING).min(deadline);
         if !all_gone(parting).await {
-            let graceful = std::mem::take(&mut self.graceful);
-            tokio::spawn(graceful.shutdown());
+            self.stop.send_replace(true);
             all_gone(deadline).await;
         }
         let cut_off = self.running.len();
@@ -245,28 +176,4 @@ impl Connections {
         self.running.shutdown().await;
         Stopped { cut_off }
     }
-}
-
-/// The answer to one request of a connection, which must have a place for anything but `/healthz`.
-async fn respond(
-    mut request: Request<Incoming>,
-    app: App,
-    mut router: Router,
-    places: Arc<Places>,
-    connection: Arc<Connection>,
-    place: Arc<OnceLock<Place>>,
-) -> Result<Response, Infallible> {
-    if place.get().is_none() && request.uri().path() != HEALTH {
-        match timeout(WAIT, places.take(|| app.settings().max_connections)).await {
-            Ok(free) => drop(place.set(free)),
-            Err(_) => drop(request.extensions_mut().insert(NoPlace)),
-        }
-    }
-    request.extensions_mut().insert(connection);
-    let mut response = router.call(request.map(Body::new)).await?;
-    if place.get().is_none() {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
-    }
-    Ok(response)
 }
