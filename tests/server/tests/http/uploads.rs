@@ -331,3 +331,26 @@ async fn an_object_without_a_content_type_has_the_one_that_its_key_implies() {
     let got = server.get("/v1/local/said.jpg").await;
     assert_eq!(got.header("content-type"), "text/html");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stated_length_spares_the_temporary_file() {
+    let server = Served::start().await;
+    let spooled = || {
+        let status = server.host.status();
+        let mut backends = status.backends.iter();
+        backends
+            .find(|it| it.name == "faults")
+            .unwrap()
+            .counters
+            .spooled
+    };
+    // `faults` must know the length of an upload.
+    for size in [1, 100 << 10, 3 << 20] {
+        server.put("/v1/faults/k", vec![b'x'; size]).await;
+        assert_eq!(spooled(), 0, "{size}");
+    }
+    let chunked = "PUT /v1/faults/k HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let answer = server.raw(chunked.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(spooled(), 1);
+}
