@@ -175,7 +175,12 @@ const END_OF_9999: u64 = 253_402_300_800;
 /// When the object changed, in whole seconds as headers have it; none for a time that no header can
 /// have.
 pub(crate) fn modified(info: &ObjectInfo) -> Option<SystemTime> {
-    let since = info.last_modified?.duration_since(UNIX_EPOCH).ok()?;
+    info.last_modified.and_then(date)
+}
+
+/// A time in whole seconds; none for one that no header can have.
+pub(crate) fn date(at: SystemTime) -> Option<SystemTime> {
+    let since = at.duration_since(UNIX_EPOCH).ok()?;
     // The format of headers has years of four digits.
     (since.as_secs() < END_OF_9999).then(|| UNIX_EPOCH + Duration::from_secs(since.as_secs()))
 }

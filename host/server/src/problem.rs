@@ -95,6 +95,36 @@ impl Problem {
         self
     }
 
+    /// 403: a whole tree at once.
+    pub(crate) fn infinite_depth() -> Self {
+        Self::request(
+            StatusCode::FORBIDDEN,
+            "propfind_finite_depth",
+            "infinite depth refused",
+            "PROPFIND has Depth: 0 or 1; server.webdav.infinite_depth allows infinity".to_owned(),
+        )
+    }
+
+    /// 502, as RFC 4918 has it: a `Destination` that this request cannot reach.
+    pub(crate) fn elsewhere(detail: &'static str) -> Self {
+        Self::request(
+            StatusCode::BAD_GATEWAY,
+            "destination_elsewhere",
+            "destination out of reach",
+            detail.to_owned(),
+        )
+    }
+
+    /// 415: a body where none has a meaning.
+    pub(crate) fn unexpected_body() -> Self {
+        Self::request(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unexpected_body",
+            "unexpected body",
+            "this request has no body".to_owned(),
+        )
+    }
+
     /// 411: a `PUT` without a body is not one with an empty body.
     pub(crate) fn length_required() -> Self {
         Self::request(

@@ -5,7 +5,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get};
 use holdall::Host;
 
-use crate::objects::{batch, delete, form, list, read, write};
+use crate::objects::{batch, delete, form, list, read, webdav, write};
 use crate::problem::Problem;
 use crate::rights::Rule;
 use crate::settings::Settings;
@@ -41,12 +41,15 @@ pub(crate) fn whole(app: &App) -> Router {
 
 /// What is done with objects. A test of `openapi` holds the paths against the document.
 pub(crate) fn objects() -> [(&'static str, MethodRouter); 3] {
-    let backend = get(list::handle).post(post_to_backend);
+    let backend = get(list::handle)
+        .post(post_to_backend)
+        .fallback(webdav::handle);
     let object = get(read::get)
         .head(read::head)
         .put(write::handle)
         .delete(delete::handle)
-        .post(signing::handle);
+        .post(signing::handle)
+        .fallback(webdav::handle);
     [
         ("/v1/{backend}", backend.clone()),
         ("/v1/{backend}/", backend),

@@ -69,6 +69,12 @@ pub struct Settings {
     /// Backends whose HTML, SVG and XML is shown without `Content-Security-Policy: sandbox`, because
     /// all who may write there are trusted; default none.
     pub unsandboxed: BTreeSet<String>,
+    /// Backends that answer `GET` of a path that ends in `/` with an index of the names below it;
+    /// default none.
+    pub index: BTreeSet<String>,
+    /// Backends that answer `PROPFIND` with `Depth: infinity`, which is a listing of everything below;
+    /// default none.
+    pub infinite_depth: BTreeSet<String>,
 }
 
 impl Default for Settings {
@@ -92,6 +98,8 @@ impl Default for Settings {
             max_auth_failures: 60,
             trusted_proxies: Vec::new(),
             unsandboxed: BTreeSet::new(),
+            index: BTreeSet::new(),
+            infinite_depth: BTreeSet::new(),
         }
     }
 }
@@ -111,6 +119,8 @@ impl Settings {
         for (name, token) in &self.tokens {
             look(&["tokens", name, "backends"], &token.rule.backends);
         }
+        look(&["index", "backends"], &self.index);
+        look(&["webdav", "infinite_depth"], &self.infinite_depth);
         for name in self.cors.keys() {
             look(&["cors", name], &BTreeSet::from([name.clone()]));
         }

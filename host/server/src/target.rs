@@ -3,6 +3,7 @@
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::problem::Problem;
 
@@ -16,7 +17,7 @@ pub(crate) struct Target {
 impl Target {
     /// Reads a path, as on the wire. Not by the router's own parameters: those forgive a `%` that
     /// begins no escape.
-    fn of(path: &str) -> Result<Self, Problem> {
+    pub(crate) fn of(path: &str) -> Result<Self, Problem> {
         let rest = path.strip_prefix("/v1/").ok_or_else(Problem::no_route)?;
         let (backend, key) = rest.split_once('/').unwrap_or((rest, ""));
         Ok(Self {
@@ -81,6 +82,10 @@ impl Query {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parameters.is_empty()
+    }
+
     /// Whether this parameter is there.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.parameters.iter().any(|(it, _)| it == name)
@@ -105,6 +110,19 @@ impl Query {
 
 fn decoded(text: &str) -> Result<String, Problem> {
     decode(text).map_err(Problem::invalid_key)
+}
+
+/// Everything but what stands for itself in a path (RFC 3986, 2.3), and `/`.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
+
+/// A key, or a part of one, as it stands in a path.
+pub(crate) fn encoded(key: &str) -> String {
+    utf8_percent_encode(key, IN_PATH).to_string()
 }
 
 /// Percent-decodes once.

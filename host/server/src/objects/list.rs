@@ -1,10 +1,14 @@
 //! `GET /v1/{backend}?list`: a page of keys.
 
+use axum::extract::Request;
 use axum::response::Response;
-use holdall::List;
+use futures_util::stream;
+use holdall::{Backend, List, Page};
 use http::StatusCode;
 
 use super::answer::{Listing, json};
+use super::index;
+use super::webdav::original_path;
 use crate::call::Call;
 use crate::problem::Problem;
 use crate::rights::Scope;
@@ -14,7 +18,13 @@ pub(crate) async fn handle(
     call: Call,
     target: Target,
     mut query: Query,
+    request: Request,
 ) -> Result<Response, Problem> {
+    if index::is_asked(&call, &target, &query) {
+        let (request, _) = request.into_parts();
+        let path = original_path(&request);
+        return index::handle(&call, &target, path, &request.headers).await;
+    }
     if !query.flag("list")? {
         return Err(Problem::invalid(
             "a listing is asked for by ?list, an object by its key",
@@ -38,4 +48,23 @@ pub(crate) async fn handle(
     }
     let page = backend.list(list).await?;
     Ok(json(StatusCode::OK, &Listing::from(page)))
+}
+
+/// All pages below a prefix; with `folded`, what goes on behind the next `/` is one common prefix.
+pub(super) fn pages(
+    backend: Backend,
+    prefix: String,
+    folded: bool,
+) -> impl futures_core::Stream<Item = holdall::Result<Page>> + Send + use<> {
+    stream::try_unfold(Some(None), move |token: Option<Option<String>>| {
+        let (backend, prefix) = (backend.clone(), prefix.clone());
+        async move {
+            let Some(token) = token else { return Ok(None) };
+            let mut list = List::new(&prefix).page_token(token.as_deref());
+            list.delimiter = folded.then_some("/");
+            let page = backend.list(list).await?;
+            let next = page.next.clone().map(Some);
+            Ok(Some((page, next)))
+        }
+    })
 }

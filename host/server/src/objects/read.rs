@@ -11,6 +11,8 @@ use http::header::{
     HeaderMap, HeaderValue,
 };
 
+use super::index;
+use super::webdav::original_path;
 use crate::body::{Outgoing, Reservation};
 use crate::call::Call;
 use crate::conditions::{Conditions, Verdict, if_range};
@@ -27,6 +29,11 @@ pub(crate) async fn get(
     query: Query,
     request: Request,
 ) -> Result<Response, Problem> {
+    if index::is_asked(&call, &target, &query) {
+        let (request, _) = request.into_parts();
+        let path = original_path(&request);
+        return index::handle(&call, &target, path, &request.headers).await;
+    }
     let shown = Shown::of(&call, &target, query)?;
     let backend = call.backend(Scope::Read, &target)?;
     let conditions = Conditions::of(request.headers())?;
@@ -56,6 +63,11 @@ pub(crate) async fn head(
     query: Query,
     request: Request,
 ) -> Result<Response, Problem> {
+    if index::is_asked(&call, &target, &query) {
+        let (request, _) = request.into_parts();
+        let path = original_path(&request);
+        return index::handle(&call, &target, path, &request.headers).await;
+    }
     let shown = Shown::of(&call, &target, query)?;
     let backend = call.backend(Scope::Read, &target)?;
     let conditions = Conditions::of(request.headers())?;

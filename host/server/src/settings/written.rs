@@ -83,6 +83,32 @@ struct Written {
     /// every writer is trusted.
     #[serde(default)]
     unsandboxed: BTreeSet<String>,
+    /// Indexes of directories.
+    #[serde(default)]
+    index: WrittenIndex,
+    /// Limits of WebDAV.
+    #[serde(default)]
+    webdav: WrittenWebdav,
+}
+
+/// Indexes of directories: HTML, or JSON where `Accept` prefers it.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct WrittenIndex {
+    /// Backends that answer `GET` of a path that ends in "/" with the names below it, to clients with
+    /// the right to list. Default: none.
+    backends: BTreeSet<String>,
+}
+
+/// Limits of WebDAV.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct WrittenWebdav {
+    /// Backends that answer `PROPFIND` with `Depth: infinity`, which lists every key below the path.
+    /// Default: none.
+    infinite_depth: BTreeSet<String>,
 }
 
 /// A token, as `holdall token create` writes it.
@@ -213,6 +239,8 @@ impl Reader<'_> {
                 .filter_map(|text| self.network(text))
                 .collect(),
             unsandboxed: written.unsandboxed,
+            index: written.index.backends,
+            infinite_depth: written.webdav.infinite_depth,
         }
     }
 

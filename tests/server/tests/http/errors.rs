@@ -72,7 +72,10 @@ async fn requests_that_lead_nowhere() {
         assert!(answer.json()["detail"].is_string(), "{method} {target}");
     }
     let wrong = server.send("PATCH", "/v1/local/a", &[], "").await;
-    assert_eq!(wrong.header("allow"), "GET,HEAD,PUT,DELETE,POST");
+    assert_eq!(
+        wrong.header("allow"),
+        "GET,HEAD,PUT,DELETE,POST,PROPFIND,COPY,MOVE,MKCOL"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
