@@ -8,10 +8,12 @@ use std::time::Duration;
 use holdall::config::{
     BackendConfig, Config, ConfigProblems, Environment, Flags, Location, Sources,
 };
+use holdall::trial::Trial;
+use holdall::trust::Rule;
 use holdall::{Backend, Host};
 
 use crate::address::Address;
-use crate::args::Global;
+use crate::args::{Command, Global};
 use crate::failure::Result;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -22,15 +24,19 @@ pub(crate) struct App {
     global: Global,
     /// The default backend may create its root.
     stores: bool,
+    /// Files of plugins that their group can write are refused.
+    serves: bool,
     host: OnceLock<Host>,
     pub(crate) output: Output,
 }
 
 impl App {
-    /// `stores`: the command stores objects. One that only reads creates nothing.
-    pub(crate) fn new(global: Global, stores: bool) -> Self {
+    /// State of this command. One that only reads creates nothing.
+    pub(crate) fn new(global: Global, command: &Command) -> Self {
+        let serves = matches!(command, Command::Serve(_));
         Self {
-            stores,
+            stores: serves || matches!(command, Command::Put(_) | Command::Cp(_)),
+            serves,
             output: Output::of(&global),
             global,
             host: OnceLock::new(),
@@ -42,8 +48,10 @@ impl App {
         let mut flags = Flags::default();
         flags.config_file = self.global.config.clone();
         flags.plugin_dirs = self.global.plugin_dirs.clone();
+        flags.state_dir = self.global.state_dir.clone();
         let mut sources = Sources::default();
         sources.flags = flags;
+        sources.group_writable = self.serves.then_some(Rule::Refuse);
         sources.environment = Environment::of_process();
         sources.fallback_backend = match self.stores {
             true => Some(BackendConfig::default_local()),
@@ -85,7 +93,10 @@ impl App {
 
     /// Returns the host, built from this configuration on first use.
     pub(crate) fn host_of(&self, config: Config) -> Result<&Host> {
-        let host = Host::builder().config(config).build()?;
+        let host = Host::builder()
+            .config(config)
+            .trial(Trial::this_executable())
+            .build()?;
         Ok(self.host.get_or_init(|| host))
     }
 

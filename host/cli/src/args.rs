@@ -44,6 +44,11 @@ pub(crate) struct Global {
     #[arg(long = "plugin-dir", global = true, value_name = "DIR")]
     pub(crate) plugin_dirs: Vec<PathBuf>,
 
+    /// Directory of what is remembered of plugins. Default: STATE_DIRECTORY, else `holdall` in
+    /// XDG_STATE_HOME or ~/.local/state.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+
     /// Prints answers and errors as JSON, one object a line.
     #[arg(long, global = true)]
     pub(crate) json: bool,

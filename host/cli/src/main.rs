@@ -38,6 +38,8 @@ use tracing_appender::non_blocking::WorkerGuard;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // A child that tries a plugin, before anything else.
+    holdall::trial::run_if_asked();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
@@ -52,11 +54,7 @@ fn main() -> ExitCode {
         platform::exit::leave(failure.exit());
     }
     let verbose = cli.global.verbose;
-    let stores = matches!(
-        cli.command,
-        Command::Put(_) | Command::Cp(_) | Command::Serve(_)
-    );
-    let app = Arc::new(App::new(cli.global, stores));
+    let app = Arc::new(App::new(cli.global, &cli.command));
     let output = app.output;
     let log = logged(&cli.command, verbose);
     let outcome = in_runtime(app, cli.command);

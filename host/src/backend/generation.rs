@@ -6,13 +6,15 @@
 use super::backoff::Backoff;
 use super::context::Context;
 use super::counters::{Counters, add};
-use crate::config::{BackendConfig, Resolved};
+use crate::config::{BackendConfig, Resolved, Schema};
 use crate::plugin::PluginRef;
 use crate::plugin::load::{Instance, Plugin};
+use crate::plugin::trial;
 use arc_swap::ArcSwapOption;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use holdall_plugin_api::contract::Terms;
+use holdall_plugin_api::descriptor::Descriptor;
 use holdall_plugin_api::{Capability, Error, ErrorKind, KeyPolicy, Operation, Operations, Result};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -206,7 +208,9 @@ impl Generation {
         let plugin = match self.code.get() {
             Some(plugin) => plugin.clone(),
             None => {
-                let loaded = context.catalog.plugin(&self.plugin).await;
+                let (config, shared) = (self.config.clone(), context.clone());
+                let live = move |descriptor: &Descriptor| opening_of(&config, descriptor, &shared);
+                let loaded = context.catalog.plugin(&self.plugin, live).await;
                 let loaded = loaded.map_err(|error| place(None, error))?;
                 self.code.get_or_init(|| loaded).clone()
             }
@@ -348,6 +352,21 @@ impl Generation {
     pub(crate) fn last_error(&self) -> Option<Error> {
         self.state().last_error.clone()
     }
+}
+
+/// What a trial opens. `None` when the configuration is wrong: the open itself says why.
+fn opening_of(
+    config: &BackendConfig,
+    descriptor: &Descriptor,
+    context: &Context,
+) -> Option<trial::Opening> {
+    let schema = Schema::from(descriptor.about.config_schema.clone());
+    let resolved = config.resolve(&schema, &context.environment, &context.secrets);
+    Some(trial::Opening {
+        backend: config.name.clone(),
+        config: resolved.ok()?.json.expose().to_owned(),
+        max_wait_ms: u64::try_from(config.max_wait.as_millis()).unwrap_or(u64::MAX),
+    })
 }
 
 /// An error of opening as a fault of the configuration or the store. Kinds that blame a request (404,

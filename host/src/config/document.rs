@@ -140,6 +140,29 @@ impl<'d> Document<'d> {
             .map(|found| found.value)
     }
 
+    /// An integer that is not below `least`.
+    pub(super) fn number(
+        &mut self,
+        section: &mut Table<'d>,
+        key: &'static str,
+        least: u64,
+    ) -> Option<u64> {
+        let found = self.get(section, key, "an integer", DeValue::as_integer)?;
+        let number = u64::from_str_radix(found.value.as_str(), found.value.radix()).ok();
+        if number.is_none_or(|number| number < least) {
+            let expected = format!("an integer of at least {least}");
+            self.problems.push(Problem::new(
+                Code::OutOfRange,
+                found.path,
+                found.place,
+                expected,
+                found.value.as_str(),
+            ));
+            return None;
+        }
+        number
+    }
+
     /// One of these words.
     pub(super) fn word<T: Copy>(
         &mut self,

@@ -34,7 +34,14 @@ impl Environment {
     /// The variables of this process, as they are now. Values that are not UTF-8 are kept where they
     /// are paths (`HOLDALL_CONFIG`, `HOLDALL_PLUGIN_DIR`); in other variables of Holdall they are a
     /// problem of the configuration.
+    ///
+    /// Of a process with more rights than its caller (set-user-ID, file capabilities) none is taken:
+    /// the caller chose them.
     pub fn of_process() -> Self {
+        if crate::platform::privileges::are_raised() {
+            tracing::warn!(target: "holdall", "the environment is ignored: this process has more rights than its caller");
+            return std::iter::empty::<(OsString, OsString)>().collect();
+        }
         std::env::vars_os().collect()
     }
 

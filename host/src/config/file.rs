@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::owner::FileRules;
+use super::{Policy, Rule, TrialRules};
 use holdall_plugin_api::KeyPolicy;
 use url::Url;
 
 use super::document::{self, Document, Found, Table};
 use super::{
     BackendConfig, Code, ContentTypePolicy, GatewayConfig, GatewayKey, Location, PluginRule,
-    Problem, SecretText, Section, check_name, parse_duration, read, relative_to,
+    Problem, SecretText, Section, check_name, parse_duration, read, relative_to, trust,
 };
 
 /// Largest configuration file, in bytes.
@@ -34,10 +36,19 @@ pub(super) struct FileConfig {
     pub(super) plugins: BTreeMap<String, PluginRule>,
     pub(super) gateway: Option<GatewayConfig>,
     pub(super) server: Section,
+    pub(super) trust: Policy,
+    pub(super) trial: TrialRules,
 }
 
 /// Reads the text of a file.
-pub(super) fn load(file: &Path) -> Result<String, Box<Problem>> {
+///
+/// Who can write it decides what is loaded, so its owner and mode are judged first. `rule` comes from
+/// outside of the file: one that others write cannot vouch for itself.
+pub(super) fn load(
+    file: &Path,
+    rule: Rule,
+    group_writable: Option<Rule>,
+) -> Result<String, Box<Problem>> {
     let place = Location::File {
         file: file.to_owned(),
         line: 0,
@@ -54,7 +65,26 @@ pub(super) fn load(file: &Path) -> Result<String, Box<Problem>> {
         .fix("name it by --config, HOLDALL_CONFIG or Builder::config_file")
         .into()
     };
-    let bytes = read::regular_file(file, MAX_FILE + 1).map_err(&unreadable)?;
+    let rules = FileRules {
+        foreign: rule,
+        group_writable: match rule {
+            Rule::Refuse => group_writable,
+            rule => Some(rule),
+        },
+        readable: Rule::Allow,
+    };
+    let bytes = read::regular_file(file, MAX_FILE + 1, Some(rules)).map_err(|why| match why {
+        read::Refused::Rule(code, found) => Problem::new(
+            Code::of_rule(code),
+            "",
+            place.clone(),
+            "a file of root or of this user, which no one else can write",
+            found,
+        )
+        .fix("mend it by chown and chmod, or set HOLDALL_TRUST_CONFIG=allow in the environment")
+        .into(),
+        read::Refused::Unreadable(why) => unreadable(why),
+    })?;
     if bytes.len() as u64 > MAX_FILE {
         return Err(unreadable("more than 4 MiB".to_owned()));
     }
@@ -103,6 +133,14 @@ fn read<'d>(
     config.gateway = document
         .table(&mut root, "gateway")
         .map(|section| read_gateway(document, section));
+    config.trust = document
+        .table(&mut root, "trust")
+        .map(|section| trust::read(document, section))
+        .unwrap_or_default();
+    config.trial = document
+        .table(&mut root, "trial")
+        .map(|section| trust::read_trial(document, section))
+        .unwrap_or_default();
     config.server = Section::new("server", document.settings(&mut root, "server"));
     document.finish(root, None);
     config
@@ -219,7 +257,7 @@ fn read_plugin<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> Plugi
     rule
 }
 
-fn unhex(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
     let mut digest = [0; 32];
     if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;

@@ -21,6 +21,10 @@
 //! disabled = false
 //! sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 //!
+//! [trust]                            # see the command's page
+//! signatures = "required"
+//! keys = [{ publisher = "acme", key = "RWQf6LRC...", plugins = ["s3"] }]
+//!
 //! [server]                           # as the program in front of the host says, see [`Section`]
 //! listen = "127.0.0.1:8080"
 //!
@@ -60,7 +64,9 @@ mod environment;
 mod file;
 mod gateway;
 mod overlay;
+mod owner;
 mod plugin_settings;
+mod policy;
 mod problem;
 mod read;
 mod resolve;
@@ -71,6 +77,7 @@ mod section;
 mod source;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -84,15 +91,20 @@ pub use check::{BackendReport, Report, check};
 pub use compiled::Schema;
 pub use duration::parse_duration;
 pub use environment::Environment;
+pub(crate) use file::unhex;
 pub use gateway::{GatewayConfig, GatewayKey, MIN_SECRET};
+pub(crate) use owner::is_trusted_owner;
 use plugin_settings::PluginSettings;
+pub use policy::{Policy, Rule, Signatures, TrialRules, TrustedKey};
 pub use problem::{Code, ConfigProblems, Location, Problem};
 pub(crate) use problem::{names, nearest};
+pub(crate) use read::read_whole;
 pub use resolve::{ConfigJson, Resolved};
 pub use secret::{REDACTED, SecretText, Secrets};
 pub(crate) use secret::{UNRESERVED, WeakSecrets, hex};
 pub use section::Section;
 pub use source::{Flags, Sources};
+pub(crate) use trust::parse_time;
 
 /// Name of the backend that the command adds when none is configured, and of its plugin.
 pub const LOCAL: &str = "local";
@@ -120,6 +132,12 @@ pub struct Config {
     pub gateway: Option<GatewayConfig>,
     /// `[server]`: what belongs to the program in front of the host.
     pub server: Section,
+    /// Rules for the files of plugins and secrets.
+    pub trust: Policy,
+    /// Limits of the children that try plugins.
+    pub trial: TrialRules,
+    /// Where the host keeps what it remembers of plugins; `None` keeps nothing.
+    pub state_dir: Option<PathBuf>,
     environment: Environment,
 }
 

@@ -39,11 +39,31 @@ pub enum Code {
     SecretUnresolved,
     /// A secret too short to protect anything.
     SecretTooShort,
+    /// A file of the configuration that another user owns.
+    FileOwner,
+    /// A file of the configuration that every user can write.
+    FileWorldWritable,
+    /// A file of the configuration that its group can write.
+    FileGroupWritable,
+    /// A file with a secret that every user can read.
+    FileWorldReadable,
     /// The plugin's own schema is broken: a fault of the plugin, not of the operator.
     BrokenSchema,
 }
 
 impl Code {
+    /// The code of a rule for files that is broken.
+    pub(super) fn of_rule(rule: &str) -> Self {
+        let rules = [
+            Code::FileOwner,
+            Code::FileWorldWritable,
+            Code::FileGroupWritable,
+            Code::FileWorldReadable,
+        ];
+        let found = rules.into_iter().find(|code| code.name() == rule);
+        found.unwrap_or(Code::Unreadable)
+    }
+
     /// The stable name, as in JSON.
     pub const fn name(self) -> &'static str {
         match self {
@@ -61,6 +81,10 @@ impl Code {
             Code::UnknownPlugin => "unknown_plugin",
             Code::SecretUnresolved => "secret_unresolved",
             Code::SecretTooShort => "secret_too_short",
+            Code::FileOwner => "file_owner",
+            Code::FileWorldWritable => "file_world_writable",
+            Code::FileGroupWritable => "file_group_writable",
+            Code::FileWorldReadable => "file_world_readable",
             Code::BrokenSchema => "broken_schema",
         }
     }

@@ -20,6 +20,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::Policy;
+use super::owner::FileRules;
 use super::{Code, Environment, Location, Problem, read};
 
 /// Everything but the unreserved characters of RFC 3986, 2.3.
@@ -74,6 +76,8 @@ struct Shared {
     needles: RwLock<BTreeSet<Needle>>,
     /// Random, per process: equal secrets can be told from different ones, and nothing else.
     key: Zeroizing<[u8; 32]>,
+    /// For files that hold a secret.
+    rules: FileRules,
 }
 
 /// A text to look for. A set of them takes a configuration with thousands of keys.
@@ -106,11 +110,21 @@ impl Secrets {
     /// When the operating system gives no random bytes; the standard library's `HashMap` panics
     /// then too.
     pub fn new() -> Self {
+        Self::under(&Policy::default())
+    }
+
+    /// As [`Secrets::new`]; files of secrets are read under the rules of this policy.
+    ///
+    /// # Panics
+    ///
+    /// As [`Secrets::new`].
+    pub fn under(policy: &Policy) -> Self {
         let mut key = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *key).expect("the operating system gives random bytes");
         Self(Arc::new(Shared {
             needles: RwLock::default(),
             key,
+            rules: FileRules::of_secrets(policy),
         }))
     }
 
@@ -292,12 +306,20 @@ pub(crate) fn resolve(
             _ => Path::new(""),
         };
         let file = folder.join(name);
-        read_file(&file).map_err(|why| {
-            problem(
+        read_file(&file, secrets.0.rules).map_err(|why| match why {
+            read::Refused::Rule(code, found) => Problem::new(
+                Code::of_rule(code),
+                path,
+                place.clone(),
+                "a file of root or of this user, which no one else can change",
+                format!("file:{name}, {found}"),
+            )
+            .fix("mend it by chown and chmod, or set trust.secret_files = \"allow\""),
+            read::Refused::Unreadable(why) => problem(
                 "file:PATH of a readable text file of at most 64 KiB",
                 format!("file:{name}, {why}"),
             )
-            .fix(format!("put the secret into {}", file.display()))
+            .fix(format!("put the secret into {}", file.display())),
         })?
     } else {
         SecretText::new(text)
@@ -319,12 +341,14 @@ fn is_nearly_reference(text: &str) -> bool {
     !known.contains(&scheme) && known.contains(&scheme.trim().to_ascii_lowercase().as_str())
 }
 
-fn read_file(file: &Path) -> Result<SecretText, String> {
-    let bytes = Zeroizing::new(read::regular_file(file, MAX_SECRET_FILE + 1)?);
+fn read_file(file: &Path, rules: FileRules) -> Result<SecretText, read::Refused> {
+    let unfit = |why: &str| read::Refused::Unreadable(why.to_owned());
+    let bytes = read::regular_file(file, MAX_SECRET_FILE + 1, Some(rules))?;
+    let bytes = Zeroizing::new(bytes);
     if bytes.len() as u64 > MAX_SECRET_FILE {
-        return Err("larger than 64 KiB".to_owned());
+        return Err(unfit("larger than 64 KiB"));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| "not UTF-8".to_owned())?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| unfit("not UTF-8"))?;
     // Editors and `echo` end a file with a line end that is not part of the secret.
     let text = text.strip_suffix('\n').unwrap_or(text);
     Ok(SecretText::new(text.strip_suffix('\r').unwrap_or(text)))

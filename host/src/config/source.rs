@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::Rule;
+
 use super::file::{self, FileConfig};
 use super::problem::names;
 use super::{
@@ -19,6 +21,8 @@ pub struct Flags {
     pub plugin_dirs: Vec<PathBuf>,
     /// The default backend.
     pub default_backend: Option<String>,
+    /// Where the host keeps what it remembers of plugins.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// Sources of a configuration.
@@ -34,6 +38,9 @@ pub struct Sources {
     /// The backend that is added when none is configured. `None` adds nothing; the command takes
     /// [`BackendConfig::default_local`].
     pub fallback_backend: Option<BackendConfig>,
+    /// What becomes of files that their group can write, where the configuration says nothing. A server
+    /// refuses them. `None`: refused for root, else a warning.
+    pub group_writable: Option<Rule>,
 }
 
 impl Config {
@@ -54,7 +61,7 @@ impl Config {
         let file = named.or_else(|| default_file.clone().filter(|file| file.exists()));
         let mut from_file = FileConfig::default();
         if let Some(file) = &file {
-            match file::load(file) {
+            match file::load(file, config_rule(environment), sources.group_writable) {
                 Ok(text) => from_file = file::parse(file, &text, &mut problems),
                 Err(problem) => problems.push(*problem),
             }
@@ -86,8 +93,13 @@ impl Config {
             plugins: from_file.plugins,
             gateway: from_file.gateway,
             server: from_file.server,
+            trust: from_file.trust,
+            trial: from_file.trial,
+            state_dir: flags.state_dir.clone().or_else(|| state_dir(environment)),
             environment: environment.clone(),
         };
+        let group_writable = &mut config.trust.group_writable;
+        *group_writable = group_writable.or(sources.group_writable);
         let default = flags
             .default_backend
             .clone()
@@ -195,6 +207,32 @@ impl Config {
     pub fn insert(&mut self, backend: BackendConfig) {
         self.backends.insert(backend.name.clone(), backend);
     }
+}
+
+/// What becomes of a configuration file that others own or write. Not a key of that file.
+fn config_rule(environment: &Environment) -> Rule {
+    match environment.get("HOLDALL_TRUST_CONFIG") {
+        Some("allow") => Rule::Allow,
+        Some("warn") => Rule::Warn,
+        _ => Rule::Refuse,
+    }
+}
+
+/// `$STATE_DIRECTORY` of systemd, else the place of the XDG Base Directory Specification.
+fn state_dir(environment: &Environment) -> Option<PathBuf> {
+    let variable = |name: &str| environment.non_empty(name);
+    if let Some(directories) = variable("STATE_DIRECTORY") {
+        // One for each `StateDirectory=` of the unit.
+        return std::env::split_paths(directories).next();
+    }
+    let absolute = |name| {
+        variable(name)
+            .map(PathBuf::from)
+            .filter(|it| it.is_absolute())
+    };
+    let home = || absolute("HOME").map(|home| home.join(".local/state"));
+    let state = absolute("XDG_STATE_HOME").or_else(home);
+    state.map(|state| state.join("holdall"))
 }
 
 fn plugin_dirs(

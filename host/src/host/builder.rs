@@ -5,6 +5,7 @@ use crate::config::{Config, Environment, Flags, Secrets, Sources};
 use crate::gateway::Gateway;
 use crate::host::Host;
 use crate::plugin::catalog::Catalog;
+use crate::plugin::trial::Trial;
 use arc_swap::ArcSwap;
 use holdall_plugin_api::Result;
 use holdall_plugin_api::StaticPlugin;
@@ -22,6 +23,7 @@ pub struct Builder {
     environment: Option<Environment>,
     built_in: Vec<&'static StaticPlugin>,
     spool: SpoolSettings,
+    trial: Option<Trial>,
 }
 
 impl Builder {
@@ -96,6 +98,23 @@ impl Builder {
         self
     }
 
+    /// Tries each plugin in a child process before its bytes are mapped here for the first time. The
+    /// verdict is kept in the state directory; without one every process tries anew.
+    #[must_use]
+    pub fn trial(mut self, trial: Trial) -> Self {
+        self.trial = Some(trial);
+        self
+    }
+
+    /// Keeps what the host remembers of plugins here: publisher and highest version of those that were
+    /// signed. Without it nothing is remembered, unless the configuration or the environment names a
+    /// directory.
+    #[must_use]
+    pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.sources.flags.state_dir = Some(dir.into());
+        self
+    }
+
     /// Reads the configuration, scans the plugin directories and maps nothing, except for plugins
     /// that the configuration calls `required`.
     ///
@@ -113,11 +132,13 @@ impl Builder {
                 let Flags {
                     plugin_dirs,
                     default_backend,
+                    state_dir,
                     ..
                 } = self.sources.flags;
                 if !plugin_dirs.is_empty() {
                     config.plugin_dirs = plugin_dirs;
                 }
+                config.state_dir = state_dir.or(config.state_dir);
                 config.default_backend = default_backend.or(config.default_backend);
                 config
             }
@@ -126,12 +147,12 @@ impl Builder {
             Some(environment) => environment,
             None => config.environment().clone(),
         };
-        let secrets = Secrets::new();
+        let secrets = Secrets::under(&config.trust);
         let gateway = match &config.gateway {
             Some(gateway) => Gateway::new(gateway, &environment, &secrets)?,
             None => Gateway::unconfigured(),
         };
-        let catalog = Catalog::new(config.plugin_dirs.clone(), config.plugins.clone());
+        let catalog = Catalog::new(&config, self.trial);
         for plugin in self.built_in {
             catalog.add_built_in(plugin)?;
         }

@@ -322,6 +322,20 @@ impl Host {
             .collect()
     }
 
+    /// Maps no further plugin from now on: whatever is not loaded yet is refused as `locked`. Plugins
+    /// that are loaded go on, and can be opened with other configurations. Cannot be undone.
+    ///
+    /// ```no_run
+    /// # async fn example(host: holdall::Host) -> holdall::Result<()> {
+    /// host.load_plugins();
+    /// host.lock_plugins();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lock_plugins(&self) {
+        self.0.context.catalog.trust().close();
+    }
+
     /// Every file with its verdict, every plugin, every backend.
     ///
     /// ```no_run

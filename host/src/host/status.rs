@@ -111,6 +111,11 @@ pub struct PluginStatus {
     pub instances: u64,
     /// SHA-256 of the mapped bytes, in hexadecimal digits.
     pub sha256: Option<String>,
+    /// Publisher of the trusted key that signed the file, once it is loaded; `None` for a file without
+    /// such a signature.
+    pub signed_by: Option<String>,
+    /// Whether the digest of the file is pinned, once it is loaded.
+    pub pinned: Option<bool>,
     /// The smaller ABI minor of both sides, once it is loaded.
     pub effective_minor: Option<u16>,
     /// What went wrong inside it, once it is loaded.
@@ -247,6 +252,8 @@ impl PluginStatus {
             sha256: loaded
                 .and_then(|plugin| plugin.sha256())
                 .map(|hash| config::hex(&hash)),
+            signed_by: plugin.standing().and_then(|it| it.signed_by.clone()),
+            pinned: plugin.standing().map(|it| it.pinned),
             effective_minor: loaded.map(|plugin| plugin.effective_minor()),
             faults: loaded.map(|plugin| PluginFaults::of(plugin)),
             load_error: error.as_ref().map(ErrorStatus::from),

@@ -2,11 +2,13 @@
 
 use super::PluginRef;
 use super::errors;
-use super::fault::Fault;
+use super::fault::{Code, Fault};
 use super::inspect::Verdict;
-use super::load::{Image, Plugin};
+use super::load::{Image, Mapped, Plugin};
 use super::scan::{self, ScanReport, Shadowed};
-use crate::config::{self, PluginRule};
+use super::trial::{Opening, Trial, Trials};
+use super::trust::{Standing, Trust};
+use crate::config::{Config, PluginRule};
 use holdall_plugin_api::StaticPlugin;
 use holdall_plugin_api::descriptor::Descriptor;
 use holdall_plugin_api::{Error, ErrorKind, Result};
@@ -27,7 +29,8 @@ pub(crate) enum Origin {
 pub(crate) struct Candidate {
     pub(crate) descriptor: Descriptor,
     pub(crate) origin: Origin,
-    rule: PluginRule,
+    judges: Arc<Judges>,
+    standing: OnceLock<Standing>,
     /// How long its file took to judge; `None` for a plugin that is linked in.
     pub(crate) inspected: Option<Duration>,
     loaded: OnceLock<Arc<Plugin>>,
@@ -42,7 +45,7 @@ impl Candidate {
         descriptor: Descriptor,
         origin: Origin,
         inspected: Option<Duration>,
-        rule: PluginRule,
+        judges: Arc<Judges>,
     ) -> Arc<Self> {
         let loaded = OnceLock::new();
         if let Origin::BuiltIn(plugin) = &origin {
@@ -51,7 +54,8 @@ impl Candidate {
         Arc::new(Self {
             descriptor,
             origin,
-            rule,
+            judges,
+            standing: OnceLock::new(),
             inspected,
             loaded,
             load_took: OnceLock::new(),
@@ -75,6 +79,11 @@ impl Candidate {
         self.loaded.get()
     }
 
+    /// Who signed it and whether it is pinned; known once it is loaded.
+    pub(crate) fn standing(&self) -> Option<&Standing> {
+        self.standing.get()
+    }
+
     pub(crate) fn load_took(&self) -> Option<Duration> {
         self.load_took.get().copied()
     }
@@ -88,6 +97,11 @@ impl Candidate {
 
     /// Maps the file, once. Blocks for milliseconds.
     pub(crate) fn load(&self) -> Result<Arc<Plugin>> {
+        self.load_for(None)
+    }
+
+    /// As [`Candidate::load`], for a backend with this configuration.
+    fn load_for(&self, live: Live<'_>) -> Result<Arc<Plugin>> {
         if let Some(plugin) = self.loaded.get() {
             return Ok(plugin.clone());
         }
@@ -99,46 +113,66 @@ impl Candidate {
             return Err(Error::new(ErrorKind::Other));
         };
         let started = Instant::now();
-        let outcome = load_file(path, self.name(), self.rule.sha256.as_ref());
+        let outcome = load_file(path, Some(self.name()), &self.judges, live);
         let mut last = self
             .load_error
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         *last = outcome.as_ref().err().cloned();
-        let plugin = outcome?;
-        if plugin.descriptor().about.name != self.name() {
-            let error = Error::new(ErrorKind::PluginLoad)
-                .with_message("the file holds another plugin than when it was scanned; scan again")
-                .with_fact("file", path.display())
-                .with_fact("expected", self.name())
-                .with_fact("found", &plugin.descriptor().about.name);
-            *last = Some(error.clone());
-            return Err(error);
-        }
+        let (plugin, standing) = outcome?;
+        let _ = self.standing.set(standing);
         let _ = self.load_took.set(started.elapsed());
         let _ = self.loaded.set(plugin.clone());
         Ok(plugin)
     }
 }
 
-fn load_file(path: &Path, name: &str, pinned: Option<&[u8; 32]>) -> Result<Arc<Plugin>> {
-    let mismatch = |found: &[u8]| {
-        Error::new(ErrorKind::PluginLoad)
-            .with_message("the plugin's file is not the one that the configuration pins")
-            .with_fact("file", path.display())
-            .with_fact(
-                "expected_sha256",
-                pinned.map(|hash| config::hex(hash)).unwrap_or_default(),
-            )
-            .with_fact("found_sha256", config::hex(found))
-    };
-    // Read once: what is compared, judged and mapped are the same bytes.
+/// What judges a file before it is mapped.
+#[derive(Debug)]
+pub(crate) struct Judges {
+    trust: Trust,
+    /// `None`: plugins are not tried in a child.
+    trials: Option<Trials>,
+}
+
+/// The configuration of the backend that needs a plugin, for its trial.
+pub(crate) type Live<'a> = Option<&'a (dyn Fn(&Descriptor) -> Option<Opening> + Send + Sync)>;
+
+/// Judges and maps a file. `name` is what a scan found in it; `None` for a file that was named itself,
+/// outside of a plugin directory.
+fn load_file(
+    path: &Path,
+    name: Option<&str>,
+    judges: &Judges,
+    live: Live<'_>,
+) -> Result<(Arc<Plugin>, Standing)> {
+    let trust = &judges.trust;
     let refused = |faults: Vec<Fault>| errors::plugin_load(path, &faults);
-    let image = Image::read(path, name).map_err(refused)?;
-    match pinned {
-        Some(pinned) if image.sha256() != *pinned => Err(mismatch(&image.sha256())),
-        _ => Plugin::load(image, path).map_err(refused),
+    let directory = path.parent().filter(|_| name.is_some());
+    trust.before(path, directory).map_err(refused)?;
+    let label = path.file_name().unwrap_or_default().to_string_lossy();
+    // Read once: what is compared, judged and mapped are the same bytes.
+    let image = Image::read(path, name.unwrap_or(&label)).map_err(refused)?;
+    if let Some(name) = name {
+        trust.digest(name, &image.sha256()).map_err(refused)?;
     }
+    let mut standing = Standing::default();
+    let admit = |image: &Image, descriptor: &Descriptor, Mapped(mapped): Mapped| {
+        let about = &descriptor.about;
+        if let Some(name) = name.filter(|name| *name != about.name) {
+            let fault = Fault::new(Code::PluginChanged).expected(format!("the plugin {name:?}"));
+            return Err(vec![fault.found(format!("{:?}", about.name))]);
+        }
+        standing = trust.bytes(path, image, &about.name, &about.version)?;
+        match &judges.trials {
+            Some(trials) if !mapped => {
+                trials.judge(image, descriptor, || live.and_then(|live| live(descriptor)))
+            }
+            _ => Ok(()),
+        }
+    };
+    let plugin = Plugin::load(image, path, admit).map_err(refused)?;
+    Ok((plugin, standing))
 }
 
 #[derive(Debug, Default)]
@@ -156,16 +190,21 @@ const TAKEN: &str = "the first to claim it keeps it: built-in plugins, then dire
 pub(crate) struct Catalog {
     dirs: Vec<PathBuf>,
     rules: BTreeMap<String, PluginRule>,
+    judges: Arc<Judges>,
     known: RwLock<Known>,
     /// Linked-in plugins that were checked, so that each is checked once.
     linked: Mutex<Vec<(&'static StaticPlugin, Arc<Plugin>)>>,
 }
 
 impl Catalog {
-    pub(crate) fn new(dirs: Vec<PathBuf>, rules: BTreeMap<String, PluginRule>) -> Self {
+    pub(crate) fn new(config: &Config, trial: Option<Trial>) -> Self {
         Self {
-            dirs,
-            rules,
+            dirs: config.plugin_dirs.clone(),
+            rules: config.plugins.clone(),
+            judges: Arc::new(Judges {
+                trust: Trust::new(config),
+                trials: trial.and_then(|trial| Trials::new(trial, config)),
+            }),
             known: RwLock::default(),
             linked: Mutex::default(),
         }
@@ -183,7 +222,12 @@ impl Catalog {
         if rule.disabled {
             return Ok(());
         }
-        let candidate = Candidate::new(descriptor, Origin::BuiltIn(plugin), None, rule);
+        let candidate = Candidate::new(
+            descriptor,
+            Origin::BuiltIn(plugin),
+            None,
+            self.judges.clone(),
+        );
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.take(&candidate);
         Ok(())
@@ -216,7 +260,7 @@ impl Catalog {
         if self.dirs.is_empty() {
             return self.read().report.clone();
         }
-        let report = Arc::new(scan::scan(&self.dirs));
+        let report = Arc::new(scan::scan_trusted(&self.dirs, &self.judges.trust));
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known
             .shadowed
@@ -236,7 +280,7 @@ impl Catalog {
                 descriptor.clone(),
                 origin,
                 Some(file.took),
-                rule,
+                self.judges.clone(),
             ));
         }
         known.report = report.clone();
@@ -251,6 +295,10 @@ impl Catalog {
             );
         }
         report
+    }
+
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.judges.trust
     }
 
     pub(crate) fn report(&self) -> Arc<ScanReport> {
@@ -297,23 +345,27 @@ impl Catalog {
     }
 
     /// The plugin itself, mapped now if need be.
-    pub(crate) async fn plugin(&self, asked: &PluginRef) -> Result<Arc<Plugin>> {
+    pub(crate) async fn plugin(
+        &self,
+        asked: &PluginRef,
+        live: impl Fn(&Descriptor) -> Option<Opening> + Send + Sync + 'static,
+    ) -> Result<Arc<Plugin>> {
         let job: Box<dyn FnOnce() -> Result<Arc<Plugin>> + Send> = match asked {
             PluginRef::Named(name) => {
                 let candidate = self.candidate(name)?;
                 if let Some(plugin) = candidate.loaded() {
                     return Ok(plugin.clone());
                 }
-                Box::new(move || candidate.load())
+                Box::new(move || candidate.load_for(Some(&live)))
             }
             PluginRef::BuiltIn(plugin) => {
                 return self.linked(plugin);
             }
             PluginRef::File(path) => {
-                let path = path.clone();
+                let (path, judges) = (path.clone(), self.judges.clone());
                 Box::new(move || {
-                    let name = path.file_name().unwrap_or_default().to_string_lossy();
-                    load_file(&path, &name, None)
+                    let loaded = load_file(&path, None, &judges, Some(&live));
+                    loaded.map(|(plugin, _)| plugin)
                 })
             }
         };

@@ -10,8 +10,12 @@ use std::fmt;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Phase {
+    /// By its owner, mode, digest, signature or history, before it is mapped: nothing of it has run.
+    Trust,
     /// By reading the file: nothing of it has run, it was never mapped executable.
     Inspect,
+    /// In a child process that mapped and opened it. This process has run nothing of it.
+    Trial,
     /// After mapping it: its constructors have run. Nothing was registered; the mapping stays.
     Load,
 }
@@ -46,6 +50,57 @@ macro_rules! codes {
 }
 
 codes! {
+    /// The host maps no further plugin.
+    Locked = "locked", Trust, "load the plugins before the host is locked";
+    /// A link that leads out of its plugin directory.
+    LinkOutside = "link_outside", Trust, "put the file itself into the plugin directory, or set trust.links = \"allow\"";
+    /// A plugin that another user owns, or a link to it.
+    FileOwner = "file_owner", Trust, "give it to root or to the user of this process (chown), or set trust.owner = \"allow\"";
+    /// A plugin that every user can write.
+    FileWorldWritable = "file_world_writable", Trust, "chmod o-w, or set trust.world_writable = \"allow\"";
+    /// A plugin that its group can write.
+    FileGroupWritable = "file_group_writable", Trust, "chmod g-w, or set trust.group_writable = \"allow\"";
+    /// A directory on the way to a plugin that another user owns.
+    DirectoryOwner = "directory_owner", Trust, "give it to root or to the user of this process (chown), or set trust.owner = \"allow\"";
+    /// A directory on the way to a plugin that every user can write.
+    DirectoryWorldWritable = "directory_world_writable", Trust, "chmod o-w, or set trust.world_writable = \"allow\"";
+    /// A directory on the way to a plugin that its group can write.
+    DirectoryGroupWritable = "directory_group_writable", Trust, "chmod g-w, or set trust.group_writable = \"allow\"";
+    /// A file that holds another plugin than when it was scanned.
+    PluginChanged = "plugin_changed", Trust, "scan again: reload the configuration, or start again";
+    /// A file that the configuration revokes.
+    FileRevoked = "file_revoked", Trust, "install another version of the plugin";
+    /// A lock of the plugins that cannot be read.
+    LockDamaged = "lock_damaged", Trust, "restore holdall.lock, or remove it and run `holdall plugins pin`";
+    /// Two pins of one plugin that differ.
+    PinsDisagree = "pins_disagree", Trust, "make plugin.NAME.sha256 equal to holdall.lock, or remove it";
+    /// Another file than the pinned one.
+    PinMismatch = "pin_mismatch", Trust, "install the pinned file, or pin this one: `holdall plugins pin NAME`";
+    /// A signature that cannot be read.
+    SignatureMalformed = "signature_malformed", Trust, "copy the .minisig file again, or sign the plugin again";
+    /// No signature, where one is required.
+    SignatureMissing = "signature_missing", Trust, "put the .minisig file beside the plugin, or set trust.signatures = \"optional\"";
+    /// A signature of a key that the configuration revokes.
+    KeyRevoked = "key_revoked", Trust, "install a version that another key has signed";
+    /// A signature of a key that is not trusted.
+    KeyUnknown = "key_unknown", Trust, "add the publisher's key to [[trust.keys]]";
+    /// A file that is not what was signed.
+    SignatureInvalid = "signature_invalid", Trust, "copy file and signature again; both are of one version";
+    /// A signature of a key for other plugins.
+    KeyScope = "key_scope", Trust, "add the plugin's name to `plugins` of the key, if its publisher provides it";
+    /// A signature of a key whose period has ended.
+    KeyExpired = "key_expired", Trust, "install a version that a current key has signed";
+    /// A signature whose period has ended.
+    SignatureExpired = "signature_expired", Trust, "install a version with a current signature";
+    /// Records of this host that cannot be read.
+    StateDamaged = "state_damaged", Trust, "remove the file; what was seen of plugins is forgotten then";
+    /// An unsigned file of a plugin that was signed before.
+    SignatureDropped = "signature_dropped", Trust, "install a signed file, or forget the plugin: `holdall plugins release NAME`";
+    /// A signature of another publisher than before.
+    PublisherChanged = "publisher_changed", Trust, "install the file of the first publisher, or forget the plugin: `holdall plugins release NAME`";
+    /// An older version than before.
+    VersionDowngrade = "version_downgrade", Trust, "install a later version, or forget the plugin: `holdall plugins release NAME`";
+
     /// The file cannot be opened or read.
     Unreadable = "unreadable", Inspect, "make the file readable for this user";
     /// A file that changes while it is read.
@@ -122,6 +177,29 @@ codes! {
     DependencyMissing = "dependency_missing", Inspect, "install the library, or link it statically";
     /// It looks for libraries beside itself.
     OriginPath = "origin_path", Inspect, "link its libraries statically: a plugin is self-contained, and $ORIGIN leads nowhere from sealed memory";
+
+    /// No child process could try the plugin.
+    TrialUnavailable = "trial_unavailable", Trial, "make the executable of trials runnable, or set trial.enabled = false";
+    /// A plugin that ends the process by a fault.
+    TrialCrashed = "trial_crashed", Trial, "report it to the author; `holdall plugins release NAME` has it tried again";
+    /// A plugin that aborts the process.
+    TrialAborted = "trial_aborted", Trial, "report it to the author; `holdall plugins release NAME` has it tried again";
+    /// A plugin that calls exit().
+    TrialExited = "trial_exited", Trial, "report it to the author; `holdall plugins release NAME` has it tried again";
+    /// A plugin whose constructors do not return.
+    TrialTimedOut = "trial_timed_out", Trial, "report it to the author, or raise trial.timeout and run `holdall plugins release NAME`";
+    /// A plugin that computes without end.
+    TrialCpu = "trial_cpu", Trial, "report it to the author, or raise trial.cpu and run `holdall plugins release NAME`";
+    /// A plugin that allocates without end.
+    TrialMemory = "trial_memory", Trial, "report it to the author, or raise trial.memory and run `holdall plugins release NAME`";
+    /// A plugin whose constructors make another process.
+    TrialForked = "trial_forked", Trial, "report it to the author; `holdall plugins release NAME` has it tried again";
+    /// A plugin whose constructors close descriptors of the program.
+    TrialClosedDescriptors = "trial_closed_descriptors", Trial, "report it to the author; `holdall plugins release NAME` has it tried again";
+    /// A plugin whose constructors replace signal handlers of the program.
+    TrialTookSignals = "trial_took_signals", Trial, "the host puts them back; trial.signals = \"refuse\" refuses such plugins";
+    /// A plugin whose constructors start threads.
+    TrialStartedThreads = "trial_started_threads", Trial, "start threads in `open`; trial.threads = \"refuse\" refuses such plugins";
 
     /// The system's loader refused it.
     MapFailed = "map_failed", Load, "see what the loader says; a missing symbol is usual";

@@ -12,5 +12,7 @@ pub mod inspect;
 pub(crate) mod load;
 mod reference;
 pub mod scan;
+pub mod trial;
+pub mod trust;
 
 pub use reference::PluginRef;

@@ -2,6 +2,7 @@
 
 use super::fault::{Code, Fault};
 use super::inspect::{Inspection, Verdict, inspect_file};
+use super::trust::Trust;
 use holdall_plugin_api::descriptor::Descriptor;
 use semver::Version;
 use serde::{Serialize, Serializer};
@@ -64,7 +65,7 @@ pub(crate) const RULE: &str = "the first directory wins; within one, the highest
 impl ScanReport {
     /// The accepted files with their descriptors, by precedence: directories in their order, within
     /// one the highest version first, then byte order of the file names.
-    pub(crate) fn by_precedence(&self) -> Vec<(&Inspection, &Descriptor)> {
+    pub fn by_precedence(&self) -> Vec<(&Inspection, &Descriptor)> {
         let position = |file: &Inspection| {
             let parent = file.path.parent();
             let mut folders = self.folders.iter();
@@ -115,13 +116,26 @@ fn temporary(name: &[u8]) -> bool {
 
 /// Reads the folders. Order: as given, then byte order of the file names.
 pub fn scan(folders: &[PathBuf]) -> ScanReport {
+    scan_with(folders, |_, _| Vec::new())
+}
+
+/// As [`scan`], with the owners and modes of accepted files judged too.
+pub fn scan_trusted(folders: &[PathBuf], trust: &Trust) -> ScanReport {
+    scan_with(folders, |path, folder| trust.place(path, Some(folder)))
+}
+
+fn scan_with(folders: &[PathBuf], place: impl Fn(&Path, &Path) -> Vec<Fault>) -> ScanReport {
     let (mut report, started) = (ScanReport::default(), Instant::now());
     for folder in folders {
         match entries(folder) {
             Ok(paths) => {
-                report
-                    .files
-                    .extend(paths.iter().map(|path| inspect_entry(path)));
+                report.files.extend(paths.iter().map(|path| {
+                    let mut found = inspect_entry(path);
+                    if found.verdict() == Verdict::Accepted {
+                        found.faults = place(path, folder);
+                    }
+                    found
+                }));
                 report.folders.push(Folder {
                     path: folder.clone(),
                     error: None,

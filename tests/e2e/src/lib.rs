@@ -61,7 +61,11 @@ impl Artifacts {
     pub fn folder_of<'a>(&self, libraries: impl IntoIterator<Item = &'a Path>, folder: &Path) {
         for library in libraries {
             let name = library.file_name().unwrap_or_default();
-            if let Err(cause) = std::fs::copy(library, folder.join(name)) {
+            let to = folder.join(name);
+            // Not writable for the group, whatever umask the build had: a server refuses that.
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            let copied = std::fs::copy(library, &to);
+            if let Err(cause) = copied.and_then(|_| std::fs::set_permissions(&to, mode)) {
                 panic!("{}: {cause}", library.display());
             }
         }

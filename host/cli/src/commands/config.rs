@@ -52,7 +52,7 @@ fn check(app: &App) -> Result<()> {
                 .or_insert_with(|| schema.clone());
         }
     }
-    let secrets = Secrets::new();
+    let secrets = Secrets::under(&config.trust);
     let report = config::check(&config, &schemas, &secrets);
     let of_server = match Settings::of(&config) {
         Ok(settings) => settings.unknown_backends(&config),

@@ -1,24 +1,60 @@
-//! `plugins`: every file of the plugin folders, with its verdict.
+//! `plugins`: every file of the plugin directories with its verdict, and what an operator does with them.
 
+mod install;
+mod pin;
+mod sign;
+
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
+use holdall::config::Config;
+use holdall::fault::Fault;
 use holdall::inspect::{Inspection, Verdict};
 use holdall::scan::{self, ScanReport};
+use holdall::trust::{Standing, Trust};
 use holdall::{Error, PluginStatus};
 use serde_json::{Value, json};
 
+use self::install::{Install, Remove};
+use self::pin::{Pin, Release};
+use self::sign::{Sign, Verify};
 use super::inspect::{faults, word};
 use crate::app::App;
 use crate::exit;
 use crate::failure::{Failure, Result};
 use crate::values::printable;
 
-/// Shows every file of the plugin folders: what it is, or why it was refused.
+/// Shows every file of the plugin directories, and judges, signs, pins, installs and removes plugins.
+///
+/// Without a subcommand: `list`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Plugins {
+    #[command(subcommand)]
+    what: Option<What>,
+
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    List(List),
+    Verify(Verify),
+    Sign(Sign),
+    Pin(Pin),
+    Install(Install),
+    Remove(Remove),
+    Release(Release),
+}
+
+/// Shows every file of the plugin directories: what it is, or why it was refused.
 ///
 /// Nothing of a plugin runs, unless --load is given.
 #[derive(Debug, Args)]
-pub(crate) struct Plugins {
+struct List {
     /// Loads each accepted plugin into this process, as a backend that needs it would; a failure
     /// of one is exit code 8.
     #[arg(long)]
@@ -27,6 +63,21 @@ pub(crate) struct Plugins {
 
 impl Plugins {
     pub(crate) fn run(self, app: &App) -> Result<()> {
+        match self.what {
+            None => self.list.run(app),
+            Some(What::List(list)) => list.run(app),
+            Some(What::Verify(verify)) => verify.run(app),
+            Some(What::Sign(sign)) => sign.run(app),
+            Some(What::Pin(pin)) => pin.run(app),
+            Some(What::Install(install)) => install.run(app),
+            Some(What::Remove(remove)) => remove.run(app),
+            Some(What::Release(release)) => release.run(app),
+        }
+    }
+}
+
+impl List {
+    fn run(self, app: &App) -> Result<()> {
         let (config, problems) = app.config();
         let (report, loaded) = if self.load {
             let host = app.host()?;
@@ -35,11 +86,13 @@ impl Plugins {
                 Some(host.load_plugins()),
             )
         } else {
-            (scan::scan(&config.plugin_dirs), None)
+            let trust = Trust::new(&config);
+            (scan::scan_trusted(&config.plugin_dirs, &trust), None)
         };
-        let record = to_json(&report, loaded.as_deref());
+        let trust = standings(&config, &report);
+        let record = to_json(&report, &trust, loaded.as_deref());
         app.output
-            .answer(&record, || shown(&report, loaded.as_deref()))?;
+            .answer(&record, || shown(&report, &trust, loaded.as_deref()))?;
         let failed = loaded
             .into_iter()
             .flatten()
@@ -61,10 +114,52 @@ impl Plugins {
     }
 }
 
+/// What is known of each accepted file, by its path; or why it would be refused.
+type Standings = BTreeMap<PathBuf, std::result::Result<Standing, Vec<Fault>>>;
+
+fn standings(config: &Config, report: &ScanReport) -> Standings {
+    let trust = Trust::new(config);
+    let accepted = report.files.iter();
+    let accepted = accepted.filter(|file| file.verdict() == Verdict::Accepted);
+    let judged = accepted.map(|file| {
+        let standing = trust.judge(&file.path, file.path.parent());
+        (file.path.clone(), standing)
+    });
+    judged.collect()
+}
+
+/// Each fault with both sides and what helps, on lines of their own.
+fn refusal(faults: &[Fault]) -> String {
+    faults.iter().fold(String::new(), |mut text, fault| {
+        let _ = write!(text, "\n  {}", printable(&fault.to_string()));
+        let _ = write!(text, "\n    help: {}", printable(&fault.fix));
+        text
+    })
+}
+
+/// Signer and pin, in words.
+fn standing_line(standing: &Standing) -> String {
+    let signed = match &standing.signed_by {
+        Some(publisher) => format!("signed by {}", printable(publisher)),
+        None => "unsigned".to_owned(),
+    };
+    match standing.pinned {
+        true => format!("{signed}, pinned"),
+        false => signed,
+    }
+}
+
 type Loaded = (PluginStatus, holdall::Result<()>);
 
-fn to_json(report: &ScanReport, loaded: Option<&[Loaded]>) -> Value {
-    let mut record = json!({ "scan": report });
+fn to_json(report: &ScanReport, trust: &Standings, loaded: Option<&[Loaded]>) -> Value {
+    let trust = trust.iter().map(|(path, standing)| {
+        let path = path.display().to_string();
+        match standing {
+            Ok(standing) => json!({ "path": path, "standing": standing }),
+            Err(faults) => json!({ "path": path, "faults": faults }),
+        }
+    });
+    let mut record = json!({ "scan": report, "trust": trust.collect::<Vec<_>>() });
     if let Some(loaded) = loaded {
         let each = loaded
             .iter()
@@ -74,7 +169,7 @@ fn to_json(report: &ScanReport, loaded: Option<&[Loaded]>) -> Value {
     record
 }
 
-fn shown(report: &ScanReport, loaded: Option<&[Loaded]>) -> String {
+fn shown(report: &ScanReport, trust: &Standings, loaded: Option<&[Loaded]>) -> String {
     let mut text = String::new();
     // Writing to a text cannot fail.
     for folder in &report.folders {
@@ -85,7 +180,16 @@ fn shown(report: &ScanReport, loaded: Option<&[Loaded]>) -> String {
         };
     }
     for file in &report.files {
-        let _ = writeln!(text, "{}", file_line(file));
+        let _ = match trust.get(&file.path) {
+            None => writeln!(text, "{}", file_line(file)),
+            Some(Ok(standing)) => {
+                writeln!(text, "{}\n  {}", file_line(file), standing_line(standing))
+            }
+            Some(Err(faults)) => {
+                let path = printable(&file.path.display().to_string());
+                writeln!(text, "{path}: refused{}", refusal(faults))
+            }
+        };
     }
     for shadowed in &report.shadowed {
         let _ = writeln!(

@@ -183,6 +183,10 @@ impl Reload {
                 "plugin_dirs takes effect at the next start"
             );
         }
+        let current = self.host.config();
+        if (&config.trust, &config.trial) != (&current.trust, &current.trial) {
+            tracing::warn!("[trust] and [trial] take effect at the next start");
+        }
         let less_protected = |why: holdall_server::LessProtected| {
             let help = "write the section again, or restart the server without it";
             Failure::refused(exit::SETUP, "reload", why.to_string(), help)

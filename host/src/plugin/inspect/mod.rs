@@ -21,6 +21,7 @@ pub(crate) use negotiation::{Spoken, effective_minor};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use source::Reads;
+pub(crate) use source::unreadable;
 use std::fs::File;
 use std::io::{Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};

@@ -34,7 +34,7 @@ pub(super) fn open(path: &Path) -> Result<(File, u64), Box<Fault>> {
     Ok((File::from(file), size))
 }
 
-pub(super) fn unreadable(cause: impl Into<io::Error>) -> Box<Fault> {
+pub(crate) fn unreadable(cause: impl Into<io::Error>) -> Box<Fault> {
     let cause = cause.into().to_string();
     Box::new(
         Fault::new(Code::Unreadable)

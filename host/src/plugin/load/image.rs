@@ -75,13 +75,35 @@ impl Image {
         }
     }
 
+    /// The bytes of an open file that nothing changes, such as the sealed file of another process.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub(crate) fn of_file(mut file: File) -> io::Result<Self> {
+        let mut sha256 = Sha256::new();
+        io::Seek::rewind(&mut file)?;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match io::Read::read(&mut file, &mut buffer)? {
+                0 => break,
+                count => sha256.update(&buffer[..count]),
+            }
+        }
+        Ok(Self {
+            file,
+            sha256: sha256.finalize().into(),
+            folder: None,
+        })
+    }
+
     /// SHA-256 of the bytes.
     pub(crate) fn sha256(&self) -> [u8; 32] {
         self.sha256
     }
 
     /// The file, for reading.
-    pub(super) fn reader(&self) -> io::Result<File> {
+    pub(crate) fn reader(&self) -> io::Result<File> {
         self.file.try_clone()
     }
 

@@ -57,6 +57,8 @@ pub(crate) struct Plugin {
     gate: Option<Gate>,
     /// `None` for a plugin that is linked in.
     mapping: Option<Mapping>,
+    /// Signals whose handlers its constructors replaced.
+    signals: Vec<&'static str>,
 }
 
 /// A plugin that may be used, or all that speaks against it.
@@ -67,6 +69,9 @@ type Outcome = Result<Arc<Plugin>, Vec<Fault>>;
 /// a host that tries again gets the same answer and no second mapping. The lock is held for a look
 /// only: a constructor that blocks holds up only those that want the same bytes.
 static MAPPED: Mutex<BTreeMap<[u8; 32], Arc<OnceLock<Outcome>>>> = Mutex::new(BTreeMap::new());
+
+/// Whether the bytes are mapped in this process already.
+pub(crate) struct Mapped(pub(crate) bool);
 
 fn warn_signals(descriptor: &Descriptor, taken: &[&str]) {
     tracing::warn!(
@@ -93,18 +98,27 @@ impl Plugin {
             descriptor,
             services,
             mapping: None,
+            signals: Vec::new(),
         }))
     }
 
-    /// Inspects, maps and checks the bytes of a file, which were read from `path`.
-    pub(crate) fn load(image: Image, path: &Path) -> Outcome {
+    /// Inspects, maps and checks the bytes of a file, which were read from `path`. Nothing is mapped
+    /// that `admit` refuses.
+    pub(crate) fn load(
+        image: Image,
+        path: &Path,
+        admit: impl FnOnce(&Image, &Descriptor, Mapped) -> Result<(), Vec<Fault>>,
+    ) -> Outcome {
         let hash = image.sha256();
         let once = {
             let mut mapped = MAPPED.lock().unwrap_or_else(PoisonError::into_inner);
             mapped.entry(hash).or_default().clone()
         };
         if let Some(outcome) = once.get() {
-            return outcome.clone();
+            let plugin = outcome.clone()?;
+            // Mapped by another host of this process, perhaps, which is less strict.
+            admit(&image, &plugin.descriptor, Mapped(true))?;
+            return Ok(plugin);
         }
         let copy = image.reader().map_err(|cause| {
             let expected = "a copy of the file in memory";
@@ -113,6 +127,7 @@ impl Plugin {
         // These very bytes are judged: the file may have changed since the scan. What is refused here
         // was not mapped, and is judged again the next time.
         let descriptor = inspect::judge_copy(copy, path)?;
+        admit(&image, &descriptor, Mapped(false))?;
         once.get_or_init(|| Self::mapped(image, path, descriptor))
             .clone()
     }
@@ -140,6 +155,7 @@ impl Plugin {
             descriptor,
             services,
             mapping: Some(mapping),
+            signals: taken,
         }))
     }
 
@@ -168,6 +184,11 @@ impl Plugin {
     /// What its configurations are judged by.
     pub(crate) fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    /// Signals whose handlers its constructors replaced; the program's were put back.
+    pub(crate) fn signals(&self) -> &[&'static str] {
+        &self.signals
     }
 
     /// Hash of the mapped bytes; `None` for a plugin that is linked in.

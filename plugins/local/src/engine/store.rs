@@ -43,6 +43,8 @@ pub(crate) enum Unwritable {
 pub(crate) struct Options {
     /// Create the root if it is missing.
     pub(crate) create: bool,
+    /// Create, probe and remove nothing: the store opens as one that cannot be written.
+    pub(crate) untouched: bool,
     /// As if `openat2` were missing. For tests.
     pub(crate) without_openat2: bool,
     /// As if there were no extended attributes. For tests.
@@ -107,7 +109,14 @@ impl LocalStore {
             )
         })?;
         let mut unwritable = None;
-        if options.create {
+        let create = options.create && !options.untouched;
+        let part = |root: &OwnedFd, name, unwritable: &mut Option<Unwritable>| {
+            if options.untouched {
+                return open_part(root, name);
+            }
+            part(root, name, unwritable)
+        };
+        if create {
             unless_unwritable(create_root(&path), &mut unwritable)?;
         }
         let root = open(&path, DIRECTORY, Mode::empty()).map_err(|errno| match errno {
@@ -126,7 +135,7 @@ impl LocalStore {
         let objects = match open_part(&root, "objects")? {
             Some(objects) => objects,
             // The directory of a mount point that is not mounted: nothing may be created in it.
-            None if !options.create => {
+            None if !create => {
                 let why = "the root has no directory `objects`, and create_root is false";
                 return Err(Fault::new(FaultKind::RootMissing, "open root", why));
             }
@@ -141,7 +150,7 @@ impl LocalStore {
         let kernel_walk = !options.without_openat2 && has_openat2(&objects);
         let tree = Tree::new(objects, kernel_walk);
         let mut writable = None;
-        if let Some(all) = staging {
+        if let Some(all) = staging.filter(|_| !options.untouched) {
             let claimed = Staging::claim(all).and_then(|staging| {
                 let answers = probe(&staging, &tree)?;
                 Ok((staging, answers))

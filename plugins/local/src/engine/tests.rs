@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 const PLAIN: Options = Options {
     create: true,
+    untouched: false,
     without_openat2: false,
     without_attributes: false,
     without_noreplace: false,
@@ -1045,6 +1046,36 @@ fn leftovers_of_killed_processes_are_swept_at_open() {
         working.publish("done", Metadata::default(), FAST).unwrap();
         assert_eq!(root.get("done"), b"in work");
     }
+}
+
+/// In a trial a store opens for reading: nothing is created, and nothing of a dead process is removed.
+#[test]
+fn a_store_that_is_left_untouched_creates_and_sweeps_nothing() {
+    let untouched = Options {
+        untouched: true,
+        ..PLAIN
+    };
+    let empty = tempfile::tempdir().unwrap();
+    let root = empty.path().join("root");
+    assert!(Store::open(&root, untouched).is_err());
+    assert!(!root.exists());
+
+    let root = root_as(PLAIN);
+    root.store.put("kept", &[b"1"], rich(), FAST).unwrap();
+    let staging = root.dir.path().join("staging");
+    std::fs::create_dir(staging.join("dead")).unwrap();
+    std::fs::write(staging.join("dead.lock"), "").unwrap();
+    let names = || {
+        let entries = std::fs::read_dir(&staging).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    let next = open(root.dir.path(), untouched);
+    assert_eq!((next.swept, next.sweep()), (0, 0));
+    assert!(next.object("kept").is_ok() && next.unwritable().is_some());
+    assert_eq!(names(), before);
 }
 
 #[test]

@@ -70,6 +70,7 @@ impl Workdir {
     pub(crate) fn bare(&self) -> Command {
         let mut command = Command::new(artifacts().holdall());
         command.current_dir(self.0.path()).stdin(Stdio::null());
+        command.env("STATE_DIRECTORY", state());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("HOLDALL_") {
                 command.env_remove(name);
@@ -181,6 +182,16 @@ impl Workdir {
         names.sort();
         names
     }
+}
+
+/// What the command remembers of plugins, for all tests of a run: each plugin is tried once.
+fn state() -> &'static Path {
+    static STATE: OnceLock<PathBuf> = OnceLock::new();
+    STATE.get_or_init(|| {
+        let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-state");
+        let _ = std::fs::remove_dir_all(&state);
+        state
+    })
 }
 
 impl Ran {

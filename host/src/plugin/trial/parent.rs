@@ -1,0 +1,246 @@
+//! The side of the host: starts a child, waits for it within limits, and reads what it came to.
+
+use super::said::{Opening, Request, Said, Told};
+use super::verdict::Verdict;
+use super::{Trial, TrialRules, VARIABLE};
+use crate::config::Rule;
+use crate::config::hex;
+use crate::plugin::fault::{Code, Fault};
+use crate::plugin::load::Image;
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
+
+/// Interval at which the child is looked at.
+const INTERVAL: Duration = Duration::from_millis(2);
+/// Last bytes of the child's standard error that a fault quotes.
+const QUOTED: u64 = 600;
+/// A child whose address space is as near to its limit as this was refused memory.
+const NEAR_LIMIT: u64 = 96 << 20;
+
+/// What is left of a child.
+struct Ended {
+    status: ExitStatus,
+    /// It was ended by the parent. Its address space in bytes by then.
+    late: Option<u64>,
+    said: Vec<Said>,
+    errors: String,
+}
+
+pub(super) fn run(
+    trial: &Trial,
+    rules: &TrialRules,
+    image: &Image,
+    name: &str,
+    open: Option<Opening>,
+) -> io::Result<Verdict> {
+    let wants_open = open.is_some();
+    let request = Request {
+        name: name.to_owned(),
+        sha256: hex(&image.sha256()),
+        cpu_secs: rules.cpu.as_millis().div_ceil(1000).max(1) as u64,
+        memory: rules.memory,
+        descriptors: rules.descriptors,
+        open,
+    };
+    let ended = wait(trial, rules, image, &request)?;
+    Ok(judge(rules, name, wants_open, &ended))
+}
+
+/// A file in memory, as one of the child's standard streams.
+fn stream(label: &str) -> io::Result<File> {
+    Ok(File::from(memfd_create(label, MemfdFlags::CLOEXEC)?))
+}
+
+fn wait(trial: &Trial, rules: &TrialRules, image: &Image, request: &Request) -> io::Result<Ended> {
+    // Files, not pipes: nothing waits for a reader, and a process that outlives the child holds
+    // nothing up.
+    let (mut answers, errors) = (stream("holdall-trial")?, stream("holdall-trial-log")?);
+    let mut line = Zeroizing::new(serde_json::to_vec(request)?);
+    line.push(b'\n');
+    answers.write_all(&line)?;
+    let mut command = Command::new(&trial.executable);
+    command
+        .args(&trial.arguments)
+        .env(VARIABLE, "1")
+        .stdin(image.reader()?)
+        .stdout(answers.try_clone()?)
+        .stderr(Stdio::from(errors.try_clone()?))
+        .process_group(0);
+    let started = Instant::now();
+    let mut child = command.spawn()?;
+    let id = Pid::from_child(&child);
+    let mut late = None;
+    // Looked at without being reaped, so that its number stays its own until its group is ended.
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    while waitid(WaitId::Pid(id), options)?.is_none() {
+        if started.elapsed() >= rules.timeout {
+            late = Some(address_space(id.as_raw_nonzero().get()));
+            break;
+        }
+        std::thread::sleep(INTERVAL);
+    }
+    // With all that it has started. No such group: nothing is left.
+    let _ = kill_process_group(id, Signal::KILL);
+    let status = child.wait()?;
+    let text = read_from(&answers, line.len() as u64)?;
+    let said = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let size = errors.metadata()?.len();
+    Ok(Ended {
+        status,
+        late,
+        said: said.collect(),
+        errors: read_from(&errors, size.saturating_sub(QUOTED))?,
+    })
+}
+
+fn read_from(file: &File, start: u64) -> io::Result<String> {
+    let length = file.metadata()?.len().saturating_sub(start).min(1 << 20);
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+    file.read_exact_at(&mut bytes, start)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Of a process that runs, in bytes.
+fn address_space(process: i32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
+    let pages = text.split(' ').next().and_then(|pages| pages.parse().ok());
+    bytes(pages.unwrap_or(0))
+}
+
+fn bytes(pages: u64) -> u64 {
+    pages.saturating_mul(rustix::param::page_size() as u64)
+}
+
+fn judge(rules: &TrialRules, name: &str, wants_open: bool, ended: &Ended) -> Verdict {
+    let quoted = match ended.errors.trim() {
+        "" => String::new(),
+        errors => format!("; it wrote: {errors}"),
+    };
+    let place = match ended.said.contains(&Said::Mapped) {
+        false => "when it is mapped",
+        true => "when it is opened",
+    };
+    let refused = |code: Code, expected: &str, found: String| {
+        let fault = Fault::new(code).expected(expected);
+        Verdict::Refused(vec![fault.found(found + &quoted).location(place)])
+    };
+    let limit = ended.said.iter().find_map(|said| match said {
+        Said::Limit(limit) => Some(*limit),
+        _ => None,
+    });
+    let is_full = |size: u64| limit.is_some_and(|limit| size.saturating_add(NEAR_LIMIT) >= limit);
+    let memory = || {
+        let found = format!("more than {} bytes", rules.memory);
+        refused(
+            Code::TrialMemory,
+            "memory within the limit of a trial",
+            found,
+        )
+    };
+    // Steps that were taken, in their order; the first that is a fault counts.
+    for said in &ended.said {
+        match said {
+            Said::Refused(told) => {
+                let faults = told.iter().map(clone_fault);
+                return Verdict::Refused(faults.flatten().collect());
+            }
+            Said::Forked => {
+                let found = "another process".to_owned();
+                return refused(Code::TrialForked, "no process of its own", found);
+            }
+            Said::Closed(numbers) => {
+                let found = format!("closed: {numbers:?}");
+                let expected = "descriptors of the program left open";
+                return refused(Code::TrialClosedDescriptors, expected, found);
+            }
+            Said::Threads(count) => {
+                let found = format!("{count} threads");
+                let code = Code::TrialStartedThreads;
+                if let Some(verdict) = noted(rules.threads, name, code, "no thread", found) {
+                    return verdict;
+                }
+            }
+            Said::Signals(names) => {
+                let (found, code) = (names.join(", "), Code::TrialTookSignals);
+                let expected = "handlers of the program left in place";
+                if let Some(verdict) = noted(rules.signals, name, code, expected, found) {
+                    return verdict;
+                }
+            }
+            Said::Crashed(_, pages) if is_full(bytes(*pages)) => return memory(),
+            Said::Crashed(signal, _) if *signal == libc::SIGABRT => {
+                let found = "abort".to_owned();
+                return refused(Code::TrialAborted, "a return", found);
+            }
+            Said::Crashed(signal, _) => {
+                let found = format!("signal {signal}");
+                return refused(Code::TrialCrashed, "a return", found);
+            }
+            Said::Limit(_) | Said::Mapped | Said::Opened | Said::NotOpened(_) | Said::Done => {}
+        }
+    }
+    if ended.said.contains(&Said::Done) {
+        return match ended.said.contains(&Said::Opened) {
+            true => Verdict::Opened,
+            false => Verdict::Mapped,
+        };
+    }
+    if let Some(size) = ended.late {
+        if is_full(size) {
+            return memory();
+        }
+        if wants_open && ended.said.contains(&Said::Mapped) {
+            // The store may be what does not answer.
+            return Verdict::Mapped;
+        }
+        let found = format!("none within {:?}", rules.timeout);
+        return refused(Code::TrialTimedOut, "a return", found);
+    }
+    match ended.status.signal() {
+        Some(libc::SIGXCPU | libc::SIGKILL) => {
+            let found = format!("more than {:?} of processor time", rules.cpu);
+            refused(
+                Code::TrialCpu,
+                "processor time within the limit of a trial",
+                found,
+            )
+        }
+        Some(libc::SIGABRT) => refused(Code::TrialAborted, "a return", "abort".to_owned()),
+        Some(signal) => refused(Code::TrialCrashed, "a return", format!("signal {signal}")),
+        None => {
+            let code = ended.status.code().unwrap_or_default();
+            refused(Code::TrialExited, "a return", format!("exit({code})"))
+        }
+    }
+}
+
+fn clone_fault(told: &Told) -> Option<Fault> {
+    let text = serde_json::to_value(told).ok()?;
+    serde_json::from_value::<Told>(text).ok()?.fault()
+}
+
+/// What the rule makes of something that harms only some programs.
+fn noted(rule: Rule, plugin: &str, code: Code, expected: &str, found: String) -> Option<Verdict> {
+    let fault = Fault::new(code).expected(expected).found(found);
+    match rule {
+        Rule::Refuse => return Some(Verdict::Refused(vec![fault])),
+        Rule::Warn => tracing::warn!(
+            target: "holdall",
+            plugin,
+            code = code.name(),
+            found = fault.found,
+            "{}", code.meaning(),
+        ),
+        Rule::Allow => {}
+    }
+    None
+}
