@@ -22,7 +22,7 @@ pub use host::{
     Reconfigured, Registration, Status,
 };
 pub use operations::{DeletedPrefix, implied_content_type};
-pub use plugin::{PluginRef, fault, inspect, scan, trial, trust};
+pub use plugin::{PluginRef, fault, inspect, quarantine, scan, trial, trust};
 
 pub use tokio_util::sync::CancellationToken;
 

@@ -1,7 +1,7 @@
 //! State of one run: options, output, and the host, built on first use.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -93,10 +93,14 @@ impl App {
 
     /// Returns the host, built from this configuration on first use.
     pub(crate) fn host_of(&self, config: Config) -> Result<&Host> {
-        let host = Host::builder()
+        let crashes = config.state_dir.as_deref().map(crash_records);
+        let mut builder = Host::builder()
             .config(config)
-            .trial(Trial::this_executable())
-            .build()?;
+            .trial(Trial::this_executable());
+        if let Some(directory) = crashes {
+            builder = builder.crash_records(directory);
+        }
+        let host = builder.build()?;
         Ok(self.host.get_or_init(|| host))
     }
 
@@ -133,6 +137,11 @@ impl App {
             let _ = host.shutdown(Duration::from_secs(2)).await;
         }
     }
+}
+
+/// Where crashes of plugins are recorded.
+pub(crate) fn crash_records(state: &Path) -> PathBuf {
+    state.join("crashes")
 }
 
 /// The name of the default backend, for hints about a command line that cannot be parsed. Empty when

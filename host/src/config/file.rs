@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::owner::FileRules;
-use super::{Policy, Rule, TrialRules};
+use super::{Policy, Quarantine, Rule, TrialRules};
 use holdall_plugin_api::KeyPolicy;
 use url::Url;
 
@@ -38,6 +38,7 @@ pub(super) struct FileConfig {
     pub(super) server: Section,
     pub(super) trust: Policy,
     pub(super) trial: TrialRules,
+    pub(super) quarantine: Quarantine,
 }
 
 /// Reads the text of a file.
@@ -140,6 +141,10 @@ fn read<'d>(
     config.trial = document
         .table(&mut root, "trial")
         .map(|section| trust::read_trial(document, section))
+        .unwrap_or_default();
+    config.quarantine = document
+        .table(&mut root, "quarantine")
+        .map(|section| trust::read_quarantine(document, section))
         .unwrap_or_default();
     config.server = Section::new("server", document.settings(&mut root, "server"));
     document.finish(root, None);

@@ -1,4 +1,4 @@
-//! Values of the sections `[trust]` and `[trial]`.
+//! Values of the sections `[trust]`, `[trial]` and `[quarantine]`.
 
 use rustix::process::geteuid;
 use std::time::{Duration, SystemTime};
@@ -128,6 +128,31 @@ pub(super) fn group_rule(configured: Option<Rule>) -> Rule {
         true => Rule::Refuse,
         false => Rule::Warn,
     })
+}
+
+/// When a plugin that has ended the process is kept out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Quarantine {
+    /// Crashes within [`within`](Self::within) from which on it is refused.
+    pub crashes: u32,
+    /// The time in which crashes count.
+    pub within: Duration,
+    /// How long it is refused after the first crash; doubles with each one.
+    pub backoff: Duration,
+    /// When the quarantine ends, after the last crash. `None`: by `holdall plugins release` only.
+    pub expires: Option<Duration>,
+}
+
+impl Default for Quarantine {
+    fn default() -> Self {
+        Self {
+            crashes: 3,
+            within: Duration::from_secs(24 * 60 * 60),
+            backoff: Duration::from_secs(1),
+            expires: None,
+        }
+    }
 }
 
 /// Limits of a trial, and what is refused in it.

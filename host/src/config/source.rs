@@ -95,6 +95,7 @@ impl Config {
             server: from_file.server,
             trust: from_file.trust,
             trial: from_file.trial,
+            quarantine: from_file.quarantine,
             state_dir: flags.state_dir.clone().or_else(|| state_dir(environment)),
             environment: environment.clone(),
         };

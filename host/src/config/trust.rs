@@ -1,9 +1,9 @@
-//! The sections `[trust]` and `[trial]`.
+//! The sections `[trust]`, `[trial]` and `[quarantine]`.
 
 use super::document::{Document, Table, join};
 use super::file::{read_timeout, unhex};
 use super::{Code, Problem};
-use super::{Policy, Rule, Signatures, TrialRules, TrustedKey};
+use super::{Policy, Quarantine, Rule, Signatures, TrialRules, TrustedKey};
 use minisign_verify::PublicKey;
 use std::time::{Duration, SystemTime};
 
@@ -77,12 +77,7 @@ pub(super) fn read_trial<'d>(document: &mut Document<'d>, mut section: Table<'d>
     let mut rules = TrialRules::default();
     rules.enabled = document.boolean(it, "enabled").unwrap_or(rules.enabled);
     for (key, time) in [("timeout", &mut rules.timeout), ("cpu", &mut rules.cpu)] {
-        if let Some(found) = document.string(it, key) {
-            match read_timeout(found.value, &found.path, &found.place) {
-                Ok(read) => *time = read,
-                Err(problem) => document.problems.push(*problem),
-            }
-        }
+        *time = time_of(document, it, key).unwrap_or(*time);
     }
     let least = [
         ("memory", &mut rules.memory, 16 << 20),
@@ -99,6 +94,38 @@ pub(super) fn read_trial<'d>(document: &mut Document<'d>, mut section: Table<'d>
     }
     document.finish(section, None);
     rules
+}
+
+pub(super) fn read_quarantine<'d>(
+    document: &mut Document<'d>,
+    mut section: Table<'d>,
+) -> Quarantine {
+    let it = &mut section;
+    let mut rules = Quarantine::default();
+    let crashes = document.number(it, "crashes", 1);
+    let crashes = crashes.and_then(|crashes| u32::try_from(crashes).ok());
+    rules.crashes = crashes.unwrap_or(rules.crashes);
+    for (key, time) in [
+        ("within", &mut rules.within),
+        ("backoff", &mut rules.backoff),
+    ] {
+        *time = time_of(document, it, key).unwrap_or(*time);
+    }
+    rules.expires = time_of(document, it, "expires");
+    document.finish(section, None);
+    rules
+}
+
+/// A time above zero.
+fn time_of<'d>(
+    document: &mut Document<'d>,
+    section: &mut Table<'d>,
+    key: &'static str,
+) -> Option<Duration> {
+    let found = document.string(section, key)?;
+    read_timeout(found.value, &found.path, &found.place)
+        .map_err(|problem| document.problems.push(*problem))
+        .ok()
 }
 
 fn read_key<'d>(document: &mut Document<'d>, mut entry: Table<'d>) -> Option<TrustedKey> {

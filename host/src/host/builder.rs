@@ -5,6 +5,7 @@ use crate::config::{Config, Environment, Flags, Secrets, Sources};
 use crate::gateway::Gateway;
 use crate::host::Host;
 use crate::plugin::catalog::Catalog;
+use crate::plugin::quarantine::Quarantine;
 use crate::plugin::trial::Trial;
 use arc_swap::ArcSwap;
 use holdall_plugin_api::Result;
@@ -24,6 +25,7 @@ pub struct Builder {
     built_in: Vec<&'static StaticPlugin>,
     spool: SpoolSettings,
     trial: Option<Trial>,
+    crash_records: Option<PathBuf>,
 }
 
 impl Builder {
@@ -106,6 +108,16 @@ impl Builder {
         self
     }
 
+    /// Records in this directory which plugin, operation and request a fatal signal has ended, and keeps
+    /// plugins out that crash again and again ([`Config::quarantine`]). Installs handlers of SIGSEGV,
+    /// SIGBUS, SIGILL and SIGABRT, which call those that were there before. The first directory of a
+    /// process is the one that is used.
+    #[must_use]
+    pub fn crash_records(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.crash_records = Some(directory.into());
+        self
+    }
+
     /// Keeps what the host remembers of plugins here: publisher and highest version of those that were
     /// signed. Without it nothing is remembered, unless the configuration or the environment names a
     /// directory.
@@ -147,12 +159,27 @@ impl Builder {
             Some(environment) => environment,
             None => config.environment().clone(),
         };
+        let quarantine = match self.crash_records {
+            None => None,
+            Some(directory) => {
+                let begun = Quarantine::begin(directory.clone(), config.quarantine.clone());
+                if let Err(cause) = &begun {
+                    tracing::warn!(
+                        target: "holdall",
+                        directory = %directory.display(),
+                        error = %cause,
+                        "crashes of plugins are not recorded"
+                    );
+                }
+                begun.ok()
+            }
+        };
         let secrets = Secrets::under(&config.trust);
         let gateway = match &config.gateway {
             Some(gateway) => Gateway::new(gateway, &environment, &secrets)?,
             None => Gateway::unconfigured(),
         };
-        let catalog = Catalog::new(&config, self.trial);
+        let catalog = Catalog::new(&config, self.trial, quarantine);
         for plugin in self.built_in {
             catalog.add_built_in(plugin)?;
         }

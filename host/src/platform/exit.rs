@@ -46,6 +46,7 @@ pub fn leave(code: u8) -> ! {
 }
 
 fn leave_now(code: c_int) -> ! {
+    super::crumbs::end();
     // SAFETY: `_exit` has no preconditions.
     unsafe { libc::_exit(code) }
 }

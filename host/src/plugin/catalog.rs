@@ -5,6 +5,7 @@ use super::errors;
 use super::fault::{Code, Fault};
 use super::inspect::Verdict;
 use super::load::{Image, Mapped, Plugin};
+use super::quarantine::Quarantine;
 use super::scan::{self, ScanReport, Shadowed};
 use super::trial::{Opening, Trial, Trials};
 use super::trust::{Standing, Trust};
@@ -133,6 +134,8 @@ pub(crate) struct Judges {
     trust: Trust,
     /// `None`: plugins are not tried in a child.
     trials: Option<Trials>,
+    /// `None`: crashes are not recorded.
+    quarantine: Option<Quarantine>,
 }
 
 /// The configuration of the backend that needs a plugin, for its trial.
@@ -162,6 +165,9 @@ fn load_file(
         if let Some(name) = name.filter(|name| *name != about.name) {
             let fault = Fault::new(Code::PluginChanged).expected(format!("the plugin {name:?}"));
             return Err(vec![fault.found(format!("{:?}", about.name))]);
+        }
+        if let Some(quarantine) = judges.quarantine.as_ref().filter(|_| !mapped) {
+            quarantine.judge(&image.sha256())?;
         }
         standing = trust.bytes(path, image, &about.name, &about.version)?;
         match &judges.trials {
@@ -197,12 +203,17 @@ pub(crate) struct Catalog {
 }
 
 impl Catalog {
-    pub(crate) fn new(config: &Config, trial: Option<Trial>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        trial: Option<Trial>,
+        quarantine: Option<Quarantine>,
+    ) -> Self {
         Self {
             dirs: config.plugin_dirs.clone(),
             rules: config.plugins.clone(),
             judges: Arc::new(Judges {
                 trust: Trust::new(config),
+                quarantine,
                 trials: trial.and_then(|trial| Trials::new(trial, config)),
             }),
             known: RwLock::default(),

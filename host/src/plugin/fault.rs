@@ -92,6 +92,10 @@ codes! {
     KeyExpired = "key_expired", Trust, "install a version that a current key has signed";
     /// A signature whose period has ended.
     SignatureExpired = "signature_expired", Trust, "install a version with a current signature";
+    /// A plugin that has ended earlier processes.
+    Quarantined = "quarantined", Trust, "report the crash to the author; `holdall plugins release NAME` lets the plugin in again";
+    /// A plugin that has ended an earlier process a moment ago.
+    CrashBackoff = "crash_backoff", Trust, "wait, or let the plugin in again: `holdall plugins release NAME`";
     /// Records of this host that cannot be read.
     StateDamaged = "state_damaged", Trust, "remove the file; what was seen of plugins is forgotten then";
     /// An unsigned file of a plugin that was signed before.

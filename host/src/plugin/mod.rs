@@ -10,6 +10,7 @@ pub mod inspect;
     reason = "calls foreign code: maps libraries and drives the tables"
 )]
 pub(crate) mod load;
+pub mod quarantine;
 mod reference;
 pub mod scan;
 pub mod trial;

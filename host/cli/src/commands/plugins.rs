@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use holdall::config::Config;
 use holdall::fault::Fault;
 use holdall::inspect::{Inspection, Verdict};
+use holdall::quarantine::{self, Crash};
 use holdall::scan::{self, ScanReport};
 use holdall::trust::{Standing, Trust};
 use holdall::{Error, PluginStatus};
@@ -21,7 +22,7 @@ use self::install::{Install, Remove};
 use self::pin::{Pin, Release};
 use self::sign::{Sign, Verify};
 use super::inspect::{faults, word};
-use crate::app::App;
+use crate::app::{App, crash_records};
 use crate::exit;
 use crate::failure::{Failure, Result};
 use crate::values::printable;
@@ -90,9 +91,17 @@ impl List {
             (scan::scan_trusted(&config.plugin_dirs, &trust), None)
         };
         let trust = standings(&config, &report);
-        let record = to_json(&report, &trust, loaded.as_deref());
-        app.output
-            .answer(&record, || shown(&report, &trust, loaded.as_deref()))?;
+        let crashes = match &config.state_dir {
+            Some(state) => quarantine::crashes(&crash_records(state)).unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let mut record = to_json(&report, &trust, loaded.as_deref());
+        record["crashes"] = json!(crashes);
+        app.output.answer(&record, || {
+            let crashes = crashes.iter().map(crash_line);
+            let shown = shown(&report, &trust, loaded.as_deref());
+            crashes.fold(shown, |text, line| text + "\n" + &line)
+        })?;
         let failed = loaded
             .into_iter()
             .flatten()
@@ -135,6 +144,18 @@ fn refusal(faults: &[Fault]) -> String {
         let _ = write!(text, "\n    help: {}", printable(&fault.fix));
         text
     })
+}
+
+fn crash_line(crash: &Crash) -> String {
+    let operation = match crash.operation.as_str() {
+        "" => "a thread of its own",
+        operation => operation,
+    };
+    let (plugin, request) = (printable(&crash.plugin), printable(&crash.request));
+    format!(
+        "crash of {plugin} by signal {} in {operation}, request {request:?}",
+        crash.signal
+    )
 }
 
 /// Signer and pin, in words.

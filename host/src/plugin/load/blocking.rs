@@ -7,6 +7,7 @@ use super::instance::Instance;
 use super::instance_body::InstanceBody;
 use super::owned::{Own, Portable};
 use super::pool::off_the_caller;
+use crate::platform::crumbs;
 use holdall_plugin_api::Source;
 use holdall_plugin_api::abi::grow::{self, Grows};
 use holdall_plugin_api::abi::tables::*;
@@ -42,7 +43,7 @@ impl<T> Seated<T> {
 /// instance's plugin.
 pub(super) unsafe fn start<A: Portable, O: Grows + 'static, T: Send + 'static>(
     instance: &Arc<Instance>,
-    start: Start<A, O>,
+    (start, name): (Start<A, O>, &'static str),
     args: *const A,
     under: Call,
     pass: Option<Pass>,
@@ -63,6 +64,7 @@ pub(super) unsafe fn start<A: Portable, O: Grows + 'static, T: Send + 'static>(
         instance: instance.clone(),
         caller_state: caller_state.clone(),
         start,
+        name,
         own,
         under,
         pass,
@@ -78,6 +80,7 @@ struct Job<A: Portable, O> {
     // Fields end in this order: the instance outlives what the arguments own (R12).
     own: Own<A>,
     start: Start<A, O>,
+    name: &'static str,
     under: Call,
     caller_state: Arc<CallerState>,
     pass: Option<Pass>,
@@ -92,6 +95,8 @@ impl<A: Portable, O: Grows> Job<A, O> {
         mut self,
         finish: impl FnOnce(Status, &O, &FfiError) -> Result<T>,
     ) -> Option<Result<Seated<T>>> {
+        let request = self.under.request_id.as_deref();
+        let _inside = crumbs::enter(self.instance.plugin().crumb(), self.name, request);
         let call = FfiCall {
             cancelled: self.caller_state.flag(),
             ..self.under.table()
@@ -210,7 +215,8 @@ impl Pulled {
                 ..under.table()
             };
             let held = body.0.as_mut()?;
-            let next = wait(&here, |cx| held.poll_chunk(cx, &raw const call))?;
+            let request = under.request_id.as_deref();
+            let next = wait(&here, |cx| held.poll_chunk(cx, &raw const call, request))?;
             Some(Ok((body, next)))
         };
         Pull::Busy(Box::pin(run(

@@ -5,6 +5,7 @@ use super::gate::Pass;
 use super::instance::Instance;
 use super::owned::Portable;
 use super::services::{PluginCounters, since_start};
+use crate::platform::crumbs;
 use holdall_plugin_api::abi::STORAGE_ALIGN;
 use holdall_plugin_api::abi::grow::{self, Grows};
 use holdall_plugin_api::abi::request::Args;
@@ -98,6 +99,8 @@ pub(super) struct Operation<'a, A: Portable, O: Grows, T> {
     stage: Stage,
     away: Option<blocking::Pending<T>>,
     entry: Entry,
+    /// For crash records.
+    name: &'static str,
     storage: Storage,
     _pinned: PhantomPinned,
 }
@@ -115,8 +118,10 @@ impl<'a, A: Portable, O: Grows, T> Operation<'a, A, O, T> {
         read: Read<O, T>,
         args: Args<'a, A>,
         under: Call,
+        name: &'static str,
     ) -> Self {
         Operation {
+            name,
             start,
             read,
             instance,
@@ -196,8 +201,10 @@ impl<A: Portable, O: Grows + 'static, T: Send + 'static> Operation<'_, A, O, T> 
             };
             let under = self._under.clone();
             // SAFETY: R8: what the arguments own moves here, and the stage tells that it has.
-            let job =
-                unsafe { blocking::start(self.instance, self.start, args, under, pass, finish) };
+            let job = unsafe {
+                let at = (self.start, self.name);
+                blocking::start(self.instance, at, args, under, pass, finish)
+            };
             self.away = Some(job);
         }
         let polled = match &mut self.away {
@@ -242,9 +249,13 @@ impl<A: Portable, O: Grows + 'static, T: Send + 'static> Future for Operation<'_
         {
             return polled;
         }
+        if this.stage == Stage::Away {
+            return this.poll_away(cx);
+        }
+        let request = this._under.request_id.as_deref();
+        let _inside = crumbs::enter(this.instance.plugin().crumb(), this.name, request);
         let call = &raw const this.call;
         let status = match this.stage {
-            Stage::Away => return this.poll_away(cx),
             Stage::New => {
                 // Whatever happens next, what the arguments own has moved (R8).
                 this.stage = Stage::Done;
@@ -283,7 +294,7 @@ impl<A: Portable, O: Grows + 'static, T: Send + 'static> Future for Operation<'_
                 }
                 status
             }
-            Stage::Done => return Poll::Ready(Err(completed())),
+            Stage::Away | Stage::Done => return Poll::Ready(Err(completed())),
         };
         if status == PENDING {
             if this.fut.poll.is_none() {

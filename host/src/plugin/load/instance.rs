@@ -103,7 +103,16 @@ pub(super) async fn open(
                 finished(&here, opened)
             };
             // SAFETY: R5: `args` and what it points to live for the call, which copies them.
-            unsafe { blocking::start(&opening, start, args, Call::default(), pass, finish) }
+            unsafe {
+                blocking::start(
+                    &opening,
+                    (start, "open"),
+                    args,
+                    Call::default(),
+                    pass,
+                    finish,
+                )
+            }
         };
         config.wipe();
         return opened.await.map(blocking::Seated::alone);
@@ -116,7 +125,8 @@ pub(super) async fn open(
             start,
             read_opened,
             args,
-            Call::default()
+            Call::default(),
+            "open",
         ));
         std::future::poll_fn(|cx| {
             let opened = operation.as_mut().poll(cx);
@@ -288,8 +298,9 @@ impl Instance {
         read: super::call::Read<O, T>,
         args: Args<'a, A>,
         call: Call,
+        name: &'static str,
     ) -> Operation<'a, A, O, T> {
-        Operation::new(self, slot.unwrap_or(absent::<A, O>), read, args, call)
+        Operation::new(self, slot.unwrap_or(absent::<A, O>), read, args, call, name)
     }
 
     pub(crate) fn exists<'a>(
@@ -303,6 +314,7 @@ impl Instance {
             |out| Ok(answer::read_exists(out)),
             request::write_exists(key),
             call,
+            "exists",
         )
     }
 
@@ -317,6 +329,7 @@ impl Instance {
             answer::read_uploaded,
             request::write_upload(upload),
             call,
+            "upload",
         )
     }
 
@@ -331,6 +344,7 @@ impl Instance {
             answer::read_deleted,
             request::write_delete(&delete),
             call,
+            "delete",
         )
     }
 
@@ -340,7 +354,13 @@ impl Instance {
         call: Call,
     ) -> impl Future<Output = Result<Signing>> + Send + 'a {
         let slot = self.plugin.checked.ops.start_signed_url;
-        self.start(slot, answer::read_signing, request::write_sign(&sign), call)
+        self.start(
+            slot,
+            answer::read_signing,
+            request::write_sign(&sign),
+            call,
+            "signed_url",
+        )
     }
 
     pub(crate) fn head<'a>(
@@ -349,7 +369,13 @@ impl Instance {
         call: Call,
     ) -> impl Future<Output = Result<ObjectInfo>> + Send + 'a {
         let slot = self.plugin.checked.ops.start_head;
-        self.start(slot, answer::read_object, request::write_head(&head), call)
+        self.start(
+            slot,
+            answer::read_object,
+            request::write_head(&head),
+            call,
+            "head",
+        )
     }
 
     pub(crate) fn list<'a>(
@@ -358,7 +384,13 @@ impl Instance {
         call: Call,
     ) -> impl Future<Output = Result<Page>> + Send + 'a {
         let slot = self.plugin.checked.ops.start_list;
-        self.start(slot, answer::read_page, request::write_list(&list), call)
+        self.start(
+            slot,
+            answer::read_page,
+            request::write_list(&list),
+            call,
+            "list",
+        )
     }
 
     pub(crate) fn copy<'a>(
@@ -367,7 +399,13 @@ impl Instance {
         call: Call,
     ) -> impl Future<Output = Result<Copied>> + Send + 'a {
         let slot = self.plugin.checked.ops.start_copy;
-        self.start(slot, answer::read_copied, request::write_copy(&copy), call)
+        self.start(
+            slot,
+            answer::read_copied,
+            request::write_copy(&copy),
+            call,
+            "copy",
+        )
     }
 
     pub(crate) fn rename<'a>(
@@ -381,6 +419,7 @@ impl Instance {
             answer::read_renamed,
             request::write_rename(&rename),
             call,
+            "rename",
         )
     }
 
@@ -395,6 +434,7 @@ impl Instance {
             answer::read_deleted_many,
             request::write_delete_many(&delete),
             call,
+            "delete_many",
         )
     }
 
@@ -403,7 +443,13 @@ impl Instance {
         call: Call,
     ) -> impl Future<Output = Result<Health>> + Send + 'a {
         let slot = self.plugin.checked.ops.start_health;
-        self.start(slot, answer::read_health, request::write_empty(), call)
+        self.start(
+            slot,
+            answer::read_health,
+            request::write_empty(),
+            call,
+            "health",
+        )
     }
 
     pub(crate) fn usage<'a>(
@@ -416,6 +462,7 @@ impl Instance {
             |out| Ok(answer::read_usage(out)),
             request::write_empty(),
             call,
+            "usage",
         )
     }
 
@@ -424,7 +471,7 @@ impl Instance {
         call: Call,
     ) -> impl Future<Output = Result<()>> + Send + 'a {
         let slot = self.plugin.checked.ops.start_shutdown;
-        self.start(slot, |_| Ok(()), request::write_empty(), call)
+        self.start(slot, |_| Ok(()), request::write_empty(), call, "shutdown")
     }
 
     pub(crate) fn custom<'a>(
@@ -433,7 +480,13 @@ impl Instance {
         call: Call,
     ) -> impl Future<Output = Result<Bytes>> + Send + 'a {
         let slot = self.plugin.checked.ops.start_custom;
-        self.start(slot, read_custom, request::write_custom(custom), call)
+        self.start(
+            slot,
+            read_custom,
+            request::write_custom(custom),
+            call,
+            "custom",
+        )
     }
 
     /// Reads an object; the body holds this instance.
@@ -449,6 +502,7 @@ impl Instance {
             answer::read_downloaded,
             request::write_download(&download),
             call,
+            "download",
         ));
         let Downloaded {
             info, range, body, ..
@@ -472,7 +526,8 @@ struct Downloading {
 impl holdall_plugin_api::Source for Downloading {
     fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         let call = self.call.table();
-        self.held.poll_chunk(cx, &raw const call)
+        let Self { held, call: under } = &mut *self;
+        held.poll_chunk(cx, &raw const call, under.request_id.as_deref())
     }
 
     fn checksums(self: Pin<&mut Self>) -> Checksums {

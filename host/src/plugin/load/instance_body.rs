@@ -2,6 +2,7 @@
 
 use super::gate::Pass;
 use super::instance::Instance;
+use crate::platform::crumbs;
 use holdall_plugin_api::abi::tables::FfiCall;
 use holdall_plugin_api::{Body, Bytes, Checksums, Result};
 use std::sync::Arc;
@@ -32,7 +33,9 @@ impl InstanceBody {
         &mut self,
         cx: &mut Context<'_>,
         call: *const FfiCall,
+        request: Option<&str>,
     ) -> Poll<Option<Result<Bytes>>> {
+        let _inside = crumbs::enter(self.instance.plugin().crumb(), "download", request);
         let next = std::task::ready!(self.body.poll_chunk_under(cx, call));
         match &next {
             Some(Ok(_)) => {}

@@ -78,6 +78,11 @@ impl Mapping {
         self.handlers.restore_from(&self.code)
     }
 
+    /// Addresses of its code.
+    pub(super) fn code(&self) -> &[Range<usize>] {
+        &self.code
+    }
+
     pub(super) fn sha256(&self) -> [u8; 32] {
         self.sha256
     }

@@ -24,6 +24,7 @@ pub(crate) use instance::Instance;
 pub(crate) use services::PluginCounters;
 
 use crate::config::{Schema, Secrets};
+use crate::platform::crumbs;
 use crate::plugin::fault::{Code, Fault};
 use crate::plugin::inspect::{self, Spoken};
 use gate::Gate;
@@ -59,6 +60,8 @@ pub(crate) struct Plugin {
     mapping: Option<Mapping>,
     /// Signals whose handlers its constructors replaced.
     signals: Vec<&'static str>,
+    /// Its number in crash records.
+    crumb: u32,
 }
 
 /// A plugin that may be used, or all that speaks against it.
@@ -89,7 +92,8 @@ impl Plugin {
         let table = (plugin.entry)();
         let checked = handshake::check(table, &descriptor, &handshake::Anywhere)?;
         let checked = sealed_tables::read_only(checked).map_err(|fault| vec![*fault])?;
-        let services = Services::leak(&descriptor.about.name, true);
+        let crumb = crumb(&descriptor, None);
+        let services = Services::leak(&descriptor.about.name, true, crumb);
         Ok(Arc::new(Plugin {
             checked,
             share: share(&descriptor),
@@ -99,6 +103,7 @@ impl Plugin {
             services,
             mapping: None,
             signals: Vec::new(),
+            crumb,
         }))
     }
 
@@ -134,6 +139,8 @@ impl Plugin {
 
     /// Maps the image, and checks what the constructors have left.
     fn mapped(image: Image, path: &Path, descriptor: Descriptor) -> Outcome {
+        let crumb = crumb(&descriptor, Some(image.sha256()));
+        let _inside = crumbs::enter(crumb, "load", None);
         let mapping = Mapping::new(image, path).map_err(|fault| vec![*fault])?;
         // A panic must not leave a mapping without an outcome: the next try would map it again.
         let checked = catch_unwind(AssertUnwindSafe(|| Self::checked(&mapping, &descriptor)));
@@ -146,7 +153,11 @@ impl Plugin {
             let found = "what its checks cannot read: they panicked";
             Err(vec![load_fault(Code::TableMalformed, expected, found)])
         })?;
-        let services = Services::leak(&descriptor.about.name, false);
+        mapping
+            .code()
+            .iter()
+            .for_each(|range| crumbs::code(crumb, range));
+        let services = Services::leak(&descriptor.about.name, false, crumb);
         Ok(Arc::new(Plugin {
             checked,
             share: share(&descriptor),
@@ -156,6 +167,7 @@ impl Plugin {
             services,
             mapping: Some(mapping),
             signals: taken,
+            crumb,
         }))
     }
 
@@ -228,6 +240,10 @@ impl Plugin {
         self.gate.is_some()
     }
 
+    fn crumb(&self) -> u32 {
+        self.crumb
+    }
+
     fn share(&self) -> Option<&Share> {
         self.share.as_ref()
     }
@@ -235,6 +251,13 @@ impl Plugin {
     fn host_table(&self) -> &'static HostServices {
         self.services.table()
     }
+}
+
+/// Names a plugin in crash records: `SHA256 NAME VERSION`.
+fn crumb(descriptor: &Descriptor, sha256: Option<[u8; 32]>) -> u32 {
+    let digest = sha256.map_or("-".to_owned(), |sha256| crate::config::hex(&sha256));
+    let about = &descriptor.about;
+    crumbs::plugin(&format!("{digest} {} {}", about.name, about.version))
 }
 
 fn share(descriptor: &Descriptor) -> Option<Share> {

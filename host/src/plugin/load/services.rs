@@ -1,6 +1,7 @@
 //! What the host does for a plugin: rule R13.
 
 use crate::config::{Secrets, WeakSecrets};
+use crate::platform::crumbs;
 use holdall_plugin_api::abi::LINKED_IN;
 use holdall_plugin_api::abi::grow::{self, copy_in};
 use holdall_plugin_api::abi::tables::{FfiLogRecord, FfiSlice, HostServices};
@@ -40,6 +41,7 @@ impl PluginCounters {
 /// The services of one plugin.
 pub(super) struct Services {
     name: String,
+    crumb: u32,
     counters: PluginCounters,
     /// What must not be in its log lines: the secrets of every host that has opened it.
     secrets: RwLock<Vec<WeakSecrets>>,
@@ -64,9 +66,10 @@ unsafe impl Sync for Table {}
 
 impl Services {
     /// Makes services that live as long as the process, as the plugin's code does.
-    pub(super) fn leak(plugin: &str, linked_in: bool) -> &'static Services {
+    pub(super) fn leak(plugin: &str, linked_in: bool, crumb: u32) -> &'static Services {
         let services: &'static Services = Box::leak(Box::new(Services {
             name: plugin.to_owned(),
+            crumb,
             counters: PluginCounters::default(),
             secrets: RwLock::default(),
             table: OnceLock::new(),
@@ -169,6 +172,7 @@ unsafe extern "C" fn log(host: *const c_void, record: *const FfiLogRecord) {
             .collect::<Vec<_>>()
             .join(" ");
         let fields = services.shown(fields);
+        crumbs::log(services.crumb, &message);
         macro_rules! event {
             ($level:expr) => {
                 tracing::event!(target: "holdall::plugin", $level, plugin, origin, request_id = request, fields, "{message}")

@@ -7,6 +7,7 @@
 )]
 #![forbid(unsafe_code)]
 
+mod crashes;
 mod folders;
 mod interrupted;
 mod objects;

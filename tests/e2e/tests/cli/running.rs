@@ -67,6 +67,21 @@ impl Running {
         (status, body.to_owned())
     }
 
+    /// Status of an answer to a request with this id; `None` when the server ends meanwhile.
+    pub(crate) fn try_ask(&self, id: &str, method: &str, target: &str, body: &str) -> Option<u16> {
+        let mut stream = TcpStream::connect(&self.address).ok()?;
+        let token = self.token.as_deref().unwrap_or_default();
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-request-id: {id}\r\nauthorization: Bearer {token}\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+        .ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.split(' ').nth(1)?.parse().ok()
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

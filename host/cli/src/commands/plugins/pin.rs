@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use clap::Args;
 use holdall::config::Config;
 use holdall::inspect::Verdict;
+use holdall::quarantine;
 use holdall::scan;
 use holdall::trial;
 use holdall::trust::{Pins, Trust};
 use serde_json::json;
 
-use crate::app::App;
+use crate::app::{App, crash_records};
 use crate::exit;
 use crate::failure::{Failure, Result};
 
@@ -110,8 +111,8 @@ impl Pin {
     }
 }
 
-/// Forgets what was seen of a plugin: its publisher, its highest version, and the verdicts of trials. The
-/// next file of this name is taken as the first.
+/// Forgets what was seen of a plugin: its publisher, its highest version, verdicts of trials, and
+/// crashes. The next file of this name is taken as the first.
 #[derive(Debug, Args)]
 pub(super) struct Release {
     /// Name of the plugin.
@@ -132,7 +133,9 @@ impl Release {
         let failed = || Failure::file("change", state.path());
         let known = state.release(&self.name).map_err(failed())?;
         let tried = trial::release(state, &self.name).map_err(failed())?;
-        if !(known || tried) {
+        let crashed = quarantine::release(&crash_records(state.path()), &self.name);
+        let crashed = crashed.map_err(failed())?;
+        if !(known || tried || crashed) {
             let message = format!("nothing is remembered of a plugin {:?}", self.name);
             let help = format!("records are in {}", state.path().display());
             return Err(Failure::refused(

@@ -1,0 +1,452 @@
+//! What runs in plugins, kept where the next process can read it after a crash.
+//!
+//! A file in memory that is shared with the disk's cache has one slot for each thread that is inside a plugin.
+//! A handler of fatal signals adds which signal came and in whose slot. The kernel keeps the file whatever
+//! ends the process.
+
+use libc::{c_int, c_void};
+use rustix::fs::{FlockOperation, flock, ftruncate};
+use rustix::mm::{MapFlags, ProtFlags, mmap};
+use std::cell::{Cell, UnsafeCell};
+use std::fs::File;
+use std::io::{self, Write};
+use std::mem::MaybeUninit;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::ptr;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// Threads that can be inside of plugins at once; more of them leave no trace.
+const SLOTS: usize = 1024;
+/// Log lines that are kept.
+const LINES: usize = 16;
+const LINE_WORDS: usize = 31;
+const REQUEST_WORDS: usize = 5;
+const NAME_WORDS: usize = 2;
+const MAGIC: u64 = u64::from_le_bytes(*b"HDCRUMB1");
+
+/// Signals that a fault raises.
+const SIGNALS: [c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGABRT];
+
+/// One thread. All zero: not in a plugin.
+#[repr(C, align(64))]
+struct Slot {
+    /// Number of the plugin, from 1; 0 for none.
+    plugin: AtomicU32,
+    /// Whether a thread has this slot.
+    taken: AtomicU32,
+    operation: [AtomicU64; NAME_WORDS],
+    request: [AtomicU64; REQUEST_WORDS],
+}
+
+/// One line of a plugin's log.
+#[repr(C)]
+struct Line {
+    plugin: AtomicU64,
+    text: [AtomicU64; LINE_WORDS],
+}
+
+/// The whole file.
+#[repr(C)]
+struct Ring {
+    magic: AtomicU64,
+    /// The signal that ended the process, and the slot of its thread, from 1.
+    signal: AtomicU32,
+    slot: AtomicU32,
+    /// The plugin whose code the thread was in, by its address; 0 for other code.
+    by_address: AtomicU64,
+    next_line: AtomicU64,
+    lines: [Line; LINES],
+    slots: [Slot; SLOTS],
+}
+
+static RING: OnceLock<&'static Ring> = OnceLock::new();
+static FILE: OnceLock<PathBuf> = OnceLock::new();
+/// Where the next thread begins to look for a slot.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+/// The plugins of this process, as they are named in a crash, and the file of them.
+static PLUGINS: Mutex<(Vec<String>, Option<File>)> = Mutex::new((Vec::new(), None));
+
+/// Code of plugins: first address, end, number.
+static CODE: [[AtomicU64; 3]; 64] = [const { [const { AtomicU64::new(0) }; 3] }; 64];
+static CODE_COUNT: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static MINE: Cell<*const Slot> = const { Cell::new(ptr::null()) };
+    static HELD: Held = const { Held(Cell::new(None)) };
+}
+
+/// Gives the slot of a thread back when the thread ends.
+struct Held(Cell<Option<&'static Slot>>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(slot) = self.0.take() {
+            // A signal may still come on this thread.
+            let _ = MINE.try_with(|mine| mine.set(ptr::null()));
+            slot.plugin.store(0, Ordering::Relaxed);
+            slot.taken.store(0, Ordering::Release);
+        }
+    }
+}
+
+/// A name in words, as slots hold it.
+fn words<const N: usize>(text: &str) -> [u64; N] {
+    let mut words = [0; N];
+    for (word, bytes) in words.iter_mut().zip(text.as_bytes().chunks(8)) {
+        let mut padded = [0; 8];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        *word = u64::from_le_bytes(padded);
+    }
+    words
+}
+
+fn store<const N: usize>(to: &[AtomicU64; N], text: &str) {
+    for (to, word) in to.iter().zip(words::<N>(text)) {
+        to.store(word, Ordering::Relaxed);
+    }
+}
+
+/// While it lives, its thread is inside a plugin.
+pub(crate) struct Inside {
+    slot: Option<&'static Slot>,
+    /// The plugin below this one, whose operation calls back into the host.
+    outer: u32,
+}
+
+/// Notes that this thread enters a plugin.
+#[inline]
+pub(crate) fn enter(plugin: u32, operation: &'static str, request: Option<&str>) -> Inside {
+    let Some(ring) = RING.get() else {
+        return Inside {
+            slot: None,
+            outer: 0,
+        };
+    };
+    let mine = MINE.get();
+    // SAFETY: it points into the ring, which is never unmapped.
+    let slot = unsafe { mine.as_ref() }.or_else(|| claim(ring));
+    let Some(slot) = slot else {
+        return Inside {
+            slot: None,
+            outer: 0,
+        };
+    };
+    let outer = slot.plugin.load(Ordering::Relaxed);
+    store(&slot.operation, operation);
+    if outer == 0 {
+        store(&slot.request, request.unwrap_or_default());
+    }
+    slot.plugin.store(plugin, Ordering::Release);
+    Inside {
+        slot: Some(slot),
+        outer,
+    }
+}
+
+impl Drop for Inside {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot {
+            slot.plugin.store(self.outer, Ordering::Release);
+        }
+    }
+}
+
+#[cold]
+fn claim(ring: &'static Ring) -> Option<&'static Slot> {
+    let start = NEXT.fetch_add(1, Ordering::Relaxed);
+    let free = (0..SLOTS).find_map(|at| {
+        let slot = &ring.slots[(start + at) % SLOTS];
+        let taken = &slot.taken;
+        let won = taken.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed);
+        won.is_ok().then_some(slot)
+    })?;
+    // The thread ends: its destructors run, and perhaps code of a plugin with them.
+    if HELD.try_with(|held| held.0.set(Some(free))).is_err() {
+        free.taken.store(0, Ordering::Release);
+        return None;
+    }
+    MINE.set(free);
+    Some(free)
+}
+
+/// Names a plugin; returns its number.
+pub(crate) fn plugin(name: &str) -> u32 {
+    let mut plugins = PLUGINS.lock().unwrap_or_else(PoisonError::into_inner);
+    let (names, file) = &mut *plugins;
+    names.push(name.to_owned());
+    if let Some(file) = file {
+        // Without it a crash is reported without a name.
+        let _ = writeln!(file, "{name}");
+    }
+    u32::try_from(names.len()).unwrap_or(0)
+}
+
+/// Adds code of a plugin, so that a crash in a thread of its own has a name. The first 64 ranges are kept.
+pub(crate) fn code(plugin: u32, range: &std::ops::Range<usize>) {
+    let Some(room) = CODE.get(CODE_COUNT.fetch_add(1, Ordering::Relaxed)) else {
+        return;
+    };
+    room[0].store(range.start as u64, Ordering::Relaxed);
+    room[1].store(range.end as u64, Ordering::Relaxed);
+    // Last: a range without a number is not looked at.
+    room[2].store(plugin.into(), Ordering::Release);
+}
+
+/// The plugin whose code a signal has interrupted; 0 for other code.
+fn by_address(context: *mut c_void) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the kernel passes the context of the thread to a handler with `SA_SIGINFO`.
+    let address = unsafe { context.cast::<libc::ucontext_t>().as_ref() }.map_or(0, |context| {
+        context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned()
+    });
+    #[cfg(not(target_arch = "x86_64"))]
+    let address = u64::MAX - u64::from(context.is_null());
+    let mut ranges = CODE.iter();
+    let found = ranges.find(|[start, end, plugin]| {
+        let is_known = plugin.load(Ordering::Acquire) != 0;
+        let range = start.load(Ordering::Relaxed)..end.load(Ordering::Relaxed);
+        is_known && range.contains(&address)
+    });
+    found.map_or(0, |[_, _, plugin]| plugin.load(Ordering::Relaxed))
+}
+
+/// Keeps a line of a plugin's log.
+pub(crate) fn log(plugin: u32, text: &str) {
+    let Some(ring) = RING.get() else {
+        return;
+    };
+    let at = ring.next_line.fetch_add(1, Ordering::Relaxed);
+    let line = &ring.lines[usize::try_from(at).unwrap_or(0) % LINES];
+    line.plugin.store(plugin.into(), Ordering::Relaxed);
+    store(&line.text, text);
+}
+
+/// Begins to keep crumbs in `directory`, and installs the handlers. Once in a process; later calls do
+/// nothing.
+///
+/// # Errors
+///
+/// What the operating system says.
+pub(crate) fn begin(directory: &Path) -> io::Result<()> {
+    static BEGUN: Mutex<bool> = Mutex::new(false);
+    let mut begun = BEGUN.lock().unwrap_or_else(PoisonError::into_inner);
+    if *begun {
+        return Ok(());
+    }
+    let path = directory.join(format!("running-{}", std::process::id()));
+    let mut options = File::options();
+    let options = options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600);
+    let file = options.open(&path)?;
+    // Who can take it knows that this process has ended.
+    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    let size = size_of::<Ring>();
+    ftruncate(&file, size as u64)?;
+    // SAFETY: a new mapping of a file of this size; nothing else is at the address.
+    let address = unsafe {
+        mmap(
+            ptr::null_mut(),
+            size,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::SHARED,
+            &file,
+            0,
+        )
+    }?;
+    // SAFETY: mapped for the life of the process, of this size and aligned to a page; zeroes are a valid
+    // ring, and only atomics are in it.
+    let ring: &'static Ring = unsafe { &*address.cast::<Ring>() };
+    ring.magic.store(MAGIC, Ordering::Relaxed);
+    let mut names = File::create(names_of(&path))?;
+    let mut plugins = PLUGINS.lock().unwrap_or_else(PoisonError::into_inner);
+    for name in &plugins.0 {
+        writeln!(names, "{name}")?;
+    }
+    plugins.1 = Some(names);
+    drop(plugins);
+    let _ = FILE.set(path);
+    // The lock lasts as long as the file is open.
+    std::mem::forget(file);
+    let _ = RING.set(ring);
+    install();
+    *begun = true;
+    Ok(())
+}
+
+fn names_of(ring: &Path) -> PathBuf {
+    ring.with_extension("plugins")
+}
+
+/// Removes the files of this process, at its orderly end.
+pub(crate) fn end() {
+    if let Some(path) = FILE.get() {
+        // Left behind, they are removed by the next process.
+        let _ = std::fs::remove_file(path);
+        let _ = std::fs::remove_file(names_of(path));
+    }
+}
+
+/// Actions of the signals before.
+struct Before(UnsafeCell<[MaybeUninit<libc::sigaction>; SIGNALS.len()]>);
+
+// SAFETY: written by `install`, once and before its handlers are in place; read by them only.
+unsafe impl Sync for Before {}
+
+static BEFORE: Before = Before(UnsafeCell::new(
+    [const { MaybeUninit::uninit() }; SIGNALS.len()],
+));
+
+fn install() {
+    for (at, signal) in SIGNALS.into_iter().enumerate() {
+        let mut before = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: no new action is given, and the old one is written into room for it.
+        unsafe { libc::sigaction(signal, ptr::null(), before.as_mut_ptr()) };
+        // SAFETY: called once, under the lock of `begin`, before the handler that reads it is there.
+        let all = unsafe { &mut *BEFORE.0.get() };
+        all[at] = before;
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = on_fault;
+        // SAFETY: zeroes are a valid `sigaction`; its fields are set in room that is ours.
+        let action = unsafe {
+            let action = action.assume_init_mut();
+            action.sa_sigaction = handler as libc::sighandler_t;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            action
+        };
+        // SAFETY: the handler uses atomics and functions that are safe in signal handlers only.
+        unsafe { libc::sigaction(signal, action, ptr::null_mut()) };
+    }
+}
+
+extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    if let Some(ring) = RING.get() {
+        let mine = MINE.try_with(Cell::get).unwrap_or(ptr::null());
+        let first = ring.slots.as_ptr();
+        let slot = match mine.is_null() {
+            true => 0,
+            false => (mine.addr() - first.addr()) / size_of::<Slot>() + 1,
+        };
+        // The first signal is the one that counts.
+        let number = signal.unsigned_abs();
+        let won = ring
+            .signal
+            .compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst);
+        if won.is_ok() {
+            let slot = u32::try_from(slot).unwrap_or(0);
+            ring.slot.store(slot, Ordering::SeqCst);
+            ring.by_address.store(by_address(context), Ordering::SeqCst);
+        }
+    }
+    let Some(at) = SIGNALS.iter().position(|known| *known == signal) else {
+        return;
+    };
+    // SAFETY: written before this handler was installed, and not since.
+    let all = unsafe { &*BEFORE.0.get() };
+    // SAFETY: as above: each of them was.
+    let before = unsafe { all[at].assume_init_ref() };
+    match before.sa_sigaction {
+        libc::SIG_DFL | libc::SIG_IGN => {
+            // SAFETY: both are safe in a signal handler. The raised signal is delivered when this one returns.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+            // SAFETY: as above.
+            unsafe { libc::raise(signal) };
+        }
+        handler if before.sa_flags & libc::SA_SIGINFO != 0 => {
+            type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+            // SAFETY: the address of a function of this type, as the flag says.
+            let handler =
+                unsafe { std::mem::transmute::<*const c_void, Handler>(handler as *const c_void) };
+            handler(signal, info, context);
+        }
+        handler => {
+            type Handler = extern "C" fn(c_int);
+            // SAFETY: the address of a function of this type, without the flag.
+            let handler =
+                unsafe { std::mem::transmute::<*const c_void, Handler>(handler as *const c_void) };
+            handler(signal);
+        }
+    }
+}
+
+/// What the file of an ended process says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// The signal that ended it; 0 for another end.
+    pub(crate) signal: u32,
+    /// The plugin that the thread of the signal was in, as it was named; empty for none.
+    pub(crate) plugin: String,
+    pub(crate) operation: String,
+    pub(crate) request: String,
+    /// The last lines of the plugin's log.
+    pub(crate) log: Vec<String>,
+}
+
+/// Reads and removes the file of a process that has ended; `None` while it runs.
+///
+/// # Errors
+///
+/// What the operating system says.
+pub(crate) fn collect(path: &Path) -> io::Result<Option<Found>> {
+    let file = File::options().read(true).write(true).open(path)?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; size_of::<Ring>()];
+    let whole = file.read_exact_at(&mut bytes, 0).is_ok();
+    let names = std::fs::read_to_string(names_of(path)).unwrap_or_default();
+    std::fs::remove_file(path)?;
+    let _ = std::fs::remove_file(names_of(path));
+    let word = |at: usize| -> u64 {
+        let bytes = bytes
+            .get(at..at + 8)
+            .and_then(|bytes| bytes.try_into().ok());
+        u64::from_le_bytes(bytes.unwrap_or_default())
+    };
+    if !whole || word(0) != MAGIC {
+        return Ok(Some(Found::default()));
+    }
+    let half = |at: usize| u32::try_from(word(at & !7) >> (at % 8 * 8) & 0xffff_ffff).unwrap_or(0);
+    let text = |at: usize, words: usize| {
+        let bytes = bytes.get(at..at + words * 8).unwrap_or_default();
+        let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+        String::from_utf8_lossy(bytes).into_owned()
+    };
+    let mut found = Found {
+        signal: half(std::mem::offset_of!(Ring, signal)),
+        ..Found::default()
+    };
+    let slot = half(std::mem::offset_of!(Ring, slot)) as usize;
+    let slot = slot.checked_sub(1).filter(|slot| *slot < SLOTS);
+    let slot = slot.map(|slot| std::mem::offset_of!(Ring, slots) + slot * size_of::<Slot>());
+    let inside = slot.map(|slot| half(slot + std::mem::offset_of!(Slot, plugin)));
+    let own = word(std::mem::offset_of!(Ring, by_address));
+    // In a thread of the plugin no operation of a caller runs.
+    let (plugin, slot) = match (inside, slot) {
+        (Some(plugin), Some(slot)) if plugin != 0 => (u64::from(plugin), Some(slot)),
+        _ => (own, None),
+    };
+    let name = usize::try_from(plugin).unwrap_or(0).checked_sub(1);
+    if let Some(name) = name.and_then(|at| names.lines().nth(at)) {
+        found.plugin = name.to_owned();
+        if let Some(slot) = slot {
+            found.operation = text(slot + std::mem::offset_of!(Slot, operation), NAME_WORDS);
+            found.request = text(slot + std::mem::offset_of!(Slot, request), REQUEST_WORDS);
+        }
+        let next = usize::try_from(word(std::mem::offset_of!(Ring, next_line))).unwrap_or(0);
+        for at in (0..LINES).map(|at| (next + at) % LINES) {
+            let line = std::mem::offset_of!(Ring, lines) + at * size_of::<Line>();
+            if word(line) == plugin {
+                let text = text(line + std::mem::offset_of!(Line, text), LINE_WORDS);
+                found.log.push(text);
+            }
+        }
+    }
+    Ok(Some(found))
+}
