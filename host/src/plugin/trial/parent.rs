@@ -21,16 +21,22 @@ use zeroize::Zeroizing;
 const INTERVAL: Duration = Duration::from_millis(2);
 /// Last bytes of the child's standard error that a fault quotes.
 const QUOTED: u64 = 600;
-/// A child whose address space is as near to its limit as this was refused memory.
-const NEAR_LIMIT: u64 = 96 << 20;
 
 /// What is left of a child.
 struct Ended {
     status: ExitStatus,
-    /// It was ended by the parent. Its address space in bytes by then.
-    late: Option<u64>,
+    /// It was ended by the parent.
+    late: Option<Late>,
     said: Vec<Said>,
     errors: String,
+}
+
+/// A child at the end of its time.
+struct Late {
+    /// Its address space, in bytes.
+    memory: u64,
+    /// It computes, and does not wait.
+    computes: bool,
 }
 
 pub(super) fn run(
@@ -81,7 +87,7 @@ fn wait(trial: &Trial, rules: &TrialRules, image: &Image, request: &Request) -> 
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     while waitid(WaitId::Pid(id), options)?.is_none() {
         if started.elapsed() >= rules.timeout {
-            late = Some(address_space(id.as_raw_nonzero().get()));
+            late = Some(Late::of(id.as_raw_nonzero().get()));
             break;
         }
         std::thread::sleep(INTERVAL);
@@ -109,11 +115,25 @@ fn read_from(file: &File, start: u64) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Of a process that runs, in bytes.
-fn address_space(process: i32) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
-    let pages = text.split(' ').next().and_then(|pages| pages.parse().ok());
-    bytes(pages.unwrap_or(0))
+impl Late {
+    fn of(process: i32) -> Self {
+        let read = |file| std::fs::read_to_string(format!("/proc/{process}/{file}"));
+        let memory = read("statm").unwrap_or_default();
+        let pages = memory
+            .split(' ')
+            .next()
+            .and_then(|pages| pages.parse().ok());
+        // `PID (NAME) STATE ...`; the name may hold anything.
+        let stat = read("stat").unwrap_or_default();
+        Self {
+            memory: bytes(pages.unwrap_or(0)),
+            computes: stat
+                .rsplit(')')
+                .next()
+                .unwrap_or_default()
+                .starts_with(" R"),
+        }
+    }
 }
 
 fn bytes(pages: u64) -> u64 {
@@ -133,11 +153,25 @@ fn judge(rules: &TrialRules, name: &str, wants_open: bool, ended: &Ended) -> Ver
         let fault = Fault::new(code).expected(expected);
         Verdict::Refused(vec![fault.found(found + &quoted).location(place)])
     };
+    // What constructors have left behind is said before the handshake.
+    let when_mapped = |code: Code, expected: &str, found: String| {
+        let fault = Fault::new(code).expected(expected);
+        Verdict::Refused(vec![fault.found(found).location("when it is mapped")])
+    };
+    let cpu = || {
+        let found = format!("more than {:?} of it", rules.cpu);
+        refused(
+            Code::TrialCpu,
+            "processor time within the limit of a trial",
+            found,
+        )
+    };
     let limit = ended.said.iter().find_map(|said| match said {
         Said::Limit(limit) => Some(*limit),
         _ => None,
     });
-    let is_full = |size: u64| limit.is_some_and(|limit| size.saturating_add(NEAR_LIMIT) >= limit);
+    let is_full =
+        |size: u64| limit.is_some_and(|limit| size.saturating_add(rules.memory / 4) >= limit);
     let memory = || {
         let found = format!("more than {} bytes", rules.memory);
         refused(
@@ -155,12 +189,12 @@ fn judge(rules: &TrialRules, name: &str, wants_open: bool, ended: &Ended) -> Ver
             }
             Said::Forked => {
                 let found = "another process".to_owned();
-                return refused(Code::TrialForked, "no process of its own", found);
+                return when_mapped(Code::TrialForked, "no process of its own", found);
             }
             Said::Closed(numbers) => {
                 let found = format!("closed: {numbers:?}");
                 let expected = "descriptors of the program left open";
-                return refused(Code::TrialClosedDescriptors, expected, found);
+                return when_mapped(Code::TrialClosedDescriptors, expected, found);
             }
             Said::Threads(count) => {
                 let found = format!("{count} threads");
@@ -177,6 +211,7 @@ fn judge(rules: &TrialRules, name: &str, wants_open: bool, ended: &Ended) -> Ver
                 }
             }
             Said::Crashed(_, pages) if is_full(bytes(*pages)) => return memory(),
+            Said::Crashed(signal, _) if *signal == libc::SIGXCPU => return cpu(),
             Said::Crashed(signal, _) if *signal == libc::SIGABRT => {
                 let found = "abort".to_owned();
                 return refused(Code::TrialAborted, "a return", found);
@@ -194,26 +229,22 @@ fn judge(rules: &TrialRules, name: &str, wants_open: bool, ended: &Ended) -> Ver
             false => Verdict::Mapped,
         };
     }
-    if let Some(size) = ended.late {
-        if is_full(size) {
+    if let Some(late) = &ended.late {
+        if is_full(late.memory) {
             return memory();
         }
         if wants_open && ended.said.contains(&Said::Mapped) {
             // The store may be what does not answer.
             return Verdict::Mapped;
         }
+        if late.computes {
+            return cpu();
+        }
         let found = format!("none within {:?}", rules.timeout);
         return refused(Code::TrialTimedOut, "a return", found);
     }
     match ended.status.signal() {
-        Some(libc::SIGXCPU | libc::SIGKILL) => {
-            let found = format!("more than {:?} of processor time", rules.cpu);
-            refused(
-                Code::TrialCpu,
-                "processor time within the limit of a trial",
-                found,
-            )
-        }
+        Some(libc::SIGXCPU | libc::SIGKILL) => cpu(),
         Some(libc::SIGABRT) => refused(Code::TrialAborted, "a return", "abort".to_owned()),
         Some(signal) => refused(Code::TrialCrashed, "a return", format!("signal {signal}")),
         None => {
