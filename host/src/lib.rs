@@ -19,7 +19,7 @@ mod host;
 pub use backend::{Backend, BackendInfo, CallOptions, CounterReport, Latency, OperationReport};
 pub use host::{
     BackendStatus, Builder, ErrorStatus, Host, PluginFaults, PluginState, PluginStatus,
-    Reconfigured, Registration, Status,
+    Reconfigured, Registration, Status, Upgraded,
 };
 pub use operations::{DeletedPrefix, implied_content_type};
 pub use plugin::{PluginRef, fault, inspect, quarantine, scan, trial, trust};

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::counters::{Counters, add};
 use crate::config::{BackendConfig, Resolved, Schema};
 use crate::plugin::PluginRef;
+use crate::plugin::catalog::Candidate;
 use crate::plugin::load::{Instance, Plugin};
 use crate::plugin::trial;
 use arc_swap::ArcSwapOption;
@@ -60,6 +61,8 @@ pub(crate) struct Generation {
     pub(crate) number: u64,
     pub(crate) config: BackendConfig,
     pub(crate) plugin: PluginRef,
+    /// The file that serves it, where that is not the one that the catalog names.
+    candidate: Option<Arc<Candidate>>,
     /// Kept from the first open on: an instance that is rebuilt runs the same code, whatever lies
     /// in the plugin's file by then.
     code: OnceLock<Arc<Plugin>>,
@@ -79,10 +82,21 @@ struct State {
 
 impl Generation {
     pub(crate) fn new(number: u64, config: BackendConfig, plugin: PluginRef) -> Arc<Self> {
+        Self::of_candidate(number, config, plugin, None)
+    }
+
+    /// As [`Generation::new`], served by this file.
+    pub(crate) fn of_candidate(
+        number: u64,
+        config: BackendConfig,
+        plugin: PluginRef,
+        candidate: Option<Arc<Candidate>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             number,
             config,
             plugin,
+            candidate,
             code: OnceLock::new(),
             live: ArcSwapOption::empty(),
             state: Mutex::default(),
@@ -210,7 +224,10 @@ impl Generation {
             None => {
                 let (config, shared) = (self.config.clone(), context.clone());
                 let live = move |descriptor: &Descriptor| opening_of(&config, descriptor, &shared);
-                let loaded = context.catalog.plugin(&self.plugin, live).await;
+                let loaded = context
+                    .catalog
+                    .plugin(&self.plugin, self.candidate.as_ref(), live)
+                    .await;
                 let loaded = loaded.map_err(|error| place(None, error))?;
                 self.code.get_or_init(|| loaded).clone()
             }

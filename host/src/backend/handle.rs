@@ -211,6 +211,20 @@ impl Slot {
         number
     }
 
+    /// Puts `next` in the place of `current`, in one step; `false` when something else is there.
+    pub(crate) fn switch(&self, current: &Arc<Generation>, next: Arc<Generation>) -> bool {
+        let mut last = self.lock();
+        if *last != current.number || self.current().is_none() {
+            return false;
+        }
+        *last = next.number;
+        let replaced = self.current.swap(Some(next));
+        drop(last);
+        // As above: what may end here ends outside of the lock.
+        drop(replaced);
+        true
+    }
+
     /// Empties the place; `false` when it was empty.
     pub(crate) fn remove(&self) -> bool {
         let last = self.lock();

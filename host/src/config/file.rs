@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::owner::FileRules;
-use super::{Policy, Quarantine, Rule, TrialRules};
+use super::{Policy, Quarantine, Rule, TrialRules, UpgradeRules};
 use holdall_plugin_api::KeyPolicy;
 use url::Url;
 
@@ -39,6 +39,7 @@ pub(super) struct FileConfig {
     pub(super) trust: Policy,
     pub(super) trial: TrialRules,
     pub(super) quarantine: Quarantine,
+    pub(super) upgrade: UpgradeRules,
 }
 
 /// Reads the text of a file.
@@ -145,6 +146,10 @@ fn read<'d>(
     config.quarantine = document
         .table(&mut root, "quarantine")
         .map(|section| trust::read_quarantine(document, section))
+        .unwrap_or_default();
+    config.upgrade = document
+        .table(&mut root, "upgrade")
+        .map(|section| trust::read_upgrade(document, section))
         .unwrap_or_default();
     config.server = Section::new("server", document.settings(&mut root, "server"));
     document.finish(root, None);

@@ -95,7 +95,7 @@ pub(crate) use file::unhex;
 pub use gateway::{GatewayConfig, GatewayKey, MIN_SECRET};
 pub(crate) use owner::is_trusted_owner;
 use plugin_settings::PluginSettings;
-pub use policy::{Policy, Quarantine, Rule, Signatures, TrialRules, TrustedKey};
+pub use policy::{Policy, Quarantine, Rule, Signatures, TrialRules, TrustedKey, UpgradeRules};
 pub use problem::{Code, ConfigProblems, Location, Problem};
 pub(crate) use problem::{names, nearest};
 pub(crate) use read::read_whole;
@@ -138,6 +138,8 @@ pub struct Config {
     pub trial: TrialRules,
     /// When a plugin that has ended the process is kept out.
     pub quarantine: Quarantine,
+    /// How plugins are upgraded in place.
+    pub upgrade: UpgradeRules,
     /// Where the host keeps what it remembers of plugins; `None` keeps nothing.
     pub state_dir: Option<PathBuf>,
     environment: Environment,

@@ -1,4 +1,4 @@
-//! Values of the sections `[trust]`, `[trial]` and `[quarantine]`.
+//! Values of the sections `[trust]`, `[trial]`, `[quarantine]` and `[upgrade]`.
 
 use rustix::process::geteuid;
 use std::time::{Duration, SystemTime};
@@ -128,6 +128,25 @@ pub(super) fn group_rule(configured: Option<Rule>) -> Rule {
         true => Rule::Refuse,
         false => Rule::Warn,
     })
+}
+
+/// How plugins are upgraded in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UpgradeRules {
+    /// Whether a server watches the plugin directories.
+    pub watch: bool,
+    /// Most files of one plugin that a process maps. Code is never unmapped.
+    pub generations: u64,
+}
+
+impl Default for UpgradeRules {
+    fn default() -> Self {
+        Self {
+            watch: false,
+            generations: 16,
+        }
+    }
 }
 
 /// When a plugin that has ended the process is kept out.

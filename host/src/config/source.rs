@@ -96,6 +96,7 @@ impl Config {
             trust: from_file.trust,
             trial: from_file.trial,
             quarantine: from_file.quarantine,
+            upgrade: from_file.upgrade,
             state_dir: flags.state_dir.clone().or_else(|| state_dir(environment)),
             environment: environment.clone(),
         };

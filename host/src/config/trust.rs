@@ -1,9 +1,9 @@
-//! The sections `[trust]`, `[trial]` and `[quarantine]`.
+//! The sections `[trust]`, `[trial]`, `[quarantine]` and `[upgrade]`.
 
 use super::document::{Document, Table, join};
 use super::file::{read_timeout, unhex};
 use super::{Code, Problem};
-use super::{Policy, Quarantine, Rule, Signatures, TrialRules, TrustedKey};
+use super::{Policy, Quarantine, Rule, Signatures, TrialRules, TrustedKey, UpgradeRules};
 use minisign_verify::PublicKey;
 use std::time::{Duration, SystemTime};
 
@@ -112,6 +112,19 @@ pub(super) fn read_quarantine<'d>(
         *time = time_of(document, it, key).unwrap_or(*time);
     }
     rules.expires = time_of(document, it, "expires");
+    document.finish(section, None);
+    rules
+}
+
+pub(super) fn read_upgrade<'d>(
+    document: &mut Document<'d>,
+    mut section: Table<'d>,
+) -> UpgradeRules {
+    let it = &mut section;
+    let mut rules = UpgradeRules::default();
+    rules.watch = document.boolean(it, "watch").unwrap_or(rules.watch);
+    let generations = document.number(it, "generations", 1);
+    rules.generations = generations.unwrap_or(rules.generations);
     document.finish(section, None);
     rules
 }

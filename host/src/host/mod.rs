@@ -5,11 +5,13 @@ mod registration;
 mod reload;
 mod shutdown;
 mod status;
+mod upgrade;
 
 pub use builder::Builder;
 pub use registration::Registration;
 pub use reload::Reconfigured;
 pub use status::{BackendStatus, ErrorStatus, PluginFaults, PluginState, PluginStatus, Status};
+pub use upgrade::Upgraded;
 
 use crate::backend::Backend;
 use crate::backend::context::Context;

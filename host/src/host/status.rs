@@ -111,6 +111,8 @@ pub struct PluginStatus {
     pub instances: u64,
     /// SHA-256 of the mapped bytes, in hexadecimal digits.
     pub sha256: Option<String>,
+    /// Files of this plugin that are mapped in this process, the one in service and earlier ones.
+    pub generations: u64,
     /// Publisher of the trusted key that signed the file, once it is loaded; `None` for a file without
     /// such a signature.
     pub signed_by: Option<String>,
@@ -252,6 +254,7 @@ impl PluginStatus {
             sha256: loaded
                 .and_then(|plugin| plugin.sha256())
                 .map(|hash| config::hex(&hash)),
+            generations: Plugin::generations(&about.name),
             signed_by: plugin.standing().and_then(|it| it.signed_by.clone()),
             pinned: plugin.standing().map(|it| it.pinned),
             effective_minor: loaded.map(|plugin| plugin.effective_minor()),

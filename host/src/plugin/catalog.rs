@@ -308,6 +308,43 @@ impl Catalog {
         report
     }
 
+    /// Loaded plugins whose winning file holds other bytes now, each with a candidate for those. Blocks.
+    pub(crate) fn upgrades(&self) -> Vec<(Arc<Candidate>, Arc<Candidate>)> {
+        let report = self.scan();
+        let mut winners = BTreeMap::new();
+        for (file, descriptor) in report.by_precedence() {
+            let name = descriptor.about.name.clone();
+            winners.entry(name).or_insert((file, descriptor));
+        }
+        let other = |old: &Arc<Candidate>| {
+            let mapped = old.loaded()?.sha256()?;
+            let (file, descriptor) = winners.get(old.name())?;
+            let bytes = Image::read(&file.path, old.name()).ok()?;
+            (bytes.sha256() != mapped).then(|| {
+                let origin = Origin::File(file.path.clone());
+                let descriptor = Descriptor::clone(descriptor);
+                Candidate::new(descriptor, origin, Some(file.took), self.judges.clone())
+            })
+        };
+        let known = self.candidates();
+        let found = known.into_iter().filter_map(|old| {
+            let new = other(&old)?;
+            Some((old, new))
+        });
+        found.collect()
+    }
+
+    /// Gives the names of a plugin to a candidate for another file of it.
+    pub(crate) fn replace(&self, new: &Arc<Candidate>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.by_scheme.retain(|_, old| old.name() != new.name());
+        known.by_name.insert(new.name().to_owned(), new.clone());
+        for scheme in &new.descriptor.about.schemes {
+            let schemes = &mut known.by_scheme;
+            schemes.entry(scheme.clone()).or_insert_with(|| new.clone());
+        }
+    }
+
     pub(crate) fn trust(&self) -> &Trust {
         &self.judges.trust
     }
@@ -359,11 +396,15 @@ impl Catalog {
     pub(crate) async fn plugin(
         &self,
         asked: &PluginRef,
+        candidate: Option<&Arc<Candidate>>,
         live: impl Fn(&Descriptor) -> Option<Opening> + Send + Sync + 'static,
     ) -> Result<Arc<Plugin>> {
         let job: Box<dyn FnOnce() -> Result<Arc<Plugin>> + Send> = match asked {
             PluginRef::Named(name) => {
-                let candidate = self.candidate(name)?;
+                let candidate = match candidate {
+                    Some(candidate) => candidate.clone(),
+                    None => self.candidate(name)?,
+                };
                 if let Some(plugin) = candidate.loaded() {
                     return Ok(plugin.clone());
                 }

@@ -17,6 +17,16 @@ pub enum PluginRef {
     File(PathBuf),
 }
 
+impl PluginRef {
+    /// The name or scheme that is asked for.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            PluginRef::Named(name) => Some(name),
+            PluginRef::BuiltIn(_) | PluginRef::File(_) => None,
+        }
+    }
+}
+
 impl From<&str> for PluginRef {
     fn from(name: &str) -> Self {
         PluginRef::Named(name.to_owned())

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use holdall::Host;
 use holdall::config::{Config, ConfigProblems, GatewayConfig};
+use holdall::{Host, Upgraded};
 use holdall_server::{Control, Rule, Server, Settings, Token};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -91,6 +93,7 @@ impl Serve {
             admits,
             plugin_dirs: host.config().plugin_dirs.clone(),
         };
+        let (upgraded, watched) = (host.clone(), host.clone());
         let server = Server::new(host.clone(), settings);
         let control = server.control();
         let reload = Arc::new((reload, server.control()));
@@ -104,6 +107,9 @@ impl Serve {
                 let outcome = outcome.map_err(Failure::file("read", "the configuration".as_ref()));
                 let outcome = outcome.and_then(|outcome| outcome);
                 control.reloaded(outcome.is_ok());
+                if outcome.is_ok() {
+                    upgrade(&upgraded).await;
+                }
                 if let Err(failure) = outcome {
                     // The previous configuration stays in force.
                     not_reloaded(&app.output, logs, &failure);
@@ -120,6 +126,7 @@ impl Serve {
         let stopped = tokio::select! {
             stopped = server.run(listener, stopped) => stopped,
             () = reload => unreachable!("it never ends"),
+            () = watch(&watched) => unreachable!("it never ends"),
         };
         if stopped.cut_off > 0 {
             let text = format!(
@@ -201,6 +208,74 @@ impl Reload {
         );
         Ok(())
     }
+}
+
+/// Puts other files of loaded plugins into service, and reports each.
+async fn upgrade(host: &Host) {
+    for upgraded in host.upgrade_plugins().await {
+        let Upgraded {
+            plugin, from, to, ..
+        } = &upgraded;
+        match &upgraded.error {
+            None => tracing::info!(
+                plugin,
+                from,
+                to,
+                backends = ?upgraded.backends,
+                "plugin upgraded"
+            ),
+            Some(error) => tracing::error!(
+                plugin,
+                from,
+                to,
+                code = error.code,
+                error = error.message,
+                facts = ?error.facts,
+                "plugin not upgraded; the previous file stays in service"
+            ),
+        }
+    }
+}
+
+/// Interval at which plugin directories are looked at.
+const WATCH: Duration = Duration::from_secs(2);
+
+/// Upgrades plugins when a file of a plugin directory has changed, if the configuration says so. Never
+/// ends.
+async fn watch(host: &Host) {
+    let config = host.config();
+    if !config.upgrade.watch {
+        return std::future::pending().await;
+    }
+    let look = || {
+        let dirs = config.plugin_dirs.clone();
+        tokio::task::spawn_blocking(move || {
+            dirs.iter().flat_map(|dir| facts(dir)).collect::<Vec<_>>()
+        })
+    };
+    let mut before = look().await.ok();
+    loop {
+        tokio::time::sleep(WATCH).await;
+        let now = look().await.ok();
+        if now != before {
+            before = now;
+            upgrade(host).await;
+        }
+    }
+}
+
+/// What changes with the files of a directory: by polling, because network file systems report nothing.
+fn facts(dir: &Path) -> Vec<(PathBuf, u64, i64, i64)> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut facts: Vec<_> = entries
+        .filter_map(|entry| {
+            let metadata = std::fs::metadata(entry.path()).ok()?;
+            let times = (metadata.ctime(), metadata.ctime_nsec());
+            Some((entry.path(), metadata.ino(), times.0, times.1))
+        })
+        .collect();
+    facts.sort();
+    facts
 }
 
 /// Reports a failed reload: in the log, or as plain text where nothing is logged.

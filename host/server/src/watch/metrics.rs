@@ -344,6 +344,14 @@ impl Scrape {
                 |it| it.late_results,
             ),
         ];
+        let plugins = self.status.plugins.iter();
+        let mapped = plugins.map(|plugin| ([("plugin", plugin.name.as_str())], plugin.generations));
+        gauge(
+            encoder,
+            "holdall_plugin_generations",
+            "Files of a plugin that are mapped, the one in service and earlier ones",
+            mapped.map(|(labels, count)| (labels, signed(count))),
+        )?;
         for (name, help, read) in COUNTERS {
             let samples = loaded().map(|(plugin, faults)| ([("plugin", plugin)], read(&faults)));
             counter(encoder, name, help, samples)?;

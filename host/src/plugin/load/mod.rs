@@ -137,6 +137,16 @@ impl Plugin {
             .clone()
     }
 
+    /// Files of a plugin that are mapped in this process.
+    pub(crate) fn generations(name: &str) -> u64 {
+        let mapped = MAPPED.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcomes = mapped.values().filter_map(|outcome| outcome.get());
+        let plugins = outcomes.filter_map(|outcome| outcome.as_ref().ok());
+        plugins
+            .filter(|plugin| plugin.descriptor.about.name == name)
+            .count() as u64
+    }
+
     /// Maps the image, and checks what the constructors have left.
     fn mapped(image: Image, path: &Path, descriptor: Descriptor) -> Outcome {
         let crumb = crumb(&descriptor, Some(image.sha256()));
