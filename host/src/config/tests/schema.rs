@@ -34,6 +34,11 @@ const TABLES: &[(&str, &str)] = &[
     ("unknown = 1", ""),
     ("[backend.a]\nunknown = 1", "/$defs/Backend"),
     ("[plugin.a]\nunknown = 1", "/$defs/Plugin"),
+    ("[trust]\nunknown = 1", "/$defs/Trust"),
+    ("[trust]\nkeys = [{ unknown = 1 }]", "/$defs/TrustedKey"),
+    ("[trial]\nunknown = 1", "/$defs/Trial"),
+    ("[quarantine]\nunknown = 1", "/$defs/Quarantine"),
+    ("[upgrade]\nunknown = 1", "/$defs/Upgrade"),
     ("[gateway]\nunknown = 1", "/$defs/Gateway"),
     ("[gateway]\nkeys = [{ unknown = 1 }]", "/$defs/GatewayKey"),
 ];
@@ -89,6 +94,79 @@ fn words_are_those_of_the_schema() {
         let refused = problems(&format!("[backend.a]\n{key} = \"unknown\""));
         assert_eq!(refused.len(), 1);
         assert_eq!(quoted(&refused[0].expected), words, "{key}");
+    }
+}
+
+/// What the schema calls the default of a key changes nothing where it is written.
+#[test]
+fn defaults_of_sections_are_those_of_the_schema() {
+    let read = |text: &str| {
+        let mut problems = Vec::new();
+        let config = file::parse(Path::new("holdall.toml"), text, &mut problems);
+        assert!(problems.is_empty(), "{text}: {problems:?}");
+        (
+            config.trust,
+            config.trial,
+            config.quarantine,
+            config.upgrade,
+        )
+    };
+    for (section, pointer) in [
+        ("trust", "/$defs/Trust/properties"),
+        ("trial", "/$defs/Trial/properties"),
+        ("quarantine", "/$defs/Quarantine/properties"),
+        ("upgrade", "/$defs/Upgrade/properties"),
+    ] {
+        for (key, property) in schema(pointer).as_object().unwrap() {
+            let default = &property["default"];
+            if !default.is_null() {
+                let text = format!("[{section}]\n{key} = {default}\n");
+                assert_eq!(read(&text), read(""), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rules_of_trust_are_words() {
+    for (section, keys) in [
+        (
+            "trust",
+            &[
+                "owner",
+                "world_writable",
+                "group_writable",
+                "links",
+                "secret_files",
+                "readable_secrets",
+                "history",
+            ][..],
+        ),
+        ("trial", &["threads", "signals"]),
+    ] {
+        for key in keys {
+            for word in ["refuse", "warn", "allow"] {
+                assert!(problems(&format!("[{section}]\n{key} = \"{word}\"")).is_empty());
+            }
+            let refused = problems(&format!("[{section}]\n{key} = \"maybe\""));
+            assert_eq!(refused.len(), 1, "{section}.{key}");
+        }
+    }
+    let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+    let good = format!(
+        "[trust]\nrevoked_keys = [\"0123456789ABCDEF\", \"{key}\"]\nkeys = [{{ publisher = \"a\", key = \"{key}\", plugins = [\"x\"], not_after = \"2027-01-31\" }}]"
+    );
+    assert!(problems(&good).is_empty(), "{:?}", problems(&good));
+    for wrong in [
+        "[trust]\nrevoked_keys = [\"x\"]",
+        "[trust]\nrevoked_sha256 = [\"x\"]",
+        "[trust]\nkeys = [{ publisher = \"a\", key = \"b\", plugins = [] }]",
+        "[trial]\ntimeout = \"0s\"",
+        "[trial]\nmemory = 5",
+        "[quarantine]\ncrashes = 0",
+        "[upgrade]\ngenerations = 0",
+    ] {
+        assert_eq!(problems(wrong).len(), 1, "{wrong}");
     }
 }
 
