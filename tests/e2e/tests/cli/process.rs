@@ -241,3 +241,41 @@ fn names_that_cannot_be_keys_are_counted_and_change_the_exit_code() {
         workdir.files("data/objects/d") == ["back\\slash"]
     });
 }
+
+/// With more rights than its caller, the command takes nothing from the environment that the caller chose.
+#[test]
+fn a_process_with_more_rights_takes_no_environment() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let workdir = Workdir::new();
+    let here = rustix::fs::statvfs(workdir.path(".")).unwrap();
+    let ignores = here
+        .f_flag
+        .contains(rustix::fs::StatVfsMountFlags::NOSUID);
+    if !rustix::process::geteuid().is_root() || ignores {
+        eprintln!("SKIPPED: set-user-ID needs root and a file system that honours it");
+        return;
+    }
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let own = workdir.path("own");
+    std::fs::copy(artifacts().holdall(), &own).unwrap();
+    mode(&workdir.path("."), 0o755);
+    let file = |bits: u32| {
+        mode(&own, bits);
+        let mut command = std::process::Command::new(&own);
+        command
+            .current_dir(workdir.path("."))
+            .env("HOLDALL_CONFIG", "holdall.toml")
+            .env("HOLDALL_PLUGIN_DIR", workdir.path("none"))
+            .args(["config", "check", "--json"])
+            .uid(65534)
+            .gid(65534);
+        let output = command.output().unwrap();
+        let checked: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        checked["file"].clone()
+    };
+    assert_eq!(file(0o755), "holdall.toml");
+    assert_eq!(file(0o4755), serde_json::Value::Null);
+}
