@@ -1,7 +1,7 @@
 //! The sections `[trust]`, `[trial]`, `[quarantine]` and `[upgrade]`.
 
 use super::document::{Document, Table, join};
-use super::file::{read_timeout, unhex};
+use super::file::{read_timeout, read_wait, unhex};
 use super::{Code, Problem};
 use super::{Policy, Quarantine, Rule, Signatures, TrialRules, TrustedKey, UpgradeRules};
 use minisign_verify::PublicKey;
@@ -105,11 +105,12 @@ pub(super) fn read_quarantine<'d>(
     let crashes = document.number(it, "crashes", 1);
     let crashes = crashes.and_then(|crashes| u32::try_from(crashes).ok());
     rules.crashes = crashes.unwrap_or(rules.crashes);
-    for (key, time) in [
-        ("within", &mut rules.within),
-        ("backoff", &mut rules.backoff),
-    ] {
-        *time = time_of(document, it, key).unwrap_or(*time);
+    rules.within = time_of(document, it, "within").unwrap_or(rules.within);
+    if let Some(found) = document.string(it, "backoff") {
+        match read_wait(found.value, &found.path, &found.place) {
+            Ok(read) => rules.backoff = read,
+            Err(problem) => document.problems.push(*problem),
+        }
     }
     rules.expires = time_of(document, it, "expires");
     document.finish(section, None);

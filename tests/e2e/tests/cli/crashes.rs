@@ -15,7 +15,7 @@ root = "data"
 durability = "none"
 [quarantine]
 crashes = 1000
-backoff = "1ms"
+backoff = "0s"
 "#;
 
 fn prepared(config: &str) -> Workdir {

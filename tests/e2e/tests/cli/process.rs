@@ -249,9 +249,7 @@ fn a_process_with_more_rights_takes_no_environment() {
     use std::os::unix::process::CommandExt;
     let workdir = Workdir::new();
     let here = rustix::fs::statvfs(workdir.path(".")).unwrap();
-    let ignores = here
-        .f_flag
-        .contains(rustix::fs::StatVfsMountFlags::NOSUID);
+    let ignores = here.f_flag.contains(rustix::fs::StatVfsMountFlags::NOSUID);
     if !rustix::process::geteuid().is_root() || ignores {
         eprintln!("SKIPPED: set-user-ID needs root and a file system that honours it");
         return;
