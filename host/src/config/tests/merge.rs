@@ -162,6 +162,7 @@ fn flag_over_environment_over_file_over_default() {
         config_file: Some(file.clone()),
         plugin_dirs: vec!["/flag".into()],
         default_backend: Some("flag".into()),
+        state_dir: None,
     };
     let load = |flags: &Flags, variables: &[(&str, &str)]| {
         let config = Config::load(&Sources {
@@ -400,4 +401,32 @@ fn tens_of_thousands_of_gateway_keys_are_read_in_time_that_grows_with_their_numb
     // Every key against every other takes minutes.
     let took = started.elapsed();
     assert!(took < Duration::from_secs(60), "{took:?}");
+}
+
+#[test]
+fn the_state_directory_is_that_of_the_flag_of_systemd_or_of_xdg() {
+    let directory = |flag: Option<&str>, variables: &[(&str, &str)]| {
+        let mut sources = Sources {
+            environment: Environment::from_iter(variables.iter().copied()),
+            ..Sources::default()
+        };
+        sources.flags.state_dir = flag.map(Into::into);
+        let directory = Config::load(&sources).unwrap().state_dir;
+        directory.map(|directory| directory.display().to_string())
+    };
+    let home = ("HOME", "/home/a");
+    let xdg = ("XDG_STATE_HOME", "/state");
+    let systemd = ("STATE_DIRECTORY", "/var/lib/holdall:/var/lib/more");
+    let flag = Some("flag");
+    assert_eq!(directory(flag, &[home, xdg, systemd]).as_deref(), flag);
+    let of = |variables: &[(&str, &str)]| directory(None, variables);
+    assert_eq!(
+        of(&[home, xdg, systemd]).as_deref(),
+        Some("/var/lib/holdall")
+    );
+    assert_eq!(of(&[home, xdg]).as_deref(), Some("/state/holdall"));
+    let relative = ("XDG_STATE_HOME", "relative");
+    let below_home = Some("/home/a/.local/state/holdall");
+    assert_eq!(of(&[home, relative]).as_deref(), below_home);
+    assert_eq!(of(&[]), None);
 }

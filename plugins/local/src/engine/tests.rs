@@ -1057,7 +1057,7 @@ fn a_store_that_is_left_untouched_creates_and_sweeps_nothing() {
     };
     let empty = tempfile::tempdir().unwrap();
     let root = empty.path().join("root");
-    assert!(Store::open(&root, untouched).is_err());
+    assert!(LocalStore::open(&root, untouched).is_err());
     assert!(!root.exists());
 
     let root = root_as(PLAIN);
