@@ -75,7 +75,7 @@ root = ","
 "#,
         variables: &[],
         problems: &[
-            r#"plugin_dir: expected one of "plugin_dirs", "default_backend", "backend", "plugin", "gateway", "server", found unknown key "plugin_dir" (holdall.toml:1:1); did you mean "plugin_dirs"? [unknown_key]"#,
+            r#"plugin_dir: expected one of "plugin_dirs", "default_backend", "backend", "plugin", "gateway", "trust", "trial", "quarantine", "upgrade", "server", found unknown key "plugin_dir" (holdall.toml:1:1); did you mean "plugin_dirs"? [unknown_key]"#,
         ],
     },
     Bad {
@@ -84,7 +84,7 @@ root = ","
 "#,
         variables: &[],
         problems: &[
-            r#"backends: expected one of "plugin_dirs", "default_backend", "backend", "plugin", "gateway", "server", found unknown key "backends" (holdall.toml:1:2); did you mean "backend"? [unknown_key]"#,
+            r#"backends: expected one of "plugin_dirs", "default_backend", "backend", "plugin", "gateway", "trust", "trial", "quarantine", "upgrade", "server", found unknown key "backends" (holdall.toml:1:2); did you mean "backend"? [unknown_key]"#,
         ],
     },
     Bad {
@@ -757,7 +757,7 @@ public_url = "x"
             r#"backend.s3.config.secret: expected one of "access_key_id", "bucket", "durability", "endpoint", "headers", "part_size", "path_style", "pin", "ports", "ratio", "region", "retry", "secret_access_key", "storage_class", "tags", "tokens", found unknown key "secret" (holdall.toml:6:10); did you mean "secret_access_key"? [unknown_key]"#,
             r#"backend.s3.config.secret_access_key: expected a string, found nothing (holdall.toml:4:1); add secret_access_key; it may be "env:NAME" or "file:PATH" [missing_key]"#,
             r#"backend.s3.timeout: expected a string, found integer (holdall.toml:3:11) [wrong_type]"#,
-            r#"defualt_backend: expected one of "plugin_dirs", "default_backend", "backend", "plugin", "gateway", "server", found unknown key "defualt_backend" (holdall.toml:1:1); did you mean "default_backend"? [unknown_key]"#,
+            r#"defualt_backend: expected one of "plugin_dirs", "default_backend", "backend", "plugin", "gateway", "trust", "trial", "quarantine", "upgrade", "server", found unknown key "defualt_backend" (holdall.toml:1:1); did you mean "default_backend"? [unknown_key]"#,
             r#"gateway.public_url: expected an http or https URL of a host and perhaps a path, found no absolute URL (holdall.toml:8:14) [invalid_value]"#,
         ],
     },
