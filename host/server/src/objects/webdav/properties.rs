@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_told_apart() {
+    fn unknown_properties_stand_in_a_part_of_their_own() {
         let asked = names(&[("DAV:", "getcontentlength"), ("urn:<x>", "y")]).unwrap();
         let text = asked.response(&Resource::new("/a%20b".to_owned(), 7, Some("e&"), None));
         assert_eq!(
