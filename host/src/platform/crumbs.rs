@@ -1,8 +1,8 @@
 //! What runs in plugins, kept where the next process can read it after a crash.
 //!
-//! A file in memory that is shared with the disk's cache has one slot for each thread that is inside a plugin.
-//! A handler of fatal signals adds which signal came and in whose slot. The kernel keeps the file whatever
-//! ends the process.
+//! Each thread knows the plugin, operation and request that it is in, by one pointer to its own stack. A
+//! handler of fatal signals copies them into a file in memory that is shared with the disk's cache, which the
+//! kernel keeps whatever ends the process.
 
 use libc::{c_int, c_void};
 use rustix::fs::{FlockOperation, flock, ftruncate};
@@ -10,15 +10,14 @@ use rustix::mm::{MapFlags, ProtFlags, mmap};
 use std::cell::{Cell, UnsafeCell};
 use std::fs::File;
 use std::io::{self, Write};
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::ptr;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, compiler_fence};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// Threads that can be inside of plugins at once; more of them leave no trace.
-const SLOTS: usize = 1024;
 /// Log lines that are kept.
 const LINES: usize = 16;
 const LINE_WORDS: usize = 31;
@@ -28,17 +27,6 @@ const MAGIC: u64 = u64::from_le_bytes(*b"HDCRUMB1");
 
 /// Signals that a fault raises.
 const SIGNALS: [c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGABRT];
-
-/// One thread. All zero: not in a plugin.
-#[repr(C, align(64))]
-struct Slot {
-    /// Number of the plugin, from 1; 0 for none.
-    plugin: AtomicU32,
-    /// Whether a thread has this slot.
-    taken: AtomicU32,
-    operation: [AtomicU64; NAME_WORDS],
-    request: [AtomicU64; REQUEST_WORDS],
-}
 
 /// One line of a plugin's log.
 #[repr(C)]
@@ -51,20 +39,18 @@ struct Line {
 #[repr(C)]
 struct Ring {
     magic: AtomicU64,
-    /// The signal that ended the process, and the slot of its thread, from 1.
-    signal: AtomicU32,
-    slot: AtomicU32,
-    /// The plugin whose code the thread was in, by its address; 0 for other code.
-    by_address: AtomicU64,
+    /// The signal that ended the process; 0 for another end.
+    signal: AtomicU64,
+    /// The plugin that its thread was in, from 1; 0 for none.
+    plugin: AtomicU64,
+    operation: [AtomicU64; NAME_WORDS],
+    request: [AtomicU64; REQUEST_WORDS],
     next_line: AtomicU64,
     lines: [Line; LINES],
-    slots: [Slot; SLOTS],
 }
 
 static RING: OnceLock<&'static Ring> = OnceLock::new();
 static FILE: OnceLock<PathBuf> = OnceLock::new();
-/// Where the next thread begins to look for a slot.
-static NEXT: AtomicUsize = AtomicUsize::new(0);
 /// The plugins of this process, as they are named in a crash, and the file of them.
 static PLUGINS: Mutex<(Vec<String>, Option<File>)> = Mutex::new((Vec::new(), None));
 
@@ -73,25 +59,11 @@ static CODE: [[AtomicU64; 3]; 64] = [const { [const { AtomicU64::new(0) }; 3] };
 static CODE_COUNT: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    static MINE: Cell<*const Slot> = const { Cell::new(ptr::null()) };
-    static HELD: Held = const { Held(Cell::new(None)) };
+    /// The innermost call into a plugin on this thread.
+    static HERE: Cell<*const Inside> = const { Cell::new(ptr::null()) };
 }
 
-/// Gives the slot of a thread back when the thread ends.
-struct Held(Cell<Option<&'static Slot>>);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if let Some(slot) = self.0.take() {
-            // A signal may still come on this thread.
-            let _ = MINE.try_with(|mine| mine.set(ptr::null()));
-            slot.plugin.store(0, Ordering::Relaxed);
-            slot.taken.store(0, Ordering::Release);
-        }
-    }
-}
-
-/// A name in words, as slots hold it.
+/// A text in words, cut to their number. Allocates nothing.
 fn words<const N: usize>(text: &str) -> [u64; N] {
     let mut words = [0; N];
     for (word, bytes) in words.iter_mut().zip(text.as_bytes().chunks(8)) {
@@ -108,68 +80,49 @@ fn store<const N: usize>(to: &[AtomicU64; N], text: &str) {
     }
 }
 
-/// While it lives, its thread is inside a plugin.
+/// A call into a plugin, on the stack of its caller.
 pub(crate) struct Inside {
-    slot: Option<&'static Slot>,
-    /// The plugin below this one, whose operation calls back into the host.
-    outer: u32,
+    plugin: u32,
+    operation: &'static str,
+    /// Borrowed for longer than the call.
+    request: *const str,
 }
 
-/// Notes that this thread enters a plugin.
-#[inline]
-pub(crate) fn enter(plugin: u32, operation: &'static str, request: Option<&str>) -> Inside {
-    let Some(ring) = RING.get() else {
-        return Inside {
-            slot: None,
-            outer: 0,
-        };
-    };
-    let mine = MINE.get();
-    // SAFETY: it points into the ring, which is never unmapped.
-    let slot = unsafe { mine.as_ref() }.or_else(|| claim(ring));
-    let Some(slot) = slot else {
-        return Inside {
-            slot: None,
-            outer: 0,
-        };
-    };
-    let outer = slot.plugin.load(Ordering::Relaxed);
-    store(&slot.operation, operation);
-    if outer == 0 {
-        store(&slot.request, request.unwrap_or_default());
-    }
-    slot.plugin.store(plugin, Ordering::Release);
-    Inside {
-        slot: Some(slot),
-        outer,
-    }
+/// While it lives, its thread is inside a plugin.
+pub(crate) struct Entered<'a> {
+    /// The call around this one, whose operation has called back into the host.
+    outer: *const Inside,
+    _call: PhantomData<&'a Inside>,
 }
 
-impl Drop for Inside {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(slot) = self.slot {
-            slot.plugin.store(self.outer, Ordering::Release);
+impl Inside {
+    #[inline(always)]
+    pub(crate) fn new(plugin: u32, operation: &'static str, request: Option<&str>) -> Self {
+        Self {
+            plugin,
+            operation,
+            request: request.unwrap_or_default(),
+        }
+    }
+
+    /// Notes that this thread enters the plugin. What `request` leads to has to live as long as the
+    /// answer.
+    #[inline(always)]
+    pub(crate) fn enter(&self) -> Entered<'_> {
+        // A signal sees the call in full.
+        compiler_fence(Ordering::Release);
+        Entered {
+            outer: HERE.replace(self),
+            _call: PhantomData,
         }
     }
 }
 
-#[cold]
-fn claim(ring: &'static Ring) -> Option<&'static Slot> {
-    let start = NEXT.fetch_add(1, Ordering::Relaxed);
-    let free = (0..SLOTS).find_map(|at| {
-        let slot = &ring.slots[(start + at) % SLOTS];
-        let taken = &slot.taken;
-        let won = taken.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed);
-        won.is_ok().then_some(slot)
-    })?;
-    // The thread ends: its destructors run, and perhaps code of a plugin with them.
-    if HELD.try_with(|held| held.0.set(Some(free))).is_err() {
-        free.taken.store(0, Ordering::Release);
-        return None;
+impl Drop for Entered<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        HERE.set(self.outer);
     }
-    MINE.set(free);
-    Some(free)
 }
 
 /// Names a plugin; returns its number.
@@ -327,21 +280,23 @@ fn install() {
 
 extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     if let Some(ring) = RING.get() {
-        let mine = MINE.try_with(Cell::get).unwrap_or(ptr::null());
-        let first = ring.slots.as_ptr();
-        let slot = match mine.is_null() {
-            true => 0,
-            false => (mine.addr() - first.addr()) / size_of::<Slot>() + 1,
-        };
+        let number = u64::from(signal.unsigned_abs());
         // The first signal is the one that counts.
-        let number = signal.unsigned_abs();
         let won = ring
             .signal
             .compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst);
-        if won.is_ok() {
-            let slot = u32::try_from(slot).unwrap_or(0);
-            ring.slot.store(slot, Ordering::SeqCst);
-            ring.by_address.store(by_address(context), Ordering::SeqCst);
+        let here = HERE.try_with(Cell::get).unwrap_or(ptr::null());
+        // SAFETY: on the stack of this thread, below this handler: the call has not returned.
+        let here = unsafe { here.as_ref() };
+        match here {
+            _ if won.is_err() => {}
+            None => ring.plugin.store(by_address(context), Ordering::SeqCst),
+            Some(call) => {
+                store(&ring.operation, call.operation);
+                // SAFETY: what it leads to lives as long as the call.
+                store(&ring.request, unsafe { &*call.request });
+                ring.plugin.store(call.plugin.into(), Ordering::SeqCst);
+            }
         }
     }
     let Some(at) = SIGNALS.iter().position(|known| *known == signal) else {
@@ -412,33 +367,22 @@ pub(crate) fn collect(path: &Path) -> io::Result<Option<Found>> {
     if !whole || word(0) != MAGIC {
         return Ok(Some(Found::default()));
     }
-    let half = |at: usize| u32::try_from(word(at & !7) >> (at % 8 * 8) & 0xffff_ffff).unwrap_or(0);
     let text = |at: usize, words: usize| {
         let bytes = bytes.get(at..at + words * 8).unwrap_or_default();
         let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
         String::from_utf8_lossy(bytes).into_owned()
     };
     let mut found = Found {
-        signal: half(std::mem::offset_of!(Ring, signal)),
+        signal: u32::try_from(word(std::mem::offset_of!(Ring, signal))).unwrap_or(0),
         ..Found::default()
     };
-    let slot = half(std::mem::offset_of!(Ring, slot)) as usize;
-    let slot = slot.checked_sub(1).filter(|slot| *slot < SLOTS);
-    let slot = slot.map(|slot| std::mem::offset_of!(Ring, slots) + slot * size_of::<Slot>());
-    let inside = slot.map(|slot| half(slot + std::mem::offset_of!(Slot, plugin)));
-    let own = word(std::mem::offset_of!(Ring, by_address));
-    // In a thread of the plugin no operation of a caller runs.
-    let (plugin, slot) = match (inside, slot) {
-        (Some(plugin), Some(slot)) if plugin != 0 => (u64::from(plugin), Some(slot)),
-        _ => (own, None),
-    };
+    let plugin = word(std::mem::offset_of!(Ring, plugin));
     let name = usize::try_from(plugin).unwrap_or(0).checked_sub(1);
     if let Some(name) = name.and_then(|at| names.lines().nth(at)) {
         found.plugin = name.to_owned();
-        if let Some(slot) = slot {
-            found.operation = text(slot + std::mem::offset_of!(Slot, operation), NAME_WORDS);
-            found.request = text(slot + std::mem::offset_of!(Slot, request), REQUEST_WORDS);
-        }
+        // Empty for a thread of the plugin's own.
+        found.operation = text(std::mem::offset_of!(Ring, operation), NAME_WORDS);
+        found.request = text(std::mem::offset_of!(Ring, request), REQUEST_WORDS);
         let next = usize::try_from(word(std::mem::offset_of!(Ring, next_line))).unwrap_or(0);
         for at in (0..LINES).map(|at| (next + at) % LINES) {
             let line = std::mem::offset_of!(Ring, lines) + at * size_of::<Line>();

@@ -7,7 +7,7 @@ use super::instance::Instance;
 use super::instance_body::InstanceBody;
 use super::owned::{Own, Portable};
 use super::pool::off_the_caller;
-use crate::platform::crumbs;
+use crate::platform::crumbs::Inside;
 use holdall_plugin_api::Source;
 use holdall_plugin_api::abi::grow::{self, Grows};
 use holdall_plugin_api::abi::tables::*;
@@ -96,7 +96,8 @@ impl<A: Portable, O: Grows> Job<A, O> {
         finish: impl FnOnce(Status, &O, &FfiError) -> Result<T>,
     ) -> Option<Result<Seated<T>>> {
         let request = self.under.request_id.as_deref();
-        let _inside = crumbs::enter(self.instance.plugin().crumb(), self.name, request);
+        let inside = Inside::new(self.instance.plugin().crumb(), self.name, request);
+        let _entered = inside.enter();
         let call = FfiCall {
             cancelled: self.caller_state.flag(),
             ..self.under.table()

@@ -5,7 +5,7 @@ use super::gate::Pass;
 use super::instance::Instance;
 use super::owned::Portable;
 use super::services::{PluginCounters, since_start};
-use crate::platform::crumbs;
+use crate::platform::crumbs::Inside;
 use holdall_plugin_api::abi::STORAGE_ALIGN;
 use holdall_plugin_api::abi::grow::{self, Grows};
 use holdall_plugin_api::abi::request::Args;
@@ -253,7 +253,8 @@ impl<A: Portable, O: Grows + 'static, T: Send + 'static> Future for Operation<'_
             return this.poll_away(cx);
         }
         let request = this._under.request_id.as_deref();
-        let _inside = crumbs::enter(this.instance.plugin().crumb(), this.name, request);
+        let inside = Inside::new(this.instance.plugin().crumb(), this.name, request);
+        let _entered = inside.enter();
         let call = &raw const this.call;
         let status = match this.stage {
             Stage::New => {

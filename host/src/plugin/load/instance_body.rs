@@ -2,7 +2,7 @@
 
 use super::gate::Pass;
 use super::instance::Instance;
-use crate::platform::crumbs;
+use crate::platform::crumbs::Inside;
 use holdall_plugin_api::abi::tables::FfiCall;
 use holdall_plugin_api::{Body, Bytes, Checksums, Result};
 use std::sync::Arc;
@@ -35,7 +35,8 @@ impl InstanceBody {
         call: *const FfiCall,
         request: Option<&str>,
     ) -> Poll<Option<Result<Bytes>>> {
-        let _inside = crumbs::enter(self.instance.plugin().crumb(), "download", request);
+        let inside = Inside::new(self.instance.plugin().crumb(), "download", request);
+        let _entered = inside.enter();
         let next = std::task::ready!(self.body.poll_chunk_under(cx, call));
         match &next {
             Some(Ok(_)) => {}

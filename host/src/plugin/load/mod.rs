@@ -24,7 +24,7 @@ pub(crate) use instance::Instance;
 pub(crate) use services::PluginCounters;
 
 use crate::config::{Schema, Secrets};
-use crate::platform::crumbs;
+use crate::platform::crumbs::{self, Inside};
 use crate::plugin::fault::{Code, Fault};
 use crate::plugin::inspect::{self, Spoken};
 use gate::Gate;
@@ -150,7 +150,8 @@ impl Plugin {
     /// Maps the image, and checks what the constructors have left.
     fn mapped(image: Image, path: &Path, descriptor: Descriptor) -> Outcome {
         let crumb = crumb(&descriptor, Some(image.sha256()));
-        let _inside = crumbs::enter(crumb, "load", None);
+        let inside = Inside::new(crumb, "load", None);
+        let _entered = inside.enter();
         let mapping = Mapping::new(image, path).map_err(|fault| vec![*fault])?;
         // A panic must not leave a mapping without an outcome: the next try would map it again.
         let checked = catch_unwind(AssertUnwindSafe(|| Self::checked(&mapping, &descriptor)));
