@@ -67,7 +67,7 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
             "write the address as BACKEND:KEY with one of the available backends, or configure this one (--config FILE)"
         }
         ErrorKind::PluginLoad => {
-            "`holdall plugins` shows every plugin file with its verdict, `holdall inspect FILE` one of them; \
+            "`holdall plugins` shows every plugin file with its verdict, `holdall plugins verify FILE` one of them; \
              --plugin-dir DIR looks elsewhere"
         }
         ErrorKind::PluginFault => {

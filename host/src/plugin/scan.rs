@@ -168,6 +168,11 @@ fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut paths = std::fs::read_dir(folder)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<std::io::Result<Vec<PathBuf>>>()?;
+    // A signature belongs to the file beside it.
+    paths.retain(|path| {
+        let is_signature = path.extension().is_some_and(|ending| ending == "minisig");
+        !(is_signature && path.with_extension("").exists())
+    });
     paths.sort_by(|a, b| {
         a.as_os_str()
             .as_encoded_bytes()
@@ -313,6 +318,17 @@ mod tests {
             vec![Code::TemporaryName],
         )];
         assert_eq!(codes(&report), expected);
+    }
+
+    #[test]
+    fn a_signature_is_no_entry_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["x.so", "x.so.minisig", "alone.so.minisig"] {
+            std::fs::write(folder.path().join(name), "text").unwrap();
+        }
+        let report = scan(&[folder.path().to_owned()]);
+        let names: Vec<_> = codes(&report).into_iter().map(|(name, ..)| name).collect();
+        assert_eq!(names, ["alone.so.minisig", "x.so"]);
     }
 
     #[test]
