@@ -122,7 +122,7 @@ impl Backend {
     /// ```no_run
     /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
     /// let info = photos.info().await?;
-    /// println!("{} {}: {}", facts.plugin, facts.plugin_version, facts.description);
+    /// println!("{} {}: {}", info.plugin, info.plugin_version, info.description);
     /// # Ok(())
     /// # }
     /// ```
