@@ -186,6 +186,7 @@ fn read_backend<'d>(
     backend.allow_non_atomic_put = document
         .boolean(section_ref, "allow_non_atomic_put")
         .unwrap_or_default();
+    backend.required = document.boolean(section_ref, "required").unwrap_or(true);
     backend.settings = document.settings(section_ref, "config");
     let fix = format!("what belongs to the plugin goes into [backend.{name}.config]");
     document.finish(section, Some(&fix));

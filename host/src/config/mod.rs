@@ -174,6 +174,8 @@ pub struct BackendConfig {
     pub max_wait: Duration,
     /// Whether a store whose readers may see partial objects is accepted.
     pub allow_non_atomic_put: bool,
+    /// Whether a server that asks for readiness needs it. Default: `true`.
+    pub required: bool,
     settings: PluginSettings,
 }
 
@@ -238,6 +240,7 @@ impl BackendConfig {
             timeout: None,
             max_wait: MAX_WAIT,
             allow_non_atomic_put: false,
+            required: true,
             settings: PluginSettings::default(),
         }
     }
@@ -269,6 +272,7 @@ impl fmt::Debug for BackendConfig {
             .field("timeout", &self.timeout)
             .field("max_wait", &self.max_wait)
             .field("allow_non_atomic_put", &self.allow_non_atomic_put)
+            .field("required", &self.required)
             .field("settings", &self.settings)
             .finish()
     }
