@@ -78,7 +78,8 @@ impl Checksums {
 pub struct Uploaded {
     /// Size, in bytes.
     pub size: u64,
-    /// Opaque name of the content; equal only for equal bytes and metadata.
+    /// Name of the content, equal only for equal bytes and metadata: `"abc"` as in HTTP, or `W/"abc"`. A
+    /// plugin may return the bare text; callers of the host get it in quotes.
     pub etag: Option<String>,
     /// Opaque name of this version, where the store keeps versions.
     pub version: Option<String>,
@@ -150,7 +151,7 @@ impl Uploaded {
 pub struct ObjectInfo {
     /// Size, in bytes.
     pub size: u64,
-    /// Opaque name of the content.
+    /// Name of the content, as in [`Uploaded::etag`].
     pub etag: Option<String>,
     /// Opaque name of this version.
     pub version: Option<String>,
@@ -385,7 +386,7 @@ pub struct Entry {
     pub key: String,
     /// Size, in bytes.
     pub size: u64,
-    /// Opaque name of its content.
+    /// Name of its content, as in [`Uploaded::etag`].
     pub etag: Option<String>,
     /// When it became visible.
     pub last_modified: Option<SystemTime>,

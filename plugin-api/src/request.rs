@@ -51,7 +51,8 @@ pub struct UploadOptions<'a> {
     pub metadata: Vec<(&'a str, &'a str)>,
     /// Fails with `PreconditionFailed` when the key exists.
     pub create_only: bool,
-    /// Fails with `PreconditionFailed` unless the object has this etag.
+    /// Fails with `PreconditionFailed` unless the object has this etag. The host takes it with and without
+    /// quotes; a plugin gets the form that it returns itself.
     pub if_match: Option<&'a str>,
     /// Digests of the body, which the host verifies.
     pub checksums: Checksums,

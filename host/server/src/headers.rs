@@ -155,18 +155,9 @@ pub(crate) fn validators(headers: &mut HeaderMap, info: &ObjectInfo) {
     }
 }
 
-/// A store's etag is any text. In a header it stands in quotes, and what may not stand there, and `%`
-/// itself, is percent-encoded, so that every etag comes back as it was (RFC 9110, 8.8.3): everything but
-/// `etagc`, and `%`. Encoding takes care of all that is not ASCII.
-const ENCODED_IN_ETAG: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
-
-/// An etag as it stands in a header, in quotes.
-pub(crate) fn quoted(etag: &str) -> String {
-    format!("\"{}\"", utf8_percent_encode(etag, ENCODED_IN_ETAG))
-}
-
+/// An etag, which the library has in the form of a header.
 pub(crate) fn etag(etag: &str) -> Option<HeaderValue> {
-    HeaderValue::try_from(quoted(etag)).ok()
+    value(etag)
 }
 
 /// Seconds from 1970 to the year 10000.

@@ -6,6 +6,7 @@
 use super::backoff::Backoff;
 use super::context::Context;
 use super::counters::{Counters, add};
+use super::etags::Form;
 use crate::config::{BackendConfig, Resolved, Schema};
 use crate::plugin::PluginRef;
 use crate::plugin::catalog::Candidate;
@@ -33,6 +34,8 @@ pub(crate) struct Opened {
     pub(crate) opened_at: SystemTime,
     pub(crate) took: Duration,
     pub(crate) description: String,
+    /// How its etags look.
+    pub(crate) etags: Form,
     /// Credentials were refused, or the host itself saw a breach of the contract.
     given_up: AtomicBool,
     /// It was shut down on purpose: not to be replaced behind the caller's back.
@@ -282,6 +285,7 @@ impl Generation {
             took: started.elapsed(),
             description: context.secrets.redact(&facts.description).into_owned(),
             instance: Arc::new(instance),
+            etags: Form::default(),
             given_up: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         })

@@ -3,6 +3,7 @@
 pub(crate) mod backoff;
 pub(crate) mod context;
 pub(crate) mod counters;
+pub(crate) mod etags;
 pub(crate) mod generation;
 pub(crate) mod handle;
 pub(crate) mod options;

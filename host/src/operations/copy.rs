@@ -51,6 +51,27 @@ impl Backend {
     }
 }
 
+/// Names the target in an error of a plugin that only the target can have caused.
+pub(super) fn of_target(error: Error, to: &Key) -> Error {
+    let is_of_target = matches!(
+        error.kind(),
+        ErrorKind::PreconditionFailed
+            | ErrorKind::Conflict
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::TooLarge
+    );
+    at(error, to, is_of_target)
+}
+
+fn at(error: Error, key: &Key, applies: bool) -> Error {
+    match applies {
+        true => error.at(|place| {
+            place.key.get_or_insert_with(|| key.text().to_owned());
+        }),
+        false => error,
+    }
+}
+
 pub(super) async fn source(
     scope: &Scope<'_>,
     opened: &Arc<Opened>,
@@ -64,16 +85,26 @@ pub(super) async fn duplicate(
     opened: &Arc<Opened>,
     copy: CopyObject<'_>,
 ) -> Result<Copied> {
-    opened.terms.copy(&copy)?;
+    let terms = &opened.terms;
+    terms.copy(&copy).map_err(|error| {
+        let is_of_target =
+            error.kind() == ErrorKind::InvalidKey && terms.key(copy.from.text()).is_ok();
+        at(error, copy.to, is_of_target)
+    })?;
     if copy.from == copy.to {
         let info = source(scope, opened, copy.from).await?;
         if copy.create_only {
-            return Err(Error::new(ErrorKind::PreconditionFailed).with_message("the target exists"));
+            let error = Error::new(ErrorKind::PreconditionFailed);
+            return Err(error.with_message("the target exists"));
         }
         return Ok(copied(info));
     }
     if needs(opened, Operation::Copy).is_ok() {
-        return opened.instance.copy(copy, scope.call()).await;
+        let to = copy.to;
+        let copied = opened.instance.copy(copy, scope.call()).await;
+        let mut copied = copied.map_err(|error| of_target(error, to))?;
+        opened.etags.show(&mut copied.etag);
+        return Ok(copied);
     }
     through_host(scope, opened, copy).await
 }

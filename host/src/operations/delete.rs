@@ -1,5 +1,6 @@
 //! `delete`, `delete_many` and `delete_prefix`.
 
+use super::etag::Condition;
 use super::fault;
 use super::{list, needs};
 use crate::backend::Backend;
@@ -160,6 +161,9 @@ pub(super) async fn remove(
         }
         delete.must_exist = false;
     }
+    let condition = Condition::of(scope, opened, delete.key, delete.if_match).await;
+    let mut delete = delete;
+    delete.if_match = condition.etag();
     let deleted = opened.instance.delete(delete, scope.call()).await?;
     // Another writer was faster, and the store reports it.
     if must_exist && deleted.existed == Some(false) {

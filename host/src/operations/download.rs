@@ -1,6 +1,7 @@
 //! `download`, `head` and `exists`.
 
 use super::download_body::{Origin, Verified};
+use super::etag::Condition;
 use super::fault;
 use super::needs;
 use crate::backend::Backend;
@@ -114,7 +115,21 @@ pub(super) async fn read(
 ) -> Result<Downloaded> {
     opened.terms.download(&download)?;
     let (key, asked) = (download.key.text().to_owned(), download.range.clone());
+    let (wanted, known) = (
+        download.options().if_match,
+        download.options().if_none_match,
+    );
+    let wanted = Condition::of(scope, opened, download.key, wanted).await;
+    let known = Condition::of(scope, opened, download.key, known).await;
+    let mut download = download;
+    if let Some(etag) = wanted.etag() {
+        download = download.if_match(etag);
+    }
+    if let Some(etag) = known.etag() {
+        download = download.if_none_match(etag);
+    }
     let mut downloaded = opened.instance.download(download, scope.call()).await?;
+    opened.etags.show(&mut downloaded.info.etag);
     let size = downloaded.info.size;
     let range = match asked {
         None => 0..size,
@@ -146,11 +161,23 @@ pub(super) async fn facts(
     head: Head<'_>,
 ) -> Result<ObjectInfo> {
     opened.terms.head(&head)?;
-    if needs(opened, Operation::Head).is_ok() {
-        return opened.instance.head(head, scope.call()).await;
+    let (wanted, known) = (head.options().if_match, head.options().if_none_match);
+    let wanted = Condition::of(scope, opened, head.key, wanted).await;
+    let known = Condition::of(scope, opened, head.key, known).await;
+    let mut head = head;
+    if let Some(etag) = wanted.etag() {
+        head = head.if_match(etag);
     }
-    let options = (!head.is_plain()).then(|| head.options().clone());
-    let download = Download::new(head.key).with_options(options);
-    let downloaded = opened.instance.download(download, scope.call()).await?;
-    Ok(downloaded.info)
+    if let Some(etag) = known.etag() {
+        head = head.if_none_match(etag);
+    }
+    let mut info = if needs(opened, Operation::Head).is_ok() {
+        opened.instance.head(head, scope.call()).await?
+    } else {
+        let options = (!head.is_plain()).then(|| head.options().clone());
+        let download = Download::new(head.key).with_options(options);
+        opened.instance.download(download, scope.call()).await?.info
+    };
+    opened.etags.show(&mut info.etag);
+    Ok(info)
 }

@@ -151,6 +151,7 @@ pub(super) async fn page(scope: &Scope<'_>, opened: &Arc<Opened>, list: List<'_>
     let asked = narrowed.page_token(inner.as_deref());
     let mut page = opened.instance.list(asked, scope.call()).await?;
     verify(&page, &asked)?;
+    opened.etags.show_page(&mut page);
     if opened.claims(Capability::OrderedList) {
         let keys = page.entries.iter().map(|entry| entry.key.as_str());
         last.key = ascending(last.key, keys)?;

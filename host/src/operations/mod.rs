@@ -15,6 +15,7 @@ mod usage;
 
 mod content_type;
 mod download_body;
+mod etag;
 mod page_token;
 mod spool;
 mod upload_body;

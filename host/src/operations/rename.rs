@@ -1,6 +1,6 @@
 //! `rename`.
 
-use super::copy::{duplicate, source};
+use super::copy::{duplicate, of_target, source};
 use super::{delete, needs};
 use crate::backend::Backend;
 use holdall_plugin_api::{CopyObject, Delete, Operation, Rename, Renamed, Result};
@@ -39,7 +39,11 @@ impl Backend {
                         return Ok(renamed);
                     }
                     if needs(opened, Operation::Rename).is_ok() {
-                        return opened.instance.rename(rename, scope.call()).await;
+                        let to = rename.to;
+                        let renamed = opened.instance.rename(rename, scope.call()).await;
+                        let mut renamed = renamed.map_err(|error| of_target(error, to))?;
+                        opened.etags.show(&mut renamed.etag);
+                        return Ok(renamed);
                     }
                     let copied =
                         duplicate(&scope, opened, CopyObject::new(rename.from, rename.to)).await?;

@@ -1,6 +1,7 @@
 //! `upload`.
 
 use super::content_type;
+use super::etag::Condition;
 use super::fault;
 use super::spool;
 use super::upload_body::{Checked, Expected};
@@ -75,6 +76,12 @@ pub(super) async fn store(
     } else {
         upload = agreed(scope, opened, upload)?;
     }
+    let condition = upload.options().if_match;
+    let condition = Condition::of(scope, opened, upload.key, condition).await;
+    let mut upload = upload;
+    if let Some(etag) = condition.etag() {
+        upload = upload.if_match(etag);
+    }
     let wanted = upload.options().checksums;
     let max_size = upload.options().max_size;
     if let (Some(max), Some(length)) = (max_size, upload.length)
@@ -142,7 +149,7 @@ async fn store_one_chunk(
     scope.moved.store(length, Ordering::Relaxed);
     add(&scope.counters().bytes_in, length);
     let uploaded = opened.instance.upload(upload, scope.call()).await?;
-    accept(uploaded, length, found)
+    accept(opened, uploaded, length, found)
 }
 
 async fn store_stream(
@@ -166,12 +173,18 @@ async fn store_stream(
         (Err(of_plugin), _) => Err(of_plugin),
         (Ok(_), Some(Err(_))) => Err(fault("the plugin stored a body that had failed")),
         (Ok(_), None) => Err(fault("the plugin did not read the body to its end")),
-        (Ok(uploaded), Some(Ok(found))) => accept(uploaded, bytes, found),
+        (Ok(uploaded), Some(Ok(found))) => accept(opened, uploaded, bytes, found),
     }
 }
 
 /// The plugin's answer, with the digests that the host knows.
-fn accept(mut uploaded: Uploaded, bytes: u64, found: Checksums) -> Result<Uploaded> {
+fn accept(
+    opened: &Opened,
+    mut uploaded: Uploaded,
+    bytes: u64,
+    found: Checksums,
+) -> Result<Uploaded> {
+    opened.etags.show(&mut uploaded.etag);
     if uploaded.size != bytes {
         return Err(
             fault("the plugin stored another number of bytes than it got")

@@ -11,6 +11,7 @@ mod plugin;
 mod bounds;
 mod composed;
 mod downloads;
+mod etags;
 mod few;
 mod generations;
 mod listing;

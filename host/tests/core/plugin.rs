@@ -42,6 +42,8 @@ pub(crate) struct Switches {
     pub(crate) drops: AtomicU64,
     pub(crate) entered: AtomicU64,
     pub(crate) saw_must_exist: AtomicBool,
+    /// Etags are in quotes.
+    pub(crate) quotes: AtomicBool,
     pub(crate) gate: Semaphore,
     acts: Mutex<HashMap<&'static str, Act>>,
     entries: Mutex<HashMap<&'static str, u64>>,
@@ -70,6 +72,7 @@ impl Switches {
             drops: AtomicU64::new(0),
             entered: AtomicU64::new(0),
             saw_must_exist: AtomicBool::new(false),
+            quotes: AtomicBool::new(false),
             gate: Semaphore::new(0),
             acts: Mutex::default(),
             entries: Mutex::default(),
@@ -159,12 +162,30 @@ impl Probe {
 
     fn info(&self, object: &Object) -> ObjectInfo {
         let mut info = ObjectInfo::new(object.bytes.len() as u64);
-        info.etag = Some(format!("v{}", object.version));
+        info.etag = Some(self.etag(object.version));
         info.content_type = object.content_type.clone();
         info.cache_control = object.cache_control.clone();
         info.metadata = object.metadata.clone();
         info.checksums.crc32c = object.crc32c;
         info
+    }
+
+    fn etag(&self, version: u64) -> String {
+        match self.switches.quotes.load(Ordering::SeqCst) {
+            true => format!("\"v{version}\""),
+            false => format!("v{version}"),
+        }
+    }
+
+    /// A condition in the form of this plugin, and in no other.
+    fn check(&self, if_match: Option<&str>, object: Option<&Object>) -> Result<()> {
+        let found = object.map(|object| self.etag(object.version));
+        match if_match {
+            Some(wanted) if found.as_deref() != Some(wanted) => {
+                Err(Error::new(ErrorKind::PreconditionFailed))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn get(&self, key: &Key) -> Result<Object> {
@@ -245,6 +266,7 @@ impl StorageBackend for Probe {
         if options.create_only && objects.contains_key(upload.key.text()) {
             return Err(Error::new(ErrorKind::PreconditionFailed));
         }
+        self.check(options.if_match, objects.get(upload.key.text()))?;
         let version = objects
             .get(upload.key.text())
             .map_or(1, |old| old.version + 1);
@@ -257,7 +279,7 @@ impl StorageBackend for Probe {
             bytes: bytes.into(),
         };
         let mut uploaded = Uploaded::new(object.bytes.len() as u64);
-        uploaded.etag = Some(format!("v{version}"));
+        uploaded.etag = Some(self.etag(version));
         if lie == Some("size") {
             uploaded.size += 1;
         }
@@ -273,7 +295,8 @@ impl StorageBackend for Probe {
         let object = self.get(download.key)?;
         let size = object.bytes.len() as u64;
         let options = download.options();
-        if options.if_none_match == Some(&format!("v{}", object.version)) {
+        self.check(options.if_match, Some(&object))?;
+        if options.if_none_match == Some(&self.etag(object.version)) {
             return Err(Error::new(ErrorKind::NotModified));
         }
         let mut range = match &download.range {
@@ -318,12 +341,10 @@ impl StorageBackend for Probe {
         if delete.must_exist {
             self.switches.saw_must_exist.store(true, Ordering::SeqCst);
         }
-        let removed = self
-            .switches
-            .objects
-            .lock()
-            .unwrap()
-            .remove(delete.key.text());
+        let mut objects = self.switches.objects.lock().unwrap();
+        self.check(delete.if_match, objects.get(delete.key.text()))?;
+        let removed = objects.remove(delete.key.text());
+        drop(objects);
         if delete.must_exist && removed.is_none() {
             return Err(Error::not_found());
         }
@@ -352,7 +373,13 @@ impl StorageBackend for Probe {
 
     async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {
         self.enter("head").await?;
-        Ok(self.info(&self.get(head.key)?))
+        let object = self.get(head.key)?;
+        let options = head.options();
+        self.check(options.if_match, Some(&object))?;
+        if options.if_none_match == Some(&self.etag(object.version)) {
+            return Err(Error::new(ErrorKind::NotModified));
+        }
+        Ok(self.info(&object))
     }
 
     async fn list(&self, list: List<'_>) -> Result<Page> {
@@ -379,9 +406,11 @@ impl StorageBackend for Probe {
                         page.common_prefixes.push(group);
                     }
                 }
-                None => page
-                    .entries
-                    .push(Entry::new(key, object.bytes.len() as u64)),
+                None => {
+                    let entry = Entry::new(key, object.bytes.len() as u64);
+                    let etag = self.etag(object.version);
+                    page.entries.push(entry.etag(etag));
+                }
             }
         }
         match lie {

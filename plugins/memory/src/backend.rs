@@ -48,7 +48,7 @@ impl MemoryStore {
     /// Publishes an object.
     fn publish(&mut self, key: &Key, mut object: Object, now: SystemTime) -> &ObjectInfo {
         self.changes += 1;
-        object.info.etag = Some(self.changes.to_string());
+        object.info.etag = Some(format!("\"{}\"", self.changes));
         object.info.last_modified = Some(now);
         self.used += object.info.size;
         self.remove(key);

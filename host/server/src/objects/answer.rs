@@ -10,7 +10,6 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::headers::quoted;
 use crate::problem::Problem;
 
 /// An answer with a JSON body.
@@ -68,7 +67,7 @@ impl Stored {
         Self {
             key: key.to_owned(),
             size: Some(uploaded.size),
-            etag: uploaded.etag.as_deref().map(quoted),
+            etag: uploaded.etag.clone(),
             version: uploaded.version,
             last_modified: uploaded.last_modified.and_then(date),
             checksums: Digests::of(&uploaded.checksums),
@@ -80,7 +79,7 @@ impl Stored {
         Self {
             key: key.to_owned(),
             size: copied.size,
-            etag: copied.etag.as_deref().map(quoted),
+            etag: copied.etag.clone(),
             last_modified: copied.last_modified.and_then(date),
             ..Self::default()
         }
@@ -193,7 +192,7 @@ impl From<Entry> for Listed {
         Self {
             key: entry.key,
             size: entry.size,
-            etag: entry.etag.as_deref().map(quoted),
+            etag: entry.etag.clone(),
             last_modified: entry.last_modified.and_then(date),
         }
     }

@@ -19,7 +19,6 @@ use serde::Serialize;
 use super::answer::date;
 use super::list::pages;
 use crate::call::Call;
-use crate::headers::quoted;
 use crate::problem::Problem;
 use crate::rights::Scope;
 use crate::target::{Query, Target, encoded};
@@ -127,7 +126,7 @@ fn names<'a>(page: &'a Page, prefix: &'a str) -> impl Iterator<Item = Named<'a>>
             r#type: "file",
             size: Some(entry.size),
             last_modified: entry.last_modified.and_then(date),
-            etag: entry.etag.as_deref().map(quoted),
+            etag: entry.etag.clone(),
         })
     });
     directories.chain(objects)

@@ -117,9 +117,9 @@ impl Clock {
     }
 }
 
-/// The etag of this version, for instance `18a4c0d2f3b41c07-18a4c0d2f3b8e1d2-1f4`.
+/// The etag of this version, for instance `"18a4c0d2f3b41c07-18a4c0d2f3b8e1d2-1f4"`, in quotes.
 pub(crate) fn etag(stamp: Stamp, changed: Stamp, size: u64) -> String {
-    format!("{:x}-{:x}-{size:x}", stamp.0, changed.0)
+    format!("\"{:x}-{:x}-{size:x}\"", stamp.0, changed.0)
 }
 
 #[cfg(test)]

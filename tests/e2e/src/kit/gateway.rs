@@ -61,11 +61,10 @@ async fn granted(
 }
 
 fn with_facts(grant: &Grant, info: &ObjectInfo) -> http::response::Builder {
-    let quoted = info.etag.as_ref().map(|etag| format!("\"{etag}\""));
     let own = grant.response_content_type.as_ref();
     let mut response = Response::builder().header(header::CONTENT_LENGTH, info.size);
     for (name, value) in [
-        (header::ETAG, quoted.as_ref()),
+        (header::ETAG, info.etag.as_ref()),
         (header::CONTENT_TYPE, own.or(info.content_type.as_ref())),
         (
             header::CONTENT_DISPOSITION,

@@ -142,6 +142,16 @@ fn conditions_hold_or_nothing_changes() {
     assert_eq!(workdir.read("data/objects/a"), b"old");
     let same = workdir.fails_json(4, &format!("get local:a --if-none-match {etag}"));
     assert_eq!(same["code"], "not_modified");
+    // As HTTP shows it, and the bare text.
+    assert!(etag.starts_with('"') && etag.ends_with('"'), "{etag}");
+    let bare = etag.trim_matches('"');
+    let same = workdir.fails_json(4, &format!("get local:a --if-none-match {bare}"));
+    assert_eq!(same["code"], "not_modified");
+    workdir.ok(&format!("put old local:a --if-match {bare}"));
+    let etag = workdir.json("head local:a")["etag"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     workdir.fails(4, "get local:a --if-modified-since 2999-01-01T00:00:00Z");
     assert!(
         !workdir.path("a").exists() && workdir.files(".").iter().all(|name| !name.contains("part"))

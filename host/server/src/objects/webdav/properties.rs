@@ -9,7 +9,7 @@ use quick_xml::events::Event;
 use quick_xml::name::{Namespace, ResolveResult};
 use quick_xml::reader::NsReader;
 
-use crate::headers::{date, quoted};
+use crate::headers::date;
 use crate::problem::Problem;
 
 const DAV: &str = "DAV:";
@@ -62,7 +62,6 @@ impl Resource {
             ("getlastmodified", httpdate::fmt_http_date(modified)),
         ];
         if let Some(etag) = etag {
-            let etag = quoted(etag);
             properties.push(("getetag", escape(etag).into_owned()));
         }
         Self { path, properties }
