@@ -5,7 +5,7 @@ use super::context::Context;
 use super::counters::{Counters, add};
 use super::generation::{Generation, Opened};
 use crate::plugin::errors;
-use crate::plugin::load::Call;
+use crate::plugin::load::{Call, KeptSpan, identifier};
 use holdall_plugin_api::{Error, ErrorKind, Key, Operation, Result};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -83,6 +83,7 @@ impl<'a> Scope<'a> {
         Call {
             deadline: self.deadline,
             request_id: options.request_id.clone(),
+            _span: options.request_id.as_ref().and_then(KeptSpan::current),
             trace_id: options.trace_id,
             span_id: options.span_id,
         }
@@ -118,10 +119,13 @@ impl<'a> Scope<'a> {
         {
             generation.give_up(opened, &error, self.counters());
         }
+        let options = self.backend.options();
+        let request_id = options.and_then(|options| options.request_id.as_deref());
+        let trace_id = options.and_then(|options| identifier(&options.trace_id));
         if kind == ErrorKind::PluginFault {
-            tracing::warn!(target: "holdall", %error, "a plugin broke the contract");
+            tracing::warn!(target: "holdall", request_id, trace_id, %error, "a plugin broke the contract");
         } else {
-            tracing::debug!(target: "holdall", code = error.code(), %error, "an operation failed");
+            tracing::debug!(target: "holdall", request_id, trace_id, code = error.code(), %error, "an operation failed");
         }
         error
     }

@@ -6,6 +6,8 @@
 use super::services::Services;
 use crate::abi::bytes;
 use crate::abi::tables::FfiCall;
+#[cfg(feature = "tokio")]
+use crate::abi::{grow, tables::FfiSlice, text};
 use crate::{Cause, Error, ErrorKind};
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
@@ -203,6 +205,59 @@ pub(crate) fn current_plugin() -> Option<&'static PluginState> {
 /// What the operation in this thread runs under; null when there is none.
 pub(crate) fn current_call() -> *const FfiCall {
     SCOPE.with(Cell::get).call
+}
+
+/// What an operation runs under, kept by a task that is polled after the call which started it has
+/// returned. The flag of cancellation stays behind: the task may outlive the operation.
+#[cfg(feature = "tokio")]
+pub(crate) struct KeptCall {
+    deadline_ns: u64,
+    trace_id: [u8; 16],
+    span_id: [u8; 8],
+    request_id: Option<String>,
+}
+
+#[cfg(feature = "tokio")]
+impl KeptCall {
+    /// The call of the operation in this thread.
+    pub(crate) fn current() -> Option<Self> {
+        // SAFETY: R15: set for the call that is going on in this thread. R1 for the copy.
+        let call = unsafe { grow::copy_in(current_call()) }.ok()?;
+        Some(Self {
+            deadline_ns: call.deadline_ns,
+            trace_id: call.trace_id,
+            span_id: call.span_id,
+            // SAFETY: R15.
+            request_id: unsafe { text::copied(call.request_id) }.ok().flatten(),
+        })
+    }
+
+    /// Runs `f` as a part of this operation.
+    pub(crate) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
+        /// Puts the scope of before back, also after a panic.
+        struct Restore(Scope);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                SCOPE.with(|scope| scope.set(self.0));
+            }
+        }
+        let call = FfiCall {
+            deadline_ns: self.deadline_ns,
+            trace_id: self.trace_id,
+            span_id: self.span_id,
+            request_id: FfiSlice::text(self.request_id.as_deref()),
+            ..grow::empty()
+        };
+        let before = SCOPE.with(Cell::get);
+        let _restore = Restore(before);
+        SCOPE.with(|scope| {
+            scope.set(Scope {
+                call: &raw const call,
+                ..before
+            });
+        });
+        f()
+    }
 }
 
 /// Marks a thread as belonging to the plugin's runtime.

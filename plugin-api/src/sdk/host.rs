@@ -84,7 +84,8 @@ impl Host {
         self.services.random(out);
     }
 
-    /// What the operation in this thread runs under; `None` outside one, as in a spawned task.
+    /// What the operation in this thread runs under; `None` outside one, as in a task that the plugin
+    /// spawned itself.
     pub fn call(&self) -> Option<CallContext> {
         CallContext::current(&self.services)
     }

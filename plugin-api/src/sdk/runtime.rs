@@ -1,6 +1,6 @@
 //! A tokio of the plugin's own. The host's is invisible to a loaded library, and the other way round.
 
-use super::guard::{self, PluginState};
+use super::guard::{self, KeptCall, PluginState};
 use crate::{Error, ErrorKind, Result};
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -43,6 +43,27 @@ enum State<F: Future> {
     Running(JoinHandle<F::Output>),
 }
 
+/// The future of a task, within the call that started it: its log lines name the request.
+struct Within<F> {
+    call: Option<KeptCall>,
+    future: F,
+}
+
+impl<F: Future> Future for Within<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: the future is pinned with `self` and never moved; the call is not pinned.
+        let this = unsafe { self.get_unchecked_mut() };
+        // SAFETY: as above.
+        let future = unsafe { Pin::new_unchecked(&mut this.future) };
+        match &this.call {
+            Some(call) => call.within(|| future.poll(cx)),
+            None => future.poll(cx),
+        }
+    }
+}
+
 impl<F: Future> Spawned<F> {
     pub(crate) fn new(plugin: &'static PluginState, future: F) -> Self {
         Self {
@@ -67,7 +88,9 @@ where
         if let State::New(future) = &mut self.state
             && let Some(future) = future.take()
         {
-            self.state = State::Running(plugin.runtime().spawn(future));
+            let call = KeptCall::current();
+            let task = plugin.runtime().spawn(Within { call, future });
+            self.state = State::Running(task);
         }
         let State::Running(task) = &mut self.state else {
             return Poll::Ready(Err(

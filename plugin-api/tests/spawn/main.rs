@@ -46,13 +46,13 @@ impl Drop for Hanging {
     }
 }
 
-pub struct Spawning;
+pub struct Spawning(Host);
 
 impl StorageBackend for Spawning {
     type Config = Config;
 
-    async fn open(_: Config, _: Host) -> Result<Self> {
-        Ok(Spawning)
+    async fn open(_: Config, host: Host) -> Result<Self> {
+        Ok(Spawning(host))
     }
     async fn upload(&self, mut upload: Upload<'_>) -> Result<Uploaded> {
         while let Some(chunk) = upload.body.chunk().await {
@@ -77,6 +77,11 @@ impl StorageBackend for Spawning {
         tokio::time::sleep(Duration::from_millis(5)).await;
         match key.text() {
             "panic" => panic!("told to"),
+            // After a pause, so in another poll than that which began it.
+            "named" => {
+                let call = self.0.call().unwrap_or_default();
+                Ok(call.request_id.as_deref() == Some("request-7") && !call.cancelled)
+            }
             "hang" => std::future::pending().await,
             text => Ok(text == "a key that its caller frees while the task runs"),
         }
@@ -150,6 +155,16 @@ fn a_panic_in_a_task_is_the_operation_s() {
         error.cause().map(|cause| cause.text.as_str()),
         Some("told to")
     );
+}
+
+#[test]
+fn a_task_knows_its_request() {
+    let caller = Caller::open(&PLUGIN, "{}").unwrap();
+    let mut args = request::write_exists(Key::new("named"));
+    let Outcome::Pending(pending) = caller.call(caller.ops.start_exists, args.raw()) else {
+        panic!("pending")
+    };
+    assert!(matches!(end(pending), Outcome::Ready(out) if answer::read_exists(&out)));
 }
 
 #[test]

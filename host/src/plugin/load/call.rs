@@ -5,6 +5,7 @@ use super::gate::Pass;
 use super::instance::Instance;
 use super::owned::Portable;
 use super::services::{PluginCounters, since_start};
+use super::spans::KeptSpan;
 use crate::platform::crumbs::Inside;
 use holdall_plugin_api::abi::STORAGE_ALIGN;
 use holdall_plugin_api::abi::grow::{self, Grows};
@@ -34,6 +35,8 @@ pub(crate) struct Call {
     pub(crate) trace_id: [u8; 16],
     /// W3C span id, zero for none.
     pub(crate) span_id: [u8; 8],
+    /// The program's own span, for lines from other threads.
+    pub(crate) _span: Option<Arc<KeptSpan>>,
 }
 
 impl Call {

@@ -17,11 +17,13 @@ mod owned;
 mod pool;
 mod sealed_tables;
 mod services;
+mod spans;
 
 pub(crate) use call::Call;
 pub(crate) use image::Image;
 pub(crate) use instance::Instance;
-pub(crate) use services::PluginCounters;
+pub(crate) use services::{PluginCounters, identifier};
+pub(crate) use spans::KeptSpan;
 
 use crate::config::{Schema, Secrets};
 use crate::platform::crumbs::{self, Inside};

@@ -1,6 +1,6 @@
 //! What the host does for a plugin: rule R13.
 
-use crate::config::{Secrets, WeakSecrets};
+use crate::config::{Secrets, WeakSecrets, hex};
 use crate::platform::crumbs;
 use holdall_plugin_api::abi::LINKED_IN;
 use holdall_plugin_api::abi::grow::{self, copy_in};
@@ -161,9 +161,13 @@ unsafe extern "C" fn log(host: *const c_void, record: *const FfiLogRecord) {
         // SAFETY: R13: lent for the call.
         let fields = unsafe { copied_pairs(record.fields) }.unwrap_or_default();
         // SAFETY: R1, R15.
-        let request = unsafe { copy_in(record.call) }
-            .map(|call| text(call.request_id))
-            .unwrap_or_default();
+        let call = unsafe { copy_in(record.call) }.ok();
+        let request = call.as_ref().map(|call| text(call.request_id));
+        let request = request.filter(|request| !request.is_empty());
+        let identity = call.as_ref().map(|call| (call.trace_id, call.span_id));
+        let (trace, span) = identity.map_or((None, None), |(trace, span)| {
+            (identifier(&trace), identifier(&span))
+        });
         let shown = |slice| services.shown(text(slice));
         let (origin, message) = (shown(record.target), shown(record.message));
         let fields = fields
@@ -173,9 +177,11 @@ unsafe extern "C" fn log(host: *const c_void, record: *const FfiLogRecord) {
             .join(" ");
         let fields = services.shown(fields);
         crumbs::log(services.crumb, &message);
+        let within = super::spans::of(request.as_deref());
+        let _entered = within.enter();
         macro_rules! event {
             ($level:expr) => {
-                tracing::event!(target: "holdall::plugin", $level, plugin, origin, request_id = request, fields, "{message}")
+                tracing::event!(target: "holdall::plugin", $level, plugin, origin, request_id = request, trace_id = trace, span_id = span, fields, "{message}")
             };
         }
         match record.level {
@@ -205,6 +211,11 @@ unsafe extern "C" fn fault(host: *const c_void, kind: u32, message: FfiSlice) {
         let message = services.shown(message);
         tracing::error!(target: "holdall::plugin", plugin = services.name, "a panic in {place}: {message}");
     });
+}
+
+/// A W3C id as a log shows it; `None` for zero.
+pub(crate) fn identifier(id: &[u8]) -> Option<String> {
+    id.iter().any(|byte| *byte != 0).then(|| hex(id))
 }
 
 /// The clock of deadlines: nanoseconds since its first use.
