@@ -8,6 +8,7 @@ use crate::condition::{Expected, check_read};
 use crate::config::{Durability, LocalConfig, sync};
 use crate::engine::current::Current;
 use crate::engine::fault::{FaultKind, Outcome};
+use crate::engine::left_out::LeftOut;
 use crate::engine::list::{Entry as Found, Query};
 use crate::engine::metadata_record::Metadata;
 use crate::engine::read::{Cached, Object, ObjectFacts};
@@ -18,10 +19,10 @@ use crate::instance::{capabilities_of, instance_of};
 use crate::reader::{Reader, changed_meanwhile, corrupt};
 use crate::writer::{GATHER, Gathered, Sink};
 use holdall_plugin_api::{
-    Body, Capabilities, Checksums, Copied, CopyObject, Delete, Deleted, Download, Downloaded,
-    Entry, Error, ErrorKind, Head, Health, Host, Instance, Key, Level, List, ObjectInfo, Page,
-    Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload, UploadOptions, Uploaded,
-    Usage,
+    Body, Bytes, Capabilities, Checksums, Copied, CopyObject, Custom, Delete, Deleted, Download,
+    Downloaded, Entry, Error, ErrorKind, Head, Health, Host, Instance, Key, Level, List,
+    ObjectInfo, Page, Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload,
+    UploadOptions, Uploaded, Usage,
 };
 use std::ops::Range;
 use std::sync::Arc;
@@ -579,6 +580,21 @@ impl StorageBackend for Local {
         usage.free = Some(space.free);
         usage.total = Some(space.total);
         Ok(usage)
+    }
+
+    /// `left_out`: what listings leave out below the prefix in the payload.
+    async fn custom(&self, custom: Custom<'_>) -> Result<Bytes> {
+        if custom.name != "left_out" {
+            let error = Error::unsupported("the plugin does not know this call");
+            return Err(error.with_fact("call", custom.name));
+        }
+        let prefix = String::from_utf8(custom.payload.to_vec())
+            .map_err(|_| Error::invalid("the payload of left_out is a prefix"))?;
+        let (found, more) = self.job(move |store| store.left_out(&prefix)).await?;
+        let one = |found: LeftOut| serde_json::json!({ "name": found.path, "why": found.why });
+        let names: Vec<_> = found.into_iter().map(one).collect();
+        let answer = serde_json::json!({ "left_out": names, "more": more });
+        Ok(answer.to_string().into_bytes().into())
     }
 
     async fn shutdown(&self) -> Result<()> {

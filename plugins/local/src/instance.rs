@@ -24,7 +24,8 @@ const EVERYTHING: Capabilities = Capabilities::atomic_put
     .with(Capabilities::unicode_exact)
     .with(Capabilities::usage)
     .with(Capabilities::exact_delete)
-    .with(Capabilities::durability);
+    .with(Capabilities::durability)
+    .with(Capabilities::custom);
 
 /// Capabilities that need extended attributes or sidecars.
 const METADATA: Capabilities = Capabilities::content_type

@@ -35,7 +35,7 @@ holdall_plugin_api::export_plugin! {
     name: "local",
     schemes: ["file"],
     runtime: tokio,
-    operations: [head, list, copy, rename, health, usage, shutdown],
+    operations: [head, list, copy, rename, health, usage, shutdown, custom],
     capabilities: [
         atomic_put,
         create_only,
@@ -63,6 +63,7 @@ holdall_plugin_api::export_plugin! {
         usage,
         exact_delete,
         durability,
+        custom,
     ],
     config_schema: "config.schema.json",
 }

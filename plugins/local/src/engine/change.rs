@@ -62,7 +62,11 @@ impl LocalStore {
             other => other.map_err(Fault::name(STEP))?,
         };
         let lock = self.lock_for(key, if_match.is_some())?;
-        let old: Stat = match look(&dir, name).map_err(Fault::name(STEP))? {
+        let found = match self.tree.look(&dir, name) {
+            Err(Errno::NOTUNIQ) => None,
+            found => found.map_err(Fault::name(STEP))?,
+        };
+        let old: Stat = match found {
             None => return absent(),
             Some(old) => match file_type(&old) {
                 FileType::RegularFile => old,
@@ -220,7 +224,10 @@ impl LocalStore {
             if (Stamp::of(&found), size(&found)) != (facts.stamp, facts.size) {
                 continue;
             }
-            let target = look(&target_dir, to_name).map_err(Fault::name(STEP))?;
+            let target = self
+                .tree
+                .look(&target_dir, to_name)
+                .map_err(Fault::name(STEP))?;
             match target.as_ref().map(file_type) {
                 Some(FileType::Symlink) => return Err(Fault::os(STEP, Errno::LOOP)),
                 Some(FileType::Directory) if !cleared && self.tree.clear_empty(to) => {

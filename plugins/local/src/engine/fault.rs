@@ -101,6 +101,10 @@ impl Fault {
                 Conflict,
                 "an object and a prefix of other keys cannot share a name here",
             ),
+            Errno::NOTUNIQ => (
+                Conflict,
+                "the file system folds case, and holds this key, or a directory of it, in another spelling",
+            ),
             Errno::EXIST => (Precondition, "the key exists"),
             Errno::NAMETOOLONG | Errno::ILSEQ => (BadKey, UNUSABLE_NAME),
             Errno::FBIG | Errno::OVERFLOW => (TooLarge, "over the largest size of the file system"),

@@ -55,7 +55,7 @@ pub(crate) struct Page {
 }
 
 /// Longest key, in bytes.
-const LONGEST_KEY: usize = 1024;
+pub(super) const LONGEST_KEY: usize = 1024;
 
 /// Position where a page begins.
 #[derive(Clone, Copy, Debug)]

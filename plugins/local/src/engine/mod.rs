@@ -15,6 +15,7 @@
 pub(crate) mod change;
 pub(crate) mod current;
 pub(crate) mod fault;
+pub(crate) mod left_out;
 pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod metadata_record;

@@ -112,7 +112,7 @@ fn slice<'t>(text: &'t [u8], (offset, length, _): &(u32, u16, Kind)) -> &'t [u8]
 }
 
 /// Whether a name can be a segment of a portable key: the first one if `first`, the last if `last`.
-fn portable(name: &str, first: bool, last: bool) -> bool {
+pub(super) fn portable(name: &str, first: bool, last: bool) -> bool {
     let refused = name.chars().any(|c| c.is_control() || c == '\\');
     let outer_space = first && name.starts_with(char::is_whitespace)
         || last && name.ends_with(char::is_whitespace);

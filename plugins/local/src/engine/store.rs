@@ -148,7 +148,7 @@ impl LocalStore {
         let locks = part(&root, "locks", &mut unwritable)?;
         let objects_stat = fstat(&objects).map_err(Fault::own("stat objects"))?;
         let kernel_walk = !options.without_openat2 && has_openat2(&objects);
-        let tree = Tree::new(objects, kernel_walk);
+        let mut tree = Tree::new(objects, kernel_walk);
         let mut writable = None;
         if let Some(all) = staging.filter(|_| !options.untouched) {
             let claimed = Staging::claim(all).and_then(|staging| {
@@ -161,6 +161,9 @@ impl LocalStore {
             Some((staging, answers)) => (Some(staging), answers),
             None => (None, probe_read_only(&root, &tree)),
         };
+        if !answers.case_sensitive {
+            tree.take_exact_names();
+        }
         if options.without_attributes {
             answers.attribute_bytes = None;
         }

@@ -19,6 +19,8 @@ use rustix::io::Errno;
 pub(crate) struct Tree {
     root: OwnedFd,
     openat2: bool,
+    /// The file system takes several spellings for one name; a key is one of them.
+    folds: bool,
 }
 
 /// A directory of the tree.
@@ -83,7 +85,18 @@ pub(crate) fn check(key: &str) -> Outcome<()> {
 
 impl Tree {
     pub(crate) fn new(root: OwnedFd, openat2: bool) -> Self {
-        Self { root, openat2 }
+        Self {
+            root,
+            openat2,
+            folds: false,
+        }
+    }
+
+    /// For a file system that folds case or composition: names are taken in the spelling that a
+    /// directory holds, and in no other. Rights are judged on the text of keys, so `SECRET/x` must not
+    /// reach what is stored as `secret/x`. Each step reads a directory.
+    pub(crate) fn take_exact_names(&mut self) {
+        self.folds = true;
     }
 
     pub(crate) fn root(&self) -> BorrowedFd<'_> {
@@ -102,7 +115,7 @@ impl Tree {
 
     /// Opens an object's file if the whole path is in the kernel's caches, else fails with `AGAIN`.
     pub(crate) fn open_cached(&self, key: &str) -> Result<OwnedFd, Errno> {
-        if !self.openat2 {
+        if !self.openat2 || self.folds {
             return Err(Errno::AGAIN);
         }
         openat2(
@@ -133,7 +146,7 @@ impl Tree {
         let mut at: Option<OwnedFd> = None;
         for segment in path.split('/') {
             let here = at.as_ref().map_or(self.root(), AsFd::as_fd);
-            let next = match open_segment(here, segment, DIRECTORY) {
+            let next = match self.segment(here, segment, DIRECTORY) {
                 Err(Errno::NOENT) => {
                     match mkdirat(here, segment, NEW_DIRECTORY) {
                         Ok(()) => made.push(rustix::io::fcntl_dupfd_cloexec(here, 0)?),
@@ -144,7 +157,7 @@ impl Tree {
                         }
                         Err(errno) => return Err(errno),
                     }
-                    open_segment(here, segment, DIRECTORY)?
+                    self.segment(here, segment, DIRECTORY)?
                 }
                 other => other?,
             };
@@ -156,10 +169,10 @@ impl Tree {
     /// Facts about a name, a link's own if it is one. `None`: nothing has this name.
     pub(crate) fn stat(&self, key: &str) -> Result<Option<Stat>, Errno> {
         let (parent, name) = split(key);
-        let found = self.dir(parent).and_then(|dir| look(&dir, name));
+        let found = self.dir(parent).and_then(|dir| self.look(&dir, name));
         match found {
             // A parent segment is an object, so nothing is below it.
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(Errno::NOENT | Errno::NOTDIR | OTHER_SPELLING) => Ok(None),
             other => other,
         }
     }
@@ -189,6 +202,12 @@ impl Tree {
     }
 
     fn open_at(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        if self.folds {
+            return match self.walk(path, flags) {
+                Err(OTHER_SPELLING) => Err(Errno::NOENT),
+                other => other,
+            };
+        }
         if self.openat2 {
             // EAGAIN: a rename raced with the walk and the kernel could not prove the confinement.
             for _ in 0..64 {
@@ -201,14 +220,58 @@ impl Tree {
         self.walk(path, flags)
     }
 
+    /// As [`open_segment`], by the exact name.
+    fn segment(&self, dir: BorrowedFd<'_>, segment: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        if self.folds {
+            spelled(dir, segment)?;
+        }
+        open_segment(dir, segment, flags)
+    }
+
+    /// As [`look`], by the exact name.
+    ///
+    /// # Errors
+    ///
+    /// `NOTUNIQ`: the file system has the name in another spelling.
+    pub(crate) fn look(&self, dir: &impl AsFd, name: &str) -> Result<Option<Stat>, Errno> {
+        if self.folds {
+            match spelled(dir.as_fd(), name) {
+                Ok(()) => {}
+                Err(Errno::NOENT) => return Ok(None),
+                Err(errno) => return Err(errno),
+            }
+        }
+        look(dir, name)
+    }
+
     fn walk(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
         let (parent, name) = split(path);
         let mut at: Option<OwnedFd> = None;
         for segment in parent.split('/').filter(|segment| !segment.is_empty()) {
             let here = at.as_ref().map_or(self.root(), AsFd::as_fd);
-            at = Some(open_segment(here, segment, DIRECTORY)?);
+            at = Some(self.segment(here, segment, DIRECTORY)?);
         }
-        open_segment(at.as_ref().map_or(self.root(), AsFd::as_fd), name, flags)
+        self.segment(at.as_ref().map_or(self.root(), AsFd::as_fd), name, flags)
+    }
+}
+
+/// The file system has the name in another spelling.
+const OTHER_SPELLING: Errno = Errno::NOTUNIQ;
+
+/// Whether a directory of a file system that folds names holds exactly this one.
+///
+/// # Errors
+///
+/// `NOENT`: it holds no such name. [`OTHER_SPELLING`].
+fn spelled(dir: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
+    for entry in rustix::fs::Dir::read_from(dir)? {
+        if entry?.file_name().to_bytes() == name.as_bytes() {
+            return Ok(());
+        }
+    }
+    match look(&dir, name)? {
+        Some(_) => Err(OTHER_SPELLING),
+        None => Err(Errno::NOENT),
     }
 }
 

@@ -233,7 +233,8 @@ impl Writer {
                 other => other.map_err(Fault::name("open parent"))?,
             };
             let lock = store.lock_for(key, how.if_match.is_some())?;
-            let old = look(&dir, name).map_err(Fault::name("look for object"))?;
+            let old = store.tree.look(&dir, name);
+            let old = old.map_err(Fault::name("look for object"))?;
             match old.as_ref().map(file_type) {
                 Some(FileType::Symlink) => return Err(Fault::os("publish", Errno::LOOP)),
                 Some(FileType::Directory) if !cleared && store.tree.clear_empty(key) => {
