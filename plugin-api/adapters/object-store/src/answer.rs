@@ -53,7 +53,9 @@ pub(crate) fn look(headers: &HeaderMap, bytes: &Bytes, failed: bool) -> Looked {
     match text.first() {
         None => return looked,
         Some(b'{') => json(text, &mut looked),
-        Some(b'<') => xml(text, &mut looked),
+        // The root and an error are in the first kilobytes. A tag of megabytes, which no store sends, would
+        // keep the thread busy.
+        Some(b'<') => xml(&text[..text.len().min(LONGEST_ERROR)], &mut looked),
         Some(_) => looked.foreign = true,
     }
     looked.foreign |= kind.is_some_and(|kind| kind.starts_with("text/html"));
@@ -278,6 +280,14 @@ mod tests {
             looked("<html>busy</html>", false).status_instead,
             Some(StatusCode::BAD_GATEWAY)
         );
+    }
+
+    #[test]
+    fn a_tag_longer_than_an_error_is_foreign() {
+        let tag = |count| Bytes::from(format!("<ListBucketResult{}>", " a='b'".repeat(count)));
+        let looked = |count| look(&HeaderMap::new(), &tag(count), false).status_instead;
+        assert_eq!(looked(10), None);
+        assert_eq!(looked(10_000), Some(StatusCode::BAD_GATEWAY));
     }
 
     #[test]
