@@ -18,6 +18,7 @@ macro_rules! modes {
     };
 }
 
+mod lines;
 mod rig;
 mod s3;
 mod webdav;

@@ -193,7 +193,7 @@ fn every_mode_ends_as_it_must() {
             "password": SECRET,
             "create": false,
             "probe": false,
-            "timeout_seconds": 2,
+            "timeout_seconds": 1,
             "stale_after_seconds": 0,
         })
     };
