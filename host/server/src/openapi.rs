@@ -137,6 +137,12 @@ enum Problems {
         content_type = "application/problem+json"
     )]
     Late(ProblemDetails),
+    #[response(
+        status = 507,
+        description = "The store is full, or a quota is; with the refined profile",
+        content_type = "application/problem+json"
+    )]
+    Full(ProblemDetails),
 }
 
 /// What a request of an operator may come to.

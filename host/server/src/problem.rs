@@ -30,7 +30,7 @@ pub enum Profile {
     /// 500 for every fault that is not the request's own.
     #[default]
     Contract,
-    /// As before, with 503 and 504 where a provider throttles, is unavailable or too slow.
+    /// As before, with 503, 504 and 507 where a provider throttles or is unavailable, is too slow, or is full.
     Refined,
 }
 

@@ -68,9 +68,10 @@ impl Control {
         Ok(())
     }
 
-    /// Records the outcome of a reload of the configuration, for `/metrics`.
-    pub fn reloaded(&self, successful: bool) {
-        self.0.requests().reloaded(successful);
+    /// Records the outcome of a reload of the configuration, for `/metrics` and `/v1/status`. `error`: why it
+    /// failed, without secrets.
+    pub fn reloaded(&self, outcome: Result<(), &str>) {
+        self.0.requests().reloaded(outcome);
     }
 }
 
@@ -122,11 +123,17 @@ impl Server {
         self.router.clone()
     }
 
-    /// Serves until `stop` is ready, then ends without losing a request that has begun: nothing new
-    /// is accepted, each connection ends with its next answer, and what is busy has the time of
+    /// Serves until `stop` is ready, then ends without losing a request that has begun: for
+    /// [`Settings::shutdown_delay`] the server is not ready and still accepts; then nothing new is
+    /// accepted, each connection ends with its next answer, and what is busy has the time of
     /// [`Settings::drain`].
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) -> Stopped {
-        let mut stop = pin!(stop);
+        let app = &self.app;
+        let mut stop = pin!(async move {
+            stop.await;
+            app.leave();
+            sleep(app.settings().shutdown_delay).await;
+        });
         let mut connections = Connections::new(self.app.clone(), self.router);
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);

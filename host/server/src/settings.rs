@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdall::config::{Config, ConfigProblems};
+use holdall::platform::limits;
 use ipnet::IpNet;
 
 use crate::cors::Cors;
@@ -26,7 +27,11 @@ pub struct Settings {
     /// How long requests that have begun may still take after the server was told to stop; default
     /// 30 s.
     pub drain: Duration,
-    /// Bytes that the chunks of running downloads share; default 64 MiB. A download gets chunks of
+    /// How long the server still accepts connections after it was told to stop, while `/readyz` answers
+    /// 503: load balancers send requests elsewhere before it stops accepting. Default zero.
+    pub shutdown_delay: Duration,
+    /// Bytes that the chunks of running downloads share; default 64 MiB, and at most an eighth of the
+    /// memory limit of the process's control group. A download gets chunks of
     /// up to 1 MiB while there is plenty and of 64 KiB in any case, so that many slow readers need
     /// `transfer_memory` and 64 KiB each, and few fast ones lose nothing.
     pub transfer_memory: u64,
@@ -83,7 +88,8 @@ impl Default for Settings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             errors: Profile::default(),
             drain: Duration::from_secs(30),
-            transfer_memory: 64 << 20,
+            shutdown_delay: Duration::ZERO,
+            transfer_memory: usual_transfer_memory(limits::memory()),
             anonymous: Rule::default(),
             tokens: BTreeMap::new(),
             cors: BTreeMap::new(),
@@ -102,6 +108,12 @@ impl Default for Settings {
             infinite_depth: BTreeSet::new(),
         }
     }
+}
+
+/// 64 MiB, but at most an eighth of what the process may use. The rest is for connections, buffers of
+/// uploads and the kernel's own memory, which a control group counts too.
+fn usual_transfer_memory(limit: Option<u64>) -> u64 {
+    limit.map_or(64 << 20, |limit| (limit / 8).min(64 << 20))
 }
 
 impl Settings {
@@ -137,5 +149,17 @@ impl Settings {
     /// Whether anybody could do anything here without a signed URL.
     pub fn admits_no_one(&self) -> bool {
         self.tokens.is_empty() && self.anonymous.allow.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transfer_memory_is_a_share_of_the_control_group() {
+        assert_eq!(usual_transfer_memory(None), 64 << 20);
+        assert_eq!(usual_transfer_memory(Some(64 << 20)), 8 << 20);
+        assert_eq!(usual_transfer_memory(Some(1 << 40)), 64 << 20);
     }
 }

@@ -25,6 +25,8 @@ struct Inner {
     requests: Requests,
     throttle: Throttle,
     verdict: Verdict,
+    /// Asked to stop: not ready, and still accepting.
+    leaving: AtomicBool,
     stopping: AtomicBool,
 }
 
@@ -36,6 +38,7 @@ impl App {
             requests: Requests::new(),
             throttle: Throttle::new(),
             verdict: Verdict::default(),
+            leaving: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             host,
             settings: ArcSwap::from_pointee(settings),
@@ -71,6 +74,15 @@ impl App {
     /// Whether the backends are well.
     pub(crate) fn verdict(&self) -> &Verdict {
         &self.0.verdict
+    }
+
+    /// From now on the server is not ready.
+    pub(crate) fn leave(&self) {
+        self.0.leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.0.leaving.load(Ordering::Relaxed)
     }
 
     /// From now on every answer is the last one of its connection.

@@ -28,7 +28,7 @@ macro_rules! kinds {
             /// HTTP status of the default profile: every fault of ours is a 500.
             pub const fn status(self) -> u16 { match self { $(Self::$kind => $contract,)+ } }
 
-            /// HTTP status of the refined profile, which tells 503 and 504 from 500.
+            /// HTTP status of the refined profile, which tells 503, 504 and 507 apart.
             pub const fn refined_status(self) -> u16 { match self { $(Self::$kind => $refined,)+ } }
 
             /// Whether a repeat can help, unless the error itself knows better.
@@ -44,7 +44,7 @@ kinds! {
     /// No object has this key; proven, not supposed.
     FileNotFound = 1, "file_not_found", FileNotFound, 404, 404, Retry::Never, "file not found";
     /// Our quota, or the provider's storage is full.
-    QuotaExceeded = 2, "quota_exceeded", QuotaExceeded, 403, 403, Retry::Never, "quota exceeded";
+    QuotaExceeded = 2, "quota_exceeded", QuotaExceeded, 403, 507, Retry::Never, "quota exceeded";
     /// The declared or sniffed type is not allowed.
     InvalidFileType = 3, "invalid_file_type", InvalidFileType, 400, 400, Retry::Never, "file type not allowed";
     /// The key breaks the backend's policy.

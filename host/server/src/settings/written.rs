@@ -33,9 +33,13 @@ struct Written {
     /// Longest duration of requests in progress after the server was asked to stop.
     #[cfg_attr(test, schemars(extend("default" = "30s")))]
     drain: Option<String>,
+    /// Time after the server was asked to stop in which it still accepts connections and `/readyz`
+    /// answers 503, so that load balancers send requests elsewhere.
+    #[cfg_attr(test, schemars(extend("default" = "0s")))]
+    shutdown_delay: Option<String>,
     /// Memory that the chunks of all downloads share, in bytes. A download gets chunks of 64 KiB to 1
-    /// MiB.
-    #[cfg_attr(test, schemars(extend("default" = 67_108_864)))]
+    /// MiB. Default: 64 MiB, and at most an eighth of the memory limit of the process's control group
+    /// (cgroup v1 and v2).
     transfer_memory: Option<u64>,
     /// Rights of requests without a token. Default: none.
     #[serde(default)]
@@ -192,6 +196,11 @@ impl Reader<'_> {
             listen: self.listen(written.listen).unwrap_or(usual.listen),
             errors: written.errors,
             drain: self.time(&["drain"], written.drain, usual.drain),
+            shutdown_delay: self.time(
+                &["shutdown_delay"],
+                written.shutdown_delay,
+                usual.shutdown_delay,
+            ),
             transfer_memory: written.transfer_memory.unwrap_or(usual.transfer_memory),
             anonymous: written.anonymous,
             tokens: written

@@ -1,4 +1,4 @@
-//! `/healthz`: the process answers. `/readyz`: every backend does.
+//! `/healthz`: the process answers. `/readyz`: every required backend does.
 //!
 //! Readiness opens backends that were not used yet: whether they can be opened is the question. What
 //! is open stays so, and a probe asks each of them for its `health`, which may be a request to a
@@ -104,11 +104,12 @@ impl Verdict {
     }
 }
 
-/// 200 when every backend is well, or with `?backend=NAME` that one; else 503. Which backends there are
+/// 200 when every required backend is well, or with `?backend=NAME` that one; else 503. Which backends there are
 /// is for operators to see.
 pub(crate) async fn ready(call: Call, mut query: Query) -> Result<Response, Problem> {
     let only = query.take("backend");
     query.finish()?;
+    let named = only.is_some();
     let mut backends = call.app.verdict().of(call.app.host()).await;
     if let Some(only) = only {
         backends.retain(|name, _| *name == only);
@@ -117,7 +118,14 @@ pub(crate) async fn ready(call: Call, mut query: Query) -> Result<Response, Prob
         }
     }
     // Between SIGTERM and the end the load balancer shall go elsewhere.
-    let ready = backends.values().all(|backend| backend.ready) && !call.app.is_stopping();
+    let config = call.app.host().config();
+    let is_needed = |name: &str| {
+        let config = config.backends.get(name);
+        named || config.is_none_or(|config| config.required)
+    };
+    let mut judged = backends.iter();
+    let ready = judged.all(|(name, backend)| backend.ready || !is_needed(name));
+    let ready = ready && !call.app.is_leaving();
     let (status, word) = match ready {
         true => (StatusCode::OK, "ready"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),

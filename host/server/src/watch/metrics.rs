@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
@@ -15,6 +16,7 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::{Registry, Unit};
+use serde::Serialize;
 
 use crate::call::Call;
 use crate::problem::Problem;
@@ -29,10 +31,19 @@ pub(crate) struct Requests {
     /// By status, from 100 on.
     answered: [AtomicU64; 500],
     in_flight: AtomicI64,
-    /// Outcome of the last reload of the configuration, 1 or 0; the start counts as one.
-    reload_successful: AtomicI64,
-    /// Time of the last successful reload, in seconds since 1970.
-    reloaded_at: AtomicI64,
+    last_reload: Mutex<LastReload>,
+}
+
+/// Outcome of the last reload of the configuration; the start counts as one.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct LastReload {
+    successful: bool,
+    /// Time of it, in seconds since 1970.
+    at: i64,
+    /// Time of the last successful one, in seconds since 1970.
+    succeeded_at: i64,
+    /// Why it failed.
+    error: Option<String>,
 }
 
 impl Requests {
@@ -40,21 +51,31 @@ impl Requests {
         let requests = Self {
             answered: [const { AtomicU64::new(0) }; 500],
             in_flight: AtomicI64::new(0),
-            reload_successful: AtomicI64::new(0),
-            reloaded_at: AtomicI64::new(0),
+            last_reload: Mutex::default(),
         };
-        requests.reloaded(true);
+        requests.reloaded(Ok(()));
         requests
     }
 
-    pub(crate) fn reloaded(&self, successful: bool) {
-        if successful {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH);
-            let now = now.map_or(0, |it| i64::try_from(it.as_secs()).unwrap_or(i64::MAX));
-            self.reloaded_at.store(now, Ordering::Relaxed);
+    pub(crate) fn reloaded(&self, outcome: Result<(), &str>) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |it| signed(it.as_secs()));
+        let mut last = self.lock_last_reload();
+        last.at = now;
+        last.successful = outcome.is_ok();
+        last.error = outcome.err().map(str::to_owned);
+        if last.successful {
+            last.succeeded_at = now;
         }
-        self.reload_successful
-            .store(successful.into(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn last_reload(&self) -> LastReload {
+        self.lock_last_reload().clone()
+    }
+
+    fn lock_last_reload(&self) -> MutexGuard<'_, LastReload> {
+        let last = self.last_reload.lock();
+        last.unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn began(&self) {
@@ -89,8 +110,7 @@ pub(crate) async fn metrics(call: Call, query: Query) -> Result<Response, Proble
         status: call.app.host().status(),
         answered: requests.seen(),
         in_flight: requests.in_flight.load(Ordering::Relaxed),
-        reload_successful: requests.reload_successful.load(Ordering::Relaxed),
-        reloaded_at: requests.reloaded_at.load(Ordering::Relaxed),
+        last_reload: requests.last_reload(),
     };
     let mut registry = Registry::default();
     registry.register_collector(Box::new(scrape));
@@ -107,12 +127,22 @@ struct Scrape {
     status: Status,
     answered: Vec<(String, u64)>,
     in_flight: i64,
-    reload_successful: i64,
-    reloaded_at: i64,
+    last_reload: LastReload,
 }
 
 type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
 type None<'a> = Option<&'a Exemplar<Labels<'a, 0>, u64>>;
+
+/// The name of a family without its unit, and the unit: OpenMetrics wants a `UNIT` line for it, and the
+/// encoder appends it to the name.
+fn unit_of(name: &str) -> (&str, Option<&'static Unit>) {
+    for (suffix, unit) in [("_bytes", &Unit::Bytes), ("_seconds", &Unit::Seconds)] {
+        if let Some(name) = name.strip_suffix(suffix) {
+            return (name, Some(unit));
+        }
+    }
+    (name, None)
+}
 
 /// One family: name and help, then a sample for each set of labels.
 fn counter<'a, const N: usize>(
@@ -121,7 +151,8 @@ fn counter<'a, const N: usize>(
     help: &str,
     samples: impl IntoIterator<Item = (Labels<'a, N>, u64)>,
 ) -> fmt::Result {
-    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    let (name, unit) = unit_of(name);
+    let mut family = encoder.encode_descriptor(name, help, unit, MetricType::Counter)?;
     for (labels, value) in samples {
         let none: None<'_> = None;
         family
@@ -137,7 +168,8 @@ fn gauge<'a, const N: usize>(
     help: &str,
     samples: impl IntoIterator<Item = (Labels<'a, N>, i64)>,
 ) -> fmt::Result {
-    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    let (name, unit) = unit_of(name);
+    let mut family = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
     for (labels, value) in samples {
         family.encode_family(&labels)?.encode_gauge(&value)?;
     }
@@ -173,13 +205,13 @@ impl Scrape {
             encoder,
             "holdall_config_last_reload_successful",
             "Whether the last reload of the configuration succeeded",
-            [([], self.reload_successful)],
+            [([], i64::from(self.last_reload.successful))],
         )?;
         gauge(
             encoder,
             "holdall_config_last_reload_success_timestamp_seconds",
             "Time of the last successful reload of the configuration",
-            [([], self.reloaded_at)],
+            [([], self.last_reload.succeeded_at)],
         )
     }
 

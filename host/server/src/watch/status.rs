@@ -2,13 +2,24 @@
 
 use axum::extract::Request;
 use axum::response::Response;
+use holdall::Status;
 use http::StatusCode;
+use serde::Serialize;
 
+use super::LastReload;
 use crate::call::Call;
 use crate::objects::answer::json;
 use crate::objects::list;
 use crate::problem::Problem;
 use crate::target::{Query, Target};
+
+/// The host, and what the server adds.
+#[derive(Serialize)]
+struct ServerStatus {
+    #[serde(flatten)]
+    host: Status,
+    last_reload: LastReload,
+}
 
 /// A backend may be called `status`: its listing says `?list`, and this says nothing.
 pub(crate) async fn status(
@@ -25,5 +36,9 @@ pub(crate) async fn status(
     }
     query.finish()?;
     call.access.check_admin()?;
-    Ok(json(StatusCode::OK, &call.app.host().status()))
+    let status = ServerStatus {
+        host: call.app.host().status(),
+        last_reload: call.app.requests().last_reload(),
+    };
+    Ok(json(StatusCode::OK, &status))
 }

@@ -152,3 +152,29 @@ async fn what_takes_too_long_is_cut_off_and_leaves_nothing() {
     }
     drop(folder);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_leaves_is_not_ready_and_still_accepts() {
+    let mut settings = open();
+    settings.shutdown_delay = Duration::from_secs(5);
+    let mut server = Served::with(settings).await;
+    server.put("/v1/memory/a", "x").await;
+    assert_eq!(server.get("/readyz").await.code(), 200);
+    let told = Instant::now();
+    server.begin_to_stop();
+    // Connections of their own, as load balancers and new clients have.
+    let ask = async |target: &str| {
+        let request = format!("GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        server.raw(request.as_bytes()).await
+    };
+    while !ask("/readyz").await.starts_with("HTTP/1.1 503 ") {
+        assert!(told.elapsed() < Duration::from_secs(4), "still ready");
+    }
+    let answer = ask("/v1/memory/a").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("x"),
+        "{answer}"
+    );
+    assert_eq!(server.stop().await.cut_off, 0);
+    assert!(told.elapsed() >= Duration::from_secs(5));
+}

@@ -1,6 +1,7 @@
 //! What operators and their tools see.
 
 use holdall::Registration;
+use holdall::config::{BackendConfig, Config};
 use holdall_server::{Rule, Scope, Settings, Token};
 use holdall_server_tests::{Served, open};
 use serde_json::json;
@@ -51,6 +52,26 @@ async fn alive_says_nothing_of_storage_and_ready_does() {
         broken["code"].is_string() && broken["reason"].is_string(),
         "{broken}"
     );
+}
+
+/// A backend that the node can do without.
+#[tokio::test]
+async fn a_backend_that_is_not_required_does_not_end_readiness() {
+    let server = Served::start().await;
+    let mut config = Config::clone(&server.host.config());
+    let root = json!({ "root": "/proc/no/such/place" });
+    let mut broken = BackendConfig::new("broken", "local", root).unwrap();
+    broken.required = false;
+    config.backends.insert("broken".to_owned(), broken.clone());
+    server.host.reconfigure(config.clone()).unwrap();
+    assert_eq!(server.get("/readyz").await.code(), 200);
+    assert_eq!(server.get("/readyz?backend=broken").await.code(), 503);
+    broken.required = true;
+    config.backends.insert("broken".to_owned(), broken);
+    server.host.reconfigure(config).unwrap();
+    let not_ready = async || server.get("/readyz").await.code() == 503;
+    // A verdict on the backends holds for a moment; which of them are needed does not.
+    assert!(not_ready().await);
 }
 
 /// Everybody may probe; what a probe asks a provider is not multiplied by that.
@@ -173,6 +194,18 @@ async fn metrics_say_what_happened() {
         "this one"
     );
     assert!(text.ends_with("# EOF\n"));
+    for (family, unit) in [
+        ("holdall_backend_received_bytes", "bytes"),
+        ("holdall_backend_sent_bytes", "bytes"),
+        ("holdall_operation_duration_seconds", "seconds"),
+        (
+            "holdall_config_last_reload_success_timestamp_seconds",
+            "seconds",
+        ),
+    ] {
+        let unit = format!("\n# UNIT {family} {unit}\n");
+        assert!(text.contains(&unit), "no {unit:?} in\n{text}");
+    }
 }
 
 #[tokio::test]
