@@ -96,6 +96,16 @@ impl Failure {
         }
     }
 
+    /// The message and the problems of a configuration, in one line.
+    pub(crate) fn line(&self) -> String {
+        let report = self.report().unwrap_or_default();
+        let problems = report.problems().join("; ");
+        match problems.is_empty() {
+            true => report.message,
+            false => format!("{}: {problems}", report.message),
+        }
+    }
+
     /// The report; `None` for failures without a message.
     pub(crate) fn report(&self) -> Option<Report> {
         let plain = |code: &str, message: String, help: &str| Report {

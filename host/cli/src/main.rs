@@ -15,6 +15,7 @@ mod local;
 mod log;
 mod output;
 mod progress;
+mod service;
 mod signals;
 mod transfer;
 mod values;
@@ -27,6 +28,7 @@ use crate::app::App;
 use crate::args::{Cli, Command};
 use crate::failure::{Failure, Result};
 use crate::output::Output;
+use crate::service::Passed;
 use clap::Parser;
 use clap::error::ErrorKind;
 use holdall::platform;
@@ -40,10 +42,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // A child that tries a plugin, before anything else.
     holdall::trial::run_if_asked();
-    let cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
+    if let Command::Serve(serve) = &mut cli.command {
+        serve.passed = Passed::take();
+    }
     // Before anything of a plugin runs in this process.
     platform::exit::guard(exit::SETUP);
     platform::limits::raise_open_files();

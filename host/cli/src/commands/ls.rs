@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use clap::Args;
 use futures_util::TryStreamExt;
-use holdall::Page;
+use holdall::{Backend, Capability, Custom, ErrorKind, Page};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::listing;
@@ -35,11 +36,19 @@ pub(crate) struct Ls {
     /// At most so many lines.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
+
+    /// Shows what listings leave out instead, and why: links, FIFOs, names that are no keys, directories that
+    /// cannot be read. Needs a plugin that can tell.
+    #[arg(long, conflicts_with_all = ["long", "recursive", "limit"])]
+    left_out: bool,
 }
 
 impl Ls {
     pub(crate) async fn run(self, app: &App) -> Result<()> {
         let backend = app.backend(&self.address).await?;
+        if self.left_out {
+            return self.show_left_out(app, &backend).await;
+        }
         let delimiter = (!self.recursive).then_some("/");
         let pages = listing::pages(&backend, &self.address.key, delimiter, self.limit);
         let mut pages = std::pin::pin!(pages);
@@ -49,9 +58,51 @@ impl Ls {
             app.output.text(&self.shown(app, backend.name(), &page))?;
         }
         if skipped > 0 {
+            let tells = backend.info().await?.capabilities.has(Capability::Custom);
+            let hint = match tells {
+                true => format!(
+                    "; `holdall ls {} --left-out` shows which and why",
+                    self.address
+                ),
+                false => String::new(),
+            };
             app.output.note(&format!(
-                "{skipped} names that are no portable keys are left out"
+                "{skipped} names that are no portable keys, or cannot be read, are left out{hint}"
             ));
+        }
+        Ok(())
+    }
+
+    async fn show_left_out(&self, app: &App, backend: &Backend) -> Result<()> {
+        let call = Custom::new("left_out", self.address.key.clone());
+        let answer = backend.custom(call).await?;
+        let answer: LeftOut = serde_json::from_slice(&answer).map_err(|cause| {
+            let error = holdall::Error::new(ErrorKind::PluginFault);
+            error
+                .with_message("the answer of left_out is not usable")
+                .because(cause)
+        })?;
+        let mut lines = String::new();
+        for found in &answer.left_out {
+            let _ = match app.output.json {
+                true => writeln!(
+                    lines,
+                    "{}",
+                    json!({ "type": "left_out", "backend": backend.name(), "name": found.name, "why": found.why })
+                ),
+                false => writeln!(
+                    lines,
+                    "{}: {}",
+                    printable(&found.name),
+                    printable(&found.why)
+                ),
+            };
+        }
+        app.output.text(&lines)?;
+        if answer.more {
+            let count = answer.left_out.len();
+            app.output
+                .note(&format!("only the first {count} names are shown"));
         }
         Ok(())
     }
@@ -100,4 +151,17 @@ impl Ls {
             text
         })
     }
+}
+
+/// Answer of the call `left_out`.
+#[derive(Deserialize)]
+struct LeftOut {
+    left_out: Vec<LeftOutName>,
+    more: bool,
+}
+
+#[derive(Deserialize)]
+struct LeftOutName {
+    name: String,
+    why: String,
 }

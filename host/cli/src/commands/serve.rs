@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::exit;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
+use crate::service::{self, Passed};
 use crate::signals;
 
 /// Serves the backends over HTTP, until SIGTERM or Ctrl-C.
@@ -29,6 +30,9 @@ use crate::signals;
 ///
 /// On SIGHUP it reads the configuration again, without dropping a request. On SIGTERM or Ctrl-C
 /// requests that have begun are finished; a second signal ends the process.
+///
+/// Takes its socket from the service manager (LISTEN_FDS) and reports its state to it (NOTIFY_SOCKET,
+/// `Type=notify-reload`), as systemd defines.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Listens here instead of where [server] says (127.0.0.1:8080 unless it does): address and
@@ -39,6 +43,10 @@ pub(crate) struct Serve {
     /// How log lines are written, to standard error: one for each request, and what went wrong.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) log: LogFormat,
+
+    /// Set before the process has a second thread.
+    #[arg(skip)]
+    pub(crate) passed: Passed,
 }
 
 /// How log lines are written.
@@ -56,7 +64,9 @@ impl Serve {
     pub(crate) async fn run(self, app: &Arc<App>) -> Result<()> {
         let (mut config, mut settings) = read(app)?;
         settings.listen = self.listen.unwrap_or(settings.listen);
-        let listening = listen(settings.listen).await;
+        let passed = self.passed.listener(self.listen.is_some())?;
+        let fixed_listen = self.listen.is_some() || passed.is_some();
+        let listening = listen(settings.listen, passed).await;
         let (listener, address) = listening.map_err(|cause| refused(settings.listen, &cause))?;
         let scheme = if settings.tls.is_some() {
             "https"
@@ -82,6 +92,7 @@ impl Serve {
         };
         let record = json!({ "listening": url, "token": shown.token });
         app.output.answer(&record, || shown.text())?;
+        service::ready();
 
         let logs = self.log;
         let reload = Reload {
@@ -89,7 +100,7 @@ impl Serve {
             host: host.clone(),
             this_run,
             listen: settings.listen,
-            fixed_listen: self.listen.is_some(),
+            fixed_listen,
             admits,
             plugin_dirs: host.config().plugin_dirs.clone(),
         };
@@ -100,16 +111,19 @@ impl Serve {
         let reload = async {
             let mut hangups = hangups;
             while hangups.recv().await.is_some() {
+                service::reloading();
                 let reload = reload.clone();
                 // Away from the serving tasks: files may lie on a file system that does not answer.
                 let outcome = tokio::task::spawn_blocking(move || reload.0.run(&reload.1)).await;
                 let outcome = outcome.map_err(io::Error::other);
                 let outcome = outcome.map_err(Failure::file("read", "the configuration".as_ref()));
                 let outcome = outcome.and_then(|outcome| outcome);
-                control.reloaded(outcome.is_ok());
+                let report = outcome.as_ref().err().map(Failure::line);
+                control.reloaded(report.as_deref().map_or(Ok(()), Err));
                 if outcome.is_ok() {
                     upgrade(&upgraded).await;
                 }
+                service::reloaded(report.as_deref());
                 if let Err(failure) = outcome {
                     // The previous configuration stays in force.
                     not_reloaded(&app.output, logs, &failure);
@@ -122,6 +136,7 @@ impl Serve {
             if stop.await.is_err() {
                 std::future::pending::<()>().await;
             }
+            service::stopping();
         };
         let stopped = tokio::select! {
             stopped = server.run(listener, stopped) => stopped,
@@ -339,8 +354,15 @@ impl ThisRun {
     }
 }
 
-async fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address).await?;
+/// Listens at the address, or on the socket that was passed.
+async fn listen(
+    address: SocketAddr,
+    passed: Option<std::net::TcpListener>,
+) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = match passed {
+        Some(passed) => TcpListener::from_std(passed)?,
+        None => TcpListener::bind(address).await?,
+    };
     let address = listener.local_addr()?;
     Ok((listener, address))
 }

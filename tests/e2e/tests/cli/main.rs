@@ -17,5 +17,6 @@ mod running;
 mod secrets;
 mod serve;
 mod serve_ends;
+mod service;
 mod workdir;
 mod wrong;

@@ -277,3 +277,51 @@ fn a_process_with_more_rights_takes_no_environment() {
     assert_eq!(file(0o755), "holdall.toml");
     assert_eq!(file(0o4755), serde_json::Value::Null);
 }
+
+#[test]
+fn what_listings_leave_out_is_named_with_its_reason() {
+    let workdir = workdir();
+    workdir.ok("put in local:dir/kept");
+    let objects = workdir.path("data/objects");
+    fifo(&objects.join("dir/pipe"));
+    std::os::unix::fs::symlink("kept", objects.join("dir/link")).unwrap();
+    workdir.write("data/objects/dir/back\\slash", "x");
+    workdir.write("data/objects/top\nline", "x");
+    let ran = run(&workdir, "ls -R local:");
+    assert_eq!((ran.code, &*ran.text()), (0, "dir/kept\n"));
+    assert!(
+        ran.err.contains("4 names that are no portable keys"),
+        "{}",
+        ran.err
+    );
+    assert!(
+        ran.err.contains("`holdall ls local: --left-out`"),
+        "{}",
+        ran.err
+    );
+    let named = |line: &str| -> Vec<String> {
+        let ran = run(&workdir, line);
+        assert_eq!((ran.code, &*ran.err), (0, ""));
+        let mut lines: Vec<_> = ran.text().lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let below = [
+        "dir/back\\slash: no portable key has this name",
+        "dir/link: a symbolic link",
+        "dir/pipe: a FIFO",
+    ];
+    assert_eq!(named("ls local:dir/ --left-out"), below);
+    let all = named("ls local: --left-out");
+    assert_eq!(all.len(), 4, "{all:?}");
+    assert!(all[3].starts_with("top") && all[3].ends_with("no portable key has this name"));
+    let json = named("ls local:dir/p --left-out --json");
+    assert_eq!(json.len(), 1, "{json:?}");
+    let json: Value = serde_json::from_str(&json[0]).unwrap();
+    assert_eq!(
+        (&json["name"], &json["why"]),
+        (&"dir/pipe".into(), &"a FIFO".into())
+    );
+    let other = run(&workdir, "ls misbehaving: --left-out");
+    assert_ne!(other.code, 0, "a plugin that cannot tell");
+}
