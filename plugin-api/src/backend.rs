@@ -20,7 +20,11 @@ use crate::{
 /// - a reader never sees a partial object, and data and metadata change in one step;
 /// - dropping a future or a body at any moment leaves the previous object and no residue;
 /// - `exists` answers `false` only for a proven absence;
-/// - nothing is written to stdout or stderr; use `tracing` or [`Host::log`].
+/// - nothing is written to stdout or stderr; use `tracing` or [`Host::log`];
+/// - no method blocks its thread (a file, a lock that is held for long, a client without `async`): it is polled on
+///   the caller's thread, which serves others too. A backend that blocks says `runtime: blocking` in
+///   [`export_plugin!`](crate::export_plugin), and the host calls it from a pool. The host logs each poll that
+///   takes longer than 50 ms.
 pub trait StorageBackend: Sized + Send + Sync + 'static {
     /// What `holdall.toml` says under `[backend.NAME.config]`.
     type Config: DeserializeOwned + Send + 'static;
@@ -91,7 +95,8 @@ pub trait StorageBackend: Sized + Send + Sync + 'static {
         unsupported("usage")
     }
 
-    /// Ends the instance: later calls fail cleanly. May be called twice.
+    /// Ends the instance. May be called twice. The host calls an instance that was shut down no more, so a backend
+    /// without threads, connections or files to end needs none.
     fn shutdown(&self) -> impl Future<Output = Result<()>> + Send {
         std::future::ready(Ok(()))
     }

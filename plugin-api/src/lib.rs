@@ -14,6 +14,7 @@ mod key;
 mod problems;
 mod request;
 pub mod rules;
+mod secret;
 
 #[allow(
     unsafe_code,
@@ -46,3 +47,4 @@ pub use request::{
 };
 pub use sdk::export::StaticPlugin;
 pub use sdk::host::{CallContext, Host, Level};
+pub use secret::Secret;

@@ -7,7 +7,7 @@ use super::grow::{self, copy_out};
 use super::tables::*;
 use super::text::{UNKNOWN, breach, checksums_in, checksums_out};
 use super::waker::lend;
-use crate::{Checksums, Error};
+use crate::{Checksums, Error, MAX_CHUNK};
 use bytes::Bytes;
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
@@ -41,7 +41,12 @@ unsafe extern "C" fn once_next(
 ) -> Status {
     // SAFETY: `OwnedStream::once` put an `Option<Bytes>` into the first four words.
     let bytes = unsafe { &mut *words.cast::<Option<Bytes>>() };
-    if let Some(bytes) = bytes.take() {
+    // What is larger than a chunk may be goes in slices.
+    let chunk = match bytes {
+        Some(more) if more.len() > MAX_CHUNK as usize => Some(more.split_to(MAX_CHUNK as usize)),
+        whole => whole.take(),
+    };
+    if let Some(bytes) = chunk {
         // SAFETY: `out` is writable by the contract of `poll_next`.
         unsafe { out.write(Chunk::from(bytes).into_ffi()) };
         return READY;
@@ -195,5 +200,31 @@ impl Drop for OwnedStream {
             // SAFETY: R11: ended once.
             unsafe { end(self.words.get()) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Body, MAX_CHUNK};
+    use futures_util::FutureExt;
+
+    #[test]
+    fn bytes_over_the_largest_chunk_go_in_slices() {
+        let all: Vec<u8> = (0..5 * MAX_CHUNK / 2).map(|at| at as u8).collect();
+        let mut body = Body::once_with_crc32c(all.clone(), 9);
+        assert_eq!(body.known_length(), Some(all.len() as u64));
+        let (mut sizes, mut seen) = (Vec::new(), Vec::new());
+        while let Some(chunk) = body.chunk().now_or_never().unwrap() {
+            let chunk = chunk.unwrap();
+            sizes.push(chunk.len() as u32);
+            seen.extend_from_slice(&chunk);
+        }
+        assert_eq!(sizes, [MAX_CHUNK, MAX_CHUNK, MAX_CHUNK / 2]);
+        assert_eq!(seen, all);
+        let trailers = body.trailers().unwrap();
+        assert_eq!(
+            (trailers.size, trailers.checksums.crc32c),
+            (all.len() as u64, Some(9))
+        );
     }
 }

@@ -24,6 +24,7 @@ pub const fn flags(mode: super::guard::RuntimeMode) -> u32 {
         RuntimeMode::None => 0,
         RuntimeMode::Tokio => Flags::RUNTIME_TOKIO,
         RuntimeMode::TokioSpawn => Flags::RUNTIME_TOKIO_SPAWN,
+        RuntimeMode::Blocking => Flags::BLOCKING,
     };
     let unwind = if cfg!(panic = "unwind") {
         Flags::PANIC_UNWIND
@@ -36,6 +37,21 @@ pub const fn flags(mode: super::guard::RuntimeMode) -> u32 {
         0
     };
     runtime | unwind | rust
+}
+
+/// Whether a text is the scheme of a URL, in lower case.
+pub const fn is_scheme(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut index = 0;
+    while index < bytes.len() {
+        let byte = bytes[index];
+        let inner = matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.');
+        if !byte.is_ascii_lowercase() && (index == 0 || !inner) {
+            return false;
+        }
+        index += 1;
+    }
+    !bytes.is_empty()
 }
 
 /// The layout description, null without the feature `layout-check`.
@@ -54,7 +70,7 @@ pub const fn rust_layout() -> *const std::ffi::c_void {
 ///     backend: Memory,
 ///     name: "memory",
 ///     schemes: ["memory"],
-///     runtime: none,                 // none (default); tokio, tokio_spawn: with the feature `tokio`
+///     runtime: none,                 // none (default), blocking; tokio, tokio_spawn: with the feature `tokio`
 ///     max_in_flight: 8,              // most operations at once; any number when it is left out
 ///     operations: [head, list],      // beside the five required ones
 ///     capabilities: [atomic_put, content_type],   // or the name of a constant
@@ -62,11 +78,72 @@ pub const fn rust_layout() -> *const std::ffi::c_void {
 /// }
 /// ```
 ///
+/// Fields stand in any order; `runtime` and `max_in_flight` may be left out.
+///
 /// The schema is a file beside `Cargo.toml`. The macro emits a test that fails when it is not what
 /// `schemars` (a dev-dependency of the plugin) derives from the configuration type; run
-/// `HOLDALL_UPDATE=1 cargo test` to write it.
+/// `HOLDALL_UPDATE=1 cargo test` to write it (with `--lib` when it is not there yet).
 #[macro_export]
 macro_rules! export_plugin {
+    ($($fields:tt)*) => {
+        $crate::__export_fields! { () () () () () () () () $($fields)* }
+    };
+}
+
+/// Puts the fields into their order. A name that is unknown or missing is a compile error that says so.
+///
+/// ```compile_fail
+/// holdall_plugin_api::export_plugin! { nmae: "x" }
+/// ```
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_fields {
+    (() $n:tt $s:tt $r:tt $m:tt $o:tt $c:tt $j:tt backend: $v:ty $(, $($rest:tt)*)?) => {
+        $crate::__export_fields! { (backend: $v,) $n $s $r $m $o $c $j $($($rest)*)? }
+    };
+    ($b:tt () $s:tt $r:tt $m:tt $o:tt $c:tt $j:tt name: $v:literal $(, $($rest:tt)*)?) => {
+        $crate::__export_fields! { $b (name: $v,) $s $r $m $o $c $j $($($rest)*)? }
+    };
+    ($b:tt $n:tt () $r:tt $m:tt $o:tt $c:tt $j:tt schemes: $v:tt $(, $($rest:tt)*)?) => {
+        $crate::__export_fields! { $b $n (schemes: $v,) $r $m $o $c $j $($($rest)*)? }
+    };
+    ($b:tt $n:tt $s:tt () $m:tt $o:tt $c:tt $j:tt runtime: $v:ident $(, $($rest:tt)*)?) => {
+        $crate::__export_fields! { $b $n $s (runtime: $v,) $m $o $c $j $($($rest)*)? }
+    };
+    ($b:tt $n:tt $s:tt $r:tt () $o:tt $c:tt $j:tt max_in_flight: $v:literal $(, $($rest:tt)*)?) => {
+        $crate::__export_fields! { $b $n $s $r (max_in_flight: $v,) $o $c $j $($($rest)*)? }
+    };
+    ($b:tt $n:tt $s:tt $r:tt $m:tt () $c:tt $j:tt operations: $v:tt $(, $($rest:tt)*)?) => {
+        $crate::__export_fields! { $b $n $s $r $m (operations: $v,) $c $j $($($rest)*)? }
+    };
+    ($b:tt $n:tt $s:tt $r:tt $m:tt $o:tt () $j:tt capabilities: $v:tt $(, $($rest:tt)*)?) => {
+        $crate::__export_fields! { $b $n $s $r $m $o (capabilities: $v,) $j $($($rest)*)? }
+    };
+    ($b:tt $n:tt $s:tt $r:tt $m:tt $o:tt $c:tt () config_schema: $v:literal $(, $($rest:tt)*)?) => {
+        $crate::__export_fields! { $b $n $s $r $m $o $c (config_schema: $v,) $($($rest)*)? }
+    };
+    (
+        ($($b:tt)+) ($($n:tt)+) ($($s:tt)+) ($($r:tt)*)
+        ($($m:tt)*) ($($o:tt)+) ($($c:tt)+) ($($j:tt)+)
+    ) => {
+        $crate::__export_plugin! { $($b)+ $($n)+ $($s)+ $($r)* $($m)* $($o)+ $($c)+ $($j)+ }
+    };
+    ($b:tt $n:tt $s:tt $r:tt $m:tt $o:tt $c:tt $j:tt) => {
+        compile_error!(
+            "`export_plugin!` needs backend, name, schemes, operations, capabilities and config_schema"
+        );
+    };
+    ($b:tt $n:tt $s:tt $r:tt $m:tt $o:tt $c:tt $j:tt $other:tt $($rest:tt)*) => {
+        compile_error!(concat!(
+            "`export_plugin!`: `", stringify!($other), "` is unknown, stands twice or has a wrong value; its fields are ",
+            "backend, name, schemes, runtime, max_in_flight, operations, capabilities and config_schema"
+        ));
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_plugin {
     (
         backend: $backend:ty,
         name: $name:literal,
@@ -101,6 +178,15 @@ macro_rules! export_plugin {
             $crate::descriptor::is_name($name),
             "a plugin's name is [a-z0-9][a-z0-9-]{{0,62}}"
         );
+        $(const _: () = assert!(
+            $crate::sdk::export::is_scheme($scheme),
+            "a scheme is that of a URL: a letter, then letters, digits, \"+\", \"-\" and \".\", in lower case"
+        );)*
+        #[cfg(not(test))]
+        const __HOLDALL_SCHEMA: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $schema));
+        // The test below writes the file and judges it, so it need not be there yet.
+        #[cfg(test)]
+        const __HOLDALL_SCHEMA: &str = "{}";
         const __HOLDALL_PIECES: &[$crate::descriptor::json::Piece] = {
             use $crate::descriptor::json::Piece::{Authors, Raw, Text};
             &[
@@ -114,7 +200,7 @@ macro_rules! export_plugin {
                 Raw("],\"homepage\":\""), Text(env!("CARGO_PKG_HOMEPAGE")),
                 Raw("\",\"rustc\":\""), Text($crate::sdk::export::RUSTC),
                 Raw("\",\"target\":\""), Text($crate::sdk::export::TARGET),
-                Raw("\",\"config_schema\":"), Raw(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $schema))),
+                Raw("\",\"config_schema\":"), Raw(__HOLDALL_SCHEMA),
                 Raw("}"),
             ]
         };
@@ -170,10 +256,19 @@ macro_rules! export_plugin {
                 ::std::fs::write(path, text).expect("the schema can be written");
             }
             let stored = ::std::fs::read(path).expect("the schema can be read");
-            let stored: ::serde_json::Value = ::serde_json::from_slice(&stored).expect("the schema is JSON");
+            let stored: ::serde_json::Value = match ::serde_json::from_slice(&stored) {
+                Ok(stored) => stored,
+                Err(fault) => panic!("{path}: {fault}; run HOLDALL_UPDATE=1 cargo test to write it anew"),
+            };
             assert!(
                 stored == derived,
                 concat!($schema, " is not what the configuration type derives; run HOLDALL_UPDATE=1 cargo test")
+            );
+            let unmarked = $crate::sdk::schema::unmarked_secrets(&stored);
+            assert!(
+                unmarked.is_empty(),
+                "named like secrets, but not marked: {unmarked:?}; make them fields of the type `Secret`, or say \
+                 #[schemars(extend(\"x-secret\" = false))] if they are none"
             );
             let descriptor = $crate::descriptor::Descriptor::parse(PLUGIN.section).expect("the descriptor parses");
             assert!($crate::rules::broken(descriptor.operations, descriptor.capabilities).is_empty());
@@ -243,7 +338,25 @@ macro_rules! __runtime {
     (tokio_spawn) => {
         $crate::__tokio!(TokioSpawn)
     };
-    ($other:ident) => {
-        compile_error!("runtime is one of: none, tokio, tokio_spawn")
+    (blocking) => {
+        $crate::sdk::guard::RuntimeMode::Blocking
     };
+    ($other:ident) => {
+        compile_error!("runtime is one of: none, blocking, tokio, tokio_spawn")
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemes_are_those_of_urls() {
+        for good in ["s3", "file", "a+b-c.d"] {
+            assert!(is_scheme(good), "{good}");
+        }
+        for bad in ["", "3s", "S3", "a_b", "-a", "a b"] {
+            assert!(!is_scheme(bad), "{bad}");
+        }
+    }
 }

@@ -22,15 +22,21 @@ pub enum RuntimeMode {
     Tokio,
     /// As a task of the plugin's own tokio.
     TokioSpawn,
+    /// On a thread of the host's pool, where it may block.
+    Blocking,
+}
+
+impl RuntimeMode {
+    /// Whether the plugin has a tokio of its own.
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn is_tokio(self) -> bool {
+        matches!(self, Self::Tokio | Self::TokioSpawn)
+    }
 }
 
 /// What one plugin keeps for its life. `export_plugin!` makes one as a static.
 #[derive(Debug)]
 pub struct PluginState {
-    #[cfg_attr(
-        not(feature = "tokio"),
-        expect(dead_code, reason = "only a runtime asks for it")
-    )]
     pub(crate) mode: RuntimeMode,
     services: OnceLock<Services>,
     #[cfg(feature = "tokio")]
@@ -113,6 +119,19 @@ pub struct Panic {
     pub location: String,
 }
 
+impl Panic {
+    /// With what to do, where the plugin's own flags tell.
+    fn hinted(mut self, plugin: Option<&'static PluginState>) -> Self {
+        let without = plugin
+            .is_some_and(|plugin| matches!(plugin.mode, RuntimeMode::None | RuntimeMode::Blocking));
+        if without && self.message.starts_with("there is no reactor running") {
+            self.message
+                .push_str("; write `runtime: tokio` in `export_plugin!`");
+        }
+        self
+    }
+}
+
 impl From<Panic> for Error {
     fn from(panic: Panic) -> Self {
         let error = Error::new(ErrorKind::PluginFault).with_message("the plugin panicked");
@@ -148,7 +167,7 @@ pub(crate) fn guarded<R>(
         });
         let result = catch_unwind(AssertUnwindSafe(f));
         scope.set(before);
-        result.map_err(caught)
+        result.map_err(|payload| caught(payload).hinted(plugin))
     })
 }
 
@@ -317,6 +336,20 @@ mod tests {
             })
         );
         assert_eq!(guarded(None, std::ptr::null(), || 5), Ok(5));
+    }
+
+    #[test]
+    fn a_missing_runtime_is_answered_with_what_to_write() {
+        static NONE: PluginState = PluginState::new(RuntimeMode::None);
+        static TOKIO: PluginState = PluginState::new(RuntimeMode::Tokio);
+        let said = |plugin| {
+            let caught = guarded(Some(plugin), std::ptr::null(), || {
+                panic!("there is no reactor running, must be called from a Tokio runtime")
+            });
+            caught.map_or_else(|panic: Panic| panic.message, |()| String::new())
+        };
+        assert!(said(&NONE).ends_with("write `runtime: tokio` in `export_plugin!`"));
+        assert!(said(&TOKIO).ends_with("Tokio runtime"));
     }
 
     #[test]

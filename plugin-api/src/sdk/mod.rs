@@ -10,6 +10,7 @@ pub(crate) mod host;
 pub mod op;
 #[cfg(feature = "tokio")]
 mod runtime;
+pub mod schema;
 pub mod services;
 pub(crate) mod source;
 mod tracing;

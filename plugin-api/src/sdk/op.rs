@@ -36,7 +36,7 @@ struct Op<F> {
 pub(crate) fn in_runtime<R>(plugin: Option<&'static PluginState>, f: impl FnOnce() -> R) -> R {
     #[cfg(feature = "tokio")]
     if let Some(plugin) = plugin
-        && plugin.mode != super::guard::RuntimeMode::None
+        && plugin.mode.is_tokio()
     {
         let _entered = plugin.runtime().enter();
         return f();

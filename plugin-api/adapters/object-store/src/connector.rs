@@ -7,10 +7,9 @@
 
 use crate::answer::{self, LONGEST_ERROR, MAX_DOCUMENT};
 use crate::reply::{Call, Failure, Reply, Seen, TlsFault};
-use crate::service_settings::Secret;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use holdall_plugin_api::{Error, ErrorKind};
+use holdall_plugin_api::{Error, ErrorKind, Secret};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;

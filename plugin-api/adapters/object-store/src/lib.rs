@@ -92,6 +92,8 @@ pub use adapter::{Adapter, OpenStore};
 pub use connector::{Http, HttpOptions, Proxy};
 pub use error::{error_of, of_code};
 #[cfg(feature = "http")]
+pub use holdall_plugin_api::Secret;
+#[cfg(feature = "http")]
 pub use lister::Lister;
 pub use object_store;
 pub use opened_store::{Condition, LargeConditions, MetadataNames, Native, OpenedStore};
@@ -100,8 +102,7 @@ pub use parts::PartSettings;
 pub use reply::Call;
 #[cfg(feature = "http")]
 pub use requests::{Authorize, AuthorizeError, Requests};
-#[cfg(feature = "http")]
-pub use service_settings::{Secret, ServiceSettings, check_name};
+pub use service_settings::{ServiceSettings, check_name};
 #[cfg(feature = "http")]
 pub use sweep::sweep;
 

@@ -24,7 +24,6 @@ use crate::{HttpOptions, Proxy};
 use holdall_plugin_api::{Capabilities, Capability, KeyPolicy, Problems};
 use object_store::{BackoffConfig, RetryConfig};
 use serde::Deserialize;
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -200,49 +199,10 @@ fn is_loopback(host: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-/// A text of the configuration that is shown nowhere. Its schema says `x-secret`, so that the host
-/// takes a reference (`env:NAME`, `file:PATH`) for it and takes it out of what it shows.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
-#[cfg(feature = "schema")]
-impl schemars::JsonSchema for Secret {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Secret".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({"type": "string", "x-secret": true})
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use holdall_plugin_api::Secret;
     use serde_json::json;
 
     fn settings(value: serde_json::Value) -> ServiceSettings {
