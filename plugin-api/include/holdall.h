@@ -1,5 +1,65 @@
 // Tables of a Holdall plugin. Made from plugin-api/src/abi/tables.rs; do not edit.
 
+// Rules for both sides. The host keeps the same ones.
+//
+// Tables and answers
+//   - `size` comes first (R1). In a table that you make it is `sizeof`. In an answer (`out`, `err`, `end`) it holds
+//     before the call how many bytes the caller has room for, and after it how many you filled: copy
+//     min(room, sizeof) bytes. Fields beyond `size` are absent and read as zero.
+//   - An item of an array that states the size of its items (`entry_size`, `result_size`, `cause_size`) grows too:
+//     step by the stated size.
+//   - A field named `reserved` or `extension` is zero.
+//
+// Texts
+//   - UTF-8 with a length, without a final zero. A null `ptr` is an absent text, an empty text has a non-null one
+//     (R4). A length past INT64_MAX, or text that is not UTF-8, is a fault of the plugin.
+//
+// Ownership
+//   - Who allocates frees (R3). An answer that points to memory of yours names it in `owner` and frees it in
+//     `release`, which the host calls once, as soon as it has copied the texts (R6), on any thread. A null
+//     `release` means that nothing is owned.
+//   - Arguments, and all that they point to, are lent until the operation is ready or dropped (R5);
+//     `HoldallOpenArgs.config` only until `open` returns.
+//   - The body of an upload and the payload of a vendor's call are given, not lent: yours from the first
+//     instruction on, whatever you return (R8). Call their `drop` or `release` once, on every path.
+//   - The host's services live as long as the process (R13), and a plugin is never unmapped.
+//
+// Operations
+//   - `start` begins an operation and polls it once (R7). It returns HOLDALL_READY with `out` filled, HOLDALL_FAILED
+//     with `err` filled, or HOLDALL_PENDING with `fut` filled. State of a pending operation lies in `storage`
+//     (HOLDALL_STORAGE_BYTES, aligned to 16, never moved), and `fut->boxed` is null; or behind `fut->boxed`.
+//   - A pending operation is polled by one thread at a time, not always the same one, and its `drop` is called once,
+//     ready or not. After HOLDALL_PENDING, wake: clone the waker, call `wake_by_ref` from any thread, then `drop` it.
+//     The borrowed waker of a call ends with the call (R9). A wake without progress is harmless.
+//   - A dropped operation leaves the previous object and no residue.
+//   - No exception, longjmp or panic leaves a function (R10). A caught one is HOLDALL_PANICKED with `err` filled: the
+//     host opens a new instance.
+//
+// Threads
+//   - Operations of one backend run at once, on any thread. `max_in_flight` in the descriptor bounds how many.
+//   - A body may move to another thread between two polls, and is used by one thread at a time (R11).
+//   - A backend outlives its operations and bodies; `drop` of the table is called once, after the last (R12).
+//   - Do not block, unless the descriptor has HOLDALL_FLAG_BLOCKING (R16).
+//
+// Bodies
+//   - A chunk has at most 1 MiB (HOLDALL_MAX_CHUNK), and `HoldallDownloadArgs.chunk_hint` says what the caller prefers.
+//     A body that ends before its stated length, or goes on after it, is a fault.
+//   - Read the body of an upload to HOLDALL_END before you publish the object: the host finds a wrong length or
+//     digest there.
+//
+// Errors
+//   - `kind` says what a caller can do, `message` is safe for clients (no secret, no path of the server), `facts` and
+//     `causes` are for operators. Facts that a kind must carry: HOLDALL_KIND_INVALID_RANGE `size` (bytes of the
+//     object); HOLDALL_KIND_CONFIG_INVALID one fact for each wrong field, its path as the name.
+//
+// The descriptor
+//   - One section (HOLDALL_SECTION) of plain bytes without relocations: `HoldallHeader`, HOLDALL_FINGERPRINTS, JSON.
+//   - Keys of the JSON, all of them texts unless said otherwise: name ([a-z0-9][a-z0-9-]{0,62}), version (SemVer), schemes
+//     (array), entry (the exported symbol: HOLDALL_ENTRY_PREFIX and the name), summary, license, authors (array),
+//     homepage, language, rustc, target, config_schema (a JSON Schema of the configuration; fields with secrets
+//     say "x-secret": true). Required: name, version, schemes, entry, config_schema.
+//   - The entry symbol returns a `HoldallPluginTable` whose `descriptor` is the same bytes.
+
 #ifndef HOLDALL_H
 #define HOLDALL_H
 
@@ -990,7 +1050,11 @@ typedef struct HoldallPluginTable {
 
 
 // The descriptor: `HoldallHeader`, the fingerprints, then the JSON, in this section.
-#define HOLDALL_SECTION ".holdall"
+#ifdef __APPLE__
+#define HOLDALL_SECTION "__DATA,__holdall" // Mach-O
+#else
+#define HOLDALL_SECTION ".holdall" // ELF and PE
+#endif
 #define HOLDALL_ENTRY_PREFIX "holdall_plugin_v1_"
 #define HOLDALL_DESCRIPTOR_VERSION 1
 #define HOLDALL_ABI_MAJOR 1
@@ -1026,93 +1090,224 @@ typedef struct HoldallHeader {
   uint8_t reserved[76];
 } HoldallHeader;
 
-// Operations.
+// Operations: the first five are required.
+// Stores an object. Required.
 #define HOLDALL_OP_UPLOAD (UINT64_C(1) << 0)
+// Reads an object. Required.
 #define HOLDALL_OP_DOWNLOAD (UINT64_C(1) << 1)
+// Removes an object. Required.
 #define HOLDALL_OP_DELETE (UINT64_C(1) << 2)
+// Tells whether an object is there. Required.
 #define HOLDALL_OP_EXISTS (UINT64_C(1) << 3)
+// Makes a URL that works without credentials. Required.
 #define HOLDALL_OP_SIGNED_URL (UINT64_C(1) << 4)
+// Facts about an object.
 #define HOLDALL_OP_HEAD (UINT64_C(1) << 5)
+// A page of keys.
 #define HOLDALL_OP_LIST (UINT64_C(1) << 6)
+// Copies inside the store.
 #define HOLDALL_OP_COPY (UINT64_C(1) << 7)
+// Renames inside the store.
 #define HOLDALL_OP_RENAME (UINT64_C(1) << 8)
+// Deletes many keys in one request.
 #define HOLDALL_OP_DELETE_MANY (UINT64_C(1) << 9)
+// Cheap check that the store answers.
 #define HOLDALL_OP_HEALTH (UINT64_C(1) << 10)
+// Space used and free.
 #define HOLDALL_OP_USAGE (UINT64_C(1) << 11)
+// Ends the instance.
 #define HOLDALL_OP_SHUTDOWN (UINT64_C(1) << 12)
+// A vendor's own call.
 #define HOLDALL_OP_CUSTOM (UINT64_C(1) << 13)
 
-// Capabilities.
+// Capabilities: promises. What is not claimed is refused by the host and never arrives.
+// A reader never sees a partial object. The host refuses to route to a backend without it unless the configuration says so.
 #define HOLDALL_CAP_ATOMIC_PUT (UINT64_C(1) << 0)
+// `create_only` uploads, exact under a race.
 #define HOLDALL_CAP_CREATE_ONLY (UINT64_C(1) << 1)
+// Uploads with `if_match`.
 #define HOLDALL_CAP_IF_MATCH_PUT (UINT64_C(1) << 2)
+// Deletes with `if_match`.
 #define HOLDALL_CAP_IF_MATCH_DELETE (UINT64_C(1) << 3)
+// Reads with `if_match`.
 #define HOLDALL_CAP_IF_MATCH_GET (UINT64_C(1) << 4)
+// Reads with `if_none_match`.
 #define HOLDALL_CAP_IF_NONE_MATCH_GET (UINT64_C(1) << 5)
+// Reads with `if_modified_since` and `if_unmodified_since`.
 #define HOLDALL_CAP_IF_TIME (UINT64_C(1) << 6)
+// The range "last n bytes".
 #define HOLDALL_CAP_SUFFIX (UINT64_C(1) << 7)
+// Uploads whose length is not known; without it the host spools.
 #define HOLDALL_CAP_UNKNOWN_LENGTH (UINT64_C(1) << 8)
+// The content type is kept and returned exactly.
 #define HOLDALL_CAP_CONTENT_TYPE (UINT64_C(1) << 9)
+// User metadata is kept, published in one step with the data.
 #define HOLDALL_CAP_USER_METADATA (UINT64_C(1) << 10)
+// `Cache-Control` is kept.
 #define HOLDALL_CAP_HEADER_CACHE_CONTROL (UINT64_C(1) << 11)
+// `Content-Disposition` is kept.
 #define HOLDALL_CAP_HEADER_CONTENT_DISPOSITION (UINT64_C(1) << 12)
+// `Content-Encoding` is kept.
 #define HOLDALL_CAP_HEADER_CONTENT_ENCODING (UINT64_C(1) << 13)
+// `Content-Language` is kept.
 #define HOLDALL_CAP_HEADER_CONTENT_LANGUAGE (UINT64_C(1) << 14)
+// CRC-32C is stored and returned.
 #define HOLDALL_CAP_CHECKSUM_CRC32C (UINT64_C(1) << 15)
+// SHA-256 is stored and returned.
 #define HOLDALL_CAP_CHECKSUM_SHA256 (UINT64_C(1) << 16)
+// MD5 is stored and returned.
 #define HOLDALL_CAP_CHECKSUM_MD5 (UINT64_C(1) << 17)
+// Copies without moving the bytes through the plugin.
 #define HOLDALL_CAP_SERVER_COPY (UINT64_C(1) << 18)
+// Copies with `create_only`.
 #define HOLDALL_CAP_COPY_CREATE_ONLY (UINT64_C(1) << 19)
+// Renames in one step.
 #define HOLDALL_CAP_ATOMIC_MOVE (UINT64_C(1) << 20)
+// Listings come in byte order of the keys.
 #define HOLDALL_CAP_ORDERED_LIST (UINT64_C(1) << 21)
+// Listings may begin after a key.
 #define HOLDALL_CAP_START_AFTER (UINT64_C(1) << 22)
+// Listings take a delimiter other than `/`.
 #define HOLDALL_CAP_ANY_DELIMITER (UINT64_C(1) << 23)
+// Keys outside the portable policy are possible.
 #define HOLDALL_CAP_ANY_KEY (UINT64_C(1) << 24)
+// `a` and `a/b` may exist together.
 #define HOLDALL_CAP_KEY_AND_PREFIX (UINT64_C(1) << 25)
+// `File` and `file` are two keys.
 #define HOLDALL_CAP_CASE_SENSITIVE (UINT64_C(1) << 26)
+// Two spellings of one character in Unicode (NFC, NFD) are two keys.
 #define HOLDALL_CAP_UNICODE_EXACT (UINT64_C(1) << 27)
+// Signs GET natively.
 #define HOLDALL_CAP_SIGN_GET (UINT64_C(1) << 28)
+// Signs PUT natively.
 #define HOLDALL_CAP_SIGN_PUT (UINT64_C(1) << 29)
+// Signs HEAD natively.
 #define HOLDALL_CAP_SIGN_HEAD (UINT64_C(1) << 30)
+// Signs DELETE natively.
 #define HOLDALL_CAP_SIGN_DELETE (UINT64_C(1) << 31)
+// A signed PUT binds the content type.
 #define HOLDALL_CAP_SIGN_CONTENT_TYPE (UINT64_C(1) << 32)
+// A signed PUT binds the largest size.
 #define HOLDALL_CAP_SIGN_MAX_SIZE (UINT64_C(1) << 33)
+// A signed PUT binds a checksum.
 #define HOLDALL_CAP_SIGN_CHECKSUM (UINT64_C(1) << 34)
+// A signed GET overrides name and content type of the answer.
 #define HOLDALL_CAP_SIGN_DISPOSITION (UINT64_C(1) << 35)
+// Reports space.
 #define HOLDALL_CAP_USAGE (UINT64_C(1) << 36)
+// Objects have a URL that needs no signature.
 #define HOLDALL_CAP_PUBLIC_URL (UINT64_C(1) << 37)
+// Reads, heads and deletes by version.
 #define HOLDALL_CAP_VERSIONS (UINT64_C(1) << 38)
+// Has calls of its own.
 #define HOLDALL_CAP_CUSTOM (UINT64_C(1) << 39)
+// `delete` with `must_exist` is decided in the store, without a window.
 #define HOLDALL_CAP_EXACT_DELETE (UINT64_C(1) << 40)
+// A change may become visible late (by `eventual_ms` at most).
 #define HOLDALL_CAP_EVENTUAL (UINT64_C(1) << 41)
+// Uploads may ask how durable they are when they answer.
 #define HOLDALL_CAP_DURABILITY (UINT64_C(1) << 42)
 
-// Kinds of errors.
+// Kinds of errors, for `HoldallFfiError.kind`.
+// No object has this key; proven, not supposed.
 #define HOLDALL_KIND_FILE_NOT_FOUND 1u
+// Our quota, or the provider's storage is full.
 #define HOLDALL_KIND_QUOTA_EXCEEDED 2u
+// The declared or sniffed type is not allowed.
 #define HOLDALL_KIND_INVALID_FILE_TYPE 3u
+// The key breaks the backend's policy.
 #define HOLDALL_KIND_INVALID_KEY 4u
+// An option is out of range, a length does not match, a page token is foreign.
 #define HOLDALL_KIND_INVALID_ARGUMENT 5u
+// Over the size limit.
 #define HOLDALL_KIND_TOO_LARGE 6u
+// The range starts at or past the end; the fact `size` tells the size.
 #define HOLDALL_KIND_INVALID_RANGE 7u
+// An answer, not a failure: the caller's copy is current.
 #define HOLDALL_KIND_NOT_MODIFIED 8u
+// An etag or create-only condition was lost.
 #define HOLDALL_KIND_PRECONDITION_FAILED 9u
+// A concurrent change, or a key in the way of another. Read again before a repeat.
 #define HOLDALL_KIND_CONFLICT 10u
+// Uploaded bytes differ from the caller's digest.
 #define HOLDALL_KIND_CHECKSUM_MISMATCH 11u
+// The capability is not claimed, or a constraint cannot be honoured.
 #define HOLDALL_KIND_UNSUPPORTED 12u
+// The backend's own credentials are refused: never the client's fault.
 #define HOLDALL_KIND_PERMISSION_DENIED 13u
+// The backend's own credentials are missing or expired; the host opens the instance anew.
 #define HOLDALL_KIND_UNAUTHENTICATED 14u
+// The bucket or root is absent: configuration, not a missing object.
 #define HOLDALL_KIND_CONTAINER_MISSING 15u
+// The provider throttles.
 #define HOLDALL_KIND_RATE_LIMITED 16u
+// Refused, reset, no name, 5xx.
 #define HOLDALL_KIND_UNAVAILABLE 17u
+// A deadline or idle limit has passed.
 #define HOLDALL_KIND_TIMEOUT 18u
+// The caller went away.
 #define HOLDALL_KIND_CANCELLED 19u
+// A stored object fails its own checksum or metadata.
 #define HOLDALL_KIND_CORRUPT 20u
+// The configuration is wrong; every bad field is a fact.
 #define HOLDALL_KIND_CONFIG_INVALID 21u
+// No backend of this name.
 #define HOLDALL_KIND_BACKEND_NOT_REGISTERED 22u
+// The plugin's file was refused.
 #define HOLDALL_KIND_PLUGIN_LOAD 23u
+// The plugin panicked or broke the contract; its instance is not used again.
 #define HOLDALL_KIND_PLUGIN_FAULT 24u
+// Anything else.
 #define HOLDALL_KIND_STORAGE_ERROR 25u
+
+// `HoldallFfiError.retry`.
+#define HOLDALL_RETRY_NEVER 0u
+#define HOLDALL_RETRY_SAFE 1u
+#define HOLDALL_RETRY_IF_IDEMPOTENT 2u
+#define HOLDALL_RETRY_AFTER 3u // `retry_after_ms`
+
+// `HoldallDownloadArgs.range_kind`.
+#define HOLDALL_RANGE_ALL 0u
+#define HOLDALL_RANGE_BOUNDED 1u // from `range_a` to before `range_b`
+#define HOLDALL_RANGE_FROM 2u // from `range_a` on
+#define HOLDALL_RANGE_LAST 3u // the last `range_a` bytes; only with HOLDALL_CAP_SUFFIX
+
+// `existed` of an answer to a delete.
+#define HOLDALL_EXISTED_UNKNOWN 0u
+#define HOLDALL_EXISTED_NO 1u
+#define HOLDALL_EXISTED_YES 2u
+
+// `HoldallSignArgs.method`.
+#define HOLDALL_METHOD_GET 1u
+#define HOLDALL_METHOD_PUT 2u
+#define HOLDALL_METHOD_HEAD 3u
+#define HOLDALL_METHOD_DELETE 4u
+
+// `HoldallUploadOptionArgs.durability`.
+#define HOLDALL_DURABILITY_DEFAULT 0u
+#define HOLDALL_DURABILITY_NONE 1u
+#define HOLDALL_DURABILITY_DATA 2u
+#define HOLDALL_DURABILITY_FULL 3u
+
+// Bits of `checksums_known` and of `HoldallFfiTrailers.known`.
+#define HOLDALL_CHECKSUM_CRC32C 1u
+#define HOLDALL_CHECKSUM_MD5 2u
+#define HOLDALL_CHECKSUM_SHA256 4u
+
+// `HoldallFfiLogRecord.level`, and what `log_level` answers; 0: nothing is wanted.
+#define HOLDALL_LEVEL_ERROR 1u
+#define HOLDALL_LEVEL_WARN 2u
+#define HOLDALL_LEVEL_INFO 3u
+#define HOLDALL_LEVEL_DEBUG 4u
+#define HOLDALL_LEVEL_TRACE 5u
+
+// `HoldallHostServices.fault`, kind.
+#define HOLDALL_FAULT_DROP 1u
+#define HOLDALL_FAULT_TASK 2u
+
+// Bytes of a chunk of a body: the smallest and the largest `chunk_hint`. No chunk is larger.
+#define HOLDALL_MIN_CHUNK 65536u
+#define HOLDALL_MAX_CHUNK 1048576u
 
 #define HOLDALL_FINGERPRINT_COUNT 51
 #define HOLDALL_FINGERPRINTS { \
@@ -1168,5 +1363,7 @@ typedef struct HoldallHeader {
   { UINT64_C(0xa21738da6fecfa3a), UINT64_C(0xc1e35b95a13298ea) }, \
   { UINT64_C(0xa2f3827492154d37), UINT64_C(0x3618961fd1d62025) }, \
 }
+// The same as a table, for languages that read no brace macros.
+static const uint64_t HOLDALL_FINGERPRINT_TABLE[HOLDALL_FINGERPRINT_COUNT][2] = HOLDALL_FINGERPRINTS;
 
 #endif // HOLDALL_H

@@ -5,6 +5,7 @@
 
 use holdall_plugin_api::abi::list::{DRAFT, FINGERPRINTS, TABLES, VERSION};
 use holdall_plugin_api::{Capability, ErrorKind, Operation, descriptor};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +15,10 @@ fn generated() -> String {
     let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).unwrap();
     let about =
         "// Tables of a Holdall plugin. Made from plugin-api/src/abi/tables.rs; do not edit.";
-    config.header = Some(format!("{about}\n\n#ifndef HOLDALL_H\n#define HOLDALL_H"));
+    config.header = Some(format!(
+        "{about}\n\n{}\n#ifndef HOLDALL_H\n#define HOLDALL_H",
+        include_str!("header_rules.txt")
+    ));
     config.trailer = Some(trailer() + "\n#endif // HOLDALL_H");
     // No function uses the tables: they are reached through a plugin's entry symbol.
     config.export.include = TABLES.iter().map(|table| table.name.to_owned()).collect();
@@ -44,6 +48,35 @@ fn generated() -> String {
     text
 }
 
+/// The documentation of each member of a list in a source file, by the name at the end of its line
+/// (`Variant = 3 name,`) or by its variant.
+fn documented(source: &str) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    let mut text = String::new();
+    for line in source.lines().map(str::trim) {
+        if let Some(more) = line.strip_prefix("///") {
+            text.push(' ');
+            text.push_str(more.trim());
+            continue;
+        }
+        if let Some((variant, rest)) = line.split_once(" = ") {
+            let number = rest.split([' ', ',']).next().unwrap_or_default();
+            if number.parse::<u32>().is_ok() {
+                // Links and paths of Rust say nothing in C.
+                let text = text.trim().replace("[`Limits::", "`").replace("`]", "`");
+                all.insert(variant.to_owned(), text);
+            }
+        }
+        text.clear();
+    }
+    all
+}
+
+/// A definition with its comment above it.
+fn define(out: &mut String, about: &str, definition: &str) {
+    writeln!(out, "// {about}\n#define {definition}").unwrap();
+}
+
 const BLOCKING: &str = "
 // A plugin whose descriptor has HOLDALL_FLAG_BLOCKING may block in every function but a `release`:
 // the host calls it from threads of its own pool. The streams that the host gives to such a plugin
@@ -57,7 +90,14 @@ fn trailer() -> String {
     let mut out = String::from(
         "\n// The descriptor: `HoldallHeader`, the fingerprints, then the JSON, in this section.\n",
     );
-    writeln!(out, "#define HOLDALL_SECTION \"{}\"", descriptor::SECTION).unwrap();
+    writeln!(
+        out,
+        "#ifdef __APPLE__\n#define HOLDALL_SECTION \"__DATA,{}\" // Mach-O\n#else\n\
+         #define HOLDALL_SECTION \"{}\" // ELF and PE\n#endif",
+        descriptor::SECTION_MACH_O,
+        descriptor::SECTION
+    )
+    .unwrap();
     writeln!(
         out,
         "#define HOLDALL_ENTRY_PREFIX \"{}\"",
@@ -96,31 +136,41 @@ fn trailer() -> String {
          uint32_t max_in_flight; // 0: any number; 1: never two threads inside, but in a `release`\n  \
          uint8_t reserved[76];\n} HoldallHeader;\n",
     );
-    writeln!(out, "\n// Operations.").unwrap();
+    let lists = include_str!("../src/capability.rs").split_once("pub struct Capabilities of");
+    let (operation_about, capability) = lists
+        .map(|(one, other)| (documented(one), documented(other)))
+        .unwrap();
+    let kind_of = documented(include_str!("../src/error/kind.rs"));
+    writeln!(out, "\n// Operations: the first five are required.").unwrap();
     for operation in Operation::ALL {
-        writeln!(
-            out,
-            "#define HOLDALL_OP_{} (UINT64_C(1) << {})",
-            operation.name().to_uppercase(),
-            *operation as u8
-        )
-        .unwrap();
+        let (name, bit) = (operation.name().to_uppercase(), *operation as u8);
+        let about = &operation_about[&format!("{operation:?}")];
+        define(
+            &mut out,
+            about,
+            &format!("HOLDALL_OP_{name} (UINT64_C(1) << {bit})"),
+        );
     }
-    writeln!(out, "\n// Capabilities.").unwrap();
-    for capability in Capability::ALL {
-        writeln!(
-            out,
-            "#define HOLDALL_CAP_{} (UINT64_C(1) << {})",
-            capability.name().to_uppercase(),
-            *capability as u8
-        )
-        .unwrap();
+    writeln!(
+        out,
+        "\n// Capabilities: promises. What is not claimed is refused by the host and never arrives."
+    )
+    .unwrap();
+    let bits = Capability::ALL.iter().map(|one| {
+        let (name, bit) = (one.name().to_uppercase(), *one as u8);
+        let about = capability[&format!("{one:?}")].clone();
+        (about, format!("HOLDALL_CAP_{name} (UINT64_C(1) << {bit})"))
+    });
+    for (about, definition) in bits {
+        define(&mut out, &about, &definition);
     }
-    writeln!(out, "\n// Kinds of errors.").unwrap();
+    writeln!(out, "\n// Kinds of errors, for `HoldallFfiError.kind`.").unwrap();
     for kind in ErrorKind::ALL {
         let (name, number) = (kind.code().to_uppercase(), *kind as u32);
-        writeln!(out, "#define HOLDALL_KIND_{name} {number}u").unwrap();
+        let about = &kind_of[&format!("{kind:?}")];
+        define(&mut out, about, &format!("HOLDALL_KIND_{name} {number}u"));
     }
+    out.push_str(include_str!("header_names.txt"));
     writeln!(
         out,
         "\n#define HOLDALL_FINGERPRINT_COUNT {}\n#define HOLDALL_FINGERPRINTS {{ \\",
@@ -135,6 +185,12 @@ fn trailer() -> String {
         .unwrap();
     }
     out.push_str("}\n");
+    writeln!(
+        out,
+        "// The same as a table, for languages that read no brace macros.\n\
+         static const uint64_t HOLDALL_FINGERPRINT_TABLE[HOLDALL_FINGERPRINT_COUNT][2] = HOLDALL_FINGERPRINTS;"
+    )
+    .unwrap();
     out
 }
 
@@ -151,6 +207,31 @@ fn the_header_is_current() {
         stored == generated,
         "include/holdall.h is not what tables.rs makes; run HOLDALL_UPDATE=1 cargo test"
     );
+}
+
+/// What `header_names.txt` says is what the codec does.
+#[test]
+fn names_of_numbers_are_those_of_the_codec() {
+    use holdall_plugin_api::{Level, MAX_CHUNK, MIN_CHUNK, Method};
+    let header = generated();
+    let says = |name: &str, number: u64| {
+        let line = format!("#define HOLDALL_{name} {number}u");
+        assert!(header.contains(&line), "{line}");
+    };
+    for method in [Method::Get, Method::Put, Method::Head, Method::Delete] {
+        says(&format!("METHOD_{}", method.name()), method as u64);
+    }
+    for (name, level) in [
+        ("ERROR", Level::Error),
+        ("WARN", Level::Warn),
+        ("INFO", Level::Info),
+        ("DEBUG", Level::Debug),
+        ("TRACE", Level::Trace),
+    ] {
+        says(&format!("LEVEL_{name}"), level as u64);
+    }
+    says("MIN_CHUNK", MIN_CHUNK as u64);
+    says("MAX_CHUNK", MAX_CHUNK as u64);
 }
 
 /// Every size that Rust sees, C and C++ see too.
