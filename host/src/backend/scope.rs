@@ -69,6 +69,11 @@ impl<'a> Scope<'a> {
             return Ok(opened);
         }
         let opened = self.backend.slot.open(self.generation()?).await?;
+        if opened.ended.load(Ordering::Acquire) {
+            return Err(
+                Error::new(ErrorKind::Unavailable).with_message("the backend was shut down")
+            );
+        }
         Ok(self.opened.get_or_init(|| opened))
     }
 

@@ -311,6 +311,15 @@ impl Resolver<'_> {
                     }
                 }
             }
+            // `file://` is the beginning of a URL.
+            Value::String(text) if is_reference(text) && !text.starts_with("file://") => {
+                tracing::warn!(
+                    target: "holdall",
+                    field = path,
+                    "the text looks like a reference to a secret, but the plugin's schema does not mark this field \
+                     as secret (`x-secret`): it is used as it stands"
+                );
+            }
             // A number may be a secret too (a PIN), and so may one that should have been a text.
             Value::Number(number) if secret => self.secrets.remember(&number.to_string()),
             _ => {}

@@ -111,7 +111,11 @@ impl Verified {
                 .generation
                 .give_up(&origin.opened, &error, &origin.slot.counters);
         }
-        tracing::debug!(target: "holdall", code = error.code(), %error, "a body failed");
+        if error.kind() == ErrorKind::PluginFault {
+            tracing::warn!(target: "holdall", %error, "a plugin broke the contract in a body");
+        } else {
+            tracing::debug!(target: "holdall", code = error.code(), %error, "a body failed");
+        }
         error
     }
 

@@ -11,8 +11,8 @@ impl Backend {
     /// not replaced until [`Host::reset_instances`](crate::Host::reset_instances) or another
     /// registration.
     ///
-    /// Opens nothing: a backend that was not used has no instance to end. An instance whose plugin
-    /// has no such operation goes on.
+    /// Opens nothing: a backend that was not used has no instance to end. The plugin need not have the
+    /// operation: an instance that was shut down is called no more.
     ///
     /// ```no_run
     /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
@@ -31,10 +31,10 @@ impl Backend {
                 let Some(opened) = scope.generation()?.live() else {
                     return Ok(());
                 };
+                opened.ended.store(true, Ordering::Release);
                 if needs(&opened, Operation::Shutdown).is_err() {
                     return Ok(());
                 }
-                opened.ended.store(true, Ordering::Release);
                 opened.instance.shutdown(scope.call()).await
             }))
             .await

@@ -5,6 +5,7 @@ use super::gate::Pass;
 use super::instance::Instance;
 use super::owned::Portable;
 use super::services::{PluginCounters, since_start};
+use super::slow::Began;
 use super::spans::KeptSpan;
 use crate::platform::crumbs::Inside;
 use holdall_plugin_api::abi::STORAGE_ALIGN;
@@ -259,6 +260,7 @@ impl<A: Portable, O: Grows + 'static, T: Send + 'static> Future for Operation<'_
         let inside = Inside::new(this.instance.plugin().crumb(), this.name, request);
         let _entered = inside.enter();
         let call = &raw const this.call;
+        let began = Began::now();
         let status = match this.stage {
             Stage::New => {
                 // Whatever happens next, what the arguments own has moved (R8).
@@ -300,6 +302,7 @@ impl<A: Portable, O: Grows + 'static, T: Send + 'static> Future for Operation<'_
             }
             Stage::Away | Stage::Done => return Poll::Ready(Err(completed())),
         };
+        began.ended(this.instance.plugin(), this.name);
         if status == PENDING {
             if this.fut.poll.is_none() {
                 // Nothing was started that could be dropped.

@@ -6,6 +6,7 @@ use super::gate::Gate;
 use super::instance_body::InstanceBody;
 use super::owned::Portable;
 use super::pool::off_the_caller;
+use super::slow::Began;
 use super::{Plugin, PluginCounters, blocking};
 use holdall_plugin_api::abi::answer;
 use holdall_plugin_api::abi::grow::Grows;
@@ -527,7 +528,10 @@ impl holdall_plugin_api::Source for Downloading {
     fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         let call = self.call.table();
         let Self { held, call: under } = &mut *self;
-        held.poll_chunk(cx, &raw const call, under.request_id.as_deref())
+        let began = Began::now();
+        let next = held.poll_chunk(cx, &raw const call, under.request_id.as_deref());
+        began.ended(held.plugin(), "a body");
+        next
     }
 
     fn checksums(self: Pin<&mut Self>) -> Checksums {

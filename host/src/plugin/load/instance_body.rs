@@ -1,5 +1,6 @@
 //! A body of a plugin, with what must outlive it: rule R12.
 
+use super::Plugin;
 use super::gate::Pass;
 use super::instance::Instance;
 use crate::platform::crumbs::Inside;
@@ -26,6 +27,11 @@ impl InstanceBody {
             pass,
             instance,
         }
+    }
+
+    /// Whose body it is.
+    pub(super) fn plugin(&self) -> &Plugin {
+        self.instance.plugin()
     }
 
     /// The next chunk, or the end.

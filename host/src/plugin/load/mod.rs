@@ -17,6 +17,7 @@ mod owned;
 mod pool;
 mod sealed_tables;
 mod services;
+mod slow;
 mod spans;
 
 pub(crate) use call::Call;
