@@ -44,6 +44,20 @@ pub fn counted(bytes: impl Into<Bytes>) -> (Body, Pulls) {
     (body, pulls)
 }
 
+/// A body of one chunk that counts how often its end was reached.
+pub fn watched(bytes: impl Into<Bytes>) -> (Body, Pulls) {
+    let ends = Pulls::default();
+    let seen = ends.clone();
+    let end = stream::poll_fn(move |_| {
+        seen.0.fetch_add(1, Ordering::SeqCst);
+        std::task::Poll::Ready(None)
+    });
+    (
+        Body::stream(stream::iter([Ok(bytes.into())]).chain(end)),
+        ends,
+    )
+}
+
 /// The other end of a [`gated`] body.
 #[derive(Debug)]
 pub struct Gate {

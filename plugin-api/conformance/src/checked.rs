@@ -6,7 +6,10 @@ use holdall_plugin_api::Source;
 use holdall_plugin_api::{Body, Checksums, Error, ErrorKind, Result};
 use sha2::{Digest as _, Sha256};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use tokio::runtime::Handle;
 
 /// Whose promise the length is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +26,48 @@ struct Checked {
     crc32c: Digest,
     sha256: Option<Sha256>,
     ended: Checksums,
+    /// Of the kit: a body of it may want a timer, wherever the backend reads it.
+    runtime: Option<Handle>,
+}
+
+/// Whether a body was read to its end, or failed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Read(Arc<AtomicBool>);
+
+impl Read {
+    pub(crate) fn is_done(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+struct Ends {
+    body: Body,
+    read: Read,
+}
+
+/// The same body, which tells whether it was read to its end.
+pub(crate) fn ends(body: Body) -> (Body, Read) {
+    let read = Read::default();
+    let body = Body::source(Ends {
+        body,
+        read: read.clone(),
+    });
+    (body, read)
+}
+
+impl Source for Ends {
+    fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        let next = std::task::ready!(self.body.poll_chunk(cx));
+        if !matches!(next, Some(Ok(_))) {
+            self.read.0.store(true, Ordering::Release);
+        }
+        Poll::Ready(next.map(|chunk| chunk.map(Bytes::from)))
+    }
+
+    fn checksums(self: Pin<&mut Self>) -> Checksums {
+        let trailers = self.body.trailers();
+        trailers.map_or(Checksums::NONE, |trailers| trailers.checksums)
+    }
 }
 
 /// An upload's body: ends in `InvalidArgument` when it is not of this length, in
@@ -51,6 +96,11 @@ impl Checked {
             crc32c: Digest::new(CrcAlgorithm::Crc32Iscsi),
             sha256: expected.sha256.map(|_| Sha256::new()),
             ended: Checksums::NONE,
+            runtime: match side {
+                Side::Caller => Handle::try_current().ok(),
+                // The backend's own.
+                Side::Backend => None,
+            },
         }
     }
 
@@ -93,7 +143,12 @@ impl Checked {
 
 impl Source for Checked {
     fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
-        let next = std::task::ready!(self.body.poll_chunk(cx));
+        let this = &mut *self;
+        let polled = {
+            let _entered = this.runtime.as_ref().map(Handle::enter);
+            this.body.poll_chunk(cx)
+        };
+        let next = std::task::ready!(polled);
         Poll::Ready(match next {
             Some(Ok(chunk)) => {
                 let over = self.length.is_some_and(|length| self.body.seen() > length);

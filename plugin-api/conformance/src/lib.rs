@@ -29,6 +29,7 @@
 //!             operations: Operations::REQUIRED,
 //!             capabilities: Capabilities::atomic_put,
 //!             schema: None,
+//!             flags: Default::default(),
 //!         }
 //!     }
 //!     fn config(&self, _store: u32) -> Settings {
@@ -71,6 +72,7 @@ mod follow;
 mod macros;
 mod report;
 mod run;
+mod runtime;
 mod rust;
 mod subject;
 mod trial;
@@ -80,8 +82,10 @@ pub mod wire;
 
 pub use case::{Case, Tag};
 pub use cases::all as cases;
+/// The contract that the cases speak of, for stages outside of a plugin.
+pub use holdall_plugin_api;
 pub use report::{CaseResult, Disagreement, Report, Status};
-pub use run::{run, test_case};
+pub use run::{Step, run, run_watched, test_case};
 pub use rust::{Claims, Harness};
 pub use subject::{
     Broken, DirectAccess, Following, Handshake, Level, Loader, Opening, Stage, Subject, SubjectInfo,

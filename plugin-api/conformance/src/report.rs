@@ -21,7 +21,19 @@ pub enum Status {
 }
 
 impl Status {
-    fn word(self) -> &'static str {
+    /// The worse of two results of one case has more.
+    pub(crate) fn gravity(self) -> u8 {
+        match self {
+            Status::NotApplicable => 0,
+            Status::Passed => 1,
+            Status::Skipped => 2,
+            Status::Lied => 3,
+            Status::Failed => 4,
+        }
+    }
+
+    /// As it is shown.
+    pub fn word(self) -> &'static str {
         match self {
             Status::Passed => "passed",
             Status::NotApplicable => "n/a",

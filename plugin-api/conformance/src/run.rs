@@ -2,7 +2,7 @@
 
 use crate::case::{Case, Outcome, Stop, Tag};
 use crate::report::{CaseResult, Report, Status};
-use crate::subject::{Level, Stage, Subject};
+use crate::subject::{Level, Stage, Subject, SubjectInfo};
 use crate::trial::{MAIN_STORE, Shared, Trial};
 use crate::watch::Watched;
 use crate::{cases, data, unclaimed};
@@ -11,21 +11,48 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+/// A moment of a run, for those who watch it from another process.
+#[derive(Debug)]
+pub enum Step<'a> {
+    /// The main subject is open.
+    Opened(&'a SubjectInfo),
+    /// A case begins.
+    Begins(&'a Case),
+    /// A case has its outcome and cleans up.
+    Cleans(&'a Case),
+    /// A case has ended.
+    Ended(&'a CaseResult),
+}
+
 /// Runs the cases that are wanted, in the order of the registry.
 ///
 /// Needs a tokio runtime with timers; several threads make the races of groups E, G and O real.
 /// The cases of group N judge those that ran before them in the same run.
 pub async fn run(stage: Arc<dyn Stage>, wanted: impl Fn(&Case) -> bool) -> Report {
+    run_watched(stage, wanted, Duration::MAX, |_| ()).await
+}
+
+/// As [`run`], with a bound on the time of each case beside its own, and each step shown.
+pub async fn run_watched(
+    stage: Arc<dyn Stage>,
+    wanted: impl Fn(&Case) -> bool,
+    most: Duration,
+    watch: impl Fn(Step<'_>),
+) -> Report {
     let started = Instant::now();
     let wanted: Vec<&'static Case> = cases().iter().filter(|case| wanted(case)).collect();
     let main = match stage.open(MAIN_STORE).await {
         Ok(main) => main,
         Err(error) => return closed(&wanted, &format!("cannot open: {error}")),
     };
+    watch(Step::Opened(main.info()));
     let shared = Arc::new(Shared::new(stage));
     let run = format!("{:08x}", data::unpredictable() as u32);
     for case in wanted {
-        let result = one(case, &main, &shared, &run).await;
+        watch(Step::Begins(case));
+        let limit = case.limit.min(most);
+        let result = one(case, &main, &shared, &run, limit, &watch).await;
+        watch(Step::Ended(&result));
         let mut results = shared
             .results
             .lock()
@@ -90,6 +117,8 @@ async fn one(
     main: &Arc<dyn Subject>,
     shared: &Arc<Shared>,
     run: &str,
+    limit: Duration,
+    watch: &impl Fn(Step<'_>),
 ) -> CaseResult {
     let started = Instant::now();
     let facts = main.info();
@@ -117,21 +146,26 @@ async fn one(
             None => (case.check)(&trial).await,
         }
     };
-    let outcome = guarded(check, case.limit).await;
+    let outcome = guarded(check, limit).await;
+    watch(Step::Cleans(case));
     // A backend that has panicked may do so again.
     let cleaning = async {
         trial.clean().await;
         Ok(())
     };
-    let cleaned = guarded(cleaning, case.limit).await;
-    let (status, message) = match outcome.and(cleaned) {
+    let cleaned = guarded(cleaning, limit).await;
+    let (status, message) = verdict(outcome.and(cleaned));
+    let elapsed = started.elapsed();
+    result(case, status, unclaimed.is_some(), &message, elapsed)
+}
+
+pub(crate) fn verdict(outcome: Outcome) -> (Status, String) {
+    match outcome {
         Ok(()) => (Status::Passed, String::new()),
         Err(Stop::NotApplicable(why)) => (Status::NotApplicable, why),
         Err(Stop::Failed(why)) => (Status::Failed, why),
         Err(Stop::Lied(why)) => (Status::Lied, why),
-    };
-    let elapsed = started.elapsed();
-    result(case, status, unclaimed.is_some(), &message, elapsed)
+    }
 }
 
 /// Bounds a check in time, and turns a panic into its failure.
@@ -141,10 +175,12 @@ async fn guarded(check: impl Future<Output = Outcome>, limit: Duration) -> Outco
         Ok(Err(panic)) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(Stop::Failed(format!(
-                "panicked: {}",
-                text.unwrap_or("no message")
-            )))
+            let text = text.unwrap_or("no message");
+            let hint = match text.starts_with("there is no reactor running") {
+                true => "; write `runtime: tokio` in `export_plugin!`",
+                false => "",
+            };
+            Err(Stop::Failed(format!("panicked: {text}{hint}")))
         }
         Err(_) => Err(Stop::Failed(format!(
             "not done after {} s",

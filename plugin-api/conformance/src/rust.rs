@@ -3,6 +3,7 @@
 //! What a host emulates is emulated here too, in the simplest way that the contract allows.
 
 use crate::checked;
+use crate::runtime::Runtime;
 use crate::subject::{
     Broken, DirectAccess, Following, Level, Opening, Stage, Subject, SubjectInfo,
 };
@@ -10,9 +11,9 @@ use crate::wire::Dialect;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::StaticPlugin;
 use holdall_plugin_api::contract::Terms;
-use holdall_plugin_api::descriptor::Descriptor;
+use holdall_plugin_api::descriptor::{Descriptor, Flags};
 use holdall_plugin_api::{
-    Bytes, Capabilities, Capability, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted,
+    Body, Bytes, Capabilities, Capability, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted,
     Download, Downloaded, Error, ErrorKind, Head, Health, Host, Key, KeyPolicy, List, ObjectInfo,
     Operation, Operations, Page, Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload,
     Uploaded, Usage,
@@ -20,6 +21,7 @@ use holdall_plugin_api::{
 use http::Request;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What a plugin's descriptor says.
@@ -33,6 +35,8 @@ pub struct Claims {
     pub capabilities: Capabilities,
     /// The JSON Schema of its configuration, where it is known.
     pub schema: Option<serde_json::Value>,
+    /// How it is polled: a backend whose flags name no runtime gets none, as in a host.
+    pub flags: Flags,
 }
 
 impl Claims {
@@ -48,6 +52,7 @@ impl Claims {
                 operations: descriptor.operations,
                 capabilities: descriptor.capabilities,
                 schema: Some(descriptor.about.config_schema),
+                flags: descriptor.flags,
             },
             Err(faults) => panic!("not a descriptor: {faults:?}"),
         }
@@ -145,7 +150,9 @@ impl<H: Harness> RustStage<H> {
         config: <H::Backend as StorageBackend>::Config,
     ) -> Result<Arc<dyn Subject>> {
         let claims = self.0.claims();
-        let backend = H::Backend::open(config, Host::detached(BACKEND)).await?;
+        let runtime = Runtime::of(claims.flags);
+        let opening = H::Backend::open(config, Host::detached(BACKEND));
+        let backend = runtime.run(opening).await?;
         let instance = backend.instance();
         let native = match instance.operations {
             Some(served) => served.with(Operations::REQUIRED).both(claims.operations),
@@ -167,6 +174,8 @@ impl<H: Harness> RustStage<H> {
             backend,
             native,
             facts,
+            runtime,
+            ended: AtomicBool::new(false),
         }))
     }
 }
@@ -180,6 +189,9 @@ impl<H: Harness> Stage for RustStage<H> {
     }
     fn is_shared(&self) -> bool {
         self.0.is_shared()
+    }
+    fn lists(&self, operation: Operation) -> Option<bool> {
+        Some(self.0.claims().operations.has(operation))
     }
     fn schema(&self) -> Option<serde_json::Value> {
         self.0.claims().schema
@@ -223,6 +235,8 @@ struct RustSubject<B> {
     backend: B,
     native: Operations,
     facts: SubjectInfo,
+    runtime: Runtime,
+    ended: AtomicBool,
 }
 
 impl<B: StorageBackend> RustSubject<B> {
@@ -243,6 +257,34 @@ impl<B: StorageBackend> RustSubject<B> {
         Ok(())
     }
 
+    /// A method of the backend, polled as the descriptor says. A listed operation that is not written is
+    /// named: otherwise each case that needs it would fail without saying why.
+    async fn run<T: Send>(
+        &self,
+        operation: Operation,
+        method: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        let answer = self.runtime.run(method).await;
+        match answer {
+            Err(error) if is_default(operation, &error) && self.native.has(operation) => {
+                Err(Error::new(ErrorKind::PluginFault).with_message(format!(
+                    "`{operation}` is in `operations` of `export_plugin!`, but the trait's method is not written"
+                )))
+            }
+            answer => answer,
+        }
+    }
+
+    /// As a host: an instance that was shut down is called no more.
+    fn is_open(&self) -> Result<()> {
+        match self.ended.load(Ordering::Acquire) {
+            true => {
+                Err(Error::new(ErrorKind::Unavailable).with_message("the backend was shut down"))
+            }
+            false => Ok(()),
+        }
+    }
+
     /// Tells an error where it happened.
     fn place<T>(&self, operation: Operation, key: Option<&Key>, result: Result<T>) -> Result<T> {
         result.map_err(|error| {
@@ -260,12 +302,23 @@ impl<B: StorageBackend> RustSubject<B> {
         self.terms().upload(&upload)?;
         let expected = upload.options().checksums;
         upload.body = checked::upload(upload.body, upload.length, expected);
-        self.backend.upload(upload).await
+        let (body, read) = checked::ends(std::mem::replace(&mut upload.body, Body::empty()));
+        upload.body = body;
+        let uploaded = self
+            .run(Operation::Upload, self.backend.upload(upload))
+            .await?;
+        match read.is_done() {
+            true => Ok(uploaded),
+            false => Err(Error::new(ErrorKind::PluginFault)
+                .with_message("the plugin did not read the body to its end")),
+        }
     }
 
     async fn try_download(&self, download: Download<'_>) -> Result<Downloaded> {
         self.terms().download(&download)?;
-        let mut downloaded = self.backend.download(download).await?;
+        let downloading = self.backend.download(download);
+        let mut downloaded = self.run(Operation::Download, downloading).await?;
+        downloaded.body = self.runtime.body(downloaded.body);
         let length = downloaded.range.end - downloaded.range.start;
         downloaded.body = checked::download(downloaded.body, length);
         Ok(downloaded)
@@ -274,25 +327,31 @@ impl<B: StorageBackend> RustSubject<B> {
     async fn try_delete(&self, delete: Delete<'_>) -> Result<Deleted> {
         self.terms().delete(&delete)?;
         let window = delete.must_exist && !self.facts.claims(Capability::ExactDelete);
-        if window && !self.backend.exists(delete.key).await? {
+        if window
+            && !self
+                .run(Operation::Exists, self.backend.exists(delete.key))
+                .await?
+        {
             return Err(Error::not_found());
         }
-        self.backend.delete(delete).await
+        self.run(Operation::Delete, self.backend.delete(delete))
+            .await
     }
 
     async fn try_head(&self, head: Head<'_>) -> Result<ObjectInfo> {
         self.terms().head(&head)?;
         if self.native.has(Operation::Head) {
-            return self.backend.head(head).await;
+            return self.run(Operation::Head, self.backend.head(head)).await;
         }
         let options = head.options().clone();
         let download = Download::new(head.key).with_options(Some(options));
-        Ok(self.backend.download(download).await?.info)
+        let downloading = self.backend.download(download);
+        Ok(self.run(Operation::Download, downloading).await?.info)
     }
 
     async fn try_list(&self, list: List<'_>) -> Result<Page> {
         self.terms().list(&list)?;
-        let mut page = self.backend.list(list).await?;
+        let mut page = self.run(Operation::List, self.backend.list(list)).await?;
         let before = page.entries.len();
         let policy = self.facts.policy;
         page.entries
@@ -303,11 +362,15 @@ impl<B: StorageBackend> RustSubject<B> {
 
     async fn try_sign(&self, sign: SignUrl<'_>) -> Result<Signing> {
         self.terms().sign(&sign)?;
-        if sign.must_exist && !self.backend.exists(sign.key).await? {
+        let exists = self.backend.exists(sign.key);
+        if sign.must_exist && !self.run(Operation::Exists, exists).await? {
             return Err(Error::not_found());
         }
         match self.terms().signs_natively(&sign) {
-            true => self.backend.signed_url(sign).await,
+            true => {
+                self.run(Operation::SignedUrl, self.backend.signed_url(sign))
+                    .await
+            }
             false => Ok(Signing::AtGateway),
         }
     }
@@ -315,9 +378,11 @@ impl<B: StorageBackend> RustSubject<B> {
     async fn try_copy(&self, copy: CopyObject<'_>) -> Result<Copied> {
         self.terms().copy(&copy)?;
         if self.native.has(Operation::Copy) {
-            return self.backend.copy(copy).await;
+            return self.run(Operation::Copy, self.backend.copy(copy)).await;
         }
-        let source = self.backend.download(Download::new(copy.from)).await?;
+        let source = self.backend.download(Download::new(copy.from));
+        let mut source = self.run(Operation::Download, source).await?;
+        source.body = self.runtime.body(source.body);
         let mut copied = Copied::default();
         copied.size = Some(source.info.size);
         if copy.from == copy.to {
@@ -343,13 +408,16 @@ impl<B: StorageBackend> RustSubject<B> {
     async fn try_rename(&self, rename: Rename<'_>) -> Result<Renamed> {
         self.terms().rename(&rename)?;
         if self.native.has(Operation::Rename) {
-            return self.backend.rename(rename).await;
+            return self
+                .run(Operation::Rename, self.backend.rename(rename))
+                .await;
         }
         let copied = self
             .try_copy(CopyObject::new(rename.from, rename.to))
             .await?;
         if rename.from != rename.to {
-            self.backend.delete(Delete::new(rename.from)).await?;
+            let delete = self.backend.delete(Delete::new(rename.from));
+            self.run(Operation::Delete, delete).await?;
         }
         let mut renamed = Renamed::new(false);
         renamed.etag = copied.etag;
@@ -377,11 +445,9 @@ impl<B: StorageBackend> RustSubject<B> {
             .zip(&checked)
             .filter(|(_, check)| check.is_ok());
         let good: Vec<&Key> = good.map(|(key, _)| *key).collect();
-        let mut answers = self
-            .backend
-            .delete_many(DeleteMany::new(good))
-            .await?
-            .into_iter();
+        let deleting = self.backend.delete_many(DeleteMany::new(good));
+        let answers = self.run(Operation::DeleteMany, deleting).await?;
+        let mut answers = answers.into_iter();
         for (key, check) in delete.keys.iter().zip(checked) {
             let missing = || Err(Error::unsupported("fewer answers than keys"));
             let one = check.and_then(|()| answers.next().unwrap_or_else(missing));
@@ -391,11 +457,19 @@ impl<B: StorageBackend> RustSubject<B> {
     }
 }
 
+/// Whether this is what a method answers that is not written.
+fn is_default(operation: Operation, error: &Error) -> bool {
+    error.kind() == ErrorKind::Unsupported && error.message() == operation.name()
+}
+
 macro_rules! placed {
     ($self:ident, $operation:ident, $key:expr, $call:expr) => {
         Box::pin(async move {
             let key = $key;
-            let result = $call.await;
+            let result = match $self.is_open() {
+                Ok(()) => $call.await,
+                Err(error) => Err(error),
+            };
             $self.place(Operation::$operation, key, result)
         })
     };
@@ -433,7 +507,7 @@ impl<B: StorageBackend> Subject for RustSubject<B> {
     fn exists<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<bool>> {
         placed!(self, Exists, Some(key), async {
             self.terms().key(key.text())?;
-            self.backend.exists(key).await
+            self.run(Operation::Exists, self.backend.exists(key)).await
         })
     }
     fn signed_url<'a>(&'a self, sign: SignUrl<'a>) -> BoxFuture<'a, Result<Signing>> {
@@ -458,21 +532,60 @@ impl<B: StorageBackend> Subject for RustSubject<B> {
         placed!(self, DeleteMany, None, self.try_delete_many(delete))
     }
     fn health(&self) -> BoxFuture<'_, Result<Health>> {
-        placed!(self, Health, None, self.backend.health())
+        placed!(
+            self,
+            Health,
+            None,
+            self.run(Operation::Health, self.backend.health())
+        )
     }
     fn usage(&self) -> BoxFuture<'_, Result<Usage>> {
         placed!(self, Usage, None, async {
             self.claims(true, Capability::Usage)?;
-            self.backend.usage().await
+            self.run(Operation::Usage, self.backend.usage()).await
         })
     }
     fn shutdown(&self) -> BoxFuture<'_, Result<()>> {
-        placed!(self, Shutdown, None, self.backend.shutdown())
+        Box::pin(async {
+            self.ended.store(true, Ordering::Release);
+            let ended = self.run(Operation::Shutdown, self.backend.shutdown()).await;
+            self.place(Operation::Shutdown, None, ended)
+        })
+    }
+    fn is_written(&self, operation: Operation) -> Option<BoxFuture<'_, bool>> {
+        let missing = Key::new("kit-operation-that-is-asked-for");
+        let other = Key::new("kit-operation-that-is-asked-for-too");
+        let backend = &self.backend;
+        Some(Box::pin(async move {
+            macro_rules! is_written {
+                ($method:expr) => {
+                    match self.runtime.run($method).await {
+                        Ok(_) => true,
+                        Err(error) => !is_default(operation, &error),
+                    }
+                };
+            }
+            match operation {
+                Operation::Head => is_written!(backend.head(Head::new(missing))),
+                Operation::List => is_written!(backend.list(List::new("kit-operation/").limit(1))),
+                Operation::Copy => is_written!(backend.copy(CopyObject::new(missing, other))),
+                Operation::Rename => is_written!(backend.rename(Rename::new(missing, other))),
+                Operation::DeleteMany => {
+                    is_written!(backend.delete_many(DeleteMany::new([missing])))
+                }
+                Operation::Health => is_written!(backend.health()),
+                Operation::Usage => is_written!(backend.usage()),
+                Operation::Custom => is_written!(backend.custom(Custom::new("kit", ""))),
+                // The trait's own `shutdown` succeeds, and the required ones have no default.
+                _ => self.native.has(operation),
+            }
+        }))
     }
     fn custom<'a>(&'a self, custom: Custom<'a>) -> BoxFuture<'a, Result<Bytes>> {
         placed!(self, Custom, None, async {
             self.claims(true, Capability::Custom)?;
-            self.backend.custom(custom).await
+            self.run(Operation::Custom, self.backend.custom(custom))
+                .await
         })
     }
 }

@@ -114,6 +114,13 @@ pub trait Subject: Send + Sync {
         None
     }
 
+    /// Whether the backend has a method of its own for an operation, past the host's checks. `None` where
+    /// only the tables are known.
+    fn is_written(&self, operation: Operation) -> Option<BoxFuture<'_, bool>> {
+        let _ = operation;
+        None
+    }
+
     /// Payload bytes that went through the plugin so far, where they are counted.
     fn bytes_moved(&self) -> Option<u64> {
         None
@@ -138,6 +145,12 @@ pub trait Stage: Send + Sync {
         false
     }
 
+    /// Whether stores of different numbers are different stores. `false` where the configuration that
+    /// is there names one store only; cases that need a second one then do not apply.
+    fn has_stores(&self) -> bool {
+        true
+    }
+
     /// A look at a store from outside.
     fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
         let _ = store;
@@ -147,6 +160,12 @@ pub trait Stage: Send + Sync {
     /// An instance on store `store` that sees only what is below `prefix` (which ends in `/`).
     fn scoped(&self, store: u32, prefix: &str) -> Option<Opening<'_>> {
         let _ = (store, prefix);
+        None
+    }
+
+    /// Whether the plugin's descriptor lists this operation; `None` where it is not known.
+    fn lists(&self, operation: Operation) -> Option<bool> {
+        let _ = operation;
         None
     }
 

@@ -100,6 +100,9 @@ impl Trial {
 
     /// Another instance with an empty store.
     pub(crate) async fn fresh(&self) -> Outcome<Watched> {
+        if !self.stage().has_stores() {
+            return not_applicable("the configuration names one store only");
+        }
         self.open(self.new_store()).await
     }
 

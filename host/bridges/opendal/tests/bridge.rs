@@ -10,6 +10,7 @@ use holdall::{Host, PluginRef, Registration};
 use holdall_conformance::{Claims, DirectAccess, Harness, Status, run};
 use holdall_e2e::artifacts;
 use holdall_opendal::IntoOperator;
+use holdall_plugin_api::descriptor::Flags;
 use holdall_plugin_api::{Capabilities, Operations, Result};
 use holdall_plugin_api_opendal::{Adapter, OpenOperator, OpenedOperator};
 use serde::Deserialize;
@@ -97,6 +98,7 @@ impl Harness for Kit {
             // Replaced by what the opened instance claims.
             capabilities: Capabilities::EMPTY,
             schema: None,
+            flags: Flags(Flags::RUNTIME_TOKIO),
         }
     }
 

@@ -7,6 +7,7 @@
 )]
 
 use holdall_conformance::{Claims, Harness};
+use holdall_plugin_api::descriptor::Flags;
 use holdall_plugin_api::{Capabilities, Host, Operations, Result};
 use holdall_plugin_api_opendal::{Adapter, OpenOperator, OpenedOperator, from_config};
 use opendal_core::{Operator, services::Memory};
@@ -56,6 +57,7 @@ impl Harness for Kit {
             // Replaced by what the opened instance claims.
             capabilities: Capabilities::EMPTY,
             schema: None,
+            flags: Flags(Flags::RUNTIME_TOKIO),
         }
     }
 

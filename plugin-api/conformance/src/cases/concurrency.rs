@@ -6,14 +6,15 @@ use crate::trial::{Trial, not_applicable, soon};
 use crate::watch::Watched;
 use crate::{body, data};
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use holdall_plugin_api::{
-    ByteRange, Capability, CopyObject, Custom, Delete, Download, Error, ErrorKind, Head, List,
-    Operation, Rename, Upload,
+    Body, ByteRange, Capability, CopyObject, Custom, Delete, Download, Error, ErrorKind, Head,
+    List, Operation, Rename, Upload,
 };
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 pub(super) const CASES: &[Case] = &[
@@ -68,6 +69,25 @@ pub(super) const CASES: &[Case] = &[
         "every buffer that is handed out is given back, once",
         buffers
     ),
+    case!(
+        "O-09",
+        Tag::Core,
+        "operations survive spurious polls, each on another thread with another waker",
+        polled_anywhere
+    ),
+    case!(
+        "O-10",
+        Tag::Core,
+        "the waker of the last poll is woken, and no other is needed",
+        last_waker
+    ),
+    case!(
+        "O-11",
+        Tag::Core,
+        "an overwrite that is dropped at any await point leaves the old object or the new one, whole",
+        dropped_anywhere
+    )
+    .within(120),
 ];
 
 async fn ended<T>(
@@ -342,5 +362,139 @@ async fn buffers(t: &Trial) -> Outcome {
         "{handed_out} buffers were handed out, {} given back",
         given_back.load(Ordering::SeqCst)
     );
+    Ok(())
+}
+
+/// How [`drive`] polls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Polls {
+    /// Also when nothing was woken.
+    Spurious,
+    /// Twice, with two wakers; then only when the second was woken.
+    LastWaker,
+}
+
+#[derive(Default)]
+struct Woken(tokio::sync::Notify);
+
+impl std::task::Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
+}
+
+/// Polls a future to its end, each time on another thread, with another waker.
+async fn drive<T: Send>(mut future: BoxFuture<'_, T>, how: Polls) -> T {
+    let runtime = tokio::runtime::Handle::current();
+    loop {
+        let times = match how {
+            Polls::Spurious => 1,
+            Polls::LastWaker => 2,
+        };
+        let mut last = Arc::new(Woken::default());
+        for _ in 0..times {
+            last = Arc::new(Woken::default());
+            let waker = std::task::Waker::from(last.clone());
+            let polled = std::thread::scope(|scope| {
+                let poll = || {
+                    // A host's: what waits for its caller may want a timer.
+                    let _entered = runtime.enter();
+                    future.as_mut().poll(&mut Context::from_waker(&waker))
+                };
+                scope.spawn(poll).join()
+            });
+            match polled {
+                Ok(Poll::Ready(value)) => return value,
+                Ok(Poll::Pending) => {}
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        match how {
+            Polls::Spurious => {
+                let soon = Duration::from_millis(1);
+                let _ = tokio::time::timeout(soon, last.0.notified()).await;
+            }
+            Polls::LastWaker => last.0.notified().await,
+        }
+    }
+}
+
+/// Three chunks, each after a `Pending`.
+fn hesitant(text: &'static [u8]) -> Body {
+    let mut ready = false;
+    let mut chunks = text.chunks(text.len().div_ceil(3));
+    Body::stream(futures_util::stream::poll_fn(move |cx| {
+        ready = !ready;
+        if ready {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(chunks.next().map(|chunk| Ok(Bytes::from_static(chunk))))
+    }))
+}
+
+async fn used(t: &Trial, key: &str, how: Polls) -> Outcome {
+    let text = b"polled by many threads";
+    let upload = Upload::new(key, hesitant(text)).length(text.len() as u64);
+    drive(Box::pin(t.upload(upload)), how).await?;
+    let downloaded = drive(Box::pin(t.download(Download::new(key))), how).await?;
+    let bytes = drive(Box::pin(downloaded.body.collect(100)), how).await?;
+    ensure!(bytes == text[..], "{} other bytes came back", bytes.len());
+    ensure!(
+        drive(Box::pin(t.exists(key)), how).await?,
+        "the object is not there"
+    );
+    if t.has(Operation::List) {
+        let page = drive(Box::pin(t.list(List::new(t.prefix()))), how).await?;
+        ensure!(page.entries.len() == 1, "not listed: {page:?}");
+    }
+    drive(Box::pin(t.delete(Delete::new(key))), how).await?;
+    t.is_absent(key).await
+}
+
+async fn polled_anywhere(t: &Trial) -> Outcome {
+    used(t, &t.key("object"), Polls::Spurious).await
+}
+
+async fn last_waker(t: &Trial) -> Outcome {
+    used(t, &t.key("object"), Polls::LastWaker).await
+}
+
+async fn dropped_anywhere(t: &Trial) -> Outcome {
+    const OLD: &[u8] = b"the old object";
+    const NEW: &[u8] = b"the new one, in three chunks";
+    let key = t.key("object");
+    for polls in 0..64 {
+        t.put(&key, OLD).await?;
+        let upload = Upload::new(&key, hesitant(NEW)).length(NEW.len() as u64);
+        let mut upload = Box::pin(t.upload(upload));
+        let mut left = polls;
+        let ended = std::future::poll_fn(|cx| {
+            if left == 0 {
+                return Poll::Ready(None);
+            }
+            left -= 1;
+            upload.as_mut().poll(cx).map(Some)
+        });
+        let ended = ended.await;
+        drop(upload);
+        let (_, bytes) = t.read(&key).await?;
+        match ended {
+            Some(stored) => {
+                stored?;
+                ensure!(
+                    bytes == NEW,
+                    "it succeeded and {} other bytes are there",
+                    bytes.len()
+                );
+                return Ok(());
+            }
+            None => ensure!(
+                bytes == OLD || bytes == NEW,
+                "dropped after {polls} polls, it leaves {} bytes that are neither object",
+                bytes.len()
+            ),
+        }
+    }
     Ok(())
 }

@@ -4,11 +4,13 @@ use super::remote;
 use crate::body;
 use crate::case::{Case, Outcome, Stop, Tag, case, ensure};
 use crate::data;
-use crate::report::Status;
+use crate::report::{CaseResult, Report, Status};
 use crate::trial::{Trial, not_applicable};
 use crate::unclaimed;
 use crate::watch::{Met, refused};
-use holdall_plugin_api::{Capability, ErrorKind, Family, List, Method, Operation, SignUrl, Upload};
+use holdall_plugin_api::{
+    Capabilities, Capability, ErrorKind, Family, List, Method, Operation, SignUrl, Upload,
+};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -153,6 +155,11 @@ async fn claims_are_proven(t: &Trial) -> Outcome {
         .results
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
+    proven(&results, t.info().capabilities)
+}
+
+/// N-03 as a judgement of results alone.
+fn proven(results: &[CaseResult], claims: Capabilities) -> Outcome {
     let status = |id: &str| {
         results
             .iter()
@@ -160,7 +167,7 @@ async fn claims_are_proven(t: &Trial) -> Outcome {
             .map(|one| one.status)
     };
     let mut judged = 0;
-    for capability in t.info().capabilities.iter() {
+    for capability in claims.iter() {
         let proofs = super::all()
             .iter()
             .filter(|case| case.proven().any(|one| one == capability));
@@ -185,6 +192,33 @@ async fn claims_are_proven(t: &Trial) -> Outcome {
     match judged {
         0 => not_applicable("no case before this one proves a claim"),
         _ => Ok(()),
+    }
+}
+
+impl Report {
+    /// Joins the results of runs that were made apart, each of some cases: one result for each case,
+    /// in the order of the registry, and N-03 judged over all of them.
+    ///
+    /// A case that several runs had is the worst of its results.
+    #[must_use]
+    pub fn join(mut self) -> Self {
+        let claimed = |one: &&Capability| self.capabilities.iter().any(|name| name == one.name());
+        let claims = Capability::ALL.iter().filter(claimed);
+        let claims = claims.fold(Capabilities::EMPTY, |all, one| all.with((*one).into()));
+        let mut joined: Vec<CaseResult> = Vec::new();
+        for case in super::all() {
+            let results = self.results.iter().filter(|one| one.id == case.id);
+            let Some(worst) = results.max_by_key(|one| one.status.gravity()) else {
+                continue;
+            };
+            let mut worst = worst.clone();
+            if case.id == "N-03" {
+                (worst.status, worst.message) = crate::run::verdict(proven(&joined, claims));
+            }
+            joined.push(worst);
+        }
+        self.results = joined;
+        self
     }
 }
 

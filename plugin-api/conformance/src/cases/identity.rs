@@ -76,6 +76,12 @@ pub(super) const CASES: &[Case] = &[
         "the plugin prints nothing and installs no signal handler",
         quiet
     ),
+    case!(
+        "A-11",
+        Tag::Core,
+        "every operation that is listed exists, and every one that exists is listed",
+        listed
+    ),
 ];
 
 fn loader(t: &Trial) -> Outcome<&dyn Loader> {
@@ -144,6 +150,46 @@ async fn slots(t: &Trial) -> Outcome {
     Ok(())
 }
 
+async fn listed(t: &Trial) -> Outcome {
+    let subject = t.subject();
+    let mut asked = false;
+    let mut wrong = Vec::new();
+    for operation in Operation::ALL.iter().copied() {
+        let Some(is_written) = subject.is_written(operation) else {
+            continue;
+        };
+        asked = true;
+        match (is_written.await, t.stage().lists(operation)) {
+            (true, Some(false)) => wrong.push(format!(
+                "`{operation}` is written, but not in `operations`: no host calls it"
+            )),
+            (false, Some(true)) => {
+                wrong.push(format!("`{operation}` is in `operations`, but not written"));
+            }
+            _ => {}
+        }
+    }
+    if let Some(loader) = t.stage().loader() {
+        asked = true;
+        let facts = loader.handshake().map_err(Stop::Failed)?;
+        let unlisted = facts.filled.without(facts.operations).names();
+        let empty = facts.operations.without(facts.filled).names();
+        wrong.extend(unlisted.iter().map(|operation| {
+            format!("the slot of `{operation}` is filled, but the descriptor does not claim it")
+        }));
+        wrong.extend(
+            empty.iter().map(|operation| {
+                format!("the descriptor claims `{operation}`, but its slot is null")
+            }),
+        );
+    }
+    if !asked {
+        return not_applicable("the stage shows neither methods nor slots");
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("; "));
+    Ok(())
+}
+
 async fn isolation(t: &Trial) -> Outcome {
     let (one, other) = (t.fresh().await?, t.fresh().await?);
     one.put("shared/name", "one").await?;
@@ -179,15 +225,18 @@ fn process() -> Option<[usize; 3]> {
     ])
 }
 
+/// Fifty of them are more than what allocators keep.
+const OBJECT: usize = 1_000_000;
+
 async fn no_growth(t: &Trial) -> Outcome {
     // Opened past the trial, which would keep each instance until the case ends.
     let life = async || {
         let subject = t.stage().open(t.new_store()).await?;
         let key = Key::new("object");
-        subject.upload(Upload::new(key, vec![7; 100_000])).await?;
+        subject.upload(Upload::new(key, vec![7; OBJECT])).await?;
         let body = subject.download(Download::new(key)).await?.body;
-        let bytes = body.collect(200_000).await?;
-        ensure!(bytes == vec![7; 100_000], "other bytes came back");
+        let bytes = body.collect(OBJECT).await?;
+        ensure!(bytes == vec![7; OBJECT], "other bytes came back");
         subject.delete(Delete::new(key)).await?;
         subject.shutdown().await?;
         Ok::<_, Stop>(())

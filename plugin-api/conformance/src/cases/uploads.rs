@@ -99,6 +99,12 @@ pub(super) const CASES: &[Case] = &[
         "more than the largest size is refused early when the length is known",
         too_large
     ),
+    case!(
+        "D-15",
+        Tag::Core,
+        "a body of one chunk is read to its end before the answer",
+        read_to_the_end
+    ),
 ];
 
 async fn sizes(t: &Trial) -> Outcome {
@@ -512,4 +518,15 @@ async fn too_large(t: &Trial) -> Outcome {
     )?;
     ensure!(pulls.count() == 0, "the body was read before the refusal");
     t.is_absent(&key).await
+}
+
+async fn read_to_the_end(t: &Trial) -> Outcome {
+    let key = t.key("object");
+    let (body, ended) = body::watched("one chunk");
+    t.upload(Upload::new(&key, body).length(9)).await?;
+    ensure!(
+        ended.count() > 0,
+        "the upload succeeded, but the end of its body was not read: a wrong length or digest shows there"
+    );
+    t.holds(&key, b"one chunk").await
 }

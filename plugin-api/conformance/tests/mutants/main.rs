@@ -8,6 +8,7 @@ mod settings;
 mod signing;
 
 use holdall_conformance::{Claims, Following, Harness, Report, Stage, Status, run};
+use holdall_plugin_api::descriptor::Flags;
 use holdall_plugin_api::{Bytes, Capabilities, Operations};
 use http::Request;
 use model::{Bug, Config, Model};
@@ -82,6 +83,7 @@ impl Harness for Subject {
             operations: self.operations,
             capabilities: self.capabilities,
             schema: None,
+            flags: Flags(Flags::RUNTIME_TOKIO),
         }
     }
 

@@ -4,6 +4,7 @@
 use futures_util::StreamExt;
 use holdall_conformance::wire::{self, Dialect, Endpoint, Fault, Reply};
 use holdall_conformance::{Broken, Claims, Harness};
+use holdall_plugin_api::descriptor::Flags;
 use holdall_plugin_api::{
     Body, ByteRange, Bytes, Capabilities, Delete, Deleted, Download, Downloaded, Entry, Error,
     ErrorKind, Head, Health, Host, Instance, Key, List, ObjectInfo, Operations, Page,
@@ -536,6 +537,7 @@ impl Harness for Subject {
                 .with(Operations::health),
             capabilities: Capabilities::atomic_put.with(Capabilities::create_only),
             schema: None,
+            flags: Flags(Flags::RUNTIME_TOKIO),
         }
     }
 
