@@ -43,6 +43,11 @@ impl App {
         }
     }
 
+    /// The file that `--config` names.
+    pub(crate) fn config_file(&self) -> Option<&Path> {
+        self.global.config.as_deref()
+    }
+
     /// Reads the configuration. Returns what is right in it and every problem.
     pub(crate) fn config(&self) -> (Config, ConfigProblems) {
         let mut flags = Flags::default();

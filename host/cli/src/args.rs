@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    completions::Completions, config::Config, cp::Cp, exists::Exists, get::Get, head::Head,
-    inspect::Inspect, ls::Ls, man::Man, plugins::Plugins, put::Put, rm::Rm, serve::Serve,
-    sign::Sign, token::Token,
+    check::Check, completions::Completions, config::Config, cp::Cp, exists::Exists, get::Get,
+    head::Head, inspect::Inspect, ls::Ls, man::Man, new::New, plugins::Plugins, put::Put, rm::Rm,
+    serve::Serve, sign::Sign, token::Token,
 };
 
 const EXIT_CODES: &str = "\
@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Token(Token),
     Plugins(Plugins),
     Inspect(Inspect),
+    New(New),
+    Check(Check),
     Config(Config),
     Completions(Completions),
     Man(Man),

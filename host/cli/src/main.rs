@@ -129,6 +129,8 @@ async fn run(app: &App, command: Command) -> Result<()> {
         Command::Token(token) => token.run(app),
         Command::Plugins(plugins) => plugins.run(app),
         Command::Inspect(inspect) => inspect.run(app),
+        Command::New(new) => new.run(app),
+        Command::Check(check) => check.run(app).await,
         Command::Config(config) => config.run(app),
         Command::Completions(completions) => completions.run(app),
         Command::Man(man) => man.run(app),

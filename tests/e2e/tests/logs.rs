@@ -210,6 +210,80 @@ fn a_level_that_is_off_formats_nothing() {
     }
 }
 
+/// The lines of a level whose message begins so.
+fn told(level: tracing::Level, message: &str) -> Vec<Line> {
+    let lines = LINES.lock().unwrap().clone();
+    let is_it = |line: &Line| line.level == level && line.field("message").starts_with(message);
+    lines.into_iter().filter(is_it).collect()
+}
+
+#[test]
+fn a_poll_that_holds_its_caller_is_logged() {
+    let _alone = alone();
+    listen(2);
+    block_on(async {
+        let stand = Stand::new(Environment::from_iter([GATEWAY]));
+        let backend = stand.misbehaving("slow", json!({}));
+        assert!(backend.exists("slow-200").await.unwrap());
+        let message = "a poll of the plugin held its caller's thread";
+        assert_eq!(
+            told(tracing::Level::WARN, message).len(),
+            0,
+            "it waited, and held nothing"
+        );
+        assert!(backend.exists("block-200").await.unwrap());
+        let found = told(tracing::Level::WARN, message);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].field("plugin"), "misbehaving");
+        assert_eq!(found[0].field("operation"), "exists");
+        let took: u64 = found[0].field("milliseconds").parse().unwrap();
+        assert!((150..2000).contains(&took), "{took}");
+    });
+}
+
+#[test]
+fn a_fault_inside_a_body_is_logged_as_one_inside_a_call() {
+    let _alone = alone();
+    listen(2);
+    block_on(async {
+        let stand = Stand::new(Environment::from_iter([GATEWAY]));
+        let backend = stand.misbehaving("torn", json!({}));
+        let downloaded = backend
+            .download(Download::new("panic-stream"))
+            .await
+            .unwrap();
+        let error = downloaded.body.collect(1 << 20).await.unwrap_err();
+        assert_eq!(error.kind(), holdall::ErrorKind::PluginFault);
+    });
+    let found = told(
+        tracing::Level::WARN,
+        "a plugin broke the contract in a body",
+    );
+    assert_eq!(found.len(), 1, "{:?}", LINES.lock().unwrap());
+}
+
+#[test]
+fn a_reference_in_a_field_that_is_no_secret_is_logged() {
+    let _alone = alone();
+    listen(2);
+    block_on(async {
+        let stand = Stand::new(Environment::from_iter([GATEWAY]));
+        let secret = json!({ "secret": "env:GATEWAY_SECRET", "panic_in": "plain" });
+        stand
+            .misbehaving("right", secret)
+            .exists("x")
+            .await
+            .unwrap();
+        let message = "the text looks like a reference to a secret";
+        assert_eq!(told(tracing::Level::WARN, message).len(), 0);
+        let plain = json!({ "panic_in": "env:NOT_SET" });
+        stand.misbehaving("wrong", plain).exists("x").await.unwrap();
+        let found = told(tracing::Level::WARN, message);
+        assert!(!found.is_empty());
+        assert_eq!(found[0].field("field"), "backend.wrong.config.panic_in");
+    });
+}
+
 /// Odd enough to be spelt in several ways: as it is, escaped by `Debug` and JSON, percent-encoded.
 const CANARY: &str = "canary/of \"the\" plugin+0002";
 

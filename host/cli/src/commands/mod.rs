@@ -1,5 +1,6 @@
 //! One file per command: its options, what it asks of the library, how it tells the answer.
 
+pub(crate) mod check;
 pub(crate) mod completions;
 mod concurrent;
 pub(crate) mod config;
@@ -12,6 +13,7 @@ mod listing;
 pub(crate) mod ls;
 pub(crate) mod man;
 mod metadata;
+pub(crate) mod new;
 mod object_json;
 pub(crate) mod plugins;
 pub(crate) mod put;

@@ -13,7 +13,7 @@ mod urls;
 
 use container::Container;
 use holdall_backends::{Holdall, plugin, run_kit, server};
-use holdall_e2e::kit::HostStage;
+use holdall_e2e::kit::loaded;
 use std::sync::Arc;
 
 mod azurite {
@@ -26,7 +26,7 @@ mod azurite {
     #[test]
     #[ignore = "needs azurite: scripts/test-backends azblob/azurite"]
     fn kit() {
-        let stage = HostStage::loaded(&plugin("azblob"), container());
+        let stage = loaded(&plugin("azblob"), container());
         run_kit(Arc::new(stage), "azblob-azurite");
     }
 

@@ -12,7 +12,7 @@ mod urls;
 
 use bucket::Bucket;
 use holdall_backends::{Holdall, parts, plugin, run_kit, server};
-use holdall_e2e::kit::HostStage;
+use holdall_e2e::kit::loaded;
 use std::sync::Arc;
 
 mod gcs_stub {
@@ -25,7 +25,7 @@ mod gcs_stub {
     #[test]
     #[ignore = "needs the stub: scripts/test-backends gcs/gcs-stub"]
     fn kit() {
-        let stage = HostStage::loaded(&plugin("gcs"), bucket());
+        let stage = loaded(&plugin("gcs"), bucket());
         run_kit(Arc::new(stage), "gcs-stub");
     }
 

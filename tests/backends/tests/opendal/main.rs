@@ -11,12 +11,12 @@ mod large;
 
 use bucket::Bucket;
 use holdall_backends::{Holdall, S3, parts, plugin, run_kit, s3, server};
-use holdall_e2e::kit::HostStage;
+use holdall_e2e::kit::loaded;
 use serde_json::json;
 use std::sync::Arc;
 
 fn kit(bucket: Bucket, name: &str) {
-    let stage = HostStage::loaded(&plugin("opendal"), bucket);
+    let stage = loaded(&plugin("opendal"), bucket);
     run_kit(Arc::new(stage), &format!("opendal-{name}"));
 }
 

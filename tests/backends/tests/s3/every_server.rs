@@ -3,17 +3,17 @@
 use crate::bucket::Bucket;
 use holdall_backends::{Holdall, parts, plugin, run_kit, s3, server};
 use holdall_conformance::{Case, Status};
-use holdall_e2e::kit::HostStage;
+use holdall_e2e::kit::loaded;
 use std::sync::Arc;
 
 pub(crate) fn kit(bucket: Bucket, name: &str) {
-    let stage = HostStage::loaded(&plugin("s3"), bucket);
+    let stage = loaded(&plugin("s3"), bucket);
     run_kit(Arc::new(stage), name);
 }
 
 /// Only these cases, each of which passes.
 pub(crate) fn cases(bucket: Bucket, name: &str, cases: &[&str]) {
-    let stage = HostStage::loaded(&plugin("s3"), bucket);
+    let stage = loaded(&plugin("s3"), bucket);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let wanted = |case: &Case| cases.contains(&case.id);
     let report = runtime.block_on(holdall_conformance::run(Arc::new(stage), wanted));

@@ -3,7 +3,7 @@
 use crate::bucket::Bucket;
 use crate::{as_object_store, every_server};
 use holdall_backends::{plugin, run_kit_except, server};
-use holdall_e2e::kit::HostStage;
+use holdall_e2e::kit::loaded;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ fn bucket() -> Bucket {
 #[test]
 #[ignore = "needs seaweedfs: scripts/test-backends s3/seaweedfs"]
 fn kit() {
-    let stage = HostStage::loaded(&plugin("s3"), bucket());
+    let stage = loaded(&plugin("s3"), bucket());
     run_kit_except(Arc::new(stage), "s3-seaweedfs", &EMPTY_FOLDERS);
 }
 

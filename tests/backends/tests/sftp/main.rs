@@ -16,7 +16,7 @@ mod poor;
 
 use account::Account;
 use holdall_backends::{Holdall, ended, plugin, run_kit, server, urls};
-use holdall_e2e::kit::HostStage;
+use holdall_e2e::kit::loaded;
 use std::sync::Arc;
 
 mod sshd {
@@ -29,7 +29,7 @@ mod sshd {
     #[test]
     #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
     fn kit() {
-        let stage = HostStage::loaded(&plugin("sftp"), account());
+        let stage = loaded(&plugin("sftp"), account());
         run_kit(Arc::new(stage), "sftp-sshd");
     }
 

@@ -10,13 +10,13 @@ mod costs;
 mod share;
 
 use holdall_backends::{Holdall, ended, plugin, run_kit, server, urls};
-use holdall_e2e::kit::HostStage;
+use holdall_e2e::kit::loaded;
 use share::Share;
 use std::sync::Arc;
 
 fn kit(name: &str) {
     let share = Share::new(server(name));
-    let stage = HostStage::loaded(&plugin("webdav"), share);
+    let stage = loaded(&plugin("webdav"), share);
     run_kit(Arc::new(stage), &format!("webdav-{name}"));
 }
 

@@ -1,8 +1,6 @@
 //! A process of its own, whose output is watched.
 
-use super::{HostStage, Stores};
-use holdall::{Delete, Download, Upload};
-use holdall_conformance::Stage;
+use holdall_cli::kit::{BEGINS, ENDS, use_once};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
@@ -21,35 +19,16 @@ pub fn child() {
     ) else {
         return;
     };
-    println!("child: begins");
+    println!("{BEGINS}");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     let config = serde_json::from_str(&config).unwrap();
-    runtime.block_on(use_once(Path::new(&library), config));
-    println!("child: ends");
-}
-
-struct One(Value);
-
-impl Stores for One {
-    fn config(&self, _: u32) -> Value {
-        self.0.clone()
-    }
-}
-
-async fn use_once(library: &Path, config: Value) {
-    let stage = HostStage::loaded(library, One(config));
-    let subject = stage.open(0).await.unwrap();
-    let key = format!("kit-child-{}", std::process::id());
-    subject.upload(Upload::new(&key, "b")).await.unwrap();
-    let downloaded = subject.download(Download::new(&key)).await.unwrap();
-    downloaded.body.collect(10).await.unwrap();
-    let missing = format!("{key}-missing");
-    assert!(subject.download(Download::new(&missing)).await.is_err());
-    subject.delete(Delete::new(&key)).await.unwrap();
-    subject.shutdown().await.unwrap();
+    runtime
+        .block_on(use_once(Path::new(&library), config))
+        .unwrap();
+    println!("{ENDS}");
 }
 
 /// This test binary once more, to run [`child`]; `None` when it has no such test.

@@ -7,6 +7,7 @@
 )]
 #![forbid(unsafe_code)]
 
+mod check;
 mod crashes;
 mod folders;
 mod interrupted;

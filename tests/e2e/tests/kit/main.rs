@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use holdall::StaticPlugin;
 use holdall_conformance::{Broken, Case, DirectAccess, Harness, Report, Stage, Status, run};
 use holdall_e2e::artifacts;
-use holdall_e2e::kit::{Folder, HostStage, Plain, Stores};
+use holdall_e2e::kit::{Folder, Plain, Stores, linked, loaded, served};
 use holdall_plugin_api::StorageBackend;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -63,8 +63,8 @@ fn run_on_all_levels<B: StorageBackend, S: Stores>(
     stores: impl Fn() -> S,
 ) {
     let rust = run_kit(Plain::<B>::new(plugin, stores()).stage(), library);
-    let linked = run_kit(Arc::new(HostStage::linked(plugin, stores())), library);
-    let loaded = run_kit(Arc::new(HostStage::loaded(library, stores())), library);
+    let linked = run_kit(Arc::new(linked(plugin, stores())), library);
+    let loaded = run_kit(Arc::new(loaded(library, stores())), library);
     for other in [&rust, &loaded] {
         let disagreements = linked.disagreements(other);
         assert!(disagreements.is_empty(), "{disagreements:#?}");
@@ -141,14 +141,8 @@ fn local_at_every_level() {
 #[test]
 fn signed_urls_behind_the_server() {
     for (library, stage) in [
-        (
-            "local",
-            HostStage::served(artifacts().plugin("local"), Below::new()),
-        ),
-        (
-            "memory",
-            HostStage::served(artifacts().plugin("memory"), Bare),
-        ),
+        ("local", served(artifacts().plugin("local"), Below::new())),
+        ("memory", served(artifacts().plugin("memory"), Bare)),
     ] {
         let report = report(Arc::new(stage), |case| case.group() == 'L');
         println!("{library} behind the server: {report}");
@@ -163,7 +157,7 @@ fn signed_urls_behind_the_server() {
 fn the_plugin_in_c_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let library = holdall_c_plugin::build(folder.path());
-    run_kit(Arc::new(HostStage::loaded(&library, Bare)), &library);
+    run_kit(Arc::new(loaded(&library, Bare)), &library);
 }
 
 #[test]

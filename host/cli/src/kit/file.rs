@@ -1,18 +1,19 @@
 //! What the loader of production tells of a built file.
 
-use super::child;
+use super::{Tools, once};
 use futures_util::future::BoxFuture;
 use holdall::Host;
+use holdall_conformance::holdall_plugin_api::descriptor::Descriptor;
 use holdall_conformance::{Handshake, Loader};
-use holdall_plugin_api::descriptor::Descriptor;
+use std::future::ready;
 use std::path::PathBuf;
-use std::process::Command;
 
 /// The built file.
 pub(super) struct File {
     pub(super) library: PathBuf,
     /// A configuration with which it opens.
     pub(super) config: serde_json::Value,
+    pub(super) tools: Box<dyn Tools>,
 }
 
 impl Loader for File {
@@ -42,7 +43,7 @@ impl Loader for File {
 
     fn accepts_major(&self, major: u16) -> Option<Result<(), String>> {
         let mut bytes = std::fs::read(&self.library).ok()?;
-        let header = holdall_plugin_api::descriptor::MAGIC
+        let header = holdall_conformance::holdall_plugin_api::descriptor::MAGIC
             .iter()
             .copied()
             .chain([1, 0, 1, 0])
@@ -62,39 +63,25 @@ impl Loader for File {
     }
 
     fn with_table_size(&self, change: isize) -> Option<BoxFuture<'_, Result<(), String>>> {
-        // This host always says the size that it knows, so another one drives the file: a host in C.
-        Some(Box::pin(async move {
-            let name = self.handshake()?.name;
-            let folder = tempfile::tempdir().map_err(|cause| cause.to_string())?;
-            let driven = Command::new(holdall_c_plugin::build_host(folder.path()))
-                .arg(&self.library)
-                .arg(Descriptor::expected_entry(&name))
-                .arg(self.config.to_string())
-                .arg(change.to_string())
-                .output()
-                .map_err(|cause| cause.to_string())?;
-            match driven.status.success() {
-                true => Ok(()),
-                false => Err(format!(
-                    "{}: {}",
-                    driven.status,
-                    String::from_utf8_lossy(&driven.stderr)
-                )),
-            }
-        }))
+        let name = match self.handshake() {
+            Ok(handshake) => handshake.name,
+            Err(why) => return Some(Box::pin(ready(Err(why)))),
+        };
+        let entry = Descriptor::expected_entry(&name);
+        let driven = self
+            .tools
+            .with_table_size(&self.library, &entry, &self.config, change)?;
+        Some(Box::pin(ready(driven)))
     }
 
     fn output(&self) -> Option<Result<Vec<u8>, String>> {
-        let child = child::command(&self.library, &self.config)?.output();
+        let child = self.tools.child(&self.library, &self.config)?.output();
         Some(child.map_err(|cause| cause.to_string()).and_then(|child| {
             let said = [child.stdout, child.stderr].concat();
-            let text = String::from_utf8_lossy(&said);
-            let begun = text.split_once("child: begins\n").map(|(_, rest)| rest);
-            let between = begun.and_then(|rest| rest.split_once("child: ends\n"));
-            match between {
-                Some((between, _)) => Ok(between.as_bytes().to_vec()),
-                None => Err(format!("the child did not get through: {text}")),
-            }
+            once::between(&said).ok_or_else(|| {
+                let text = String::from_utf8_lossy(&said);
+                format!("a process of its own did not get through: {text}")
+            })
         }))
     }
 }

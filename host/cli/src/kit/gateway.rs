@@ -11,7 +11,7 @@ use holdall::{
 use http::{HeaderMap, Request, Response, StatusCode, header};
 
 /// Where the gateway's URLs begin.
-pub(crate) const PUBLIC_URL: &str = "https://files.example";
+pub const PUBLIC_URL: &str = "https://files.example";
 
 /// Answers a request that carries a signed URL.
 pub(crate) async fn answer(host: &Host, request: Request<Bytes>) -> Response<Bytes> {

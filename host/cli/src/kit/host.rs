@@ -1,21 +1,20 @@
 //! `holdall::Backend` as a subject of the kit.
 
 use super::file::File;
-use super::served::{self, Front};
-use super::{Stores, gateway};
+use super::{Stores, Tools, gateway};
 use futures_util::future::BoxFuture;
 use holdall::config::{Config, GatewayConfig};
 use holdall::{
     Backend, Builder, Bytes, CallOptions, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted,
-    Download, Downloaded, Head, Health, Host, Key, KeyPolicy, List, ObjectInfo, Operations, Page,
-    PluginRef, Registration, Rename, Renamed, Result, SignUrl, StaticPlugin, Upload, Uploaded,
-    Usage,
+    Download, Downloaded, Error, ErrorKind, Head, Health, Host, Key, KeyPolicy, List, ObjectInfo,
+    Operations, Page, PluginRef, Registration, Rename, Renamed, Result, SignUrl, StaticPlugin,
+    Upload, Uploaded, Usage,
 };
+use holdall_conformance::holdall_plugin_api::{Cause, Signing};
 use holdall_conformance::wire::{self, Dialect};
 use holdall_conformance::{
     Broken, Claims, DirectAccess, Following, Level, Loader, Opening, Stage, Subject, SubjectInfo,
 };
-use holdall_plugin_api::Signing;
 use http::Request;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -36,7 +35,7 @@ pub struct HostStage {
     next: AtomicU32,
     file: Option<File>,
     public_url: String,
-    front: Option<Front>,
+    front: Option<Box<dyn Send + Sync>>,
     // Holds the copy of a loaded file.
     _folder: Option<tempfile::TempDir>,
 }
@@ -44,63 +43,72 @@ pub struct HostStage {
 impl HostStage {
     /// The plugin's tables, linked into this program.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// When the host refuses it.
-    pub fn linked(plugin: &'static StaticPlugin, stores: impl Stores) -> Self {
+    /// The host refuses it.
+    pub fn linked(plugin: &'static StaticPlugin, stores: impl Stores) -> Result<Self> {
         let host = Host::builder().built_in(plugin);
-        let mut stage = Self::of(Level::Linked, host, gateway::PUBLIC_URL, stores);
+        let mut stage = Self::of(Level::Linked, host, gateway::PUBLIC_URL, stores)?;
         stage.schema = Claims::of(plugin).schema;
-        stage
+        Ok(stage)
     }
 
-    /// A built library, through the loader.
+    /// A built library, through the loader. The gateway of its host signs URLs that begin with
+    /// `public_url`.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// When the host refuses it.
-    pub fn loaded(library: &Path, stores: impl Stores) -> Self {
-        Self::loaded_behind(library, gateway::PUBLIC_URL, stores)
-    }
-
-    /// As [`HostStage::loaded`], with the server in front: what the gateway signs is used over the
-    /// wire.
-    ///
-    /// # Panics
-    ///
-    /// When the host refuses it.
-    pub fn served(library: &Path, stores: impl Stores) -> Self {
-        let (listener, url) = served::port();
-        let mut stage = Self::loaded_behind(library, &url, stores);
-        stage.front = Some(Front::new(stage.host.clone(), listener));
-        stage
-    }
-
-    fn loaded_behind(library: &Path, public_url: &str, stores: impl Stores) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::copy(library, folder.path().join("plugin.so")).unwrap();
+    /// The host refuses it, or it cannot be copied to a folder of its own.
+    pub fn loaded(
+        library: &Path,
+        public_url: &str,
+        stores: impl Stores,
+        tools: impl Tools,
+    ) -> Result<Self> {
+        let cannot = |cause: std::io::Error| {
+            Error::new(ErrorKind::PluginLoad)
+                .with_message("the file cannot be copied")
+                .with_fact("file", library.display())
+                .with_cause(Some(Cause::from_error(&cause)))
+        };
+        let folder = tempfile::tempdir().map_err(cannot)?;
+        std::fs::copy(library, folder.path().join("plugin.so")).map_err(cannot)?;
         let host = Host::builder().plugin_dir(folder.path());
-        let mut stage = Self::of(Level::Loaded, host, public_url, stores);
+        let mut stage = Self::of(Level::Loaded, host, public_url, stores)?;
         stage.file = Some(File {
             library: library.to_owned(),
             config: stage.stores.config(u32::MAX),
+            tools: Box::new(tools),
         });
         let report = stage.host.scan_report();
-        let descriptor = report.files[0].descriptor.as_ref();
+        let descriptor = report
+            .files
+            .first()
+            .and_then(|file| file.descriptor.as_ref());
         stage.schema = descriptor.map(|descriptor| descriptor.about.config_schema.clone());
         stage._folder = Some(folder);
-        stage
+        Ok(stage)
     }
 
-    fn of(level: Level, builder: Builder, public_url: &str, stores: impl Stores) -> Self {
+    /// Signed URLs are used over the wire: `front` serves this host at its public URL until it is dropped.
+    pub fn in_front(mut self, front: impl FnOnce(Host) -> Box<dyn Send + Sync>) -> Self {
+        self.front = Some(front(self.host.clone()));
+        self
+    }
+
+    fn of(level: Level, builder: Builder, public_url: &str, stores: impl Stores) -> Result<Self> {
         let mut config = Config::default();
         config.gateway = Some(GatewayConfig::new(public_url).key("kit", GATEWAY_SECRET));
-        let host = builder.config(config).build().unwrap();
-        let mut plugins = host.plugins();
-        assert_eq!(plugins.len(), 1, "{:#?}", host.scan_report());
-        Self {
+        let host = builder.config(config).build()?;
+        let Some(plugin) = host.plugins().into_iter().next() else {
+            let report = host.scan_report();
+            let faults = report.files.iter().flat_map(|file| &file.faults);
+            let faults: Vec<_> = faults.map(ToString::to_string).collect();
+            return Err(Error::new(ErrorKind::PluginLoad).with_message(faults.join("; ")));
+        };
+        Ok(Self {
             level,
-            plugin: plugins.remove(0).name,
+            plugin: plugin.name,
             host,
             schema: None,
             stores: Box::new(stores),
@@ -109,7 +117,12 @@ impl HostStage {
             public_url: public_url.to_owned(),
             front: None,
             _folder: None,
-        }
+        })
+    }
+
+    /// The host that drives it.
+    pub fn host(&self) -> &Host {
+        &self.host
     }
 
     async fn opened(&self, config: Value) -> Result<Arc<dyn Subject>> {
@@ -145,6 +158,9 @@ impl HostStage {
 impl Stage for HostStage {
     fn open(&self, store: u32) -> Opening<'_> {
         Box::pin(self.opened(self.stores.config(store)))
+    }
+    fn has_stores(&self) -> bool {
+        self.stores.has_stores()
     }
     fn is_shared(&self) -> bool {
         self.stores.is_shared()

@@ -1,0 +1,1 @@
+../../../../plugin-api/examples/cpp-plugin/plugin.cpp
