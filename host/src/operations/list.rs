@@ -21,7 +21,7 @@ impl Backend {
     ///
     /// `next` of the answer asks for the page after it, on this host and on every other with the
     /// same configuration. Keys come in byte order where the backend claims `ordered_list`, which
-    /// [`Backend::facts`] tells. Keys that the key policy forbids are left out and counted in
+    /// [`Backend::info`] tells. Keys that the key policy forbids are left out and counted in
     /// `skipped`, so a page may be empty and still have a next one.
     ///
     /// ```no_run
