@@ -225,7 +225,7 @@ pub unsafe fn read_downloaded(out: &DownloadOut) -> Result<Downloaded> {
         return Err(breach("a download without a body"));
     }
     // SAFETY: R3: owned by us now, so it ends also when the rest is refused.
-    let body = Body::of(unsafe { OwnedStream::from_ffi(out.body) });
+    let body = Body::of(unsafe { OwnedStream::from_ffi(out.body) }?);
     // SAFETY: R1, R6.
     let object = unsafe { copy_in(out.object) }.map_err(breach)?;
     // SAFETY: R6.
@@ -632,12 +632,16 @@ pub fn write_custom(payload: Bytes) -> CustomOut {
 
 /// Reads the answer of a vendor's call.
 ///
+/// # Errors
+///
+/// A breach of the contract.
+///
 /// # Safety
 ///
 /// As [`read_uploaded`].
-pub unsafe fn read_custom(out: &CustomOut) -> Bytes {
+pub unsafe fn read_custom(out: &CustomOut) -> Result<Bytes> {
     // SAFETY: R3: owned by us now.
-    Bytes::from(unsafe { Chunk::from_ffi(out.payload) })
+    unsafe { Chunk::from_ffi(out.payload) }.map(Bytes::from)
 }
 
 /// Writes an opened backend. It serves at most the operations that the plugin declares, and what it

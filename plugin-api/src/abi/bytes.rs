@@ -2,6 +2,8 @@
 //! `Bytes` lies inline.
 
 use super::tables::FfiBytes;
+use super::text::breach;
+use crate::Error;
 use bytes::Bytes;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -28,11 +30,30 @@ unsafe impl Sync for Chunk {}
 impl Chunk {
     /// Takes over what the other side made.
     ///
+    /// # Errors
+    ///
+    /// A length without an address, or a length that no memory has. The owner is released.
+    ///
     /// # Safety
     ///
     /// `raw` follows R3 and is not used again.
-    pub unsafe fn from_ffi(raw: FfiBytes) -> Self {
-        Self(raw)
+    pub unsafe fn from_ffi(raw: FfiBytes) -> Result<Self, Error> {
+        let mut chunk = Self(raw);
+        if chunk.0.len == 0 {
+            return Ok(chunk);
+        }
+        // Judged here, because a slice of such a length must not even be made: not for `deref`, and
+        // not for the message.
+        let len = chunk.0.len;
+        let problem = if chunk.0.ptr.is_null() {
+            "bytes have a length but no address"
+        } else if isize::try_from(len).is_err() {
+            "bytes have a length that no memory has"
+        } else {
+            return Ok(chunk);
+        };
+        chunk.0.len = 0;
+        Err(breach(format_args!("{problem}: {len}")))
     }
 
     /// Hands over to the other side.
@@ -45,10 +66,10 @@ impl Deref for Chunk {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        if self.0.len == 0 || self.0.ptr.is_null() {
+        if self.0.len == 0 {
             return &[];
         }
-        // SAFETY: R3: `len` bytes at `ptr` are readable until the release, which is in `drop`.
+        // SAFETY: R3 and the checks of `from_ffi`: `len` bytes at `ptr` are readable until the release, which is in `drop`.
         unsafe { std::slice::from_raw_parts(self.0.ptr, self.0.len) }
     }
 }
@@ -147,9 +168,34 @@ mod tests {
         let address = bytes.as_ptr();
         let raw = Chunk::from(bytes).into_ffi();
         // SAFETY: made by `Chunk::from` above, used once.
-        let back = Bytes::from(unsafe { Chunk::from_ffi(raw) });
+        let back = Bytes::from(unsafe { Chunk::from_ffi(raw) }.unwrap());
         assert_eq!(back.as_ptr(), address);
         assert_eq!(back.len(), 1000);
+    }
+
+    #[test]
+    fn impossible_lengths_are_breaches_and_release_their_owner() {
+        for (ptr, len) in [
+            (std::ptr::null(), 1),
+            (std::ptr::null(), usize::MAX),
+            (b"abc".as_ptr(), usize::MAX),
+            (b"abc".as_ptr(), isize::MAX as usize + 1),
+        ] {
+            let count = std::sync::Arc::new(());
+            let kept = count.clone();
+            struct Owned(#[expect(dead_code, reason = "held")] std::sync::Arc<()>);
+            impl AsRef<[u8]> for Owned {
+                fn as_ref(&self) -> &[u8] {
+                    b"abc"
+                }
+            }
+            let mut raw = Chunk::from(Bytes::from_owner(Owned(kept))).into_ffi();
+            (raw.ptr, raw.len) = (ptr, len);
+            // SAFETY: made by `Chunk::from`, used once; the length is refused.
+            let refused = unsafe { Chunk::from_ffi(raw) }.unwrap_err();
+            assert_eq!(refused.kind(), crate::ErrorKind::PluginFault);
+            assert_eq!(std::sync::Arc::strong_count(&count), 1, "{len} bytes");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::tables::{FfiCause, FfiError, FfiPair, FfiSlice};
 use super::text::{breach, copied, copied_pairs, pair_views, pairs_of};
 use crate::{Cause, Error, ErrorKind, ProviderReply, Retry};
 use std::ffi::c_void;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 /// An error and the views into it.
@@ -15,7 +16,12 @@ struct Kept {
     facts: Vec<FfiPair>,
 }
 
+/// Bytes that nothing else refers to: a function that uses it is equal to no other, so that no linker
+/// folds [`release`] together with another (identical code folding) and gives both one address.
+static MARK: AtomicU8 = AtomicU8::new(0);
+
 unsafe extern "C" fn release(owner: *mut c_void) {
+    MARK.store(1, Ordering::Relaxed);
     contained(|| {
         // SAFETY: R3: made by `flatten`, released once.
         drop(unsafe { Box::from_raw(owner.cast::<Kept>()) });
@@ -155,7 +161,8 @@ pub(super) unsafe fn read(raw: &FfiError) -> Error {
 ///
 /// As [`read`].
 unsafe fn try_read(raw: &FfiError) -> Result<Error, Error> {
-    if raw.size < FfiError::FIRST {
+    // Kinds begin with 1.
+    if raw.size < FfiError::FIRST || (raw.kind == 0 && raw.message.ptr.is_null()) {
         return Err(breach("an error was announced and not filled"));
     }
     let kind = ErrorKind::from_number(raw.kind);
@@ -298,6 +305,28 @@ mod tests {
         };
         // SAFETY: nothing in it is read.
         assert_eq!(unsafe { unflatten(&raw) }.kind(), ErrorKind::PluginFault);
+        let raw: FfiError = grow::empty();
+        // SAFETY: as above.
+        assert_eq!(unsafe { unflatten(&raw) }.kind(), ErrorKind::PluginFault);
+    }
+
+    /// A release of another type, with the very instructions of ours but for its mark. Compilers fold
+    /// equal functions into one when they optimise, and linkers may.
+    #[test]
+    fn a_release_that_looks_like_ours_is_another() {
+        struct Other {
+            _error: Error,
+            _causes: Vec<FfiCause>,
+            _facts: Vec<FfiPair>,
+        }
+        unsafe extern "C" fn lookalike(owner: *mut c_void) {
+            contained(|| {
+                // SAFETY: never called.
+                drop(unsafe { Box::from_raw(owner.cast::<Other>()) });
+            });
+        }
+        let theirs: unsafe extern "C" fn(*mut c_void) = std::hint::black_box(lookalike);
+        assert!(!std::ptr::fn_addr_eq(theirs, std::hint::black_box(RELEASE)));
     }
 
     #[test]

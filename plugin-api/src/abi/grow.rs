@@ -15,6 +15,8 @@ pub unsafe trait Grows: Sized + Copy {
     const FIRST: usize;
     /// Name, for messages.
     const NAME: &'static str;
+    /// Whether there is anything in it but its size.
+    const HAS_CONTENT: bool;
 }
 
 /// An item of an array that states how long its items are: it has no `size` of its own.
@@ -45,6 +47,7 @@ macro_rules! grows {
         unsafe impl Grows for $table {
             const FIRST: usize = offset_of!($table, $last) + field_size(|t: &$table| &t.$last);
             const NAME: &'static str = stringify!($table);
+            const HAS_CONTENT: bool = !matches!(stringify!($table).as_bytes(), b"EmptyOut");
         }
         const _: () = assert!(offset_of!($table, size) == 0);
         prefix_layout! { $table / $prefix }
@@ -292,6 +295,80 @@ pub const fn empty<T: Grows>() -> T {
     unsafe { value.assume_init() }
 }
 
+/// Room for an answer, a word larger than the answer. Who fills it states how many bytes are filled, so
+/// that an answer that was never filled shows.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Room<T> {
+    table: T,
+    /// Written by a plugin of a later minor only, whose table is longer.
+    spare: u64,
+}
+
+/// What a host puts into the spare word.
+const UNTOUCHED: u64 = 0x5a17_ed00_0b5e_55ed;
+
+impl<T: Grows> Room<T> {
+    const BYTES: usize = known::<T>() + size_of::<u64>();
+
+    /// Room in which nothing is filled.
+    pub const fn new() -> Self {
+        let mut room = Self {
+            table: empty::<T>(),
+            spare: UNTOUCHED,
+        };
+        // SAFETY: `size` is the first field of the table.
+        unsafe { (&raw mut room.table).cast::<usize>().write(Self::BYTES) };
+        room
+    }
+
+    /// Where the answer goes.
+    pub const fn as_mut_ptr(&mut self) -> *mut T {
+        // Of the whole room: a longer table is written past the end of ours.
+        (&raw mut *self).cast()
+    }
+
+    /// The answer, when there is one.
+    ///
+    /// # Errors
+    ///
+    /// A breach of the contract: it was not filled, or states an impossible size.
+    #[inline(always)]
+    pub fn filled(&self) -> Result<&T, Error> {
+        // SAFETY: `size` is the first field of the table.
+        let size = unsafe { (&raw const self.table).cast::<usize>().read() };
+        if size == size_of::<T>() {
+            return Ok(&self.table);
+        }
+        self.unusual(size)
+    }
+
+    #[cold]
+    fn unusual(&self, size: usize) -> Result<&T, Error> {
+        let table = T::NAME;
+        if !(T::FIRST..=Self::BYTES).contains(&size) {
+            return Err(breach(format_args!(
+                "{table} of {size} bytes, {} to {} expected",
+                T::FIRST,
+                Self::BYTES
+            )));
+        }
+        // A table of a later minor is longer, and its fields lie in the spare word.
+        if size == Self::BYTES && self.spare == UNTOUCHED && T::HAS_CONTENT {
+            return Err(breach(format_args!(
+                "READY without filling {table}: its `size` still states the room"
+            )));
+        }
+        Ok(&self.table)
+    }
+}
+
+impl<T: Grows> Default for Room<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// An item of which nothing is filled yet.
 pub const fn nothing<T: Item>() -> T {
     // SAFETY: zeroes are valid (`Item`).
@@ -364,6 +441,33 @@ mod tests {
         // SAFETY: the alignment is refused before anything is read.
         let refused = unsafe { copy_in(odd) };
         assert!(matches!(refused, Err(TableFault::Unaligned { .. })));
+    }
+
+    #[test]
+    fn an_answer_that_was_not_filled_is_told_from_one_of_zeros() {
+        let untouched = Room::<ExistsOut>::new();
+        let refused = untouched.filled().map(|out| out.exists).unwrap_err();
+        assert!(
+            refused
+                .message()
+                .contains("READY without filling ExistsOut")
+        );
+        let mut answered = Room::<ExistsOut>::new();
+        // SAFETY: room for a whole table.
+        unsafe { copy_out(answered.as_mut_ptr(), empty::<ExistsOut>()) };
+        assert_eq!(answered.filled().map(|out| out.exists).unwrap(), 0);
+        // A plugin of a later minor fills all the room there is, with zeros here.
+        let mut newer = Room::<ExistsOut>::new();
+        newer.spare = 0;
+        assert_eq!(newer.filled().map(|out| out.exists).unwrap(), 0);
+        for size in [0, 8, ExistsOut::FIRST - 1, 1 << 20, usize::MAX] {
+            let mut lies = Room::<ExistsOut>::new();
+            // SAFETY: as above.
+            unsafe { (*lies.as_mut_ptr()).size = size };
+            assert!(lies.filled().is_err(), "{size}");
+        }
+        // Nothing to fill.
+        assert!(Room::<EmptyOut>::new().filled().is_ok());
     }
 
     #[test]

@@ -255,7 +255,7 @@ pub unsafe fn read_upload<'a>(args: *const UploadArgs, texts: &mut Texts) -> Res
     // SAFETY: R1.
     let args = unsafe { copy_in(args) }.map_err(refused)?;
     // SAFETY: R8.
-    let body = Body::of(unsafe { OwnedStream::from_ffi(args.body) });
+    let body = Body::of(unsafe { OwnedStream::from_ffi(args.body) }?);
     // SAFETY: R5.
     let mut upload = Upload::new(unsafe { texts.key(args.key) }, body);
     upload.length = number_in(args.length);
@@ -714,7 +714,7 @@ pub unsafe fn read_custom<'a>(args: *const CustomArgs, texts: &mut Texts) -> Res
     // SAFETY: R1.
     let args = unsafe { copy_in(args) }.map_err(refused)?;
     // SAFETY: R8.
-    let payload = unsafe { Chunk::from_ffi(args.payload) };
+    let payload = unsafe { Chunk::from_ffi(args.payload) }?;
     // SAFETY: R5.
     Ok(Custom::new(unsafe { texts.or_empty(args.name) }, payload))
 }

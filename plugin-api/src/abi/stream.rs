@@ -3,11 +3,11 @@
 use super::bytes::Chunk;
 use super::bytes::contained;
 use super::error::unflatten;
-use super::grow::{self, copy_out};
+use super::grow::{self, Grows, copy_out};
 use super::tables::*;
 use super::text::{UNKNOWN, breach, checksums_in, checksums_out};
 use super::waker::lend;
-use crate::{Checksums, Error, MAX_CHUNK};
+use crate::{Checksums, Error, MAX_CHUNK, Result};
 use bytes::Bytes;
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
@@ -117,13 +117,27 @@ impl OwnedStream {
 
     /// Takes over a stream of the other side.
     ///
+    /// # Errors
+    ///
+    /// A table that cannot be read, or without its functions. The stream cannot be ended then.
+    ///
     /// # Safety
     ///
     /// `raw` follows R11 and is not used again.
-    pub unsafe fn from_ffi(raw: FfiStream) -> Self {
+    pub unsafe fn from_ffi(raw: FfiStream) -> Result<Self> {
+        // SAFETY: R1, R11: null, or a table of its stated size.
+        let table = unsafe { grow::copy_in(raw.table) }.map_err(breach)?;
+        if table.poll_next.is_none() || table.drop.is_none() {
+            return Err(breach("a stream without poll_next or drop"));
+        }
+        Ok(Self::new(raw.words, raw.table))
+    }
+
+    /// A stream of this side: its table is whole.
+    pub(crate) fn new(words: Words, table: *const StreamTable) -> Self {
         Self {
-            words: UnsafeCell::new(raw.words),
-            table: raw.table,
+            words: UnsafeCell::new(words),
+            table,
         }
     }
 
@@ -179,8 +193,18 @@ impl OwnedStream {
         });
         Poll::Ready(match status {
             PENDING => return Poll::Pending,
+            READY if out.ptr.is_null() && out.release.is_none() => {
+                Next::Failed(breach("a stream answered READY without a chunk"))
+            }
             // SAFETY: R3: filled by the other side, owned by us now.
-            READY => Next::Chunk(unsafe { Chunk::from_ffi(out) }),
+            READY => match unsafe { Chunk::from_ffi(out) } {
+                Ok(chunk) => Next::Chunk(chunk),
+                Err(breach) => Next::Failed(breach),
+            },
+            END if end.size < FfiTrailers::FIRST => Next::Failed(breach(format_args!(
+                "a stream ended with trailers of {} bytes",
+                end.size
+            ))),
             END => Next::End(checksums_in(end.known, end.crc32c, end.md5, end.sha256)),
             // SAFETY: R6: filled by the other side.
             FAILED | PANICKED => Next::Failed(unsafe { unflatten(&err) }),
@@ -205,8 +229,10 @@ impl Drop for OwnedStream {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Body, MAX_CHUNK};
+    use super::*;
+    use crate::{Body, ErrorKind};
     use futures_util::FutureExt;
+    use std::task::Waker;
 
     #[test]
     fn bytes_over_the_largest_chunk_go_in_slices() {
@@ -226,5 +252,103 @@ mod tests {
             (trailers.size, trailers.checksums.crc32c),
             (all.len() as u64, Some(9))
         );
+    }
+
+    fn refused(table: *const StreamTable) -> Error {
+        let words = [std::ptr::null_mut(); 5];
+        // SAFETY: null, or a table of at least its stated size; nothing owns the words.
+        match unsafe { OwnedStream::from_ffi(FfiStream { words, table }) } {
+            Ok(_) => panic!("it was accepted"),
+            Err(error) => error,
+        }
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_read_is_a_breach() {
+        let (mut short, mut no_drop, mut no_poll) = (ONCE, ONCE, ONCE);
+        short.size = 8;
+        no_drop.drop = None;
+        no_poll.poll_next = None;
+        let mut huge = ONCE;
+        huge.size = usize::MAX;
+        for table in [&short, &no_drop, &no_poll, &huge] {
+            assert_eq!(refused(table).kind(), ErrorKind::PluginFault);
+        }
+        assert_eq!(refused(std::ptr::null()).kind(), ErrorKind::PluginFault);
+    }
+
+    #[test]
+    fn unfilled_and_impossible_chunks_are_breaches() {
+        unsafe extern "C" fn unfilled(
+            _: *mut Words,
+            _: *const FfiContext,
+            _: *mut FfiBytes,
+            _: *mut FfiTrailers,
+            _: *mut FfiError,
+        ) -> Status {
+            READY
+        }
+        unsafe extern "C" fn endless(
+            _: *mut Words,
+            _: *const FfiContext,
+            out: *mut FfiBytes,
+            _: *mut FfiTrailers,
+            _: *mut FfiError,
+        ) -> Status {
+            // SAFETY: writable by the contract of `poll_next`.
+            let out = unsafe { &mut *out };
+            (out.ptr, out.len) = (b"x".as_ptr(), usize::MAX);
+            READY
+        }
+        unsafe extern "C" fn shrunk(
+            _: *mut Words,
+            _: *const FfiContext,
+            _: *mut FfiBytes,
+            end: *mut FfiTrailers,
+            _: *mut FfiError,
+        ) -> Status {
+            // SAFETY: as above.
+            unsafe { (*end).size = 4 };
+            END
+        }
+        unsafe extern "C" fn unknown(
+            _: *mut Words,
+            _: *const FfiContext,
+            _: *mut FfiBytes,
+            _: *mut FfiTrailers,
+            _: *mut FfiError,
+        ) -> Status {
+            77
+        }
+        unsafe extern "C" fn ended(_: *mut Words) {}
+        for (next, expected) in [
+            (
+                unfilled as unsafe extern "C" fn(_, _, _, _, _) -> _,
+                "without a chunk",
+            ),
+            (endless, "no memory has"),
+            (shrunk, "trailers of 4 bytes"),
+            (unknown, "answered 77"),
+        ] {
+            let table = StreamTable {
+                poll_next: Some(next),
+                drop: Some(ended),
+                ..grow::empty()
+            };
+            let raw = FfiStream {
+                words: [std::ptr::null_mut(); 5],
+                table: &raw const table,
+            };
+            // SAFETY: the table outlives the stream, which owns nothing.
+            let mut stream = unsafe { OwnedStream::from_ffi(raw) }.unwrap();
+            let mut cx = Context::from_waker(Waker::noop());
+            match stream.poll(&mut cx, std::ptr::null()) {
+                Poll::Ready(Next::Failed(error)) => {
+                    assert_eq!(error.kind(), ErrorKind::PluginFault);
+                    assert!(error.message().contains(expected), "{error}");
+                }
+                _ => panic!("not refused: {expected}"),
+            }
+        }
     }
 }

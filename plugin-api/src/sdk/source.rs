@@ -22,12 +22,7 @@ pub(crate) fn stream_of<S: Source + 'static>(source: S) -> OwnedStream {
     });
     let mut words: Words = [std::ptr::null_mut(); 5];
     words[0] = Box::into_raw(boxed).cast();
-    let raw = FfiStream {
-        words,
-        table: Boxed::<S>::TABLE,
-    };
-    // SAFETY: R11: the words and the table belong together, and are used nowhere else.
-    unsafe { OwnedStream::from_ffi(raw) }
+    OwnedStream::new(words, Boxed::<S>::TABLE)
 }
 
 /// A source on the heap, with the plugin that made it.

@@ -9,7 +9,7 @@ use super::owned::{Own, Portable};
 use super::pool::off_the_caller;
 use crate::platform::crumbs::Inside;
 use holdall_plugin_api::Source;
-use holdall_plugin_api::abi::grow::{self, Grows};
+use holdall_plugin_api::abi::grow::{self, Grows, Room};
 use holdall_plugin_api::abi::tables::*;
 use holdall_plugin_api::abi::waker::lend;
 use holdall_plugin_api::{Bytes, Checksums, Error, ErrorKind, Result};
@@ -47,7 +47,7 @@ pub(super) unsafe fn start<A: Portable, O: Grows + 'static, T: Send + 'static>(
     args: *const A,
     under: Call,
     pass: Option<Pass>,
-    finish: impl FnOnce(Status, &O, &FfiError) -> Result<T> + Send + 'static,
+    finish: impl FnOnce(Status, &Room<O>, &FfiError) -> Result<T> + Send + 'static,
 ) -> Pending<T> {
     let caller_state = Arc::new(CallerState::default());
     // SAFETY: by the contract.
@@ -93,7 +93,7 @@ struct Storage(MaybeUninit<[u8; STORAGE_BYTES]>);
 impl<A: Portable, O: Grows> Job<A, O> {
     fn run<T>(
         mut self,
-        finish: impl FnOnce(Status, &O, &FfiError) -> Result<T>,
+        finish: impl FnOnce(Status, &Room<O>, &FfiError) -> Result<T>,
     ) -> Option<Result<Seated<T>>> {
         let request = self.under.request_id.as_deref();
         let inside = Inside::new(self.instance.plugin().crumb(), self.name, request);
@@ -103,7 +103,7 @@ impl<A: Portable, O: Grows> Job<A, O> {
             ..self.under.table()
         };
         let call = &raw const call;
-        let (mut out, mut err) = (grow::empty::<O>(), grow::empty::<FfiError>());
+        let (mut out, mut err) = (Room::<O>::new(), grow::empty::<FfiError>());
         let mut fut = NO_FUTURE;
         let mut storage = Storage(MaybeUninit::uninit());
         let storage = (&raw mut storage).cast::<c_void>();
@@ -111,7 +111,7 @@ impl<A: Portable, O: Grows> Job<A, O> {
         let mut pending: Option<FfiFuture> = None;
 
         let status = wait(&self.caller_state, |cx| {
-            let (out, err) = (&raw mut out, &raw mut err);
+            let (out, err) = (out.as_mut_ptr(), &raw mut err);
             let status = match &pending {
                 None => {
                     let args = self.own.hand_over();

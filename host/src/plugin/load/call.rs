@@ -9,7 +9,7 @@ use super::slow::Began;
 use super::spans::KeptSpan;
 use crate::platform::crumbs::Inside;
 use holdall_plugin_api::abi::STORAGE_ALIGN;
-use holdall_plugin_api::abi::grow::{self, Grows};
+use holdall_plugin_api::abi::grow::{self, Grows, Room};
 use holdall_plugin_api::abi::request::Args;
 use holdall_plugin_api::abi::tables::*;
 use holdall_plugin_api::abi::text::breach;
@@ -93,7 +93,7 @@ pub(super) struct Operation<'a, A: Portable, O: Grows, T> {
     read: Read<O, T>,
     instance: &'a Arc<Instance>,
     args: ManuallyDrop<Args<'a, A>>,
-    out: O,
+    out: Room<O>,
     err: FfiError,
     fut: FfiFuture,
     call: FfiCall,
@@ -130,7 +130,7 @@ impl<'a, A: Portable, O: Grows, T> Operation<'a, A, O, T> {
             read,
             instance,
             args: ManuallyDrop::new(args),
-            out: grow::empty(),
+            out: Room::new(),
             err: grow::empty(),
             fut: NO_FUTURE,
             call: under.table(),
@@ -195,7 +195,7 @@ impl<A: Portable, O: Grows + 'static, T: Send + 'static> Operation<'_, A, O, T> 
             self.stage = Stage::Away;
             let (read, instance) = (self.read, self.instance.clone());
             // SAFETY: R6: filled by the plugin, read once.
-            let finish = move |status, out: &O, err: &FfiError| unsafe {
+            let finish = move |status, out: &Room<O>, err: &FfiError| unsafe {
                 settle(&instance, status, read, out, err)
             };
             let args: *const A = self.args.raw();
@@ -276,7 +276,7 @@ impl<A: Portable, O: Grows + 'static, T: Send + 'static> Future for Operation<'_
                             args,
                             storage,
                             cx,
-                            &raw mut this.out,
+                            this.out.as_mut_ptr(),
                             &raw mut this.err,
                             &raw mut this.fut,
                         )
@@ -285,7 +285,7 @@ impl<A: Portable, O: Grows + 'static, T: Send + 'static> Future for Operation<'_
             }
             Stage::Pending => {
                 let (fut, state) = (this.fut, this.state());
-                let (out, err) = ((&raw mut this.out).cast(), &raw mut this.err);
+                let (out, err) = (this.out.as_mut_ptr().cast(), &raw mut this.err);
                 let status = match fut.poll {
                     // SAFETY: R7, R9.
                     Some(poll) => lend(cx, call, |cx| unsafe { poll(state, cx, out, err) }),
@@ -340,17 +340,19 @@ fn completed() -> Error {
 ///
 /// R6: `out` or `err`, as the status says, was filled by the plugin and is not read again.
 #[inline(always)]
-pub(super) unsafe fn settle<O, T>(
+pub(super) unsafe fn settle<O: Grows, T>(
     instance: &Instance,
     status: Status,
     read: Read<O, T>,
-    out: &O,
+    out: &Room<O>,
     err: &FfiError,
 ) -> Result<T> {
     match status {
         READY => {
-            // SAFETY: by the contract.
-            let answer = unsafe { read(out) };
+            let answer = out.filled().and_then(|out| {
+                // SAFETY: by the contract.
+                unsafe { read(out) }
+            });
             answer.inspect_err(|error| instance.note_fault(error))
         }
         FAILED | PANICKED => {

@@ -9,15 +9,16 @@ use super::pool::off_the_caller;
 use super::slow::Began;
 use super::{Plugin, PluginCounters, blocking};
 use holdall_plugin_api::abi::answer;
-use holdall_plugin_api::abi::grow::Grows;
+use holdall_plugin_api::abi::grow::{Grows, Room};
 use holdall_plugin_api::abi::request::{self, Args, Owned};
 use holdall_plugin_api::abi::tables::*;
 use holdall_plugin_api::abi::text::breach;
 use holdall_plugin_api::rules;
 use holdall_plugin_api::{
     Body, Bytes, Capabilities, Checksums, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted,
-    Download, Downloaded, Error, ErrorKind, Head, Health, Instance as Facts, Key, List, ObjectInfo,
-    Operations, Page, Rename, Renamed, Result, SignUrl, Signing, Upload, Uploaded, Usage,
+    Download, Downloaded, Error, ErrorKind, Head, Health, Instance as Facts, Key, Limits, List,
+    ObjectInfo, Operations, Page, Rename, Renamed, Result, SignUrl, Signing, Upload, Uploaded,
+    Usage,
 };
 use std::ffi::c_void;
 use std::pin::Pin;
@@ -98,7 +99,7 @@ pub(super) async fn open(
             let mut args = request::write_open(unsafe { config.text() }, &name, host, minor);
             let args: *const OpenArgs = args.raw();
             let here = opening.clone();
-            let finish = move |status, out: &OpenOut, err: &FfiError| {
+            let finish = move |status, out: &Room<OpenOut>, err: &FfiError| {
                 // SAFETY: R6: filled by the plugin, read once.
                 let opened = unsafe { settle(&here, status, read_opened, out, err) }?;
                 finished(&here, opened)
@@ -153,17 +154,35 @@ fn finished(opening: &Instance, (Opened(backend), facts): (Opened, Facts)) -> Re
         return Err(breach("`open` succeeded without a backend"));
     }
     instance.plugin.restore_signals();
-    let lies = overclaims(
+    let mut lies = overclaims(
         (
             instance.plugin.checked.operations,
             instance.plugin.descriptor.capabilities,
         ),
         (instance.operations(), instance.capabilities()),
     );
+    lies.extend(impossible(&instance.facts.limits).map(str::to_owned));
     if !lies.is_empty() {
         return Err(breach(lies.join("; ")));
     }
     Ok(instance)
+}
+
+/// Limits under which no operation could succeed: a caller would be blamed for each.
+fn impossible(limits: &Limits) -> impl Iterator<Item = &'static str> {
+    [
+        (limits.max_page == 0, "the instance states `max_page` 0"),
+        (
+            limits.max_object_size == Some(0),
+            "the instance states `max_object_size` 0",
+        ),
+        (
+            limits.max_conditional_size == Some(0),
+            "the instance states `max_conditional_size` 0",
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(is, what)| is.then_some(what))
 }
 
 /// Everything that is wrong with what an instance says of itself: it serves the required operations,
@@ -217,7 +236,7 @@ unsafe fn read_opened(out: &OpenOut) -> Result<(Opened, Facts)> {
 /// As [`answer::read_custom`].
 unsafe fn read_custom(out: &CustomOut) -> Result<Bytes> {
     // SAFETY: by the contract.
-    Ok(unsafe { answer::read_custom(out) })
+    unsafe { answer::read_custom(out) }
 }
 
 impl Instance {
