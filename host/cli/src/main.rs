@@ -96,8 +96,7 @@ fn in_runtime(app: Arc<App>, command: Command) -> Result<()> {
             }
             command => command,
         };
-        let signal = signals::first(Some(signals::GRACE))
-            .map_err(Failure::file("listen to", "signals".as_ref()))?;
+        let signal = signals::first().map_err(Failure::file("listen to", "signals".as_ref()))?;
         let outcome = tokio::select! {
             outcome = run(&app, command) => outcome,
             Ok(number) = signal => Err(Failure::Signal(number)),

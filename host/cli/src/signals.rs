@@ -2,37 +2,64 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use holdall::platform::exit::leave;
-use signal_hook::consts::SIGXFSZ;
+use holdall::platform::exit::leave_at_once;
+use holdall::platform::signals::Handlers;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::iterator::Signals;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-/// A signal that asks a command to end, with its number.
-type Ending = (fn() -> SignalKind, i32);
-
-const ENDING: [Ending; 3] = [
-    (SignalKind::hangup, 1),
-    (SignalKind::interrupt, 2),
-    (SignalKind::terminate, 15),
-];
+/// The signals that ask a command to end.
+const ENDING: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
 
 /// How long a command may take to put things away before it is ended all the same.
-pub(crate) const GRACE: Duration = Duration::from_secs(5);
+const PUTTING_AWAY: Duration = Duration::from_secs(5);
+/// What a server has for that after its drain.
+const AFTER_THE_DRAIN: Duration = Duration::from_millis(1500);
+/// How often the handlers are looked after.
+const KEEP: Duration = Duration::from_millis(500);
 
-/// Yields the number of the first signal. A second one ends the process, or the end of `grace`.
-///
-/// The watch runs on the runtime's own thread: it works also while a plugin keeps the thread of the
-/// command busy.
-pub(crate) fn first(grace: Option<Duration>) -> io::Result<oneshot::Receiver<i32>> {
-    first_of(&ENDING, grace)
+/// How long the process may live on after the first signal.
+#[derive(Clone, Debug)]
+pub(crate) struct Grace(Arc<AtomicU64>);
+
+impl Grace {
+    /// For a server: its drain, and what plugins need to end.
+    pub(crate) fn after_drain(drain: Duration) -> Self {
+        let grace = Self(Arc::default());
+        grace.set_drain(drain);
+        grace
+    }
+
+    /// Takes another drain into account.
+    pub(crate) fn set_drain(&self, drain: Duration) {
+        let grace = drain.saturating_add(AFTER_THE_DRAIN).as_millis();
+        let grace = u64::try_from(grace).unwrap_or(u64::MAX);
+        self.0.store(grace, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
 }
 
-/// As [`first`], for a server: it lives on without a terminal, and takes all the time it needs.
-pub(crate) fn first_but_hangup() -> io::Result<oneshot::Receiver<i32>> {
-    first_of(&ENDING[1..], None)
+/// Yields the number of the first signal. A second one ends the process, or the end of the grace.
+///
+/// Signals are read by threads of their own, which run nothing else: they work while plugins keep every
+/// thread of the runtime busy, or hold the lock of the system's loader.
+pub(crate) fn first() -> io::Result<oneshot::Receiver<i32>> {
+    let grace = u64::try_from(PUTTING_AWAY.as_millis()).unwrap_or(u64::MAX);
+    first_of(&ENDING, Grace(Arc::new(AtomicU64::new(grace))))
+}
+
+/// As [`first`], for a server: it lives on without a terminal.
+pub(crate) fn first_but_hangup(grace: Grace) -> io::Result<oneshot::Receiver<i32>> {
+    first_of(&ENDING[1..], grace)
 }
 
 /// A write beyond RLIMIT_FSIZE fails with `EFBIG`, instead of ending the process by SIGXFSZ.
@@ -46,32 +73,50 @@ pub(crate) fn hangups() -> io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
-fn first_of(ending: &[Ending], grace: Option<Duration>) -> io::Result<oneshot::Receiver<i32>> {
-    let mut signals = ending
-        .iter()
-        .map(|(kind, number)| Ok((signal(kind())?, *number)))
-        .collect::<io::Result<Vec<_>>>()?;
+fn first_of(ending: &'static [i32], grace: Grace) -> io::Result<oneshot::Receiver<i32>> {
+    let mut signals = Signals::new(ending)?;
+    let handlers = Handlers::save();
+    let (arrives, arrived) = channel();
     let (tell, told) = oneshot::channel();
-    tokio::spawn(async move {
-        let number = next(&mut signals).await;
-        let _ = tell.send(number);
-        match grace {
-            Some(grace) => drop(tokio::time::timeout(grace, next(&mut signals)).await),
-            None => drop(next(&mut signals).await),
-        }
-        leave(128_u8.wrapping_add(number as u8));
-    });
+    let named = |name: &str| thread::Builder::new().name(name.to_owned());
+    named("holdall-signals").spawn(move || {
+        signals
+            .forever()
+            .try_for_each(|number| arrives.send(number))
+    })?;
+    named("holdall-ending").spawn(move || end(ending, &handlers, &arrived, tell, &grace))?;
     Ok(told)
 }
 
-async fn next(signals: &mut [(Signal, i32)]) -> i32 {
-    std::future::poll_fn(|cx| {
-        for (signal, number) in signals.iter_mut() {
-            if signal.poll_recv(cx).is_ready() {
-                return std::task::Poll::Ready(*number);
+fn end(
+    ending: &[i32],
+    handlers: &Handlers,
+    arrived: &Receiver<i32>,
+    tell: oneshot::Sender<i32>,
+    grace: &Grace,
+) {
+    // A plugin may set a handler of its own, or ignore a signal, at any time.
+    let kept = |until: Option<Instant>| loop {
+        let left = until.map_or(KEEP, |until| {
+            until.saturating_duration_since(Instant::now()).min(KEEP)
+        });
+        match arrived.recv_timeout(left) {
+            Err(RecvTimeoutError::Timeout) if until.is_none_or(|until| Instant::now() < until) => {
+                let taken = handlers.restore_only(ending);
+                if !taken.is_empty() {
+                    let signals = taken.join(", ");
+                    tracing::warn!(
+                        target: "holdall",
+                        signals,
+                        "a plugin replaced signal handlers; the program's were put back"
+                    );
+                }
             }
+            other => return other.ok(),
         }
-        std::task::Poll::Pending
-    })
-    .await
+    };
+    let Some(number) = kept(None) else { return };
+    let _ = tell.send(number);
+    let _second = kept(Some(Instant::now() + grace.get()));
+    leave_at_once(128_u8.wrapping_add(number as u8));
 }

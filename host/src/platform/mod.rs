@@ -5,4 +5,4 @@ pub(crate) mod crumbs;
 pub mod exit;
 pub mod limits;
 pub mod privileges;
-pub(crate) mod signals;
+pub mod signals;

@@ -25,7 +25,7 @@ const RESTORER: libc::c_int = 0x0400_0000;
 
 /// The handlers of one moment.
 #[derive(Clone)]
-pub(crate) struct Handlers([Option<libc::sigaction>; SIGNALS.len()]);
+pub struct Handlers([Option<libc::sigaction>; SIGNALS.len()]);
 
 impl std::fmt::Debug for Handlers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -35,21 +35,27 @@ impl std::fmt::Debug for Handlers {
 
 impl Handlers {
     /// The handlers of now.
-    pub(crate) fn save() -> Self {
+    #[must_use]
+    pub fn save() -> Self {
         Self(SIGNALS.map(|(signal, _)| current(signal)))
     }
 
     /// Puts back every handler that differs. Returns the names of these signals.
     pub(crate) fn restore(&self) -> Vec<&'static str> {
-        self.restore_where(|_| true)
+        self.restore_where(|_, _| true)
+    }
+
+    /// Puts back the handlers of these signals that differ. Returns the names of the signals.
+    pub fn restore_only(&self, signals: &[libc::c_int]) -> Vec<&'static str> {
+        self.restore_where(|signal, _| signals.contains(&signal))
     }
 
     /// Puts back the handlers that are functions in `code` now. Returns the names of these signals.
     pub(crate) fn restore_from(&self, code: &[Range<usize>]) -> Vec<&'static str> {
-        self.restore_where(|handler| code.iter().any(|range| range.contains(&handler)))
+        self.restore_where(|_, handler| code.iter().any(|range| range.contains(&handler)))
     }
 
-    fn restore_where(&self, replaced: impl Fn(usize) -> bool) -> Vec<&'static str> {
+    fn restore_where(&self, replaced: impl Fn(libc::c_int, usize) -> bool) -> Vec<&'static str> {
         let mut restored = Vec::new();
         for ((signal, name), saved) in SIGNALS.iter().zip(&self.0) {
             let (Some(saved), Some(now)) = (saved, current(*signal)) else {
@@ -57,7 +63,7 @@ impl Handlers {
             };
             let flags = (now.sa_flags ^ saved.sa_flags) & !RESTORER;
             let same = now.sa_sigaction == saved.sa_sigaction && flags == 0;
-            if same || !replaced(now.sa_sigaction) {
+            if same || !replaced(*signal, now.sa_sigaction) {
                 continue;
             }
             // SAFETY: `saved` was filled by the kernel for this signal; the old action is not asked
@@ -107,6 +113,9 @@ mod tests {
         );
         let code = address..address + 1;
         assert_eq!(saved.restore_from(std::slice::from_ref(&code)), ["SIGUSR2"]);
+        take(libc::SIGUSR2, address);
+        assert_eq!(saved.restore_only(&[libc::SIGTERM]), Vec::<&str>::new());
+        assert_eq!(saved.restore_only(&[libc::SIGUSR2]), ["SIGUSR2"]);
         let now = current(libc::SIGUSR2).unwrap().sa_sigaction;
         assert_ne!(now, address);
     }

@@ -19,7 +19,7 @@ use crate::exit;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 use crate::service::{self, Passed};
-use crate::signals;
+use crate::signals::{self, Grace};
 
 /// Serves the backends over HTTP, until SIGTERM or Ctrl-C.
 ///
@@ -29,7 +29,8 @@ use crate::signals;
 /// and the URLs end with it.
 ///
 /// On SIGHUP it reads the configuration again, without dropping a request. On SIGTERM or Ctrl-C
-/// requests that have begun are finished; a second signal ends the process.
+/// requests that have begun are finished, for as long as `drain` says; a second signal, or two seconds
+/// more, end the process whatever a plugin is doing.
 ///
 /// Takes its socket from the service manager (LISTEN_FDS) and reports its state to it (NOTIFY_SOCKET,
 /// `Type=notify-reload`), as systemd defines.
@@ -80,8 +81,9 @@ impl Serve {
         let host = app.host_of(config)?;
 
         // Before the ready line is printed: its reader may send a signal at once.
-        let stop =
-            signals::first_but_hangup().map_err(Failure::file("listen to", "signals".as_ref()))?;
+        let grace = Grace::after_drain(settings.drain);
+        let stop = signals::first_but_hangup(grace.clone());
+        let stop = stop.map_err(Failure::file("listen to", "signals".as_ref()))?;
         let hangups = signals::hangups().map_err(Failure::file("listen to", "signals".as_ref()))?;
         let shown = Welcome {
             url: &url,
@@ -103,6 +105,7 @@ impl Serve {
             fixed_listen,
             admits,
             plugin_dirs: host.config().plugin_dirs.clone(),
+            grace,
         };
         let (upgraded, watched) = (host.clone(), host.clone());
         let server = Server::new(host.clone(), settings);
@@ -178,6 +181,7 @@ struct Reload {
     /// Whether the token of this run was shown.
     admits: bool,
     plugin_dirs: Vec<PathBuf>,
+    grace: Grace,
 }
 
 impl Reload {
@@ -215,7 +219,9 @@ impl Reload {
         };
         control.check(&settings).map_err(less_protected)?;
         let changed = self.host.reconfigure(config)?;
+        let drain = settings.drain;
         control.apply(settings).map_err(less_protected)?;
+        self.grace.set_drain(drain);
         tracing::info!(
             registered = ?changed.registered,
             removed = ?changed.removed,
