@@ -18,7 +18,7 @@ mod host;
 
 pub use backend::{Backend, BackendInfo, CallOptions, CounterReport, Latency, OperationReport};
 pub use host::{
-    BackendStatus, Builder, ErrorStatus, Host, PluginFaults, PluginState, PluginStatus,
+    BackendStatus, Builder, ErrorStatus, FileState, Host, PluginFaults, PluginState, PluginStatus,
     Reconfigured, Registration, Status, Upgraded,
 };
 pub use operations::{DeletedPrefix, implied_content_type};

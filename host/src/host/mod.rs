@@ -10,7 +10,9 @@ mod upgrade;
 pub use builder::Builder;
 pub use registration::Registration;
 pub use reload::Reconfigured;
-pub use status::{BackendStatus, ErrorStatus, PluginFaults, PluginState, PluginStatus, Status};
+pub use status::{
+    BackendStatus, ErrorStatus, FileState, PluginFaults, PluginState, PluginStatus, Status,
+};
 pub use upgrade::Upgraded;
 
 use crate::backend::Backend;
@@ -294,10 +296,11 @@ impl Host {
 
     /// The plugins that were accepted, by name.
     pub fn plugins(&self) -> Vec<PluginStatus> {
-        let candidates = self.0.context.catalog.candidates();
+        let catalog = &self.0.context.catalog;
+        let (candidates, report) = (catalog.candidates(), catalog.report());
         candidates
             .iter()
-            .map(|plugin| PluginStatus::of(plugin))
+            .map(|plugin| PluginStatus::of(plugin, &report))
             .collect()
     }
 
@@ -314,12 +317,13 @@ impl Host {
     /// # }
     /// ```
     pub fn load_plugins(&self) -> Vec<(PluginStatus, Result<()>)> {
-        let candidates = self.0.context.catalog.candidates();
+        let catalog = &self.0.context.catalog;
+        let (candidates, report) = (catalog.candidates(), catalog.report());
         candidates
             .iter()
             .map(|plugin| {
                 let outcome = plugin.load().map(drop);
-                (PluginStatus::of(plugin), outcome)
+                (PluginStatus::of(plugin, &report), outcome)
             })
             .collect()
     }

@@ -54,6 +54,19 @@ pub enum PluginState {
     Failed,
 }
 
+/// The file of a plugin now, beside what is mapped, or what was judged as long as nothing is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FileState {
+    /// The same file, with the same size and times.
+    Unchanged,
+    /// Another file, or one that was written to: the next start of the process uses it.
+    Changed,
+    /// Nothing lies there that could be looked at.
+    Missing,
+}
+
 /// The schemas of the plugins' configurations are most of a report, and no part of how the host fares:
 /// [`ScanReport`] itself has them.
 fn without_schemas<S: Serializer>(report: &ScanReport, serializer: S) -> Result<S::Ok, S::Error> {
@@ -76,7 +89,7 @@ fn without_schemas<S: Serializer>(report: &ScanReport, serializer: S) -> Result<
 pub struct PluginStatus {
     /// Its name.
     pub name: String,
-    /// Its version.
+    /// Version of the code in this process; of the file, as long as it is not loaded.
     pub version: String,
     /// URI schemes that it serves.
     pub schemes: Vec<String>,
@@ -103,6 +116,11 @@ pub struct PluginStatus {
     pub capabilities: Vec<&'static str>,
     /// Whether its code is in this process.
     pub loaded: bool,
+    /// Version in the file at its path, as the last scan judged it; `None` when that is no plugin of
+    /// this name that would load, or it is linked in.
+    pub judged_version: Option<String>,
+    /// Its file now; `None` when it is linked in.
+    pub file: Option<FileState>,
     /// How long it took to read and judge its file, in microseconds; `None` when it is linked in.
     pub inspect_us: Option<u64>,
     /// How long it took to map and check it, in microseconds, once it was.
@@ -216,8 +234,13 @@ pub(crate) fn micros(time: Duration) -> u64 {
 }
 
 impl PluginStatus {
-    pub(crate) fn of(plugin: &Candidate) -> Self {
-        let descriptor = &plugin.descriptor;
+    pub(crate) fn of(plugin: &Candidate, report: &ScanReport) -> Self {
+        // What runs may be newer than what was scanned.
+        let running = plugin.loaded().map(|plugin| plugin.descriptor());
+        let descriptor = running.unwrap_or(&plugin.descriptor);
+        let judged = report.by_precedence().into_iter().find(|(file, judged)| {
+            Some(&*file.path) == plugin.path() && judged.about.name == plugin.name()
+        });
         let about = &descriptor.about;
         let (loaded, error) = (plugin.loaded(), plugin.load_error());
         let state = match (loaded, &error) {
@@ -246,6 +269,8 @@ impl PluginStatus {
             max_in_flight: Some(descriptor.max_in_flight).filter(|most| *most > 0),
             capabilities: descriptor.capabilities.names(),
             loaded: loaded.is_some(),
+            judged_version: judged.map(|(_, judged)| judged.about.version.clone()),
+            file: plugin.file_state(),
             inspect_us: plugin.inspected.map(micros),
             load_us: plugin.load_took().map(micros),
             instances: loaded.map_or(0, |plugin| {

@@ -3,13 +3,14 @@
 use super::PluginRef;
 use super::errors;
 use super::fault::{Code, Fault};
-use super::inspect::Verdict;
+use super::inspect::{self, Stamp, Verdict};
 use super::load::{Image, Mapped, Plugin};
 use super::quarantine::Quarantine;
 use super::scan::{self, ScanReport, Shadowed};
 use super::trial::{Opening, Trial, Trials};
 use super::trust::{Standing, Trust};
 use crate::config::{Config, PluginRule};
+use crate::host::FileState;
 use holdall_plugin_api::StaticPlugin;
 use holdall_plugin_api::descriptor::Descriptor;
 use holdall_plugin_api::{Error, ErrorKind, Result};
@@ -34,6 +35,10 @@ pub(crate) struct Candidate {
     standing: OnceLock<Standing>,
     /// How long its file took to judge; `None` for a plugin that is linked in.
     pub(crate) inspected: Option<Duration>,
+    /// The facts of the file that was judged.
+    judged: Option<Stamp>,
+    /// The facts of the file whose bytes were mapped.
+    mapped: OnceLock<Stamp>,
     loaded: OnceLock<Arc<Plugin>>,
     load_took: OnceLock<Duration>,
     /// One at a time: reading and hashing a file is not done twice for nothing.
@@ -45,7 +50,7 @@ impl Candidate {
     fn new(
         descriptor: Descriptor,
         origin: Origin,
-        inspected: Option<Duration>,
+        inspected: Option<(Duration, Option<Stamp>)>,
         judges: Arc<Judges>,
     ) -> Arc<Self> {
         let loaded = OnceLock::new();
@@ -57,7 +62,9 @@ impl Candidate {
             origin,
             judges,
             standing: OnceLock::new(),
-            inspected,
+            inspected: inspected.map(|(took, _)| took),
+            judged: inspected.and_then(|(_, stamp)| stamp),
+            mapped: OnceLock::new(),
             loaded,
             load_took: OnceLock::new(),
             loading: Mutex::default(),
@@ -74,6 +81,16 @@ impl Candidate {
             Origin::BuiltIn(_) => None,
             Origin::File(path) => Some(path),
         }
+    }
+
+    /// Its file now, beside what was mapped, or judged as long as nothing is mapped.
+    pub(crate) fn file_state(&self) -> Option<FileState> {
+        let known = self.mapped.get().copied().or(self.judged);
+        Some(match inspect::stamp_of(self.path()?) {
+            Ok(now) if Some(now) == known => FileState::Unchanged,
+            Ok(_) => FileState::Changed,
+            Err(_) => FileState::Missing,
+        })
     }
 
     pub(crate) fn loaded(&self) -> Option<&Arc<Plugin>> {
@@ -120,8 +137,9 @@ impl Candidate {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         *last = outcome.as_ref().err().cloned();
-        let (plugin, standing) = outcome?;
+        let (plugin, standing, stamp) = outcome?;
         let _ = self.standing.set(standing);
+        let _ = self.mapped.set(stamp);
         let _ = self.load_took.set(started.elapsed());
         let _ = self.loaded.set(plugin.clone());
         Ok(plugin)
@@ -148,7 +166,7 @@ fn load_file(
     name: Option<&str>,
     judges: &Judges,
     live: Live<'_>,
-) -> Result<(Arc<Plugin>, Standing)> {
+) -> Result<(Arc<Plugin>, Standing, Stamp)> {
     let trust = &judges.trust;
     let refused = |faults: Vec<Fault>| errors::plugin_load(path, &faults);
     let directory = path.parent().filter(|_| name.is_some());
@@ -177,8 +195,9 @@ fn load_file(
             _ => Ok(()),
         }
     };
+    let stamp = image.stamp();
     let plugin = Plugin::load(image, path, admit).map_err(refused)?;
-    Ok((plugin, standing))
+    Ok((plugin, standing, stamp))
 }
 
 #[derive(Debug, Default)]
@@ -290,7 +309,7 @@ impl Catalog {
             known.take(&Candidate::new(
                 descriptor.clone(),
                 origin,
-                Some(file.took),
+                Some((file.took, file.stamp)),
                 self.judges.clone(),
             ));
         }
@@ -417,7 +436,7 @@ impl Catalog {
                 let (path, judges) = (path.clone(), self.judges.clone());
                 Box::new(move || {
                     let loaded = load_file(&path, None, &judges, Some(&live));
-                    loaded.map(|(plugin, _)| plugin)
+                    loaded.map(|(plugin, ..)| plugin)
                 })
             }
         };

@@ -16,7 +16,8 @@ pub enum Phase {
     Inspect,
     /// In a child process that mapped and opened it. This process has run nothing of it.
     Trial,
-    /// After mapping it: its constructors have run. Nothing was registered; the mapping stays.
+    /// While it was loaded. Nothing was registered; what was mapped stays, and its constructors have
+    /// run.
     Load,
 }
 
@@ -205,6 +206,8 @@ codes! {
     /// A plugin whose constructors start threads.
     TrialStartedThreads = "trial_started_threads", Trial, "start threads in `open`; trial.threads = \"refuse\" refuses such plugins";
 
+    /// A symbol that a mapped plugin has for the whole process (STB_GNU_UNIQUE).
+    SharedSymbol = "shared_symbol", Load, "compile the plugin with -fno-gnu-unique; until then only one of the two can be loaded";
     /// The system's loader refused it.
     MapFailed = "map_failed", Load, "see what the loader says; a missing symbol is usual";
     /// The entry symbol is not found by the loader.

@@ -95,6 +95,9 @@ pub(crate) fn shown(found: &Inspection) -> String {
         line("built by", &about.rustc);
     }
     text.push_str(&faults(found));
+    for warning in found.warnings() {
+        let _ = write!(text, "\n  warning: {}", printable(&warning));
+    }
     text
 }
 

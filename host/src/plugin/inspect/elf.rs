@@ -3,7 +3,7 @@
 use super::loading;
 use super::{Inspection, library};
 use crate::plugin::fault::{Code, Fault};
-use object::ReadRef;
+use object::{Object, ObjectSection, ReadRef, SectionFlags, SectionKind, elf};
 
 const HEADER: u64 = 64;
 const PROGRAM_HEADER: u64 = 56;
@@ -13,12 +13,25 @@ const EM_AARCH64: u16 = 183;
 pub(super) const PT_LOAD: u32 = 1;
 pub(super) const PT_DYNAMIC: u32 = 2;
 pub(super) const PT_INTERP: u32 = 3;
+const PT_NOTE: u32 = 4;
+pub(super) const PT_TLS: u32 = 7;
+const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
+const PT_GNU_RELRO: u32 = 0x6474_e552;
+const PT_GNU_PROPERTY: u32 = 0x6474_e553;
 const PT_GNU_STACK: u32 = 0x6474_e551;
+/// The largest page of the processors that this host runs on.
+const PAGE: u64 = 1 << 16;
 const PF_X: u32 = 1;
 const PF_W: u32 = 2;
+const PF_R: u32 = 4;
 /// No address space is larger.
 const MAX_MEMORY: u64 = 1 << 40;
 const MAX_ALIGN: u64 = 1 << 30;
+/// Real libraries have about ten.
+const MAX_SEGMENTS: usize = 128;
+/// Thread-locals of a library: each thread of the process pays for them.
+const MAX_TLS: u64 = 1 << 24;
+const MAX_TLS_ALIGN: u64 = 1 << 12;
 
 /// The little-endian number at `at`, zero past the end.
 pub(super) fn number<const N: usize>(bytes: &[u8], at: usize) -> u64 {
@@ -52,6 +65,25 @@ impl Segment {
             memory_size: number::<8>(header, 40),
             align: number::<8>(header, 48),
         }
+    }
+
+    /// Just behind it in memory.
+    pub(super) fn end(&self) -> u64 {
+        self.address.saturating_add(self.memory_size)
+    }
+
+    pub(super) fn is_writable(&self) -> bool {
+        self.flags & PF_W != 0
+    }
+
+    /// Whether what it holds in the file is a part of what `loaded` holds, at the same place.
+    fn lies_in(&self, loaded: &Segment) -> bool {
+        loaded.kind == PT_LOAD
+            && self.address >= loaded.address
+            && self.end() <= loaded.end()
+            && self.address - loaded.address == self.offset.wrapping_sub(loaded.offset)
+            && self.address.saturating_add(self.file_size)
+                <= loaded.address.saturating_add(loaded.file_size)
     }
 
     /// Whether the code at this address would be this segment's.
@@ -220,6 +252,10 @@ fn judge_segments(found: &mut Inspection, segments: &[Segment]) {
         );
     };
     let loaded: Vec<&Segment> = segments.iter().filter(|s| s.kind == PT_LOAD).collect();
+    if segments.len() > MAX_SEGMENTS {
+        let is = segments.len().to_string();
+        return malformed("fewer program headers", is);
+    }
     if loaded.is_empty() {
         return malformed("a loadable segment", "none".to_owned());
     }
@@ -229,7 +265,8 @@ fn judge_segments(found: &mut Inspection, segments: &[Segment]) {
             || (segment.align.is_power_of_two()
                 && segment.align <= MAX_ALIGN
                 && segment.address % segment.align == segment.offset % segment.align);
-        if segment.memory_size < segment.file_size
+        if segment.flags & PF_R == 0
+            || segment.memory_size < segment.file_size
             || end.is_none_or(|end| end > MAX_MEMORY)
             || !aligned
         {
@@ -255,12 +292,54 @@ fn judge_segments(found: &mut Inspection, segments: &[Segment]) {
                 .location("program headers"),
         );
     };
+    // What the loader reads by other headers than those of the segments it maps.
+    for segment in segments {
+        let mut inside = segments.iter().filter(|loaded| segment.lies_in(loaded));
+        let expected = match segment.kind {
+            PT_NOTE | PT_GNU_PROPERTY | PT_GNU_EH_FRAME if inside.next().is_none() => {
+                "notes and tables of unwinding inside a segment"
+            }
+            // Thread-locals that are not in the file take no room in the segment.
+            PT_TLS
+                if segment.memory_size < segment.file_size
+                    || segment.memory_size > MAX_TLS
+                    || !(segment.align <= 1
+                        || segment.align.is_power_of_two() && segment.align <= MAX_TLS_ALIGN)
+                    || (segment.file_size > 0
+                        && in_file(segments, segment.address).is_none_or(|(at, left)| {
+                            at != segment.offset || left < segment.file_size
+                        })) =>
+            {
+                "thread-locals inside a segment"
+            }
+            // Read-only from here on: what is written later would end the process.
+            PT_GNU_RELRO
+                if !loaded.iter().any(|loaded| {
+                    loaded.is_writable()
+                        && segment.address == loaded.address
+                        && segment.address.saturating_add(segment.file_size)
+                            <= loaded.address.saturating_add(loaded.file_size)
+                        // Linkers fill up the last page.
+                        && segment.end() <= loaded.end().next_multiple_of(PAGE)
+                }) =>
+            {
+                "data that becomes read-only at the start of a writable segment"
+            }
+            _ => continue,
+        };
+        let (bytes, address) = (segment.memory_size, segment.address);
+        return malformed(expected, format!("{bytes} bytes at address {address:#x}"));
+    }
     let dynamic: Vec<&Segment> = segments.iter().filter(|s| s.kind == PT_DYNAMIC).collect();
     let [dynamic] = dynamic[..] else {
         return malformed("one dynamic segment", format!("{}", dynamic.len()));
     };
     let place = in_file(segments, dynamic.address);
-    if place.is_none_or(|(at, left)| at != dynamic.offset || left < dynamic.file_size) {
+    let writable = loaded
+        .iter()
+        .any(|loaded| loaded.is_writable() && dynamic.lies_in(loaded));
+    if !writable || place.is_none_or(|(at, left)| at != dynamic.offset || left < dynamic.file_size)
+    {
         let is = format!("it lies at {:#x} in the file", dynamic.offset);
         malformed("the dynamic segment inside a loadable one", is);
     }
@@ -305,11 +384,53 @@ pub(super) fn judge_loading<'data, R: ReadRef<'data>>(
     data: R,
     segments: &[Segment],
 ) {
-    if found
-        .faults
-        .iter()
-        .all(|fault| fault.code != Code::Malformed)
-    {
+    let is_malformed = |found: &Inspection| {
+        found
+            .faults
+            .iter()
+            .any(|fault| fault.code == Code::Malformed)
+    };
+    if !is_malformed(found) {
+        judge_sections(found, file, segments);
+    }
+    if !is_malformed(found) {
         loading::check(found, file, data, segments);
+    }
+}
+
+/// Sections and segments are two descriptions of one file: where they differ, one was changed.
+fn judge_sections<'data, R: ReadRef<'data>>(
+    found: &mut Inspection,
+    file: &object::File<'data, R>,
+    segments: &[Segment],
+) {
+    let is_loaded = |section: &object::Section<'data, '_, R>| matches!(section.flags(), SectionFlags::Elf { sh_flags, .. } if sh_flags.contains(elf::SHF_ALLOC));
+    let agrees = |section: &object::Section<'data, '_, R>| {
+        let (address, size) = (section.address(), section.size());
+        let Some((offset, in_file)) = section.file_range() else {
+            // Zeros in memory. Those of thread-locals take no room in a segment.
+            let is_tls = section.kind() == SectionKind::UninitializedTls;
+            return is_tls
+                || segments.iter().any(|segment| {
+                    segment.kind == PT_LOAD
+                        && address >= segment.address
+                        && address.saturating_add(size) <= segment.end()
+                });
+        };
+        let place = self::in_file(segments, address);
+        in_file == 0 || place.is_some_and(|(at, left)| at == offset && in_file <= left)
+    };
+    if let Some(section) = file
+        .sections()
+        .filter(is_loaded)
+        .find(|section| !agrees(section))
+    {
+        let name = section.name().unwrap_or_default();
+        found.faults.push(
+            Fault::new(Code::Malformed)
+                .expected("sections that lie in the segments")
+                .found(format!("{name:.80?} at address {:#x}", section.address()))
+                .location("section headers"),
+        );
     }
 }

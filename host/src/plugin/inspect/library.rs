@@ -87,10 +87,10 @@ pub(super) fn check<'data, R: ReadRef<'data>>(found: &mut Inspection, data: R, s
     judge_platform(found, &file);
     judge_size(found, &file, size);
     judge_descriptor(found, &file);
+    judge_entry(found, &file, segments.as_deref());
     if let Some(segments) = &segments {
         elf::judge_loading(found, &file, data, segments);
     }
-    judge_entry(found, &file, segments.as_deref());
 }
 
 fn is_little_endian<'data, R: ReadRef<'data>>(data: R) -> bool {

@@ -1,7 +1,7 @@
 //! What the loader would do with an ELF file beside mapping it: its dynamic section.
 
-use super::elf::{PT_DYNAMIC, PT_INTERP, Segment, in_file, number};
-use super::{Inspection, dependencies, library, relocations};
+use super::elf::{PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_TLS, Segment, in_file, number};
+use super::{Inspection, dependencies, library, relocations, tables};
 use crate::plugin::fault::{Code, Fault};
 use holdall_plugin_api::descriptor::SECTION;
 use object::{Object, ObjectSection, ReadRef};
@@ -20,6 +20,8 @@ const DT_FLAGS_1: u64 = 0x6fff_fffb;
 const DF_1_PIE: u64 = 0x0800_0000;
 /// Bytes of the largest dynamic section: real ones have some hundreds.
 const MAX_DYNAMIC: u64 = 1 << 20;
+/// Most symbols of which only one may be in a process: real plugins have some hundreds.
+const MAX_UNIQUE: usize = 1 << 16;
 /// The longest text that is read.
 const MAX_TEXT: u64 = 4096;
 
@@ -37,9 +39,58 @@ impl<'data, R: ReadRef<'data>> Dynamic<'_, R> {
         backwards.find(|(t, _)| *t == tag).map(|(_, value)| *value)
     }
 
-    fn texts(&self, tag: u64) -> impl Iterator<Item = String> {
+    /// The values of every entry with this tag.
+    pub(super) fn all(&self, tag: u64) -> impl Iterator<Item = u64> {
         let entries = self.entries.iter().filter(move |(t, _)| *t == tag);
-        entries.filter_map(|(_, offset)| self.text(*offset))
+        entries.map(|(_, value)| *value)
+    }
+
+    fn texts(&self, tag: u64) -> impl Iterator<Item = String> {
+        self.all(tag).filter_map(|offset| self.text(offset))
+    }
+
+    /// The bytes at an address, when one segment has all of them in the file.
+    pub(super) fn bytes(&self, address: u64, len: u64) -> Option<&'data [u8]> {
+        let (start, left) = in_file(self.segments, address)?;
+        if len > left {
+            return None;
+        }
+        self.data.read_bytes_at(start, len).ok()
+    }
+
+    /// The word at an address. Segments are read whole, because there may be many.
+    pub(super) fn word(&self, address: u64) -> Option<u64> {
+        let mut loaded = self.segments.iter().filter(|s| s.kind == PT_LOAD);
+        let segment = loaded.find(|segment| (segment.address..segment.end()).contains(&address))?;
+        let bytes = self.data.read_bytes_at(segment.offset, segment.file_size);
+        let at = usize::try_from(address - segment.address).ok()?;
+        let word = bytes.ok()?.get(at..)?.first_chunk::<8>()?;
+        Some(u64::from_le_bytes(*word))
+    }
+
+    /// Whether an address lies in the library, or just behind a part of it: the end of a table is an
+    /// address too.
+    pub(super) fn holds(&self, address: u64) -> bool {
+        let mut loaded = self.segments.iter().filter(|s| s.kind == PT_LOAD);
+        loaded.any(|segment| (segment.address..=segment.end()).contains(&address))
+    }
+
+    /// Whether the library may write these bytes.
+    pub(super) fn is_data(&self, address: u64, len: u64) -> bool {
+        let mut loaded = self.segments.iter().filter(|s| s.kind == PT_LOAD);
+        loaded.any(|segment| {
+            segment.is_writable()
+                && address >= segment.address
+                && address
+                    .checked_add(len)
+                    .is_some_and(|end| end <= segment.end())
+        })
+    }
+
+    /// Bytes of the library's thread-locals.
+    pub(super) fn tls_size(&self) -> u64 {
+        let tls = self.segments.iter().find(|segment| segment.kind == PT_TLS);
+        tls.map_or(0, |tls| tls.end() - tls.address)
     }
 
     fn text(&self, offset: u64) -> Option<String> {
@@ -62,7 +113,24 @@ pub(super) fn check<'data, R: ReadRef<'data>>(
         return;
     };
     let bytes = data.read_bytes_at(place.offset, place.file_size.min(MAX_DYNAMIC));
-    let pairs = bytes.unwrap_or_default().chunks_exact(16);
+    let bytes = bytes.unwrap_or_default();
+    let ends = bytes
+        .chunks_exact(16)
+        .any(|pair| number::<8>(pair, 0) == DT_NULL);
+    if !ends || !place.address.is_multiple_of(8) {
+        found.faults.push(
+            Fault::new(Code::Malformed)
+                .expected("an aligned list that ends in DT_NULL")
+                .found(format!(
+                    "{} bytes at address {:#x}",
+                    bytes.len(),
+                    place.address
+                ))
+                .location("dynamic section"),
+        );
+        return;
+    }
+    let pairs = bytes.chunks_exact(16);
     let dynamic = Dynamic {
         data,
         segments,
@@ -131,11 +199,44 @@ pub(super) fn check<'data, R: ReadRef<'data>>(
         let needed: Vec<String> = dynamic.texts(DT_NEEDED).collect();
         judge_libraries(found, &needed, &paths);
     }
-    if let Some(section) = file.section_by_name(SECTION) {
-        let start = section.address();
-        let end = start.saturating_add(section.size());
-        relocations::check(found, &dynamic, start..end);
+    // A wrong entry is a wrong symbol too, and one fault says it.
+    if elsewhere.iter().any(|code| has(found, *code)) || has(found, Code::EntryMissing) {
+        return;
     }
+    if let Err(problem) = judge_tables(found, file, &dynamic) {
+        found.faults.push(
+            Fault::new(Code::Malformed)
+                .expected(problem.expected)
+                .found(problem.found)
+                .location(problem.table),
+        );
+    }
+}
+
+fn judge_tables<'data, R: ReadRef<'data>>(
+    found: &mut Inspection,
+    file: &object::File<'data, R>,
+    dynamic: &Dynamic<'_, R>,
+) -> Result<(), tables::Problem> {
+    let range = |name: &str| {
+        let section = file.section_by_name(name)?;
+        Some((section.address(), section.size()))
+    };
+    if let Some((start, size)) = range(SECTION)
+        && let Some(address) =
+            relocations::in_descriptor(dynamic, start..start.saturating_add(size))?
+    {
+        found.faults.push(
+            Fault::new(Code::RelocatedDescriptor)
+                .expected("plain bytes")
+                .found(format!("a relocation at address {address:#x}"))
+                .location(SECTION),
+        );
+        return Ok(());
+    }
+    let symbols = tables::check(dynamic, range(".dynsym"))?;
+    found.unique_symbols = symbols.unique().take(MAX_UNIQUE).collect();
+    relocations::check(dynamic, &symbols)
 }
 
 fn has(found: &Inspection, code: Code) -> bool {

@@ -4,6 +4,7 @@
 //! map of it would end the process. Every fault of the file goes into one list. The same checks run
 //! over a file on disk, and over the very bytes that will be mapped.
 
+mod debug;
 mod dependencies;
 mod descriptor;
 mod elf;
@@ -12,6 +13,7 @@ mod loading;
 mod negotiation;
 mod relocations;
 mod source;
+mod tables;
 
 use crate::plugin::emulation::{emulated, unsupported};
 use crate::plugin::fault::{Code, Fault};
@@ -21,9 +23,9 @@ pub(crate) use negotiation::{Spoken, effective_minor};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use source::Reads;
-pub(crate) use source::unreadable;
+pub(crate) use source::{Sink, Stamp, stamp_of, unreadable};
 use std::fs::File;
-use std::io::{Cursor, Read, Seek, Write};
+use std::io::{Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -54,6 +56,11 @@ pub struct Inspection {
     pub descriptor: Option<Descriptor>,
     /// Everything that is wrong with it, the gravest first.
     pub faults: Vec<Fault>,
+    /// Symbols of which the system's loader has one in the whole process (`STB_GNU_UNIQUE`), such as
+    /// inline statics of C++: two libraries that have one share it.
+    pub unique_symbols: Vec<String>,
+    /// The facts of the file that was judged.
+    pub(crate) stamp: Option<Stamp>,
     /// How long it took to find out. Not in the JSON form, which is the same for the same file.
     pub took: Duration,
 }
@@ -66,6 +73,8 @@ impl Inspection {
             target: String::new(),
             descriptor: None,
             faults: Vec::new(),
+            unique_symbols: Vec::new(),
+            stamp: None,
             took: Duration::ZERO,
         }
     }
@@ -90,6 +99,17 @@ impl Inspection {
     fn of_operations(&self, rest: fn(Operations) -> Operations) -> Operations {
         let descriptor = self.descriptor.as_ref();
         descriptor.map_or(Operations::EMPTY, |descriptor| rest(descriptor.operations))
+    }
+
+    /// What does not keep it from loading, and may surprise later.
+    pub fn warnings(&self) -> Vec<String> {
+        let unique = self.unique_symbols.first().map(|first| {
+            let count = self.unique_symbols.len();
+            format!(
+                "{count} symbols of which the process has one only (STB_GNU_UNIQUE), such as {first:.80}: a second plugin with one of them is refused; compile with -fno-gnu-unique"
+            )
+        });
+        unique.into_iter().collect()
     }
 
     /// What the file turned out to be.
@@ -131,6 +151,7 @@ impl Serialize for Inspection {
             map.serialize_entry("about", &descriptor.about)?;
         }
         map.serialize_entry("faults", &self.faults)?;
+        map.serialize_entry("warnings", &self.warnings())?;
         map.end()
     }
 }
@@ -181,22 +202,33 @@ fn inspect_unchanged(found: &mut Inspection, file: File, size: u64) -> Result<()
     if source::stamp(&file)? != before {
         return Err(source::changing());
     }
+    found.stamp = Some(before);
     Ok(())
 }
 
-/// Copies a regular file as it is at one moment. Returns the number of bytes.
-pub(crate) fn copy_whole(path: &Path, to: &mut dyn Write) -> Result<u64, Box<Fault>> {
+/// Copies a regular file as it is at one moment, without what only debuggers read. Returns its facts.
+pub(crate) fn copy_whole(path: &Path, to: &mut dyn Sink) -> Result<Stamp, Box<Fault>> {
     source::copy(path, to)
 }
 
-/// The descriptor of the bytes in `copy`, read from `path`, when they would load here.
-pub(crate) fn judge_copy(copy: File, path: &Path) -> Result<Descriptor, Vec<Fault>> {
+/// What loading needs to know of a file.
+pub(crate) struct Judged {
+    pub(crate) descriptor: Descriptor,
+    /// As [`Inspection::unique_symbols`].
+    pub(crate) unique_symbols: Vec<String>,
+}
+
+/// Judges the bytes in `copy`, read from `path`: what loading needs, when they would load here.
+pub(crate) fn judge_copy(copy: File, path: &Path) -> Result<Judged, Vec<Fault>> {
     let mut found = Inspection::new(path);
     found.size = copy.metadata().map_or(0, |metadata| metadata.len());
     let size = found.size;
     inspect(&mut found, &Reads::new(copy), size);
     match found.descriptor {
-        Some(descriptor) if found.faults.is_empty() => Ok(descriptor),
+        Some(descriptor) if found.faults.is_empty() => Ok(Judged {
+            descriptor,
+            unique_symbols: found.unique_symbols,
+        }),
         _ => Err(found.faults),
     }
 }

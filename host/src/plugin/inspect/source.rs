@@ -1,12 +1,13 @@
 //! Opening and reading a candidate within bounds.
 
+use super::debug;
 use crate::plugin::fault::{Code, Fault};
 use object::{ReadCache, ReadRef};
-use rustix::fs::{FileType, Mode, OFlags, RawMode, fstat, open as open_file, stat};
+use rustix::fs::{FileType, Mode, OFlags, RawMode, Stat, fstat, open as open_file, stat};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek};
 use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -61,7 +62,7 @@ fn regular(mode: RawMode) -> Result<(), Box<Fault>> {
 
 /// Facts of a file that change when its content does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     device: u64,
     inode: u64,
     size: i64,
@@ -71,20 +72,30 @@ pub(super) struct Stamp {
 
 /// The facts of now.
 pub(super) fn stamp(file: &File) -> Result<Stamp, Box<Fault>> {
-    let stat = fstat(file).map_err(unreadable)?;
-    Ok(Stamp {
-        device: stat.st_dev,
-        inode: stat.st_ino,
-        size: stat.st_size,
-        modified: (
-            stat.st_mtime,
-            i64::try_from(stat.st_mtime_nsec).unwrap_or(0),
-        ),
-        changed: (
-            stat.st_ctime,
-            i64::try_from(stat.st_ctime_nsec).unwrap_or(0),
-        ),
-    })
+    fstat(file).map(Stamp::from).map_err(unreadable)
+}
+
+/// The facts of what lies at a path now.
+pub(crate) fn stamp_of(path: &Path) -> io::Result<Stamp> {
+    Ok(stat(path)?.into())
+}
+
+impl From<Stat> for Stamp {
+    fn from(stat: Stat) -> Self {
+        Stamp {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            size: stat.st_size,
+            modified: (
+                stat.st_mtime,
+                i64::try_from(stat.st_mtime_nsec).unwrap_or(0),
+            ),
+            changed: (
+                stat.st_ctime,
+                i64::try_from(stat.st_ctime_nsec).unwrap_or(0),
+            ),
+        }
+    }
 }
 
 /// Two changes within one tick of a file system's clock leave equal times behind. A tick is at most
@@ -119,16 +130,63 @@ pub(super) fn changing() -> Box<Fault> {
     Box::new(fault.found("a file that is being written"))
 }
 
-/// Copies the whole content into `to`: the bytes of one moment, or a fault. Returns their number.
-pub(super) fn copy(path: &Path, to: &mut dyn Write) -> Result<u64, Box<Fault>> {
+/// Where a copy goes.
+pub(crate) trait Sink {
+    /// Takes the next bytes.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Takes the next bytes, of which a copy keeps nothing but their number.
+    fn leave_out(&mut self, bytes: &[u8]) -> io::Result<()>;
+}
+
+/// What is copied at once; a part that is left out is a multiple of it.
+const BLOCK: usize = 64 << 10;
+
+/// Copies the content into `to`: the bytes of one moment, or a fault. What only debuggers read is left
+/// out. Returns the facts of the file.
+pub(super) fn copy(path: &Path, to: &mut dyn Sink) -> Result<Stamp, Box<Fault>> {
     let (mut file, size) = open(path)?;
     let before = settled(&file)?;
-    let copied = io::copy(&mut (&mut file).take(size + 1), to).map_err(unreadable)?;
-    let after = stamp(&file)?;
-    if before != after || copied != size {
+    let debug = debug::ranges(&file, size);
+    let mut block = vec![0; BLOCK];
+    let mut at = 0;
+    loop {
+        let filled = fill(&mut file, &mut block).map_err(unreadable)?;
+        let (start, end) = (at, at + filled as u64);
+        // The size was that of a file that has grown since.
+        if filled == 0 || end > size {
+            at = end;
+            break;
+        }
+        let is_debug = debug
+            .iter()
+            .any(|range| range.start <= start && end <= range.end);
+        let bytes = &block[..filled];
+        let taken = match is_debug {
+            true => to.leave_out(bytes),
+            false => to.write(bytes),
+        };
+        taken.map_err(unreadable)?;
+        at = end;
+    }
+    if before != stamp(&file)? || at != size {
         return Err(changing());
     }
-    Ok(copied)
+    Ok(before)
+}
+
+/// Reads until the block is full or the file ends.
+fn fill(file: &mut File, block: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < block.len() {
+        match file.read(&mut block[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+    Ok(filled)
 }
 
 /// Positional reads of a file, or of its bytes, remembered, within a budget.

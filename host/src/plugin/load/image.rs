@@ -5,13 +5,14 @@
 
 use super::load_fault;
 use crate::plugin::fault::{Code, Fault};
-use crate::plugin::inspect;
+use crate::plugin::inspect::{self, Sink, Stamp};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// A copy of a plugin's file that cannot change.
@@ -19,6 +20,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Image {
     file: File,
     sha256: [u8; 32],
+    /// The facts of the file that was read.
+    stamp: Stamp,
     /// The folder of a private copy, where memory files may not be executed.
     folder: Option<tempfile::TempDir>,
 }
@@ -45,14 +48,17 @@ impl Image {
         match memory_file(&format!("holdall:{name}:")) {
             Ok(file) => {
                 let mut to = Hashing::new(file);
-                inspect::copy_whole(path, &mut to).map_err(|fault| vec![*fault])?;
-                let (file, sha256) = to.finish();
+                let stamp = inspect::copy_whole(path, &mut to).map_err(|fault| vec![*fault])?;
+                let (file, sha256) = to
+                    .finish()
+                    .map_err(|cause| refused("a memory file", &cause))?;
                 let seals =
                     SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
                 fcntl_add_seals(&file, seals).map_err(|cause| refused("a seal", &cause))?;
                 Ok(Self {
                     file,
                     sha256,
+                    stamp,
                     folder: None,
                 })
             }
@@ -60,14 +66,17 @@ impl Image {
                 let (folder, file) =
                     private_file().map_err(|cause| refused("a private copy", &cause))?;
                 let mut to = Hashing::new(file);
-                inspect::copy_whole(path, &mut to).map_err(|fault| vec![*fault])?;
-                let (_, sha256) = to.finish();
+                let stamp = inspect::copy_whole(path, &mut to).map_err(|fault| vec![*fault])?;
+                let (_, sha256) = to
+                    .finish()
+                    .map_err(|cause| refused("a private copy", &cause))?;
                 // For reading only: a file that is open for writing cannot be executed.
                 let file = File::open(folder.path().join(COPY));
                 let file = file.map_err(|cause| refused("a private copy", &cause))?;
                 Ok(Self {
                     file,
                     sha256,
+                    stamp,
                     folder: Some(folder),
                 })
             }
@@ -100,6 +109,11 @@ impl Image {
     /// SHA-256 of the bytes.
     pub(crate) fn sha256(&self) -> [u8; 32] {
         self.sha256
+    }
+
+    /// The facts of the file that was read.
+    pub(crate) fn stamp(&self) -> Stamp {
+        self.stamp
     }
 
     /// The file, for reading.
@@ -151,10 +165,11 @@ fn private_file() -> io::Result<(tempfile::TempDir, File)> {
     Ok((folder, file))
 }
 
-/// Hashes what it writes.
+/// Hashes everything, and writes what is not left out: the hash is that of the file.
 struct Hashing {
     file: File,
     sha256: Sha256,
+    at: u64,
 }
 
 impl Hashing {
@@ -162,30 +177,35 @@ impl Hashing {
         Self {
             file,
             sha256: Sha256::new(),
+            at: 0,
         }
     }
 
-    fn finish(self) -> (File, [u8; 32]) {
-        (self.file, self.sha256.finalize().into())
+    fn finish(self) -> io::Result<(File, [u8; 32])> {
+        // As long as the file, also when its end was left out.
+        self.file.set_len(self.at)?;
+        Ok((self.file, self.sha256.finalize().into()))
     }
 }
 
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.sha256.update(&bytes[..written]);
-        Ok(written)
+impl Sink for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, self.at)?;
+        self.leave_out(bytes)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+    /// A hole, which takes no memory.
+    fn leave_out(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sha256.update(bytes);
+        self.at += bytes.len() as u64;
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
+    use std::io::{Read, Write};
     use std::os::unix::fs::PermissionsExt;
 
     fn image(bytes: &[u8]) -> Image {

@@ -19,6 +19,7 @@ mod sealed_tables;
 mod services;
 mod slow;
 mod spans;
+mod unique;
 
 pub(crate) use call::Call;
 pub(crate) use image::Image;
@@ -134,9 +135,11 @@ impl Plugin {
         })?;
         // These very bytes are judged: the file may have changed since the scan. What is refused here
         // was not mapped, and is judged again the next time.
-        let descriptor = inspect::judge_copy(copy, path)?;
-        admit(&image, &descriptor, Mapped(false))?;
-        once.get_or_init(|| Self::mapped(image, path, descriptor))
+        let judged = inspect::judge_copy(copy, path)?;
+        admit(&image, &judged.descriptor, Mapped(false))?;
+        // Not an outcome of these bytes: another process may map them.
+        unique::claim(hash, path, &judged.unique_symbols).map_err(|fault| vec![*fault])?;
+        once.get_or_init(|| Self::mapped(image, path, judged.descriptor))
             .clone()
     }
 
