@@ -342,7 +342,8 @@ impl Catalog {
             (bytes.sha256() != mapped).then(|| {
                 let origin = Origin::File(file.path.clone());
                 let descriptor = Descriptor::clone(descriptor);
-                Candidate::new(descriptor, origin, Some(file.took), self.judges.clone())
+                let inspected = Some((file.took, file.stamp));
+                Candidate::new(descriptor, origin, inspected, self.judges.clone())
             })
         };
         let known = self.candidates();

@@ -398,13 +398,17 @@ pub(super) fn judge_loading<'data, R: ReadRef<'data>>(
     }
 }
 
+/// Whether a section is a part of what is mapped.
+pub(super) fn is_loaded<'data, R: ReadRef<'data>>(section: &object::Section<'data, '_, R>) -> bool {
+    matches!(section.flags(), SectionFlags::Elf { sh_flags, .. } if sh_flags.contains(elf::SHF_ALLOC))
+}
+
 /// Sections and segments are two descriptions of one file: where they differ, one was changed.
 fn judge_sections<'data, R: ReadRef<'data>>(
     found: &mut Inspection,
     file: &object::File<'data, R>,
     segments: &[Segment],
 ) {
-    let is_loaded = |section: &object::Section<'data, '_, R>| matches!(section.flags(), SectionFlags::Elf { sh_flags, .. } if sh_flags.contains(elf::SHF_ALLOC));
     let agrees = |section: &object::Section<'data, '_, R>| {
         let (address, size) = (section.address(), section.size());
         let Some((offset, in_file)) = section.file_range() else {

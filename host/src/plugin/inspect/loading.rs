@@ -1,7 +1,7 @@
 //! What the loader would do with an ELF file beside mapping it: its dynamic section.
 
 use super::elf::{PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_TLS, Segment, in_file, number};
-use super::{Inspection, dependencies, library, relocations, tables};
+use super::{Inspection, dependencies, elf, library, relocations, tables};
 use crate::plugin::fault::{Code, Fault};
 use holdall_plugin_api::descriptor::SECTION;
 use object::{Object, ObjectSection, ReadRef};
@@ -21,7 +21,7 @@ const DF_1_PIE: u64 = 0x0800_0000;
 /// Bytes of the largest dynamic section: real ones have some hundreds.
 const MAX_DYNAMIC: u64 = 1 << 20;
 /// Most symbols of which only one may be in a process: real plugins have some hundreds.
-const MAX_UNIQUE: usize = 1 << 16;
+const MAX_UNIQUE: usize = 4096;
 /// The longest text that is read.
 const MAX_TEXT: u64 = 4096;
 
@@ -30,6 +30,8 @@ pub(super) struct Dynamic<'f, R> {
     pub(super) data: R,
     pub(super) segments: &'f [Segment],
     entries: Vec<(u64, u64)>,
+    /// Addresses and sizes of the sections that are loaded.
+    sections: Vec<(u64, u64)>,
 }
 
 impl<'data, R: ReadRef<'data>> Dynamic<'_, R> {
@@ -56,6 +58,13 @@ impl<'data, R: ReadRef<'data>> Dynamic<'_, R> {
             return None;
         }
         self.data.read_bytes_at(start, len).ok()
+    }
+
+    /// Whether a table is a section, or begins with one: some linkers count the relocations of calls
+    /// twice.
+    pub(super) fn is_section(&self, address: u64, len: u64) -> bool {
+        let mut sections = self.sections.iter();
+        sections.any(|(at, size)| *at == address && *size > 0 && *size <= len)
     }
 
     /// The word at an address. Segments are read whole, because there may be many.
@@ -137,6 +146,11 @@ pub(super) fn check<'data, R: ReadRef<'data>>(
         entries: pairs
             .map(|pair| (number::<8>(pair, 0), number::<8>(pair, 8)))
             .take_while(|(tag, _)| *tag != DT_NULL)
+            .collect(),
+        sections: file
+            .sections()
+            .filter(elf::is_loaded)
+            .map(|section| (section.address(), section.size()))
             .collect(),
     };
     for (tag, name) in [(DT_STRTAB, "texts"), (DT_SYMTAB, "symbols")] {

@@ -57,7 +57,7 @@ pub struct Inspection {
     /// Everything that is wrong with it, the gravest first.
     pub faults: Vec<Fault>,
     /// Symbols of which the system's loader has one in the whole process (`STB_GNU_UNIQUE`), such as
-    /// inline statics of C++: two libraries that have one share it.
+    /// inline statics of C++: two libraries that have one share it. The first 4096.
     pub unique_symbols: Vec<String>,
     /// The facts of the file that was judged.
     pub(crate) stamp: Option<Stamp>,

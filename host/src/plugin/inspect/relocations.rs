@@ -163,7 +163,13 @@ pub(super) fn check<'data, R: ReadRef<'data>>(
                 ));
             }
             last = Some(address);
+            // Calls go through slots alone.
+            let is_call = at == DT_JMPREL;
             match one(dynamic, symbols, entry, first_ones) {
+                Ok(Writes::Nothing | Writes::Own | Writes::Symbol) if is_call => {
+                    let found = format!("entry {index} of another type");
+                    return Err(problem(name, "entries that fill slots", found));
+                }
                 Ok(Writes::Nothing) => {}
                 Ok(_) => written.push(number::<8>(entry, 0)),
                 Err(found) => {
@@ -191,11 +197,15 @@ pub(super) fn check<'data, R: ReadRef<'data>>(
         (DT_INIT_ARRAY, DT_INIT_ARRAYSZ, "functions at the start"),
         (DT_FINI_ARRAY, DT_FINI_ARRAYSZ, "functions at the end"),
     ] {
-        let (Some(at), Some(len)) = (dynamic.value(at), dynamic.value(len)) else {
-            continue;
+        let (at, len) = match (dynamic.value(at), dynamic.value(len)) {
+            (None, None) => continue,
+            (at, len) => (at.unwrap_or(0), len.unwrap_or(0)),
         };
         let wrong = |found: String| problem(name, "addresses of the library's code", found);
-        if len % 8 != 0 || (len > 0 && dynamic.bytes(at, len).is_none()) {
+        if len % 8 != 0
+            || !dynamic.is_section(at, len)
+            || (len > 0 && dynamic.bytes(at, len).is_none())
+        {
             return Err(wrong(format!("{len} bytes at address {at:#x}")));
         }
         let slots = (at..at + len).step_by(8);
@@ -249,7 +259,11 @@ fn one<'data, R: ReadRef<'data>>(
         return Err(format!("type {kind} among the relative ones"));
     }
     if writes == Writes::Nothing {
-        return Ok(writes);
+        // What linkers leave of an entry that they did not need.
+        return match entry.iter().all(|byte| *byte == 0) {
+            true => Ok(writes),
+            false => Err("an entry that does nothing".to_owned()),
+        };
     }
     let size = match writes {
         Writes::Tls(size) => size,
@@ -341,15 +355,13 @@ fn table<'data, R: ReadRef<'data>>(
     name: &'static str,
 ) -> Result<&'data [u8], Problem> {
     let (address, len) = match (dynamic.value(at), dynamic.value(len)) {
-        (_, None | Some(0)) => return Ok(&[]),
-        (None, Some(len)) => {
-            return Err(problem(
-                "dynamic section",
-                format!("the {name}"),
-                format!("{len} bytes nowhere"),
-            ));
+        (None, None) => return Ok(&[]),
+        (Some(address), Some(len)) if dynamic.is_section(address, len) => (address, len),
+        (address, len) => {
+            let expected = format!("the {name} where their section is");
+            let found = format!("{len:x?} bytes at address {address:x?}");
+            return Err(problem("dynamic section", expected, found));
         }
-        (Some(address), Some(len)) => (address, len),
     };
     dynamic.bytes(address, len).ok_or_else(|| {
         problem(

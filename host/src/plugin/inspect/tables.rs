@@ -7,6 +7,7 @@
 use super::elf::{Segment, number};
 use super::loading::Dynamic;
 use object::ReadRef;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 const DT_HASH: u64 = 4;
@@ -38,6 +39,13 @@ const STB_GNU_UNIQUE: u8 = 10;
 const STT_TLS: u8 = 6;
 const STT_GNU_IFUNC: u8 = 10;
 const SHN_ABS: u64 = 0xfff1;
+/// The longest name of a library or a version.
+const MAX_TEXT: usize = 4096;
+/// Libraries that versions may be of.
+const MAX_NEEDED: usize = 1024;
+/// Bytes of texts that are read, each with what it costs to follow a list to it.
+const TEXT_BUDGET: u64 = 64 << 20;
+const OVERHEAD: u64 = 64;
 /// Versions of a library: real ones have some tens.
 const MAX_VERSIONS: u64 = 1 << 14;
 
@@ -66,6 +74,8 @@ type Judged<T = ()> = Result<T, Problem>;
 pub(super) struct Symbols<'data> {
     entries: &'data [u8],
     texts: &'data [u8],
+    /// What may still be read of the texts.
+    left: Cell<u64>,
 }
 
 /// One of them.
@@ -117,10 +127,30 @@ impl Symbols<'_> {
         unique.filter_map(|symbol| self.text(symbol.name))
     }
 
+    /// The hash of a symbol's name.
+    fn hash(&self, index: u64) -> Option<u64> {
+        let name = usize::try_from(self.get(index)?.name).ok()?;
+        let text = self.texts.get(name..)?;
+        let length = text.iter().position(|byte| *byte == 0)?;
+        self.spend(length)?;
+        let hash = text[..length].iter().fold(5381u32, |hash, byte| {
+            hash.wrapping_mul(33).wrapping_add((*byte).into())
+        });
+        Some(hash.into())
+    }
+
     fn text(&self, offset: u64) -> Option<String> {
         let text = self.texts.get(usize::try_from(offset).ok()?..)?;
-        let end = text.iter().position(|byte| *byte == 0)?;
+        let end = text.iter().take(MAX_TEXT).position(|byte| *byte == 0)?;
+        self.spend(end)?;
         Some(String::from_utf8_lossy(&text[..end]).into_owned())
+    }
+
+    /// Texts may overlap, and lists lead to the same texts: what is read of them is bounded.
+    fn spend(&self, bytes: usize) -> Option<()> {
+        let left = self.left.get().checked_sub(OVERHEAD + bytes as u64)?;
+        self.left.set(left);
+        Some(())
     }
 }
 
@@ -203,7 +233,11 @@ fn symbols<'data, R: ReadRef<'data>>(
     let entries = dynamic
         .bytes(address, size)
         .ok_or_else(|| wrong(format!("{size} bytes at address {address:#x}")))?;
-    let symbols = Symbols { entries, texts };
+    let symbols = Symbols {
+        entries,
+        texts,
+        left: Cell::new(TEXT_BUDGET),
+    };
     let tls = dynamic.tls_size();
     for (index, symbol) in symbols.all().enumerate() {
         if symbol.name >= texts.len() as u64 {
@@ -236,7 +270,7 @@ fn symbols<'data, R: ReadRef<'data>>(
 fn hashes<'data, R: ReadRef<'data>>(dynamic: &Dynamic<'_, R>, symbols: &Symbols<'_>) -> Judged {
     let wrong = |found: String| problem("hash table", "a table of the dynamic symbols", found);
     if let Some(address) = dynamic.value(DT_GNU_HASH) {
-        return gnu_hash(dynamic, address, symbols.len()).map_err(wrong);
+        return gnu_hash(dynamic, address, symbols).map_err(wrong);
     }
     match dynamic.value(DT_HASH) {
         Some(address) => old_hash(dynamic, address, symbols.len()).map_err(wrong),
@@ -247,8 +281,9 @@ fn hashes<'data, R: ReadRef<'data>>(dynamic: &Dynamic<'_, R>, symbols: &Symbols<
 fn gnu_hash<'data, R: ReadRef<'data>>(
     dynamic: &Dynamic<'_, R>,
     address: u64,
-    symbols: u64,
+    names: &Symbols<'_>,
 ) -> Result<(), String> {
+    let symbols = names.len();
     let outside = || format!("a table at address {address:#x} that does not fit");
     let header = dynamic.bytes(address, 16).ok_or_else(outside)?;
     let [buckets, first, words, shift] = [0, 4, 8, 12].map(|at| number::<4>(header, at));
@@ -270,6 +305,13 @@ fn gnu_hash<'data, R: ReadRef<'data>>(
     for bucket in buckets.chunks_exact(4).map(|bucket| number::<4>(bucket, 0)) {
         if bucket != 0 && !(first..last_end).contains(&bucket) {
             return Err(format!("a bucket with symbol {bucket}"));
+        }
+    }
+    // A symbol whose name was changed would be found by neither.
+    for (index, chain) in (first..).zip(chains.chunks_exact(4)) {
+        let hash = names.hash(index).ok_or("a symbol without a name")?;
+        if number::<4>(chain, 0) | 1 != hash | 1 {
+            return Err(format!("symbol {index} under the hash of another name"));
         }
     }
     Ok(())
@@ -310,6 +352,7 @@ fn versions<'data, R: ReadRef<'data>>(dynamic: &Dynamic<'_, R>, symbols: &Symbol
     let mut known = BTreeSet::from([0, 1]);
     let needed: BTreeSet<String> = dynamic
         .all(DT_NEEDED)
+        .take(MAX_NEEDED)
         .filter_map(|offset| symbols.text(offset))
         .collect();
     let list = |tag, count_tag| -> Option<(u64, u64)> {

@@ -167,7 +167,7 @@ impl Trust {
         let copy = image
             .reader()
             .map_err(|cause| vec![*inspect::unreadable(cause)])?;
-        let about = inspect::judge_copy(copy, path)?.about;
+        let about = inspect::judge_copy(copy, path)?.descriptor.about;
         let (standing, _) = self.judged(path, &image, &about.name, &about.version)?;
         Ok(standing)
     }
