@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_not_filled_is_told_from_one_of_zeros() {
+    fn an_answer_that_was_not_filled_differs_from_one_of_zeros() {
         let untouched = Room::<ExistsOut>::new();
         let refused = untouched.filled().map(|out| out.exists).unwrap_err();
         assert!(

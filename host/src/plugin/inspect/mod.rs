@@ -23,7 +23,7 @@ pub(crate) use negotiation::{Spoken, effective_minor};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use source::Reads;
-pub(crate) use source::{Sink, Stamp, stamp_of, unreadable};
+pub(crate) use source::{Sink, Stamp, stamp, stamp_of, unreadable};
 use std::fs::File;
 use std::io::{Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -209,6 +209,11 @@ fn inspect_unchanged(found: &mut Inspection, file: File, size: u64) -> Result<()
 /// Copies a regular file as it is at one moment, without what only debuggers read. Returns its facts.
 pub(crate) fn copy_whole(path: &Path, to: &mut dyn Sink) -> Result<Stamp, Box<Fault>> {
     source::copy(path, to)
+}
+
+/// Opens a regular file for reading, as an inspection does.
+pub(crate) fn open_regular(path: &Path) -> Result<File, Box<Fault>> {
+    source::open(path).map(|(file, _)| file)
 }
 
 /// What loading needs to know of a file.

@@ -71,7 +71,7 @@ pub(crate) struct Stamp {
 }
 
 /// The facts of now.
-pub(super) fn stamp(file: &File) -> Result<Stamp, Box<Fault>> {
+pub(crate) fn stamp(file: &File) -> Result<Stamp, Box<Fault>> {
     fstat(file).map(Stamp::from).map_err(unreadable)
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Image {
     sha256: [u8; 32],
     /// The facts of the file that was read.
     stamp: Stamp,
+    /// Where it was read, when parts of it were left out.
+    partial: Option<PathBuf>,
     /// The folder of a private copy, where memory files may not be executed.
     folder: Option<tempfile::TempDir>,
 }
@@ -49,6 +51,7 @@ impl Image {
             Ok(file) => {
                 let mut to = Hashing::new(file);
                 let stamp = inspect::copy_whole(path, &mut to).map_err(|fault| vec![*fault])?;
+                let partial = to.left_out.then(|| path.to_owned());
                 let (file, sha256) = to
                     .finish()
                     .map_err(|cause| refused("a memory file", &cause))?;
@@ -59,6 +62,7 @@ impl Image {
                     file,
                     sha256,
                     stamp,
+                    partial,
                     folder: None,
                 })
             }
@@ -67,6 +71,7 @@ impl Image {
                     private_file().map_err(|cause| refused("a private copy", &cause))?;
                 let mut to = Hashing::new(file);
                 let stamp = inspect::copy_whole(path, &mut to).map_err(|fault| vec![*fault])?;
+                let partial = to.left_out.then(|| path.to_owned());
                 let (_, sha256) = to
                     .finish()
                     .map_err(|cause| refused("a private copy", &cause))?;
@@ -77,6 +82,7 @@ impl Image {
                     file,
                     sha256,
                     stamp,
+                    partial,
                     folder: Some(folder),
                 })
             }
@@ -99,9 +105,13 @@ impl Image {
                 count => sha256.update(&buffer[..count]),
             }
         }
+        let stamp = inspect::stamp(&file);
+        let stamp = stamp.map_err(|fault| io::Error::other(fault.to_string()))?;
         Ok(Self {
             file,
             sha256: sha256.finalize().into(),
+            stamp,
+            partial: None,
             folder: None,
         })
     }
@@ -114,6 +124,36 @@ impl Image {
     /// The facts of the file that was read.
     pub(crate) fn stamp(&self) -> Stamp {
         self.stamp
+    }
+
+    /// Shows the bytes of the file that was read, all of them: what was left out is read again where it
+    /// was, and the digest says that it is the same.
+    pub(crate) fn read_whole(&self, take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+        let file = match &self.partial {
+            None => self.file.try_clone()?,
+            Some(path) => {
+                let opened = inspect::open_regular(path);
+                opened.map_err(|fault| io::Error::other(fault.to_string()))?
+            }
+        };
+        let (mut buffer, mut at, mut sha256) = (vec![0; 1 << 16], 0, Sha256::new());
+        loop {
+            // By position: readers of an image share theirs.
+            match file.read_at(&mut buffer, at) {
+                Ok(0) => break,
+                Ok(count) => {
+                    take(&buffer[..count]);
+                    sha256.update(&buffer[..count]);
+                    at += count as u64;
+                }
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                Err(cause) => return Err(cause),
+            }
+        }
+        match <[u8; 32]>::from(sha256.finalize()) == self.sha256 {
+            true => Ok(()),
+            false => Err(io::Error::other("the file has changed since it was read")),
+        }
     }
 
     /// The file, for reading.
@@ -170,6 +210,7 @@ struct Hashing {
     file: File,
     sha256: Sha256,
     at: u64,
+    left_out: bool,
 }
 
 impl Hashing {
@@ -178,7 +219,13 @@ impl Hashing {
             file,
             sha256: Sha256::new(),
             at: 0,
+            left_out: false,
         }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.sha256.update(bytes);
+        self.at += bytes.len() as u64;
     }
 
     fn finish(self) -> io::Result<(File, [u8; 32])> {
@@ -191,13 +238,14 @@ impl Hashing {
 impl Sink for Hashing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, self.at)?;
-        self.leave_out(bytes)
+        self.take(bytes);
+        Ok(())
     }
 
     /// A hole, which takes no memory.
     fn leave_out(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.sha256.update(bytes);
-        self.at += bytes.len() as u64;
+        self.left_out = true;
+        self.take(bytes);
         Ok(())
     }
 }

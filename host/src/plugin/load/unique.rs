@@ -1,4 +1,4 @@
-//! Symbols of which the system's loader has one in the process, whoever defines them.
+//! Symbols of which the system's loader has one in the process.
 //!
 //! `STB_GNU_UNIQUE` is what a C++ compiler makes of inline statics. The loader binds the second
 //! library's to the first one's, also with `RTLD_LOCAL`: two plugins would share state that each takes

@@ -7,7 +7,6 @@ use crate::plugin::load::Image;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use minisign_verify::{PublicKey, Signature};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -132,19 +131,9 @@ fn verify(
     let public = PublicKey::from_base64(&key.key).map_err(|why| invalid(why.to_string()))?;
     let verifier = public.verify_stream(&beside.signature);
     let mut verifier = verifier.map_err(|why| invalid(format!("{why}; sign it again")))?;
-    let file = image.reader().map_err(|cause| invalid(cause.to_string()))?;
-    let (mut buffer, mut at) = (vec![0; 1 << 16], 0);
-    loop {
-        // By position: readers of an image share theirs.
-        match file.read_at(&mut buffer, at) {
-            Ok(0) => break,
-            Ok(count) => {
-                verifier.update(&buffer[..count]);
-                at += count as u64;
-            }
-            Err(cause) => return Err(invalid(cause.to_string())),
-        }
-    }
+    image
+        .read_whole(&mut |bytes| verifier.update(bytes))
+        .map_err(|cause| invalid(cause.to_string()))?;
     verifier
         .finalize()
         .map_err(|_| invalid("other bytes, or another trusted comment".to_owned()))?;
