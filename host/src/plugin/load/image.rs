@@ -121,6 +121,14 @@ impl Image {
         self.sha256
     }
 
+    /// SHA-256 of what is kept: that of the bytes, unless parts were left out.
+    pub(crate) fn kept_sha256(&self) -> io::Result<[u8; 32]> {
+        match &self.partial {
+            None => Ok(self.sha256),
+            Some(_) => Self::of_file(self.file.try_clone()?).map(|kept| kept.sha256),
+        }
+    }
+
     /// The facts of the file that was read.
     pub(crate) fn stamp(&self) -> Stamp {
         self.stamp

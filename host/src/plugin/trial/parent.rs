@@ -49,7 +49,7 @@ pub(super) fn run(
     let wants_open = open.is_some();
     let request = Request {
         name: name.to_owned(),
-        sha256: hex(&image.sha256()),
+        sha256: hex(&image.kept_sha256()?),
         cpu_secs: rules.cpu.as_millis().div_ceil(1000).max(1) as u64,
         memory: rules.memory,
         descriptors: rules.descriptors,
