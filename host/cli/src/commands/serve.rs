@@ -81,7 +81,7 @@ impl Serve {
         let host = app.host_of(config)?;
 
         // Before the ready line is printed: its reader may send a signal at once.
-        let grace = Grace::after_drain(settings.drain);
+        let grace = Grace::after_drain(settings.shutdown_delay.saturating_add(settings.drain));
         let stop = signals::first_but_hangup(grace.clone());
         let stop = stop.map_err(Failure::file("listen to", "signals".as_ref()))?;
         let hangups = signals::hangups().map_err(Failure::file("listen to", "signals".as_ref()))?;
@@ -219,7 +219,7 @@ impl Reload {
         };
         control.check(&settings).map_err(less_protected)?;
         let changed = self.host.reconfigure(config)?;
-        let drain = settings.drain;
+        let drain = settings.shutdown_delay.saturating_add(settings.drain);
         control.apply(settings).map_err(less_protected)?;
         self.grace.set_drain(drain);
         tracing::info!(
