@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs)]
 
+pub mod audit;
 pub mod config;
 pub mod gateway;
 #[allow(
@@ -10,6 +11,7 @@ pub mod gateway;
 )]
 pub mod platform;
 mod plugin;
+pub mod policy;
 
 mod backend;
 mod operations;

@@ -57,7 +57,10 @@ impl Call {
     pub(crate) fn backend_named(&self, name: &str) -> Result<Backend, Problem> {
         let handle = self.app.host().handle(name);
         let backend = handle.map_err(|_| Problem::no_backend(name))?;
-        let options = CallOptions::new().request_id(self.id.clone());
+        let mut options = CallOptions::new().request_id(self.id.clone());
+        if let Some(name) = self.access.token_name() {
+            options = options.actor(name);
+        }
         Ok(backend.with(options.trace(self.trace.trace_id, self.trace.span_id)))
     }
 

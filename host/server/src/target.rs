@@ -5,6 +5,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::call::Call;
 use crate::problem::Problem;
 
 /// Backend and key of `/v1/{backend}/{key}`. The key is empty for the backend itself.
@@ -31,7 +32,13 @@ impl<S: Sync> FromRequestParts<S> for Target {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Self::of(parts.uri.path())
+        let mut target = Self::of(parts.uri.path())?;
+        // Rights are those of the backend, under whichever of its names.
+        let host = parts.extensions.get::<Call>().map(|call| call.app.host());
+        if let Some(name) = host.and_then(|host| host.resolve_name(&target.backend)) {
+            target.backend = name;
+        }
+        Ok(target)
     }
 }
 

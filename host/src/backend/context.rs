@@ -1,11 +1,13 @@
 //! What all backends of one host share.
 
+use crate::audit::AuditLog;
 use crate::config::{Environment, Secrets};
 use crate::gateway::Gateway;
 use crate::plugin::catalog::Catalog;
 use arc_swap::ArcSwap;
 use holdall_plugin_api::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -15,6 +17,7 @@ pub(crate) struct Context {
     /// Replaced as a whole by a new configuration.
     pub(crate) gateway: ArcSwap<Gateway>,
     pub(crate) spool: SpoolSettings,
+    pub(crate) audit: Option<Arc<dyn AuditLog>>,
 }
 
 impl Context {

@@ -12,6 +12,7 @@ use crate::plugin::PluginRef;
 use crate::plugin::catalog::Candidate;
 use crate::plugin::load::{Instance, Plugin};
 use crate::plugin::trial;
+use crate::policy::Guards;
 use arc_swap::ArcSwapOption;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
@@ -66,6 +67,8 @@ pub(crate) struct Generation {
     pub(crate) plugin: PluginRef,
     /// The file that serves it, where that is not the one that the catalog names.
     candidate: Option<Arc<Candidate>>,
+    /// `None` when the backend has no policies.
+    pub(crate) guards: Option<Box<Guards>>,
     /// Kept from the first open on: an instance that is rebuilt runs the same code, whatever lies
     /// in the plugin's file by then.
     code: OnceLock<Arc<Plugin>>,
@@ -97,6 +100,7 @@ impl Generation {
     ) -> Arc<Self> {
         Arc::new(Self {
             number,
+            guards: Guards::new(&config.policy, config.max_wait),
             config,
             plugin,
             candidate,

@@ -17,6 +17,7 @@ pub struct CallOptions {
     pub(crate) deadline: Option<Instant>,
     pub(crate) cancel: Option<CancellationToken>,
     pub(crate) request_id: Option<Arc<str>>,
+    pub(crate) actor: Option<Arc<str>>,
     pub(crate) trace_id: [u8; 16],
     pub(crate) span_id: [u8; 8],
 }
@@ -56,6 +57,13 @@ impl CallOptions {
     #[must_use]
     pub fn request_id(mut self, id: impl Into<Arc<str>>) -> Self {
         self.request_id = Some(id.into());
+        self
+    }
+
+    /// Names who asks, for the [audit log](crate::audit): a token or a user, no secret.
+    #[must_use]
+    pub fn actor(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.actor = Some(name.into());
         self
     }
 

@@ -4,14 +4,16 @@ use super::Backend;
 use super::context::Context;
 use super::counters::{Counters, add};
 use super::generation::{Generation, Opened};
+use crate::audit::{self, AuditEvent, is_recorded};
 use crate::plugin::errors;
 use crate::plugin::load::{Call, KeptSpan, identifier};
+use crate::policy::{Guards, Turn};
 use holdall_plugin_api::{Error, ErrorKind, Key, Operation, Result};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// One operation that is going on.
@@ -19,10 +21,13 @@ pub(crate) struct Scope<'a> {
     pub(crate) backend: &'a Backend,
     operation: Operation,
     key: Option<&'a Key>,
+    target: Option<&'a Key>,
     started: Instant,
     deadline: Option<Instant>,
     generation: Option<Arc<Generation>>,
     opened: OnceLock<Arc<Opened>>,
+    /// The operation's place among those that run at once, where their number is limited.
+    turn: OnceLock<Turn>,
     /// Payload bytes, once the operation knows.
     pub(crate) moved: AtomicU64,
     answered: AtomicBool,
@@ -33,7 +38,10 @@ impl<'a> Scope<'a> {
         let started = Instant::now();
         let generation = backend.generation().ok();
         let timeout = generation.as_ref().and_then(|it| it.config.timeout);
-        let own = timeout.and_then(|timeout| started.checked_add(timeout));
+        let guards = generation.as_ref().and_then(|it| it.guards.as_deref());
+        let policy = guards.and_then(|guards| guards.deadline(operation));
+        let own = timeout.into_iter().chain(policy).min();
+        let own = own.and_then(|timeout| started.checked_add(timeout));
         let asked = backend.options().and_then(|options| options.deadline);
         let counters = &backend.slot.counters;
         counters.call(operation);
@@ -41,10 +49,12 @@ impl<'a> Scope<'a> {
             backend,
             operation,
             key,
+            target: None,
             started,
             deadline: [own, asked].into_iter().flatten().min(),
             generation,
             opened: OnceLock::new(),
+            turn: OnceLock::new(),
             moved: AtomicU64::new(0),
             answered: AtomicBool::new(false),
         }
@@ -68,13 +78,35 @@ impl<'a> Scope<'a> {
         if let Some(opened) = self.opened.get() {
             return Ok(opened);
         }
-        let opened = self.backend.slot.open(self.generation()?).await?;
+        let generation = self.generation()?;
+        let opened = self.backend.slot.open(generation).await?;
         if opened.ended.load(Ordering::Acquire) {
             return Err(
                 Error::new(ErrorKind::Unavailable).with_message("the backend was shut down")
             );
         }
+        if let Some(concurrency) = self.guards().and_then(|it| it.concurrency.as_ref()) {
+            // Before its requests are checked, which takes no time, so that one place serves all of them.
+            let turn = concurrency.turn().await?;
+            self.turn.get_or_init(|| turn);
+        }
         Ok(self.opened.get_or_init(|| opened))
+    }
+
+    /// The policies of the backend, when it has any.
+    pub(crate) fn guards(&self) -> Option<&Guards> {
+        self.generation.as_ref()?.guards.as_deref()
+    }
+
+    /// The operation's place among those that run at once, for a body to keep.
+    pub(crate) fn turn(&self) -> Option<Turn> {
+        self.turn.get().cloned()
+    }
+
+    /// Whether the deadline comes within this time.
+    pub(crate) fn ends_before(&self, wait: Duration) -> bool {
+        self.deadline
+            .is_some_and(|at| at.saturating_duration_since(Instant::now()) <= wait)
     }
 
     /// What goes to the plugin.
@@ -105,12 +137,52 @@ impl<'a> Scope<'a> {
         let cancel = options.and_then(|options| options.cancel.as_ref());
         let outcome = match (self.deadline, cancel) {
             (None, None) => work.await,
-            (deadline, cancel) => bounded(work, deadline, cancel, self.counters()).await,
+            (deadline, cancel) => bounded(work, deadline, cancel, self).await,
+        };
+        let outcome = match is_recorded(self.operation) {
+            true => self.record(self.key, outcome),
+            false => outcome,
         };
         self.answered.store(true, Ordering::Relaxed);
         self.counters()
             .answered(self.operation, self.started.elapsed());
         outcome.map_err(|error| self.fail(error))
+    }
+
+    /// Names the target of a copy or rename.
+    pub(crate) fn to(mut self, key: &'a Key) -> Self {
+        self.target = Some(key);
+        self
+    }
+
+    /// Writes the audit event of an outcome, where events are written.
+    ///
+    /// # Errors
+    ///
+    /// The outcome's own, or `Unavailable`: the event could not be written.
+    pub(crate) fn record<T>(&self, key: Option<&Key>, outcome: Result<T>) -> Result<T> {
+        let Some(audit) = &self.context().audit else {
+            return outcome;
+        };
+        match audit.record(&self.event(key, audit::outcome(&outcome))) {
+            Ok(()) => outcome,
+            Err(why) => outcome.and(Err(audit::unrecorded(why))),
+        }
+    }
+
+    fn event<'e>(&'e self, key: Option<&'e Key>, outcome: &'e str) -> AuditEvent<'e> {
+        let options = self.backend.options();
+        AuditEvent {
+            time_ms: audit::now_ms(),
+            backend: &self.backend.slot.name,
+            operation: self.operation.name(),
+            key: key.map(Key::text),
+            to: self.target.map(Key::text),
+            actor: options.and_then(|it| it.actor.as_deref()),
+            outcome,
+            bytes: self.moved.load(Ordering::Relaxed),
+            request_id: options.and_then(|it| it.request_id.as_deref()),
+        }
     }
 
     /// The error as the caller gets it, counted; gives the instance up where it must.
@@ -162,6 +234,13 @@ impl Drop for Scope<'_> {
     fn drop(&mut self) {
         if !*self.answered.get_mut() {
             self.counters().dropped(self.operation);
+            if let Some(audit) = &self.context().audit
+                && (is_recorded(self.operation) || self.operation == Operation::DeleteMany)
+                && let Err(why) = audit.record(&self.event(self.key, "dropped"))
+            {
+                // The caller has gone: there is no answer to refuse.
+                let _ = audit::unrecorded(why);
+            }
         }
     }
 }
@@ -199,10 +278,13 @@ async fn bounded<T>(
     mut work: Pin<&mut (impl Future<Output = Result<T>> + ?Sized)>,
     deadline: Option<Instant>,
     cancel: Option<&CancellationToken>,
-    counters: &Counters,
+    scope: &Scope<'_>,
 ) -> Result<T> {
     let too_late = || {
-        add(&counters.released, 1);
+        add(&scope.counters().released, 1);
+        if let Some(guards) = scope.guards() {
+            guards.timed_out();
+        }
         Err(Error::new(ErrorKind::Timeout).with_message("the deadline has passed"))
     };
     // The runtime's clock, which tests may stop. Asked here, because its timer counts whole

@@ -9,10 +9,13 @@ use super::{Policy, Quarantine, Rule, TrialRules, UpgradeRules};
 use holdall_plugin_api::KeyPolicy;
 use url::Url;
 
+use crate::policy as guards;
+
 use super::document::{self, Document, Found, Table};
+use super::resolve::judged;
 use super::{
-    BackendConfig, Code, ContentTypePolicy, GatewayConfig, GatewayKey, Location, PluginRule,
-    Problem, SecretText, Section, check_name, parse_duration, read, relative_to, trust,
+    AuditConfig, BackendConfig, Code, ContentTypePolicy, GatewayConfig, GatewayKey, Location,
+    PluginRule, Problem, SecretText, Section, check_name, parse_duration, read, relative_to, trust,
 };
 
 /// Largest configuration file, in bytes.
@@ -35,6 +38,7 @@ pub(super) struct FileConfig {
     pub(super) backends: BTreeMap<String, BackendConfig>,
     pub(super) plugins: BTreeMap<String, PluginRule>,
     pub(super) gateway: Option<GatewayConfig>,
+    pub(super) audit: Option<AuditConfig>,
     pub(super) server: Section,
     pub(super) trust: Policy,
     pub(super) trial: TrialRules,
@@ -151,6 +155,9 @@ fn read<'d>(
         .table(&mut root, "upgrade")
         .map(|section| trust::read_upgrade(document, section))
         .unwrap_or_default();
+    config.audit = document
+        .table(&mut root, "audit")
+        .and_then(|section| read_audit(document, section, folder));
     config.server = Section::new("server", document.settings(&mut root, "server"));
     document.finish(root, None);
     config
@@ -187,10 +194,44 @@ fn read_backend<'d>(
         .boolean(section_ref, "allow_non_atomic_put")
         .unwrap_or_default();
     backend.required = document.boolean(section_ref, "required").unwrap_or(true);
+    for alias in document.strings(section_ref, "aliases").unwrap_or_default() {
+        match check_name(alias.value, "alias", &alias.place) {
+            Ok(()) => backend.aliases.push(alias.value.to_owned()),
+            Err(problem) => document.problems.push(*problem),
+        }
+    }
+    backend.policy = read_policy(document, name, section_ref);
     backend.settings = document.settings(section_ref, "config");
     let fix = format!("what belongs to the plugin goes into [backend.{name}.config]");
     document.finish(section, Some(&fix));
     backend
+}
+
+fn read_policy<'d>(
+    document: &mut Document<'d>,
+    name: &str,
+    section: &mut Table<'d>,
+) -> guards::Policy {
+    let table = document.settings(section, "policy");
+    if table.values.is_empty() {
+        return guards::Policy::default();
+    }
+    let path = format!("{}.policy", document::join("backend", name));
+    if let Err(problems) = judged(&table, &path, &guards::SCHEMA) {
+        document.problems.extend(problems);
+        return guards::Policy::default();
+    }
+    let policy = guards::read(&table.values);
+    let checked = policy.check(|key, found| {
+        let pointer = document::child("", key);
+        let place = table.place(&pointer).clone();
+        let path = document::join(&path, key);
+        Problem::new(Code::InvalidValue, path, place, guards::PREFIX_RULE, found)
+    });
+    document
+        .problems
+        .extend(checked.err().into_iter().flatten());
+    policy
 }
 
 pub(super) fn read_timeout(
@@ -344,6 +385,22 @@ fn read_gateway<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> Gate
     }
     document.finish(section, None);
     GatewayConfig { public_url, keys }
+}
+
+fn read_audit<'d>(
+    document: &mut Document<'d>,
+    mut section: Table<'d>,
+    folder: Option<&Path>,
+) -> Option<AuditConfig> {
+    let before = document.problems.len();
+    let file = document.string(&mut section, "file");
+    if file.is_none() && document.problems.len() == before {
+        document.problems.push(missing(&section, "file", "a path"));
+    }
+    let sync = document.boolean(&mut section, "sync").unwrap_or_default();
+    document.finish(section, None);
+    let file = relative_to(folder, file?.value);
+    Some(AuditConfig { file, sync })
 }
 
 fn missing(section: &Table<'_>, key: &str, expected: &str) -> Problem {

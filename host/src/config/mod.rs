@@ -11,6 +11,11 @@
 //! timeout = "30s"                    # per operation: ms, s, m or h; default: none
 //! max_wait = "30s"                   # for a turn where the plugin takes few operations at once
 //! allow_non_atomic_put = false       # true: readers may see a partial object
+//! aliases = ["pictures"]             # further names
+//!
+//! [backend.avatars.policy]           # what the host enforces: see [`crate::policy`]
+//! allowed_types = ["image/*"]
+//! max_size = "10MiB"
 //!
 //! [backend.avatars.config]           # as the plugin's own JSON Schema says
 //! bucket = "avatars"
@@ -74,6 +79,7 @@ mod schema;
 mod schema_budget;
 mod secret;
 mod section;
+mod size;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -85,7 +91,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use holdall_plugin_api::KeyPolicy;
+use holdall_plugin_api::{Error, ErrorKind, KeyPolicy};
+
+use crate::audit::{AuditFile, AuditLog};
 
 pub use check::{BackendReport, Report, check};
 pub use compiled::Schema;
@@ -103,6 +111,7 @@ pub use resolve::{ConfigJson, Resolved};
 pub use secret::{REDACTED, SecretText, Secrets};
 pub(crate) use secret::{UNRESERVED, WeakSecrets, hex};
 pub use section::Section;
+pub use size::parse_size;
 pub use source::{Flags, Sources};
 pub(crate) use trust::parse_time;
 
@@ -130,6 +139,8 @@ pub struct Config {
     pub plugins: BTreeMap<String, PluginRule>,
     /// The gateway that signs URLs, when one is configured.
     pub gateway: Option<GatewayConfig>,
+    /// `[audit]`: where changes are recorded. Read at the start of a host only.
+    pub audit: Option<AuditConfig>,
     /// `[server]`: what belongs to the program in front of the host.
     pub server: Section,
     /// Rules for the files of plugins and secrets.
@@ -149,6 +160,31 @@ impl Config {
     /// The environment that references to secrets are looked up in.
     pub fn environment(&self) -> &Environment {
         &self.environment
+    }
+}
+
+/// `[audit]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditConfig {
+    /// The file to which events are appended.
+    pub file: PathBuf,
+    /// Whether an event is on the disk before its operation is answered.
+    pub sync: bool,
+}
+
+impl AuditConfig {
+    /// # Errors
+    ///
+    /// `ConfigInvalid`: the file cannot be opened.
+    pub(crate) fn open(&self) -> holdall_plugin_api::Result<std::sync::Arc<dyn AuditLog>> {
+        match AuditFile::open(&self.file, self.sync) {
+            Ok(file) => Ok(std::sync::Arc::new(file)),
+            Err(why) => Err(Error::new(ErrorKind::ConfigInvalid)
+                .with_message("the audit file cannot be opened")
+                .with_fact("file", self.file.display())
+                .because(why)),
+        }
     }
 }
 
@@ -176,6 +212,10 @@ pub struct BackendConfig {
     pub allow_non_atomic_put: bool,
     /// Whether a server that asks for readiness needs it. Default: `true`.
     pub required: bool,
+    /// Its further names.
+    pub aliases: Vec<String>,
+    /// What the host enforces in front of it.
+    pub policy: crate::policy::Policy,
     settings: PluginSettings,
 }
 
@@ -210,6 +250,38 @@ impl BackendConfig {
         })
     }
 
+    /// # Errors
+    ///
+    /// The first one that is no name.
+    pub(crate) fn set_aliases(&mut self, aliases: Vec<String>) -> Result<(), ConfigProblems> {
+        let place = Location::Flag("the program's own configuration");
+        for alias in &aliases {
+            check_name(alias, "alias", &place).map_err(|problem| ConfigProblems::from(*problem))?;
+        }
+        self.aliases = aliases;
+        Ok(())
+    }
+
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub(crate) fn set_policy(
+        &mut self,
+        policy: crate::policy::Policy,
+    ) -> Result<(), ConfigProblems> {
+        policy.check(|key, found| {
+            Problem::new(
+                Code::InvalidValue,
+                format!("backend.{}.policy.{key}", self.name),
+                Location::Flag("the program's own configuration"),
+                crate::policy::PREFIX_RULE,
+                found,
+            )
+        })?;
+        self.policy = policy;
+        Ok(())
+    }
+
     /// Whether the same was written, so that only a secret that it refers to can differ.
     pub(crate) fn is_as_written(&self, other: &Self) -> bool {
         let mounted = |it: &Self| {
@@ -222,6 +294,8 @@ impl BackendConfig {
             )
         };
         self.plugin == other.plugin
+            && self.aliases == other.aliases
+            && self.policy == other.policy
             && mounted(self) == mounted(other)
             && self.settings.is_as_written(&other.settings)
     }
@@ -241,6 +315,8 @@ impl BackendConfig {
             max_wait: MAX_WAIT,
             allow_non_atomic_put: false,
             required: true,
+            aliases: Vec::new(),
+            policy: crate::policy::Policy::default(),
             settings: PluginSettings::default(),
         }
     }
@@ -273,6 +349,8 @@ impl fmt::Debug for BackendConfig {
             .field("max_wait", &self.max_wait)
             .field("allow_non_atomic_put", &self.allow_non_atomic_put)
             .field("required", &self.required)
+            .field("aliases", &self.aliases)
+            .field("policy", &self.policy)
             .field("settings", &self.settings)
             .finish()
     }

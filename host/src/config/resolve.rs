@@ -141,6 +141,16 @@ impl BackendConfig {
     }
 }
 
+/// Validates a table of the host's own, in which nothing is secret.
+pub(super) fn judged(
+    settings: &PluginSettings,
+    path: &str,
+    schema: &Schema,
+) -> Result<(), ConfigProblems> {
+    let (environment, secrets) = (Environment::none(), Secrets::new());
+    resolve(settings, path, "", schema, &environment, &secrets).map(drop)
+}
+
 fn resolve(
     settings: &PluginSettings,
     path: &str,

@@ -1,8 +1,10 @@
 //! Sources of a configuration, and their merge.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::Rule;
+use super::document;
 
 use super::file::{self, FileConfig};
 use super::problem::names;
@@ -92,6 +94,7 @@ impl Config {
             backends: from_file.backends,
             plugins: from_file.plugins,
             gateway: from_file.gateway,
+            audit: from_file.audit,
             server: from_file.server,
             trust: from_file.trust,
             trial: from_file.trial,
@@ -116,6 +119,7 @@ impl Config {
             .or(from_file.default_backend);
         config.set_default(default, sources.fallback_backend.as_ref(), whole, problems);
         overlay::apply(&mut config, whole, problems);
+        config.check_aliases(problems);
         let paths = ["HOLDALL_CONFIG", "HOLDALL_PLUGIN_DIR"];
         let others = environment.not_text().filter(|name| !paths.contains(name));
         problems.extend(others.map(|name| {
@@ -174,6 +178,10 @@ impl Config {
             ));
             return;
         }
+        if self.has_alias(&name) {
+            self.default_backend = Some(name);
+            return;
+        }
         if !self.backends.contains_key(&name) && whole {
             // A container without any file names its backend and sets its fields in variables.
             let prefix = overlay::prefix(&name);
@@ -203,6 +211,33 @@ impl Config {
             }
         }
         self.default_backend = Some(name);
+    }
+
+    fn has_alias(&self, name: &str) -> bool {
+        let mut aliases = self.backends.values().flat_map(|it| &it.aliases);
+        aliases.any(|alias| alias == name)
+    }
+
+    /// Each alias belongs to one backend and is no backend's name.
+    fn check_aliases(&self, problems: &mut Vec<Problem>) {
+        let mut taken: BTreeMap<&str, &str> = self
+            .backends
+            .keys()
+            .map(|name| (name.as_str(), name.as_str()))
+            .collect();
+        for backend in self.backends.values() {
+            for alias in &backend.aliases {
+                if let Some(owner) = taken.insert(alias, &backend.name) {
+                    problems.push(Problem::new(
+                        Code::Duplicate,
+                        format!("{}.aliases", document::join("backend", &backend.name)),
+                        backend.settings.place.clone(),
+                        "a name that no other backend has",
+                        format!("{alias:?}, a name of {owner:?}"),
+                    ));
+                }
+            }
+        }
     }
 
     /// Adds a backend; one of the same name is replaced.

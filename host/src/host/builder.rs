@@ -1,5 +1,6 @@
 //! How a host is put together.
 
+use crate::audit::AuditLog;
 use crate::backend::context::{Context, SpoolSettings};
 use crate::config::{Config, Environment, Flags, Secrets, Sources};
 use crate::gateway::Gateway;
@@ -11,6 +12,7 @@ use arc_swap::ArcSwap;
 use holdall_plugin_api::Result;
 use holdall_plugin_api::StaticPlugin;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Makes a [`Host`].
 ///
@@ -26,6 +28,7 @@ pub struct Builder {
     spool: SpoolSettings,
     trial: Option<Trial>,
     crash_records: Option<PathBuf>,
+    audit: Option<Arc<dyn AuditLog>>,
 }
 
 impl Builder {
@@ -127,6 +130,13 @@ impl Builder {
         self
     }
 
+    /// Records every change here. Wins over `[audit]` of the configuration.
+    #[must_use]
+    pub fn audit(mut self, log: Arc<dyn AuditLog>) -> Self {
+        self.audit = Some(log);
+        self
+    }
+
     /// Reads the configuration, scans the plugin directories and maps nothing, except for plugins
     /// that the configuration calls `required`.
     ///
@@ -179,6 +189,11 @@ impl Builder {
             Some(gateway) => Gateway::new(gateway, &environment, &secrets)?,
             None => Gateway::unconfigured(),
         };
+        let audit = match (self.audit, &config.audit) {
+            (Some(audit), _) => Some(audit),
+            (None, Some(config)) => Some(config.open()?),
+            (None, None) => None,
+        };
         let catalog = Catalog::new(&config, self.trial, quarantine);
         for plugin in self.built_in {
             catalog.add_built_in(plugin)?;
@@ -190,6 +205,7 @@ impl Builder {
             secrets,
             gateway: ArcSwap::from_pointee(gateway),
             spool: self.spool,
+            audit,
         };
         let host = Host::new(context, config);
         host.load_required()?;

@@ -24,7 +24,7 @@ use crate::plugin::errors;
 use crate::plugin::scan::{ScanReport, Shadowed};
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
-use holdall_plugin_api::{Error, Result};
+use holdall_plugin_api::{Error, ErrorKind, Result};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -97,8 +97,31 @@ impl Host {
     fn known(&self, name: &str) -> Result<Arc<Slot>> {
         match self.0.slots.load().get(name) {
             Some(slot) if slot.is_registered() => Ok(slot.clone()),
-            _ => Err(self.unknown(name)),
+            _ => self.aliased(name).ok_or_else(|| self.unknown(name)),
         }
+    }
+
+    /// The backend that has this further name. Names come before further names.
+    #[cold]
+    fn aliased(&self, name: &str) -> Option<Arc<Slot>> {
+        let has = |slot: &&Arc<Slot>| {
+            let current = slot.current();
+            current.is_some_and(|it| it.config.aliases.iter().any(|alias| alias == name))
+        };
+        self.0.slots.load().values().find(has).cloned()
+    }
+
+    /// The backend's own name, for its name or an alias; `None` when there is no such backend.
+    ///
+    /// ```no_run
+    /// # fn example(host: holdall::Host) {
+    /// // [backend.avatars]
+    /// // aliases = ["pictures"]
+    /// assert_eq!(host.resolve_name("pictures").as_deref(), Some("avatars"));
+    /// # }
+    /// ```
+    pub fn resolve_name(&self, name: &str) -> Option<String> {
+        self.known(name).ok().map(|slot| slot.name.clone())
     }
 
     #[cold]
@@ -180,7 +203,7 @@ impl Host {
     pub fn default_name(&self) -> Option<String> {
         let names = self.backends();
         match &self.config().default_backend {
-            Some(name) => names.contains(name).then(|| name.clone()),
+            Some(name) => self.resolve_name(name),
             None => match names.as_slice() {
                 [only] => Some(only.clone()),
                 _ => None,
@@ -206,9 +229,17 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// `ConfigInvalid`: the name is not `[a-z0-9][a-z0-9-]{0,62}`, or the configuration no object.
+    /// `ConfigInvalid`: the name is not `[a-z0-9][a-z0-9-]{0,62}`, the configuration no object, or an
+    /// alias belongs to another backend.
     pub fn register(&self, name: &str, registration: Registration) -> Result<u64> {
         let (config, plugin) = registration.split(name)?;
+        for alias in &config.aliases {
+            if self.resolve_name(alias).is_some_and(|owner| owner != name) {
+                return Err(Error::new(ErrorKind::ConfigInvalid)
+                    .with_message("an alias is the name of another backend")
+                    .with_fact("alias", alias));
+            }
+        }
         Ok(self.slot(name).register(config, plugin))
     }
 

@@ -2,6 +2,7 @@
 
 use crate::config::{BackendConfig, ContentTypePolicy, MAX_WAIT};
 use crate::plugin::PluginRef;
+use crate::policy::Policy;
 use holdall_plugin_api::{KeyPolicy, Result};
 use std::fmt;
 use std::time::Duration;
@@ -31,6 +32,10 @@ pub struct Registration {
     pub max_wait: Duration,
     /// Accepts a store whose readers may see partial objects.
     pub allow_non_atomic_put: bool,
+    /// Further names.
+    pub aliases: Vec<String>,
+    /// What the host enforces in front of it.
+    pub policy: Policy,
 }
 
 impl Registration {
@@ -44,6 +49,8 @@ impl Registration {
             timeout: None,
             max_wait: MAX_WAIT,
             allow_non_atomic_put: false,
+            aliases: Vec::new(),
+            policy: Policy::new(),
         }
     }
 
@@ -89,6 +96,20 @@ impl Registration {
         self
     }
 
+    /// Adds a further name.
+    #[must_use]
+    pub fn alias(mut self, name: impl Into<String>) -> Self {
+        self.aliases.push(name.into());
+        self
+    }
+
+    /// Enforces these policies.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
     pub(crate) fn split(self, name: &str) -> Result<(BackendConfig, PluginRef)> {
         let asked = match &self.plugin {
             PluginRef::Named(name) => name.clone(),
@@ -101,6 +122,8 @@ impl Registration {
         config.timeout = self.timeout;
         config.max_wait = self.max_wait;
         config.allow_non_atomic_put = self.allow_non_atomic_put;
+        config.set_aliases(self.aliases)?;
+        config.set_policy(self.policy)?;
         Ok((config, self.plugin))
     }
 }
@@ -114,6 +137,8 @@ impl fmt::Debug for Registration {
             .field("timeout", &self.timeout)
             .field("max_wait", &self.max_wait)
             .field("allow_non_atomic_put", &self.allow_non_atomic_put)
+            .field("aliases", &self.aliases)
+            .field("policy", &self.policy)
             .finish_non_exhaustive()
     }
 }

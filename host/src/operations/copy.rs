@@ -1,11 +1,12 @@
 //! `copy`.
 
 use super::spool::spool;
-use super::{download, needs, upload};
+use super::{download, may_write, needs, upload};
 use crate::backend::Backend;
 use crate::backend::counters::add;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
+use crate::policy::calls;
 use holdall_plugin_api::{
     Body, Capability, Copied, CopyObject, Download, Error, ErrorKind, Head, Key, ObjectInfo,
     Operation, Result, Upload,
@@ -40,7 +41,7 @@ impl Backend {
     ) -> impl Future<Output = Result<Copied>> + Send {
         let copy = copy.into();
         async move {
-            let scope = self.scope(Operation::Copy, Some(copy.from));
+            let scope = self.scope(Operation::Copy, Some(copy.from)).to(copy.to);
             scope
                 .run(pin!(async {
                     let opened = scope.opened().await?;
@@ -91,6 +92,7 @@ pub(super) async fn duplicate(
             error.kind() == ErrorKind::InvalidKey && terms.key(copy.from.text()).is_ok();
         at(error, copy.to, is_of_target)
     })?;
+    may_write(scope)?;
     if copy.from == copy.to {
         let info = source(scope, opened, copy.from).await?;
         if copy.create_only {
@@ -101,7 +103,7 @@ pub(super) async fn duplicate(
     }
     if needs(opened, Operation::Copy).is_ok() {
         let to = copy.to;
-        let copied = opened.instance.copy(copy, scope.call()).await;
+        let copied = calls::copy(scope, opened, copy).await;
         let mut copied = copied.map_err(|error| of_target(error, to))?;
         opened.etags.show(&mut copied.etag);
         return Ok(copied);
@@ -147,7 +149,7 @@ async fn through_host(
         let pairs = info.metadata.iter();
         options.metadata = pairs.map(|(name, value)| (&**name, &**value)).collect();
     }
-    let uploaded = upload::store(scope, opened, target)
+    let uploaded = upload::send(scope, opened, target)
         .await
         .map_err(|error| error.at(|place| place.key = Some(copy.to.text().to_owned())))?;
     let mut copied = Copied::default();

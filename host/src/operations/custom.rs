@@ -1,7 +1,8 @@
 //! `custom`.
 
-use super::{claimed, needs};
+use super::{claimed, may_write, needs};
 use crate::backend::Backend;
+use crate::policy::calls;
 use holdall_plugin_api::{Bytes, Capability, Custom, Operation, Result};
 use std::pin::pin;
 
@@ -28,7 +29,8 @@ impl Backend {
                 let opened = scope.opened().await?;
                 needs(opened, Operation::Custom)?;
                 claimed(opened.claims(Capability::Custom), Capability::Custom)?;
-                opened.instance.custom(custom, scope.call()).await
+                may_write(&scope)?;
+                calls::custom(&scope, opened, custom).await
             }))
             .await
     }

@@ -2,10 +2,11 @@
 
 use super::etag::Condition;
 use super::fault;
-use super::{list, needs};
+use super::{list, may_write, needs};
 use crate::backend::Backend;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
+use crate::policy::calls;
 use futures_util::StreamExt;
 use holdall_plugin_api::{
     Capability, Delete, DeleteMany, Deleted, Error, Key, List, Operation, Result,
@@ -154,9 +155,10 @@ pub(super) async fn remove(
     mut delete: Delete<'_>,
 ) -> Result<Deleted> {
     opened.terms.delete(&delete)?;
+    may_write(scope)?;
     let must_exist = delete.must_exist;
     if must_exist && !opened.claims(Capability::ExactDelete) {
-        if !opened.instance.exists(delete.key, scope.call()).await? {
+        if !calls::exists(scope, opened, delete.key).await? {
             return Err(Error::not_found());
         }
         delete.must_exist = false;
@@ -164,7 +166,7 @@ pub(super) async fn remove(
     let condition = Condition::of(scope, opened, delete.key, delete.if_match).await;
     let mut delete = delete;
     delete.if_match = condition.etag();
-    let deleted = opened.instance.delete(delete, scope.call()).await?;
+    let deleted = calls::delete(scope, opened, delete).await?;
     // Another writer was faster, and the store reports it.
     if must_exist && deleted.existed == Some(false) {
         return Err(Error::not_found());
@@ -177,8 +179,9 @@ async fn remove_many(
     opened: &Arc<Opened>,
     keys: &[&Key],
 ) -> Result<Vec<Result<Deleted>>> {
+    may_write(scope)?;
     let named = |key: &Key, answer: Result<Deleted>| {
-        answer.map_err(|error| {
+        scope.record(Some(key), answer).map_err(|error| {
             let error = error.at(|place| place.key = Some(key.text().to_owned()));
             scope.completed(error)
         })
@@ -201,12 +204,7 @@ async fn remove_many(
     let asked = good.len();
     let answers = match asked {
         0 => Vec::new(),
-        _ => {
-            opened
-                .instance
-                .delete_many(DeleteMany::new(good), scope.call())
-                .await?
-        }
+        _ => calls::delete_many(scope, opened, DeleteMany::new(good)).await?,
     };
     if answers.len() != asked {
         return Err(fault("the plugin answered for another number of keys")

@@ -7,6 +7,7 @@ use super::needs;
 use crate::backend::Backend;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
+use crate::policy::calls;
 use holdall_plugin_api::{Body, Download, Downloaded, Head, Key, ObjectInfo, Operation, Result};
 use std::pin::pin;
 use std::sync::Arc;
@@ -101,7 +102,7 @@ impl Backend {
             .run(pin!(async {
                 let opened = scope.opened().await?;
                 opened.terms.key(key.text())?;
-                opened.instance.exists(key, scope.call()).await
+                calls::exists(&scope, opened, key).await
             }))
             .await
     }
@@ -128,7 +129,7 @@ pub(super) async fn read(
     if let Some(etag) = known.etag() {
         download = download.if_none_match(etag);
     }
-    let mut downloaded = opened.instance.download(download, scope.call()).await?;
+    let mut downloaded = calls::download(scope, opened, download).await?;
     opened.etags.show(&mut downloaded.info.etag);
     let size = downloaded.info.size;
     let range = match asked {
@@ -149,6 +150,8 @@ pub(super) async fn read(
         key,
         started,
         deadline: scope.body_deadline(),
+        idle: scope.guards().and_then(|guards| guards.idle_timeout),
+        _turn: scope.turn(),
     };
     let body = std::mem::replace(&mut downloaded.body, Body::empty());
     downloaded.body = Body::source(Verified::new(body, range.end - range.start, stored, origin));
@@ -172,11 +175,11 @@ pub(super) async fn facts(
         head = head.if_none_match(etag);
     }
     let mut info = if needs(opened, Operation::Head).is_ok() {
-        opened.instance.head(head, scope.call()).await?
+        calls::head(scope, opened, head).await?
     } else {
         let options = (!head.is_plain()).then(|| head.options().clone());
         let download = Download::new(head.key).with_options(options);
-        opened.instance.download(download, scope.call()).await?.info
+        calls::download(scope, opened, download).await?.info
     };
     opened.etags.show(&mut info.etag);
     Ok(info)

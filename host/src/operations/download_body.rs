@@ -1,10 +1,12 @@
 //! The body of a download on its way out of a plugin: exactly the bytes that were announced.
 
 use super::fault;
+use super::idle::Idle;
 use crate::backend::counters::{Counters, add};
 use crate::backend::generation::{Generation, Opened};
 use crate::backend::handle::Slot;
 use crate::backend::scope::Placed;
+use crate::policy::Turn;
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use holdall_plugin_api::Source;
 use holdall_plugin_api::{
@@ -13,7 +15,7 @@ use holdall_plugin_api::{
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 
 /// Chunks of no bytes that a plugin may send in a row.
@@ -27,6 +29,10 @@ pub(crate) struct Origin {
     pub(crate) key: String,
     pub(crate) started: Instant,
     pub(crate) deadline: Option<Instant>,
+    /// Longest time between two chunks.
+    pub(crate) idle: Option<Duration>,
+    /// Given back when the body ends.
+    pub(crate) _turn: Option<Turn>,
 }
 
 pub(crate) struct Verified {
@@ -37,6 +43,7 @@ pub(crate) struct Verified {
     crc32c: Option<(Crc, u32)>,
     checksums: Checksums,
     late: Option<Pin<Box<Sleep>>>,
+    idle: Option<Idle>,
     origin: Origin,
 }
 
@@ -53,6 +60,7 @@ impl Verified {
             crc32c: stored.map(|stored| (Crc::new(CrcAlgorithm::Crc32Iscsi), stored)),
             checksums: Checksums::NONE,
             late,
+            idle: origin.idle.map(Idle::new),
             origin,
         }
     }
@@ -124,6 +132,7 @@ impl Verified {
             match self.body.poll_chunk(cx) {
                 Poll::Ready(Some(Ok(chunk))) if chunk.is_empty() => {}
                 Poll::Ready(Some(Ok(chunk))) => {
+                    self.idle.as_mut().map(Idle::moved);
                     return Poll::Ready(Some(self.check(&chunk).map(|()| chunk.into())));
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
@@ -144,7 +153,7 @@ impl Verified {
                             error.with_message("the deadline has passed")
                         )));
                     }
-                    return Poll::Pending;
+                    return Idle::poll(&mut self.idle, cx).map(|()| Some(Err(super::stalled())));
                 }
             }
         }

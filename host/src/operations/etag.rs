@@ -2,6 +2,7 @@
 
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
+use crate::policy::calls;
 use holdall_plugin_api::{Download, Head, Key, Operation};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -36,9 +37,9 @@ impl<'a> Condition<'a> {
 /// what is wrong with the object or the store.
 async fn learn(scope: &Scope<'_>, opened: &Arc<Opened>, key: &Key) {
     let info = if opened.has(Operation::Head) {
-        opened.instance.head(Head::new(key), scope.call()).await
+        calls::head(scope, opened, Head::new(key)).await
     } else {
-        let downloaded = opened.instance.download(Download::new(key), scope.call());
+        let downloaded = calls::download(scope, opened, Download::new(key));
         downloaded.await.map(|downloaded| downloaded.info)
     };
     if let Ok(mut info) = info {

@@ -2,6 +2,7 @@
 
 use super::needs;
 use crate::backend::Backend;
+use crate::policy::calls;
 use holdall_plugin_api::{Error, ErrorKind, Health, Operation, Result};
 use std::pin::pin;
 
@@ -26,7 +27,7 @@ impl Backend {
             .run(pin!(async {
                 let opened = scope.opened().await?;
                 needs(opened, Operation::Health)?;
-                let mut health = opened.instance.health(scope.call()).await?;
+                let mut health = calls::health(&scope, opened).await?;
                 health.message = scope.context().secrets.redact(&health.message).into_owned();
                 if !health.healthy {
                     let error =

@@ -7,6 +7,7 @@ use crate::backend::Backend;
 use crate::backend::counters::add;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
+use crate::policy::calls;
 use futures_core::Stream;
 use futures_util::{TryStreamExt, stream};
 use holdall_plugin_api::{
@@ -149,7 +150,7 @@ pub(super) async fn page(scope: &Scope<'_>, opened: &Arc<Opened>, list: List<'_>
         }
     };
     let asked = narrowed.page_token(inner.as_deref());
-    let mut page = opened.instance.list(asked, scope.call()).await?;
+    let mut page = calls::list(scope, opened, asked).await?;
     verify(&page, &asked)?;
     opened.etags.show_page(&mut page);
     if opened.claims(Capability::OrderedList) {

@@ -16,6 +16,7 @@ mod usage;
 mod content_type;
 mod download_body;
 mod etag;
+mod idle;
 mod page_token;
 mod spool;
 mod upload_body;
@@ -24,6 +25,8 @@ pub use content_type::implied_content_type;
 pub use delete::DeletedPrefix;
 
 use crate::backend::generation::Opened;
+use crate::backend::scope::Scope;
+use crate::policy::Guards;
 use holdall_plugin_api::{Capability, Error, ErrorKind, Operation, Result};
 
 /// # Errors
@@ -47,6 +50,20 @@ fn claimed(claims: bool, capability: Capability) -> Result<()> {
         Error::unsupported(format!("the backend does not claim `{capability}`"))
             .with_fact("capability", capability),
     )
+}
+
+/// # Errors
+///
+/// `Unsupported`: the backend is read-only.
+fn may_write(scope: &Scope<'_>) -> Result<()> {
+    scope.guards().map_or(Ok(()), Guards::may_write)
+}
+
+/// A body stood still for longer than the policy allows.
+fn stalled() -> Error {
+    Error::new(ErrorKind::Timeout)
+        .with_message("the body stood still for too long")
+        .with_fact("policy", "idle_timeout")
 }
 
 /// The plugin broke the contract.

@@ -1,8 +1,9 @@
 //! `rename`.
 
 use super::copy::{duplicate, of_target, source};
-use super::{delete, needs};
+use super::{delete, may_write, needs};
 use crate::backend::Backend;
+use crate::policy::calls;
 use holdall_plugin_api::{CopyObject, Delete, Operation, Rename, Renamed, Result};
 use std::pin::pin;
 
@@ -27,11 +28,14 @@ impl Backend {
     ) -> impl Future<Output = Result<Renamed>> + Send {
         let rename = rename.into();
         async move {
-            let scope = self.scope(Operation::Rename, Some(rename.from));
+            let scope = self
+                .scope(Operation::Rename, Some(rename.from))
+                .to(rename.to);
             scope
                 .run(pin!(async {
                     let opened = scope.opened().await?;
                     opened.terms.rename(&rename)?;
+                    may_write(&scope)?;
                     if rename.from == rename.to {
                         let info = source(&scope, opened, rename.from).await?;
                         let mut renamed = Renamed::new(true);
@@ -40,7 +44,7 @@ impl Backend {
                     }
                     if needs(opened, Operation::Rename).is_ok() {
                         let to = rename.to;
-                        let renamed = opened.instance.rename(rename, scope.call()).await;
+                        let renamed = calls::rename(&scope, opened, rename).await;
                         let mut renamed = renamed.map_err(|error| of_target(error, to))?;
                         opened.etags.show(&mut renamed.etag);
                         return Ok(renamed);

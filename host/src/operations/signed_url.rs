@@ -1,8 +1,9 @@
 //! `signed_url`.
 
-use super::fault;
+use super::{fault, may_write};
 use crate::backend::Backend;
-use holdall_plugin_api::{Error, Operation, Result, SignUrl, SignedUrl, Signing};
+use crate::policy::calls;
+use holdall_plugin_api::{Error, Method, Operation, Result, SignUrl, SignedUrl, Signing};
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
@@ -32,21 +33,31 @@ impl Backend {
     /// - `FileNotFound`: `must_exist`, and there is no such object.
     /// - `ConfigInvalid`: the store cannot sign this and no gateway key is configured; the fact
     ///   `fix` has the lines to add.
-    pub async fn signed_url(&self, sign: SignUrl<'_>) -> Result<SignedUrl> {
+    pub async fn signed_url(&self, mut sign: SignUrl<'_>) -> Result<SignedUrl> {
         let scope = self.scope(Operation::SignedUrl, Some(sign.key));
         scope
             .run(pin!(async {
                 let opened = scope.opened().await?;
                 opened.terms.sign(&sign)?;
-                if sign.must_exist && !opened.instance.exists(sign.key, scope.call()).await? {
+                if sign.must_exist && !calls::exists(&scope, opened, sign.key).await? {
                     return Err(Error::not_found());
                 }
-                if opened.terms.signs_natively(&sign) {
+                if matches!(sign.method, Method::Put | Method::Delete) {
+                    may_write(&scope)?;
+                }
+                let native = match scope.guards() {
+                    None => true,
+                    Some(guards) => {
+                        if sign.method == Method::Put {
+                            guards.may_declare(sign.content_type)?;
+                            sign.max_size = guards.bound(sign.max_size);
+                        }
+                        guards.may_sign_natively(&sign)
+                    }
+                };
+                if native && opened.terms.signs_natively(&sign) {
                     let latest = SystemTime::now().checked_add(sign.expires_in + CLOCK_SLACK);
-                    let native = opened
-                        .instance
-                        .signed_url(sign.clone(), scope.call())
-                        .await?;
+                    let native = calls::signed_url(&scope, opened, sign.clone()).await?;
                     if let Signing::Url(url) = native {
                         return match latest {
                             Some(latest) if url.expires_at > latest => {

@@ -9,6 +9,7 @@ use crate::backend::Backend;
 use crate::backend::counters::add;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
+use crate::policy::calls;
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::{
     Body, Capability, Checksums, Error, ErrorKind, MAX_CHUNK, Operation, Result, Upload, Uploaded,
@@ -60,8 +61,41 @@ impl Backend {
     }
 }
 
+/// An upload by a caller: by what the policies say of its size and type.
+async fn store(
+    scope: &Scope<'_>,
+    opened: &Arc<Opened>,
+    mut upload: Upload<'_>,
+) -> Result<Uploaded> {
+    let Some(guards) = scope.guards() else {
+        return send(scope, opened, upload).await;
+    };
+    guards.may_write()?;
+    opened.terms.key(upload.key.text())?;
+    let bound = guards.bound(upload.options().max_size);
+    if bound.is_some() {
+        upload.options_mut().max_size = bound;
+    }
+    if guards.types.is_some() {
+        let length = upload.length.or(upload.body.known_length());
+        if let (Some(max), Some(length)) = (bound, length)
+            && length > max
+        {
+            return Err(too_large(max).with_fact("requested", length));
+        }
+        let declared = upload.options().content_type;
+        let body = std::mem::replace(&mut upload.body, Body::empty());
+        let (body, corrected) = guards.sniff(upload.key, declared, body).await?;
+        upload.body = body;
+        if corrected.is_some() {
+            upload.options_mut().content_type = corrected;
+        }
+    }
+    send(scope, opened, upload).await
+}
+
 /// The whole of an upload on an instance, for composed operations too.
-pub(super) async fn store(
+pub(super) async fn send(
     scope: &Scope<'_>,
     opened: &Arc<Opened>,
     mut upload: Upload<'_>,
@@ -109,6 +143,7 @@ pub(super) async fn store(
         limit: opened.terms.limits.max_object_size,
         max_size,
         checksums: wanted,
+        idle: scope.guards().and_then(|guards| guards.idle_timeout),
     };
     store_stream(scope, opened, upload, expected).await
 }
@@ -148,7 +183,7 @@ async fn store_one_chunk(
     upload.body = std::mem::replace(&mut upload.body, Body::empty()).with_crc32c(crc32c);
     scope.moved.store(length, Ordering::Relaxed);
     add(&scope.counters().bytes_in, length);
-    let uploaded = opened.instance.upload(upload, scope.call()).await?;
+    let uploaded = calls::upload(scope, opened, upload).await?;
     accept(opened, uploaded, length, found)
 }
 
@@ -161,7 +196,7 @@ async fn store_stream(
     let body = std::mem::replace(&mut upload.body, Body::empty());
     let (body, outcome) = Checked::new(body, expected, scope.counters().clone());
     upload.body = Body::source(body);
-    let answer = opened.instance.upload(upload, scope.call()).await;
+    let answer = calls::upload(scope, opened, upload).await;
     let bytes = outcome.bytes();
     scope.moved.store(bytes, Ordering::Relaxed);
     match (answer, outcome.end()) {

@@ -4,6 +4,7 @@
 //! length or digest, is known and said *before* that end: the plugin then sees an error in its
 //! place and leaves the previous object as it is.
 
+use super::idle::Idle;
 use super::upload::{compare, too_large, wrong_length};
 use crate::backend::counters::{Counters, add};
 use crc_fast::{CrcAlgorithm, Digest as Crc};
@@ -14,6 +15,7 @@ use sha2::{Digest, Sha256};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// Outcome of a body, shared with its sender.
@@ -51,6 +53,8 @@ pub(crate) struct Expected {
     /// Most bytes that the request allows.
     pub(crate) max_size: Option<u64>,
     pub(crate) checksums: Checksums,
+    /// Longest time between two chunks.
+    pub(crate) idle: Option<Duration>,
 }
 
 /// A source that says how it went.
@@ -69,6 +73,7 @@ pub(crate) struct Checked {
     /// Where the caller lives. A plugin with a runtime of its own reads the body on its own thread,
     /// and a body of a server may want a timer there.
     runtime: Option<Handle>,
+    idle: Option<Idle>,
 }
 
 impl Checked {
@@ -82,6 +87,7 @@ impl Checked {
             body,
             rest: Bytes::new(),
             crc32c: Crc::new(CrcAlgorithm::Crc32Iscsi),
+            idle: expected.idle.map(Idle::new),
             md5: expected.checksums.md5.map(|_| Md5::new()),
             sha256: expected.checksums.sha256.map(|_| Sha256::new()),
             expected,
@@ -157,11 +163,16 @@ impl Source for Checked {
         if this.rest.is_empty() {
             let _inside = this.runtime.as_ref().map(Handle::enter);
             let next = loop {
-                match ready!(this.body.poll_chunk(cx)) {
-                    Some(Ok(chunk)) if chunk.is_empty() => {}
-                    next => break next,
+                match this.body.poll_chunk(cx) {
+                    Poll::Ready(Some(Ok(chunk))) if chunk.is_empty() => {}
+                    Poll::Ready(next) => break next,
+                    Poll::Pending => {
+                        ready!(Idle::poll(&mut this.idle, cx));
+                        break Some(Err(super::stalled()));
+                    }
                 }
             };
+            this.idle.as_mut().map(Idle::moved);
             let end = match next {
                 Some(Ok(chunk)) => match this.take(chunk.into()) {
                     Ok(()) => None,

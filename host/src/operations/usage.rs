@@ -2,6 +2,7 @@
 
 use super::{claimed, needs};
 use crate::backend::Backend;
+use crate::policy::calls;
 use holdall_plugin_api::{Capability, Operation, Result, Usage};
 use std::pin::pin;
 
@@ -26,7 +27,7 @@ impl Backend {
                 let opened = scope.opened().await?;
                 needs(opened, Operation::Usage)?;
                 claimed(opened.claims(Capability::Usage), Capability::Usage)?;
-                opened.instance.usage(scope.call()).await
+                calls::usage(&scope, opened).await
             }))
             .await
     }

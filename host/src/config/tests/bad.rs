@@ -75,7 +75,7 @@ root = ","
 "#,
         variables: &[],
         problems: &[
-            r#"plugin_dir: expected one of "plugin_dirs", "default_backend", "backend", "plugin", "gateway", "trust", "trial", "quarantine", "upgrade", "server", found unknown key "plugin_dir" (holdall.toml:1:1); did you mean "plugin_dirs"? [unknown_key]"#,
+            r#"plugin_dir: expected one of "plugin_dirs", "default_backend", "backend", "plugin", "gateway", "trust", "trial", "quarantine", "upgrade", "audit", "server", found unknown key "plugin_dir" (holdall.toml:1:1); did you mean "plugin_dirs"? [unknown_key]"#,
         ],
     },
     Bad {
@@ -84,7 +84,7 @@ root = ","
 "#,
         variables: &[],
         problems: &[
-            r#"backends: expected one of "plugin_dirs", "default_backend", "backend", "plugin", "gateway", "trust", "trial", "quarantine", "upgrade", "server", found unknown key "backends" (holdall.toml:1:2); did you mean "backend"? [unknown_key]"#,
+            r#"backends: expected one of "plugin_dirs", "default_backend", "backend", "plugin", "gateway", "trust", "trial", "quarantine", "upgrade", "audit", "server", found unknown key "backends" (holdall.toml:1:2); did you mean "backend"? [unknown_key]"#,
         ],
     },
     Bad {
@@ -197,7 +197,7 @@ config = { root = "." }
 "#,
         variables: &[],
         problems: &[
-            r#"backend.local.root: expected one of "plugin", "key_policy", "content_type", "timeout", "max_wait", "allow_non_atomic_put", "config", found unknown key "root" (holdall.toml:2:1); what belongs to the plugin goes into [backend.local.config] [unknown_key]"#,
+            r#"backend.local.root: expected one of "plugin", "key_policy", "content_type", "timeout", "max_wait", "allow_non_atomic_put", "required", "aliases", "policy", "config", found unknown key "root" (holdall.toml:2:1); what belongs to the plugin goes into [backend.local.config] [unknown_key]"#,
         ],
     },
     Bad {
@@ -655,6 +655,33 @@ keyy = "x"
         ],
     },
     Bad {
+        name: "policies and aliases",
+        text: r#"[backend.a]
+plugin = "local"
+aliases = ["Photos", "local", "a"]
+config = { root = "." }
+[backend.a.policy]
+max_size = "10MB"
+alowed_types = ["image/*"]
+retry = { attempts = 0 }
+deadline = { uplod = "1s" }
+[backend.local]
+config = { root = "." }
+policy = { prefix = "../" }
+"#,
+        variables: &[],
+        problems: &[
+            r#"alias.Photos: expected a name of 1 to 63 characters: a-z, 0-9 and "-", not "-" first, found "Photos" (holdall.toml:3:12); did you mean "photos"? [invalid_name]"#,
+            r#"backend.a.aliases: expected a name that no other backend has, found "a", a name of "a" (holdall.toml:4:10) [duplicate]"#,
+            r#"backend.a.aliases: expected a name that no other backend has, found "local", a name of "local" (holdall.toml:4:10) [duplicate]"#,
+            r#"backend.a.policy.alowed_types: expected one of "allowed_types", "breaker", "concurrency", "deadline", "idle_timeout", "max_size", "prefix", "read_only", "retry", "type_mismatch", found unknown key "alowed_types" (holdall.toml:7:16); did you mean "allowed_types"? [unknown_key]"#,
+            r#"backend.a.policy.deadline.uplod: expected one of "copy", "custom", "default", "delete", "delete_many", "download", "exists", "head", "health", "list", "rename", "signed_url", "upload", "usage", found unknown key "uplod" (holdall.toml:9:22); did you mean "upload"? [unknown_key]"#,
+            r#"backend.a.policy.max_size: expected a string like ^[0-9]{1,6}(B|KiB|MiB|GiB|TiB)$, found "10MB" (holdall.toml:6:12) [invalid_value]"#,
+            r#"backend.a.policy.retry.attempts: expected at least 1, found 0 (holdall.toml:8:22) [out_of_range]"#,
+            r#"backend.local.policy.prefix: expected a prefix that is a key and a "/" at its end, such as "tenants/a/", found "../": no segment of a key is "." or ".." (holdall.toml:12:21) [invalid_value]"#,
+        ],
+    },
+    Bad {
         name: "variable of no backend",
         text: r#"[backend.s3.config]
 bucket = "pictures"
@@ -757,7 +784,7 @@ public_url = "x"
             r#"backend.s3.config.secret: expected one of "access_key_id", "bucket", "durability", "endpoint", "headers", "part_size", "path_style", "pin", "ports", "ratio", "region", "retry", "secret_access_key", "storage_class", "tags", "tokens", found unknown key "secret" (holdall.toml:6:10); did you mean "secret_access_key"? [unknown_key]"#,
             r#"backend.s3.config.secret_access_key: expected a string, found nothing (holdall.toml:4:1); add secret_access_key; it may be "env:NAME" or "file:PATH" [missing_key]"#,
             r#"backend.s3.timeout: expected a string, found integer (holdall.toml:3:11) [wrong_type]"#,
-            r#"defualt_backend: expected one of "plugin_dirs", "default_backend", "backend", "plugin", "gateway", "trust", "trial", "quarantine", "upgrade", "server", found unknown key "defualt_backend" (holdall.toml:1:1); did you mean "default_backend"? [unknown_key]"#,
+            r#"defualt_backend: expected one of "plugin_dirs", "default_backend", "backend", "plugin", "gateway", "trust", "trial", "quarantine", "upgrade", "audit", "server", found unknown key "defualt_backend" (holdall.toml:1:1); did you mean "default_backend"? [unknown_key]"#,
             r#"gateway.public_url: expected an http or https URL of a host and perhaps a path, found no absolute URL (holdall.toml:8:14) [invalid_value]"#,
         ],
     },

@@ -11,6 +11,7 @@ use super::super::{
     Schema, Secrets, Sources,
 };
 use super::{read, schemas};
+use crate::policy::{Deadlines, FileTypes, Mismatch, Policy, Retries};
 
 /// What the plugin of a backend gets.
 fn resolved(config: &Config, backend: &str) -> Value {
@@ -101,6 +102,52 @@ fn every_key_of_the_file() {
     assert_eq!(
         gateway.keys.iter().map(|key| &*key.id).collect::<Vec<_>>(),
         ["b", "a"]
+    );
+}
+
+#[test]
+fn policies_have_values_or_their_defaults() {
+    let config = right(
+        r#"
+        [backend.memory]
+        aliases = ["photos"]
+        [backend.memory.policy]
+        prefix = "tenants/a/"
+        read_only = false
+        max_size = true
+        allowed_types = ["image/*", "text/plain"]
+        type_mismatch = "correct"
+        deadline = { default = "10s", upload = "10m" }
+        idle_timeout = true
+        concurrency = true
+        retry = { attempts = 4 }
+        breaker = false
+        "#,
+        &[],
+    );
+    let backend = &config.backends["memory"];
+    assert_eq!(backend.aliases, ["photos"]);
+    let mut policy = Policy::new();
+    policy.prefix = Some("tenants/a/".to_owned());
+    policy.max_size = Some(10 << 20);
+    policy.types = Some(FileTypes::new(["image/*", "text/plain"]).mismatch(Mismatch::Correct));
+    policy.deadline = Deadlines::all(Duration::from_secs(10)).operation(
+        holdall_plugin_api::Operation::Upload,
+        Duration::from_secs(600),
+    );
+    policy.idle_timeout = Some(Duration::from_secs(30));
+    policy.concurrency = Some(64);
+    policy.retry = Some(Retries {
+        attempts: 4,
+        ..Retries::default()
+    });
+    assert_eq!(backend.policy, policy);
+    let by_hand = right("[backend.memory.policy]\nmax_size = \"3KiB\"", &[]);
+    assert_eq!(by_hand.backends["memory"].policy.max_size, Some(3072));
+    assert!(
+        right("[backend.memory.policy]", &[]).backends["memory"]
+            .policy
+            .is_empty()
     );
 }
 

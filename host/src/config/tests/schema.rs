@@ -39,6 +39,7 @@ const TABLES: &[(&str, &str)] = &[
     ("[trial]\nunknown = 1", "/$defs/Trial"),
     ("[quarantine]\nunknown = 1", "/$defs/Quarantine"),
     ("[upgrade]\nunknown = 1", "/$defs/Upgrade"),
+    ("[audit]\nunknown = 1", "/$defs/Audit"),
     ("[gateway]\nunknown = 1", "/$defs/Gateway"),
     ("[gateway]\nkeys = [{ unknown = 1 }]", "/$defs/GatewayKey"),
 ];

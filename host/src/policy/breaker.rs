@@ -1,0 +1,80 @@
+//! Leaves a backend alone that does not answer.
+
+use super::Breaker;
+use holdall_plugin_api::{Error, ErrorKind, Result, Retry};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::time::Instant;
+
+#[derive(Debug)]
+pub(super) struct State {
+    config: Breaker,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// Failures in a row.
+    failures: u32,
+    /// Until when attempts are refused; then one is let through, and this moves on by the same time.
+    open_until: Option<Instant>,
+}
+
+impl State {
+    pub(super) fn new(config: Breaker) -> Self {
+        Self {
+            config,
+            seen: Mutex::default(),
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// # Errors
+    ///
+    /// `Unavailable`, with the time until the next attempt: the plugin was not called.
+    pub(super) fn admit(&self) -> Result<()> {
+        let mut seen = self.seen();
+        let Some(until) = seen.open_until else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        if now >= until {
+            // The probe. Others wait for it, and for the next one should it never come back.
+            seen.open_until = Some(now + self.config.open_for);
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Unavailable)
+            .with_message("the backend failed repeatedly and is left alone for a time")
+            .with_fact("policy", "breaker")
+            .with_retry(Retry::After(until - now)))
+    }
+
+    pub(super) fn saw<T>(&self, outcome: &Result<T>) {
+        match outcome {
+            Err(error) if is_outage(error.kind()) => self.failed(),
+            _ => {
+                let mut seen = self.seen();
+                if seen.failures > 0 {
+                    *seen = Seen::default();
+                }
+            }
+        }
+    }
+
+    pub(super) fn failed(&self) {
+        let mut seen = self.seen();
+        seen.failures = seen.failures.saturating_add(1);
+        if seen.failures >= self.config.failures {
+            seen.open_until = Some(Instant::now() + self.config.open_for);
+        }
+    }
+}
+
+fn is_outage(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::RateLimited
+    )
+}

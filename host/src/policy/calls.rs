@@ -1,0 +1,491 @@
+//! Calls of a plugin, through the policies that surround each attempt: prefix, retry, breaker.
+//!
+//! Without such a policy a function here is the plugin's own, and costs one branch.
+
+use super::Guards;
+use super::retry::{Attempts, Unknown};
+use crate::backend::generation::Opened;
+use crate::backend::scope::Scope;
+use futures_util::FutureExt;
+use futures_util::future::Either;
+use holdall_plugin_api::contract::Terms;
+use holdall_plugin_api::{
+    Body, Bytes, Checksums, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted, Download,
+    Downloaded, Error, Head, Health, Key, List, ObjectInfo, Operation, Page, Rename, Renamed,
+    Result, SignUrl, Signing, Source, Upload, Uploaded, Usage,
+};
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+type Instance = Arc<Opened>;
+
+/// Repeats a call as the policy allows. The instance of an attempt need not be that of the one before.
+macro_rules! attempts {
+    ($guards:expr, $scope:expr, $opened:expr, $unknown:expr, |$instance:ident| $call:expr) => {{
+        let mut attempts = Attempts::new($guards, $scope, $opened);
+        loop {
+            let opened = attempts.begin()?;
+            let $instance = &opened.instance;
+            let outcome = $call.await;
+            if let ControlFlow::Break(answer) = attempts.end(outcome, $unknown).await {
+                break answer;
+            }
+        }
+    }};
+}
+
+/// The plugin's own function, or the guarded one.
+macro_rules! through {
+    ($scope:expr, $plain:expr, |$guards:ident| $guarded:expr) => {
+        match $scope.guards().filter(|guards| guards.surround_calls()) {
+            None => Either::Left($plain),
+            Some($guards) => Either::Right($guarded.boxed()),
+        }
+    };
+}
+
+impl Guards {
+    fn surround_calls(&self) -> bool {
+        self.prefix.is_some() || self.retry.is_some() || self.breaker.is_some()
+    }
+
+    fn key<'k>(&self, key: &'k Key, terms: &Terms) -> Result<Cow<'k, str>> {
+        match &self.prefix {
+            None => Ok(Cow::Borrowed(key.text())),
+            Some(prefix) => prefix.key(key, terms).map(Cow::Owned),
+        }
+    }
+}
+
+pub(crate) fn exists<'a>(
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+    key: &'a Key,
+) -> impl Future<Output = Result<bool>> + Send + 'a {
+    through!(
+        scope,
+        opened.instance.exists(key, scope.call()),
+        |guards| async move {
+            let key = guards.key(key, &opened.terms)?;
+            attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
+                .exists(Key::new(&*key), scope.call()))
+        }
+    )
+}
+
+pub(crate) fn head<'a>(
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+    head: Head<'a>,
+) -> impl Future<Output = Result<ObjectInfo>> + Send + 'a {
+    through!(
+        scope,
+        opened.instance.head(head, scope.call()),
+        |guards| async move {
+            let mut head = head;
+            let key = guards.key(head.key, &opened.terms)?;
+            head.key = Key::new(&*key);
+            attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
+                .head(head.clone(), scope.call()))
+        }
+    )
+}
+
+pub(crate) fn download<'a>(
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+    download: Download<'a>,
+) -> impl Future<Output = Result<Downloaded>> + Send + 'a {
+    through!(
+        scope,
+        opened.instance.download(download, scope.call()),
+        |guards| async move {
+            let mut download = download;
+            let key = guards.key(download.key, &opened.terms)?;
+            download.key = Key::new(&*key);
+            attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
+                .download(download.clone(), scope.call()))
+        }
+    )
+}
+
+pub(crate) fn list<'a>(
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+    list: List<'a>,
+) -> impl Future<Output = Result<Page>> + Send + 'a {
+    through!(
+        scope,
+        opened.instance.list(list, scope.call()),
+        |guards| async move {
+            let mut list = list;
+            let under = |text: &str| guards.prefix.as_ref().map(|prefix| prefix.join(text));
+            let prefix = under(list.prefix);
+            let start = list.start_after.and_then(under);
+            list.prefix = prefix.as_deref().unwrap_or(list.prefix);
+            list.start_after = start.as_deref().or(list.start_after);
+            opened.terms.list(&list)?;
+            let mut page: Page =
+                attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
+                    .list(list, scope.call()))?;
+            if let Some(prefix) = &guards.prefix {
+                prefix.strip(&mut page)?;
+            }
+            Ok(page)
+        }
+    )
+}
+
+pub(crate) fn signed_url<'a>(
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+    sign: SignUrl<'a>,
+) -> impl Future<Output = Result<Signing>> + Send + 'a {
+    through!(
+        scope,
+        opened.instance.signed_url(sign, scope.call()),
+        |guards| async move {
+            let mut sign = sign;
+            let key = guards.key(sign.key, &opened.terms)?;
+            sign.key = Key::new(&*key);
+            attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
+                .signed_url(sign.clone(), scope.call()))
+        }
+    )
+}
+
+pub(crate) fn health<'a>(
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+) -> impl Future<Output = Result<Health>> + Send + 'a {
+    through!(
+        scope,
+        opened.instance.health(scope.call()),
+        |guards| async move {
+            attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
+                .health(scope.call()))
+        }
+    )
+}
+
+pub(crate) fn usage<'a>(
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+) -> impl Future<Output = Result<Usage>> + Send + 'a {
+    through!(
+        scope,
+        opened.instance.usage(scope.call()),
+        |guards| async move {
+            attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
+                .usage(scope.call()))
+        }
+    )
+}
+
+pub(crate) fn custom<'a>(
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+    custom: Custom<'a>,
+) -> impl Future<Output = Result<Bytes>> + Send + 'a {
+    through!(
+        scope,
+        opened.instance.custom(custom, scope.call()),
+        |guards| async move {
+            if guards.prefix.is_some() {
+                let error = Error::unsupported("a vendor's own call could leave the prefix");
+                return Err(error.with_fact("policy", "prefix"));
+            }
+            attempts!(guards, scope, opened, Unknown::Answer, |instance| instance
+                .custom(custom.clone(), scope.call()))
+        }
+    )
+}
+
+pub(crate) fn rename<'a>(
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+    rename: Rename<'a>,
+) -> impl Future<Output = Result<Renamed>> + Send + 'a {
+    through!(
+        scope,
+        opened.instance.rename(rename, scope.call()),
+        |guards| async move {
+            let from = guards.key(rename.from, &opened.terms)?;
+            let to = guards.key(rename.to, &opened.terms)?;
+            let rename = Rename::new(Key::new(&*from), Key::new(&*to));
+            // Done once, the source is gone: a repeat would answer `FileNotFound`.
+            attempts!(guards, scope, opened, Unknown::Answer, |instance| instance
+                .rename(rename, scope.call()))
+        }
+    )
+}
+
+pub(crate) fn copy<'a>(
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+    copy: CopyObject<'a>,
+) -> impl Future<Output = Result<Copied>> + Send + 'a {
+    through!(
+        scope,
+        opened.instance.copy(copy, scope.call()),
+        |guards| async move {
+            let mut copy = copy;
+            let from = guards.key(copy.from, &opened.terms)?;
+            let to = guards.key(copy.to, &opened.terms)?;
+            (copy.from, copy.to) = (Key::new(&*from), Key::new(&*to));
+            let condition = copy.create_only.then_some(Condition::Absent);
+            let mut attempts = Attempts::new(guards, scope, opened);
+            loop {
+                let opened = attempts.begin()?;
+                let outcome = opened.instance.copy(copy, scope.call()).await;
+                let unknown = match &condition {
+                    Some(condition) if attempts.depends(&outcome) => {
+                        condition.still_holds(scope, &opened, copy.to).await
+                    }
+                    _ => Unknown::Repeat,
+                };
+                if let ControlFlow::Break(answer) = attempts.end(outcome, unknown).await {
+                    return answer;
+                }
+            }
+        }
+    )
+}
+
+pub(crate) fn delete<'a>(
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+    delete: Delete<'a>,
+) -> impl Future<Output = Result<Deleted>> + Send + 'a {
+    through!(
+        scope,
+        opened.instance.delete(delete, scope.call()),
+        |guards| async move {
+            let mut delete = delete;
+            let key = guards.key(delete.key, &opened.terms)?;
+            delete.key = Key::new(&*key);
+            let condition = delete.if_match.map(Condition::Etag);
+            let mut attempts = Attempts::new(guards, scope, opened);
+            let mut may_have_deleted = false;
+            loop {
+                let opened = attempts.begin()?;
+                let outcome = opened.instance.delete(delete, scope.call()).await;
+                let unknown = match &condition {
+                    Some(condition) if attempts.depends(&outcome) => {
+                        condition.still_holds(scope, &opened, delete.key).await
+                    }
+                    // Done once, it would fail.
+                    None if delete.must_exist => Unknown::Answer,
+                    _ => Unknown::Repeat,
+                };
+                let in_doubt = attempts.depends(&outcome);
+                match attempts.end(outcome, unknown).await {
+                    ControlFlow::Break(answer) => {
+                        return answer.map(|deleted| known(deleted, may_have_deleted));
+                    }
+                    ControlFlow::Continue(()) => may_have_deleted |= in_doubt,
+                }
+            }
+        }
+    )
+}
+
+pub(crate) fn delete_many<'a>(
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+    delete: DeleteMany<'a>,
+) -> impl Future<Output = Result<Vec<Result<Deleted>>>> + Send + 'a {
+    through!(
+        scope,
+        opened.instance.delete_many(delete, scope.call()),
+        |guards| async move {
+            let keys: Result<Vec<_>> = delete
+                .keys
+                .iter()
+                .map(|key| guards.key(key, &opened.terms))
+                .collect();
+            let keys = keys?;
+            let keys: Vec<&Key> = keys.iter().map(|key| Key::new(&**key)).collect();
+            let mut attempts = Attempts::new(guards, scope, opened);
+            let mut may_have_deleted = false;
+            loop {
+                let opened = attempts.begin()?;
+                let delete = DeleteMany::new(keys.iter().copied());
+                let outcome = opened.instance.delete_many(delete, scope.call()).await;
+                let in_doubt = attempts.depends(&outcome);
+                match attempts.end(outcome, Unknown::Repeat).await {
+                    ControlFlow::Break(answers) => {
+                        let each = |answer: Result<Deleted>| {
+                            answer.map(|deleted| known(deleted, may_have_deleted))
+                        };
+                        return answers.map(|answers| answers.into_iter().map(each).collect());
+                    }
+                    ControlFlow::Continue(()) => may_have_deleted |= in_doubt,
+                }
+            }
+        }
+    )
+}
+
+/// What is known of a deletion when an earlier attempt may have done it.
+fn known(mut deleted: Deleted, may_have_deleted: bool) -> Deleted {
+    if may_have_deleted && deleted.existed == Some(false) {
+        deleted.existed = None;
+    }
+    deleted
+}
+
+pub(crate) fn upload<'a>(
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+    upload: Upload<'a>,
+) -> impl Future<Output = Result<Uploaded>> + Send + 'a {
+    through!(
+        scope,
+        opened.instance.upload(upload, scope.call()),
+        |guards| guarded_upload(guards, scope, opened, upload)
+    )
+}
+
+async fn guarded_upload(
+    guards: &Guards,
+    scope: &Scope<'_>,
+    opened: &Instance,
+    upload: Upload<'_>,
+) -> Result<Uploaded> {
+    let key = guards.key(upload.key, &opened.terms)?;
+    let plain = upload.is_plain();
+    let (_, body, length, options) = upload.into_parts();
+    let options = (!plain).then_some(options);
+    let condition = match &options {
+        Some(options) if options.create_only => Some(Condition::Absent),
+        Some(options) => options.if_match.map(Condition::Etag),
+        None => None,
+    };
+    let mut body = Replay::new(body, guards.retry.is_some());
+    let mut attempts = Attempts::new(guards, scope, opened);
+    loop {
+        let opened = attempts.begin()?;
+        let mut upload = Upload::new(Key::new(&*key), body.take());
+        upload.length = length;
+        let upload = upload.with_options(options.clone());
+        let outcome = opened.instance.upload(upload, scope.call()).await;
+        if !body.is_whole() {
+            return attempts.last(outcome);
+        }
+        let unknown = match &condition {
+            Some(condition) if attempts.depends(&outcome) => {
+                condition.still_holds(scope, &opened, Key::new(&*key)).await
+            }
+            _ => Unknown::Repeat,
+        };
+        if let ControlFlow::Break(answer) = attempts.end(outcome, unknown).await {
+            return answer;
+        }
+    }
+}
+
+/// The condition of a write.
+enum Condition<'a> {
+    Absent,
+    Etag(&'a str),
+}
+
+impl Condition<'_> {
+    /// Reads again after an unknown outcome. Only where the object is as the condition wants it, the write
+    /// has not happened. Otherwise it may have been this one or another's, and the error is the answer.
+    async fn still_holds(&self, scope: &Scope<'_>, opened: &Opened, key: &Key) -> Unknown {
+        let instance = &opened.instance;
+        let holds = match self {
+            Self::Absent => matches!(instance.exists(key, scope.call()).await, Ok(false)),
+            Self::Etag("*") => false,
+            Self::Etag(_) if !opened.has(Operation::Head) => false,
+            Self::Etag(etag) => match instance.head(Head::new(key), scope.call()).await {
+                Ok(info) => info.etag.as_deref() == Some(*etag),
+                Err(_) => false,
+            },
+        };
+        match holds {
+            true => Unknown::Repeat,
+            false => Unknown::Answer,
+        }
+    }
+}
+
+/// The body of an upload that may be sent again: bytes always, a stream while no chunk was taken.
+enum Replay {
+    Once(Body),
+    Bytes(Bytes, u32),
+    Stream(Arc<Mutex<Option<Body>>>),
+}
+
+impl Replay {
+    fn new(body: Body, again: bool) -> Self {
+        match body.as_once() {
+            _ if !again => Self::Once(body),
+            Some(bytes) => Self::Bytes(bytes.clone(), crc_fast::crc32_iscsi(bytes)),
+            None => Self::Stream(Arc::new(Mutex::new(Some(body)))),
+        }
+    }
+
+    fn take(&mut self) -> Body {
+        match self {
+            Self::Once(body) => std::mem::replace(body, Body::empty()),
+            Self::Bytes(bytes, crc32c) => Body::once_with_crc32c(bytes.clone(), *crc32c),
+            Self::Stream(home) => {
+                let body = home.lock().unwrap_or_else(PoisonError::into_inner).take();
+                Body::source(Lent {
+                    body: body.unwrap_or_else(Body::empty),
+                    home: home.clone(),
+                    touched: false,
+                })
+            }
+        }
+    }
+
+    /// Whether it is all there, for another attempt.
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::Once(_) => false,
+            Self::Bytes(..) => true,
+            Self::Stream(home) => home
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_some(),
+        }
+    }
+}
+
+/// A stream that goes back to its owner when the plugin never asked for a chunk.
+struct Lent {
+    body: Body,
+    home: Arc<Mutex<Option<Body>>>,
+    touched: bool,
+}
+
+impl Source for Lent {
+    fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        self.touched = true;
+        self.body
+            .poll_chunk(cx)
+            .map(|next| next.map(|chunk| chunk.map(Bytes::from)))
+    }
+
+    fn checksums(self: Pin<&mut Self>) -> Checksums {
+        self.body
+            .trailers()
+            .map_or(Checksums::NONE, |trailers| trailers.checksums)
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.touched {
+            let body = std::mem::replace(&mut self.body, Body::empty());
+            *self.home.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+        }
+    }
+}
