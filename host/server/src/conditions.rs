@@ -367,7 +367,7 @@ mod tests {
                 false => conditions.bind_absent().ok(),
             }
         };
-        let e = || Some(Bound::IfMatch("e".to_owned()));
+        let e = || Some(Bound::IfMatch("\"e\"".to_owned()));
         assert_eq!(bound(&[("if-match", "*")], true), e());
         assert_eq!(bound(&[("if-match", "*")], false), None);
         assert_eq!(bound(&[("if-match", "\"x\", \"e\"")], true), e());

@@ -231,10 +231,22 @@ impl Generation {
             None => {
                 let (config, shared) = (self.config.clone(), context.clone());
                 let live = move |descriptor: &Descriptor| opening_of(&config, descriptor, &shared);
-                let loaded = context
+                let loading = context
                     .catalog
-                    .plugin(&self.plugin, self.candidate.as_ref(), live)
-                    .await;
+                    .plugin(&self.plugin, self.candidate.as_ref(), live);
+                let loaded = match self.config.timeout {
+                    None => loading.await,
+                    // A trial before it has a limit of its own.
+                    Some(limit) => {
+                        let limit = limit.saturating_add(context.catalog.longest_trial());
+                        let loaded = tokio::time::timeout(limit, loading).await;
+                        loaded.unwrap_or_else(|_| {
+                            Err(Error::new(ErrorKind::Timeout)
+                                .with_message("the plugin was not mapped in time")
+                                .with_fact("timeout", format!("{limit:?}")))
+                        })
+                    }
+                };
                 let loaded = loaded.map_err(|error| place(None, error))?;
                 self.code.get_or_init(|| loaded).clone()
             }

@@ -412,6 +412,14 @@ impl Catalog {
         })
     }
 
+    /// The longest that a trial may delay a mapping.
+    pub(crate) fn longest_trial(&self) -> Duration {
+        self.judges
+            .trials
+            .as_ref()
+            .map_or(Duration::ZERO, Trials::longest)
+    }
+
     /// The plugin itself, mapped now if need be.
     pub(crate) async fn plugin(
         &self,

@@ -305,7 +305,10 @@ fn answers_keep_every_field() {
         panic!("ready")
     };
     // SAFETY: R6: filled by the plugin, read once.
-    assert_eq!(unsafe { answer::read_custom(&out) }, "echo:payload");
+    assert_eq!(
+        unsafe { answer::read_custom(&out) }.unwrap(),
+        "echo:payload"
+    );
 }
 
 /// Options that sit behind a pointer arrive whole.

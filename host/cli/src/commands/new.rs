@@ -284,7 +284,13 @@ mod tests {
         for files in [RUST, C, CPP] {
             for (path, text) in files {
                 let text = filled(text, "my-store", &Source::Version("0.1.0".to_owned()));
-                assert!(!text.contains("{{"), "{path}: {text}");
+                // C++ has doubled braces of its own; a placeholder has a word in them.
+                let placeholder = text.split("{{").skip(1).any(|rest| {
+                    rest.split_once("}}")
+                        .is_some_and(|(word, _)| word.bytes().all(|byte| byte.is_ascii_lowercase()))
+                        && !rest.starts_with("}}")
+                });
+                assert!(!placeholder, "{path}: {text}");
                 for word in ["HOLDALL_TEST", "hook(", "cmemory", "cppmemory"] {
                     assert!(!text.contains(word), "{path}: {word}");
                 }

@@ -24,6 +24,7 @@ use holdall_plugin_api::descriptor::Descriptor;
 pub(crate) use said::Opening;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 use verdict::Verdict;
 
 /// First argument of a child that tries a plugin.
@@ -81,6 +82,11 @@ impl Trials {
             rules: config.trial.clone(),
             state: config.state_dir.clone().map(StateDir::new),
         })
+    }
+
+    /// The longest that a trial may take.
+    pub(crate) fn longest(&self) -> Duration {
+        self.rules.timeout
     }
 
     /// Tries these bytes, unless a verdict on them is kept. `open` answers the configuration of the

@@ -4,8 +4,9 @@ use crate::signing;
 use futures_util::stream;
 use holdall_plugin_api::{
     Body, Bytes, Copied, CopyObject, Delete, Deleted, Download, Downloaded, Entry, Error,
-    ErrorKind, Head, Host, Instance, Key, List, ObjectInfo, Page, ReadOptions, Rename, Renamed,
-    Result, SignUrl, Signing, StorageBackend, Upload, UploadOptions, Uploaded, Usage,
+    ErrorKind, Head, Host, Instance, Key, List, ObjectInfo, Operation, Operations, Page,
+    ReadOptions, Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload, UploadOptions,
+    Uploaded, Usage,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -48,7 +49,6 @@ pub(crate) enum Bug {
     ListShowsUploads,
     ListSizeWrong,
     ListUnordered,
-    LivesAfterShutdown,
     LongFormTimes,
     MetadataApart,
     MetadataInherited,
@@ -90,18 +90,23 @@ pub(crate) enum Bug {
 
 pub(crate) struct Config {
     pub(crate) bug: Option<Bug>,
+    pub(crate) operations: Operations,
 }
 
 /// Never read from a file.
 impl<'de> serde::Deserialize<'de> for Config {
     fn deserialize<D: serde::Deserializer<'de>>(_: D) -> std::result::Result<Self, D::Error> {
-        Ok(Config { bug: None })
+        Ok(Config {
+            bug: None,
+            operations: Operations::REQUIRED,
+        })
     }
 }
 
 #[derive(Clone)]
 pub(crate) struct Model {
     bug: Option<Bug>,
+    operations: Operations,
     host: Host,
     store: Arc<Mutex<ModelStore>>,
 }
@@ -165,10 +170,18 @@ impl Model {
         store.objects.contains_key(&self.name(key))
     }
 
+    /// An operation that is not listed is as one that was not written.
+    fn serves(&self, operation: Operation) -> Result<()> {
+        match self.operations.has(operation) {
+            true => Ok(()),
+            false => Err(Error::unsupported(operation.name())),
+        }
+    }
+
     fn lock(&self) -> Result<MutexGuard<'_, ModelStore>> {
         // A mistake that panics must not hide behind the lock that it poisoned.
         let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        if store.closed && !self.has(Bug::LivesAfterShutdown) {
+        if store.closed {
             return Err(Error::new(ErrorKind::Unavailable));
         }
         Ok(store)
@@ -352,6 +365,7 @@ impl StorageBackend for Model {
         };
         Ok(Self {
             bug: config.bug,
+            operations: config.operations,
             host,
             store,
         })
@@ -534,12 +548,14 @@ impl StorageBackend for Model {
     }
 
     async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {
+        self.serves(Operation::Head)?;
         let info = self.get(&*self.lock()?, head.key)?.info;
         self.check_read(&info, head.options())?;
         Ok(info)
     }
 
     async fn list(&self, list: List<'_>) -> Result<Page> {
+        self.serves(Operation::List)?;
         let store = self.lock()?;
         let prefix = match self.has(Bug::PrefixIsFolder) && !list.prefix.is_empty() {
             true => format!("{}/", list.prefix.trim_end_matches('/')),
@@ -633,6 +649,7 @@ impl StorageBackend for Model {
     }
 
     async fn copy(&self, copy: CopyObject<'_>) -> Result<Copied> {
+        self.serves(Operation::Copy)?;
         let mut store = self.lock()?;
         let source = self.get(&store, copy.from)?;
         if copy.create_only
@@ -662,6 +679,7 @@ impl StorageBackend for Model {
     }
 
     async fn rename(&self, rename: Rename<'_>) -> Result<Renamed> {
+        self.serves(Operation::Rename)?;
         let source = {
             let mut store = self.lock()?;
             let source = self.get(&store, rename.from)?;
@@ -678,6 +696,7 @@ impl StorageBackend for Model {
     }
 
     async fn usage(&self) -> Result<Usage> {
+        self.serves(Operation::Usage)?;
         let store = self.lock()?;
         let mut usage = Usage::default();
         usage.objects = Some(store.objects.len() as u64);

@@ -13,10 +13,12 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// Fields of the lines of plugins, with the name of the span around each.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<Vec<(String, String)>>>>);
+struct Lines(Arc<Mutex<Vec<Line>>>);
+
+type Line = Vec<(String, String)>;
 
 #[derive(Default)]
-struct Fields(Vec<(String, String)>);
+struct Fields(Line);
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
