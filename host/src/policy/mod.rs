@@ -1,8 +1,8 @@
 //! What the host enforces between a caller and a backend, whatever the plugin: one file for each policy.
 //!
-//! The order is fixed. Before the plugin is called: key policy, prefix, read-only, size, file type, quota.
-//! Around the operation: deadline, then concurrency. Around each attempt ([`calls`]): retry, then breaker.
-//! A backend without `[backend.NAME.policy]` has no [`Guards`], and its calls go straight to the plugin.
+//! The order is fixed. Before the plugin is called: key policy, prefix, read-only, size, file type.
+//! Around the operation: deadline, then concurrency. Around each attempt (`calls`): retry, then breaker.
+//! A backend without `[backend.NAME.policy]` has no guards, and its calls go straight to the plugin.
 
 mod breaker;
 pub(crate) mod calls;

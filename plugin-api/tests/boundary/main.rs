@@ -305,10 +305,8 @@ fn answers_keep_every_field() {
         panic!("ready")
     };
     // SAFETY: R6: filled by the plugin, read once.
-    assert_eq!(
-        unsafe { answer::read_custom(&out) }.unwrap(),
-        "echo:payload"
-    );
+    let payload = unsafe { answer::read_custom(&out) }.unwrap();
+    assert_eq!(payload, "echo:payload");
 }
 
 /// Options that sit behind a pointer arrive whole.
