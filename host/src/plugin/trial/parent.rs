@@ -56,6 +56,13 @@ pub(super) fn run(
         open,
     };
     let ended = wait(trial, rules, image, &request)?;
+    // Limits are set right before the plugin is mapped. What ended the child earlier says nothing of the plugin.
+    if ended.limit().is_none() {
+        let (status, errors) = (ended.status, ended.errors.trim());
+        return Err(io::Error::other(format!(
+            "it ended before it mapped the plugin ({status}); it wrote: {errors:?}"
+        )));
+    }
     Ok(judge(rules, name, wants_open, &ended))
 }
 
@@ -115,6 +122,16 @@ fn read_from(file: &File, start: u64) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+impl Ended {
+    /// The address space that the child may use, in bytes; `None` when it did not come as far as the plugin.
+    fn limit(&self) -> Option<u64> {
+        self.said.iter().find_map(|said| match said {
+            Said::Limit(limit) => Some(*limit),
+            _ => None,
+        })
+    }
+}
+
 impl Late {
     fn of(process: i32) -> Self {
         let read = |file| std::fs::read_to_string(format!("/proc/{process}/{file}"));
@@ -166,10 +183,7 @@ fn judge(rules: &TrialRules, name: &str, wants_open: bool, ended: &Ended) -> Ver
             found,
         )
     };
-    let limit = ended.said.iter().find_map(|said| match said {
-        Said::Limit(limit) => Some(*limit),
-        _ => None,
-    });
+    let limit = ended.limit();
     let is_full =
         |size: u64| limit.is_some_and(|limit| size.saturating_add(rules.memory / 4) >= limit);
     let memory = || {
@@ -184,8 +198,8 @@ fn judge(rules: &TrialRules, name: &str, wants_open: bool, ended: &Ended) -> Ver
     for said in &ended.said {
         match said {
             Said::Refused(told) => {
-                let faults = told.iter().map(clone_fault);
-                return Verdict::Refused(faults.flatten().collect());
+                let faults = told.iter().cloned().filter_map(Told::fault);
+                return Verdict::Refused(faults.collect());
             }
             Said::Forked => {
                 let found = "another process".to_owned();
@@ -252,11 +266,6 @@ fn judge(rules: &TrialRules, name: &str, wants_open: bool, ended: &Ended) -> Ver
             refused(Code::TrialExited, "a return", format!("exit({code})"))
         }
     }
-}
-
-fn clone_fault(told: &Told) -> Option<Fault> {
-    let text = serde_json::to_value(told).ok()?;
-    serde_json::from_value::<Told>(text).ok()?.fault()
 }
 
 /// What the rule makes of something that harms only some programs.

@@ -66,7 +66,7 @@ pub(super) enum Said {
 }
 
 /// A fault, between processes and in the state directory.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Told {
     code: String,
     expected: String,
