@@ -249,7 +249,7 @@ pub(crate) fn end() {
 /// Actions of the signals before.
 struct Before(UnsafeCell<[MaybeUninit<libc::sigaction>; SIGNALS.len()]>);
 
-// SAFETY: written by `install`, once and before its handlers are in place; read by them only.
+// SAFETY: written whole by `install`, once and before its first handler is in place; read by handlers only.
 unsafe impl Sync for Before {}
 
 static BEFORE: Before = Before(UnsafeCell::new(
@@ -258,12 +258,15 @@ static BEFORE: Before = Before(UnsafeCell::new(
 
 fn install() {
     for (at, signal) in SIGNALS.into_iter().enumerate() {
-        let mut before = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: no new action is given, and the old one is written into room for it.
-        unsafe { libc::sigaction(signal, ptr::null(), before.as_mut_ptr()) };
-        // SAFETY: called once, under the lock of `begin`, before the handler that reads it is there.
+        // SAFETY: called once, under the lock of `begin`, before any handler that reads it is installed.
         let all = unsafe { &mut *BEFORE.0.get() };
-        all[at] = before;
+        // Zeroes are the default action, should there be no answer.
+        all[at] = MaybeUninit::zeroed();
+        // SAFETY: no new action is given, and the old one is written into room for it.
+        unsafe { libc::sigaction(signal, ptr::null(), all[at].as_mut_ptr()) };
+    }
+    // All of them are kept by now: a handler may run as soon as the first is installed.
+    for signal in SIGNALS {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
         let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = on_fault;
         // SAFETY: zeroes are a valid `sigaction`; its fields are set in room that is ours.
