@@ -4,10 +4,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::tls::secured;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
-use holdall_server::{Rule, Settings};
 use holdall_server_tests::{Served, open};
 use http::{Request, Response, Version};
 use http_body_util::combinators::BoxBody;
@@ -15,13 +15,11 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::generate_simple_self_signed;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 /// Far longer than anything here takes.
 const AMPLE: Duration = Duration::from_secs(60);
@@ -133,32 +131,6 @@ async fn many_requests_go_over_one_connection() {
         "object 0",
         "HTTP/1.1 too"
     );
-}
-
-/// Settings with a certificate of their own, and a client's configuration that trusts it.
-fn secured() -> (Settings, ClientConfig) {
-    let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
-    let key = made.signing_key.serialize_pem();
-    std::fs::write(folder.path().join("key.pem"), key).unwrap();
-    let text = "[server.tls]\ncertificate = \"file:cert.pem\"\nkey = \"file:key.pem\"\n";
-    let file = folder.path().join("holdall.toml");
-    std::fs::write(&file, text).unwrap();
-    let mut sources = holdall::config::Sources::default();
-    sources.default_file = Some(file);
-    let (config, problems) = holdall::config::Config::read(&sources);
-    assert!(problems.is_empty(), "{problems}");
-    let mut settings = Settings::of(&config).unwrap();
-    settings.anonymous = Rule::everything();
-    let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let config = ClientConfig::builder_with_provider(ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    (settings, config)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,12 +26,11 @@ fn settings(certificate: &str, key: &str) -> Result<Settings, String> {
     Settings::of(&config).map_err(|problems| problems.to_string())
 }
 
-#[tokio::test]
-async fn a_client_that_trusts_the_certificate_talks_to_it() {
+/// Settings with a certificate of their own, and a client's configuration that trusts it.
+pub(crate) fn secured() -> (Settings, ClientConfig) {
     let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let mut settings = settings(&made.cert.pem(), &made.signing_key.serialize_pem()).unwrap();
     settings.anonymous = Rule::everything();
-    let server = Served::with(settings).await;
     let mut roots = RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
     let config = ClientConfig::builder_with_provider(ring::default_provider().into())
@@ -39,6 +38,13 @@ async fn a_client_that_trusts_the_certificate_talks_to_it() {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    (settings, config)
+}
+
+#[tokio::test]
+async fn a_client_that_trusts_the_certificate_talks_to_it() {
+    let (settings, config) = secured();
+    let server = Served::with(settings).await;
     let connector = TlsConnector::from(Arc::new(config));
     let name = ServerName::try_from("localhost").unwrap();
     let stream = TcpStream::connect(server.address).await.unwrap();
