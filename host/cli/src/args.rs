@@ -112,6 +112,26 @@ mod tests {
     }
 
     #[test]
+    fn texts_of_help() {
+        fn write(page: &mut String, mut command: clap::Command) {
+            let help = command.render_long_help().to_string();
+            let lines: Vec<_> = help.lines().map(str::trim_end).collect();
+            *page += &format!("# {}\n{}\n\n", command.get_name(), lines.join("\n"));
+            for below in command
+                .get_subcommands()
+                .filter(|one| one.get_name() != "help")
+            {
+                write(page, below.clone());
+            }
+        }
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        let mut page = String::new();
+        write(&mut page, command);
+        insta::assert_snapshot!("help", page);
+    }
+
+    #[test]
     fn global_options_stand_anywhere() {
         let cli = Cli::try_parse_from([
             "holdall",

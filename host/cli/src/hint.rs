@@ -88,3 +88,19 @@ pub(crate) fn for_file(cause: &io::Error) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_kinds_and_hints() {
+        let mut page = String::new();
+        for kind in ErrorKind::ALL {
+            let hint = for_error(&Error::new(*kind));
+            page += &format!("{}: {}\n", kind.code(), kind.text());
+            page += &hint.map_or_else(String::new, |hint| format!("  help: {hint}\n"));
+        }
+        insta::assert_snapshot!("kinds_and_hints", page);
+    }
+}

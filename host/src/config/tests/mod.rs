@@ -95,9 +95,8 @@ fn read(text: &str, variables: &[(&str, &str)]) -> (Config, Vec<Problem>) {
 }
 
 /// All that is wrong, as `holdall config check` finds it.
-fn problems_of(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+fn problems_of(text: &str, variables: &[(&str, &str)]) -> super::ConfigProblems {
     let (config, mut problems) = read(text, variables);
     problems.extend(check(&config, &schemas(), &Secrets::new()).problems);
-    let problems: super::ConfigProblems = problems.into_iter().collect();
-    problems.iter().map(ToString::to_string).collect()
+    problems.into_iter().collect()
 }

@@ -19,5 +19,6 @@ mod secrets;
 mod serve;
 mod serve_ends;
 mod service;
+mod texts;
 mod workdir;
 mod wrong;

@@ -37,11 +37,7 @@ fn a_wrong_command_line_is_usage() {
     let ran = workdir.run([]);
     assert_eq!((ran.code, ran.out.len()), (2, 0));
     assert!(ran.err.contains("Usage: holdall"), "{}", ran.err);
-    assert!(
-        workdir
-            .fails(2, "ls local")
-            .contains("did you mean local: or local:local?")
-    );
+    workdir.fails(2, "ls local");
 }
 
 #[test]
@@ -117,14 +113,15 @@ fn files_that_cannot_be_used() {
             && missing["causes"][0]["code"] == "os error 2"
     );
     std::fs::create_dir(workdir.path("folder")).unwrap();
-    assert!(workdir.fails(5, "put folder local:a").contains("put -r"));
+    assert_eq!(
+        workdir.fails_json(5, "put folder local:a")["code"],
+        "is_a_directory"
+    );
     workdir.write("in", "x");
     workdir.ok("put in local:a");
-    assert!(
-        workdir
-            .fails(3, "get local:nothing")
-            .contains("holdall ls local:")
-    );
+    let nothing = workdir.fails_json(3, "get local:nothing");
+    assert_eq!(nothing["code"], "file_not_found");
+    assert!(nothing["help"].is_string(), "{nothing}");
     workdir.fails(3, "head local:nothing");
     workdir.fails(4, "put in local:a/b");
     assert_eq!(workdir.read("data/objects/a"), b"x", "nothing is lost");
@@ -179,7 +176,7 @@ fn configurations() {
     );
     assert_eq!(ran.code, 8);
     assert!(
-        ran.err.contains("root") && ran.err.contains("rot") && ran.err.contains("did you mean"),
+        ran.err.contains("local.config.root") && ran.err.contains("local.config.rot"),
         "{}",
         ran.err
     );
@@ -230,12 +227,9 @@ fn config_check_shows_everything_and_opens_nothing() {
     ] {
         assert!(paths.contains(&path), "{path}: {paths:?}");
     }
-    let ran = workdir.run(["config", "check"]);
-    assert!(
-        ran.code == 8 && ran.text().contains("did you mean \"memory\""),
-        "{}",
-        ran.text()
-    );
+    let suggested = problems.iter().map(|problem| &problem["suggestion"]);
+    assert!(suggested.clone().any(|name| name == "memory"), "{report}");
+    assert_eq!(workdir.run(["config", "check"]).code, 8);
 }
 
 #[test]
@@ -267,7 +261,6 @@ fn help_version_manual_and_completions() {
     let workdir = Workdir::new();
     assert!(workdir.ok("--version").starts_with("holdall "));
     let help = workdir.ok("--help");
-    assert!(help.contains("Exit codes: 0 done"), "{help}");
     for command in [
         "put",
         "get",

@@ -49,8 +49,9 @@ async fn every_kind_has_its_status_and_tells_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_lead_nowhere() {
+async fn codes_and_texts_of_requests_that_lead_nowhere() {
     let server = Served::start().await;
+    let mut page = String::new();
     for (method, target, status, code) in [
         ("GET", "/", 404, "no_route"),
         ("GET", "/v1", 404, "no_route"),
@@ -69,8 +70,11 @@ async fn requests_that_lead_nowhere() {
         let answer = server.send(method, target, &[], "").await;
         assert_eq!(answer.code(), status, "{method} {target}: {answer:?}");
         assert_eq!(answer.json()["code"], code, "{method} {target}");
-        assert!(answer.json()["detail"].is_string(), "{method} {target}");
+        let problem = answer.json();
+        let [title, detail] = ["title", "detail"].map(|name| problem[name].as_str().unwrap());
+        page += &format!("{method} {target}\n  {title}: {detail}\n");
     }
+    insta::assert_snapshot!("requests_that_lead_nowhere", page);
     let wrong = server.send("PATCH", "/v1/local/a", &[], "").await;
     assert_eq!(
         wrong.header("allow"),
