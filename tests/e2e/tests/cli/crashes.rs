@@ -75,12 +75,21 @@ fn crashes(workdir: &Workdir) -> Vec<serde_json::Value> {
 fn the_next_start_names_plugin_operation_and_request() {
     const ROUNDS: usize = 20;
     let workdir = prepared(CONFIG);
+    let mut last = serve(&workdir);
     for round in 0..ROUNDS {
         let key = ["segfault", "segfault-late"][round % 2];
-        crash(&serve(&workdir), key, &format!("request-{round}"));
+        let request = format!("request-{round}");
+        crash(&last, key, &request);
+        last = serve(&workdir);
+        let crashes = crashes(&workdir);
+        let crash = crashes.last().unwrap();
+        let plugin = crash["plugin"].as_str().unwrap();
+        assert!(plugin.starts_with("misbehaving "), "{crash}");
+        assert_eq!(crash["signal"], 11, "{crash}");
+        assert_eq!(crash["operation"], "delete", "{crash}");
+        assert_eq!(crash["request"], request, "{crash}");
     }
     // Its log says it too.
-    let mut last = serve(&workdir);
     let lines = last.lines();
     let line = lines
         .iter()
@@ -88,14 +97,7 @@ fn the_next_start_names_plugin_operation_and_request() {
     assert!(line.is_some_and(|line| line.contains("misbehaving")));
     drop(last);
     let crashes = crashes(&workdir);
-    assert_eq!(crashes.len(), ROUNDS.min(16), "the last ones are kept");
-    for (crash, round) in crashes.iter().zip(ROUNDS - crashes.len()..) {
-        let plugin = crash["plugin"].as_str().unwrap();
-        assert!(plugin.starts_with("misbehaving "), "{crash}");
-        assert_eq!(crash["signal"], 11, "{crash}");
-        assert_eq!(crash["operation"], "delete", "{crash}");
-        assert_eq!(crash["request"], format!("request-{round}"), "{crash}");
-    }
+    assert_eq!(crashes.len(), 16, "the last ones are kept");
     let logged = crashes
         .iter()
         .any(|crash| crash["log"].to_string().contains("a word before"));
@@ -128,4 +130,18 @@ fn a_plugin_that_crashes_again_and_again_is_kept_out() {
     let token = server.token.clone().unwrap();
     let (status, body) = server.ask("GET", "/v1/misbehaving/k", Some(&token), "");
     assert_ne!(status, 500, "{body}");
+}
+
+#[test]
+fn a_quarantine_expires_when_the_configuration_says_so() {
+    let strict = CONFIG.replace("crashes = 1000", "crashes = 1");
+    let workdir = prepared(&strict);
+    crash(&serve(&workdir), "segfault", "request");
+    let status = |server: Running| {
+        let token = server.token.clone().unwrap();
+        server.ask("GET", "/v1/misbehaving/k", Some(&token), "").0
+    };
+    assert_eq!(status(serve(&workdir)), 500, "without `expires` it stays");
+    workdir.write("holdall.toml", &format!("{strict}expires = \"1ms\"\n"));
+    assert_ne!(status(serve(&workdir)), 500);
 }

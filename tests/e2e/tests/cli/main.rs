@@ -20,5 +20,6 @@ mod serve;
 mod serve_ends;
 mod service;
 mod texts;
+mod upgrades;
 mod workdir;
 mod wrong;
