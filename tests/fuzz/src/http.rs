@@ -70,7 +70,20 @@ fn send(request: Request<Body>) -> (Response<()>, Bytes) {
     (Response::from_parts(head, ()), body)
 }
 
-/// The value of `Range`. The bytes of a 206 are those that its `Content-Range` names.
+/// First and last position that `bytes=FIRST-LAST` asks for, of an object of [`LENGTH`] bytes.
+fn asked(value: &[u8]) -> Option<(usize, usize)> {
+    let text = std::str::from_utf8(value).ok()?;
+    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let number = |text: &str| {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| text.parse::<usize>().ok()).flatten()
+    };
+    let (first, last) = (number(first)?, number(last)?);
+    (first <= last && first < LENGTH).then_some((first, last.min(LENGTH - 1)))
+}
+
+/// The value of `Range`. The bytes of a 206 are those that its `Content-Range` names, and those that were
+/// asked for.
 pub(crate) fn ranges(bytes: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(bytes) else {
         return;
@@ -89,6 +102,7 @@ pub(crate) fn ranges(bytes: &[u8]) {
             let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
             assert_eq!(length, LENGTH.to_string());
             assert_eq!(body, content()[first..=last]);
+            assert!(asked(bytes).is_none_or(|span| span == (first, last)));
         }
         status => assert_eq!(status, StatusCode::RANGE_NOT_SATISFIABLE),
     }
