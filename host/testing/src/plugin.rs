@@ -9,7 +9,7 @@ use holdall_plugin_api::{
     ErrorKind, Head, Health, Host, Instance, Key, List, ObjectInfo, Operation, Page, Rename,
     Renamed, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded, Usage,
 };
-use holdall_plugin_memory::Memory;
+use holdall_plugin_memory::{CLAIMS, Memory};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -172,35 +172,6 @@ holdall_plugin_api::export_plugin! {
     schemes: [],
     runtime: none,
     operations: [head, list, copy, rename, health, usage, shutdown],
-    capabilities: [
-        atomic_put,
-        create_only,
-        if_match_put,
-        if_match_delete,
-        if_match_get,
-        if_none_match_get,
-        if_time,
-        suffix,
-        unknown_length,
-        content_type,
-        user_metadata,
-        header_cache_control,
-        header_content_disposition,
-        header_content_encoding,
-        header_content_language,
-        checksum_crc32c,
-        server_copy,
-        copy_create_only,
-        atomic_move,
-        ordered_list,
-        start_after,
-        any_delimiter,
-        any_key,
-        key_and_prefix,
-        case_sensitive,
-        unicode_exact,
-        usage,
-        exact_delete,
-    ],
+    capabilities: CLAIMS,
     config_schema: "config.schema.json",
 }

@@ -68,6 +68,7 @@ mod case;
 mod cases;
 mod checked;
 mod data;
+mod folder_store;
 mod follow;
 mod macros;
 mod report;
@@ -82,6 +83,7 @@ pub mod wire;
 
 pub use case::{Case, Tag};
 pub use cases::all as cases;
+pub use folder_store::FolderStore;
 /// The contract that the cases speak of, for stages outside of a plugin.
 pub use holdall_plugin_api;
 pub use report::{CaseResult, Disagreement, Report, Status};

@@ -18,8 +18,6 @@ use std::sync::Arc;
 
 /// Blocks of one blob: <https://learn.microsoft.com/rest/api/storageservices/understanding-block-blobs--append-blobs--and-page-blobs>.
 const MOST_BLOCKS: u64 = 50_000;
-/// Longest life of a signed URL, in seconds: the contract's, for the service has no bound of its own.
-const LONGEST_SIGN: u32 = 7 * 24 * 3600;
 
 /// What the service keeps at most; configurations take from it. Not `ordered_list`: its order is not documented
 /// to be that of bytes, and Azurite's is that of UTF-16. Not `suffix`: it has no such range. Not
@@ -92,11 +90,10 @@ fn adapted(settled: Settled, http: Http, azure: Arc<MicrosoftAzure>) -> OpenedSt
             max_bytes: (mib as usize) << 20,
         },
     };
-    let retries = config.settings.retries;
     let store = OpenedStore::of(azure as _)
+        .over_http(requests.clone(), &config.settings)
         .pages(Arc::new(Lister::azure(requests.clone())))
         .native(Arc::new(AzureNative(requests.clone())))
-        .prefix(config.settings.prefix.clone())
         .describe(format!(
             "az://{}/{}/{}",
             settled.account, config.container, config.settings.prefix
@@ -105,11 +102,8 @@ fn adapted(settled: Settled, http: Http, azure: Arc<MicrosoftAzure>) -> OpenedSt
         .parts(block_bytes, config.blocks_at_once as usize)
         .large_conditions(large)
         .metadata_names(MetadataNames::Identifiers)
-        .always_etag()
         .limits(|limits| {
             limits.max_object_size = Some(block_bytes as u64 * MOST_BLOCKS);
-            limits.max_sign_seconds = Some(LONGEST_SIGN);
-            limits.retries = retries;
         });
     match settled.identity {
         Identity::Key(key) => store
@@ -135,9 +129,5 @@ impl Native for AzureNative {
         Some(Box::pin(async move {
             self.0.delete(path, if_match).await.map(Deleted::new)
         }))
-    }
-
-    fn clock_skew(&self) -> Option<i64> {
-        self.0.http().clock_skew()
     }
 }

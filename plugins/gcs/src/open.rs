@@ -9,15 +9,11 @@ use crate::tokens::Tokens;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
 use holdall_plugin_api_object_store::{
-    CLOUD, Http, Lister, Native, OpenStore, OpenedStore, Requests, SIGNING, sweep,
+    CLOUD, Http, Lister, Native, OpenStore, OpenedStore, Requests, SIGNING,
 };
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Longest life of a V4 signed URL, in seconds.
-const LONGEST_SIGN: u32 = 7 * 24 * 3600;
 
 /// What the service keeps at most; configurations take from it.
 pub(crate) const CLAIMS: Capabilities = CLOUD
@@ -74,45 +70,22 @@ fn adapted(settled: Settled, http: Http, gcs: GoogleCloudStorage) -> OpenedStore
     if elsewhere || !matches!(settled.identity, Identity::ServiceAccount { .. }) {
         without = without.with(SIGNING);
     }
-    let largest = config.parts.max_object_size();
-    let retries = config.settings.retries;
     let service = settled.service.as_str().trim_end_matches('/');
     let bucket_url = format!("{service}/{}", config.bucket);
     let bearer = Bearer(Arc::clone(gcs.credentials()));
     let generations = Generations(gcs.clone());
     let requests = Requests::new(http, bucket_url, config.settings.retry(), bearer);
-    let native = GcsNative {
-        requests: requests.clone(),
-        generations: generations.clone(),
-        prefix: config.settings.prefix.clone(),
-        abandoned_after: config.parts.abandoned_after(),
-    };
-    OpenedStore::new(generations)
+    OpenedStore::new(generations.clone())
+        .over_http(requests.clone(), &config.settings)
+        .part_settings(&config.parts)
         .pages(Arc::new(Lister::s3(requests)))
         .signer(Arc::new(Escaping(gcs)))
-        .native(Arc::new(native))
-        .prefix(config.settings.prefix.clone())
+        .native(Arc::new(GcsNative(generations)))
         .describe(format!("gs://{}/{}", config.bucket, config.settings.prefix))
         .capabilities(CLAIMS.without(without))
-        .parts(
-            config.parts.part_bytes(),
-            config.parts.parts_at_once as usize,
-        )
-        .large_conditions(config.parts.in_one_put())
-        .always_etag()
-        .limits(|limits| {
-            limits.max_object_size = Some(largest);
-            limits.max_sign_seconds = Some(LONGEST_SIGN);
-            limits.retries = retries;
-        })
 }
 
-struct GcsNative {
-    requests: Requests,
-    generations: Generations<GoogleCloudStorage>,
-    prefix: String,
-    abandoned_after: Option<Duration>,
-}
+struct GcsNative(Generations<GoogleCloudStorage>);
 
 impl Native for GcsNative {
     fn delete<'a>(
@@ -122,17 +95,8 @@ impl Native for GcsNative {
     ) -> Option<BoxFuture<'a, Result<Deleted>>> {
         let etag = if_match?;
         Some(Box::pin(async move {
-            self.generations.delete_if_match(path, etag).await?;
+            self.0.delete_if_match(path, etag).await?;
             Ok(Deleted::new(Some(true)))
         }))
-    }
-
-    fn clock_skew(&self) -> Option<i64> {
-        self.requests.http().clock_skew()
-    }
-
-    fn sweep(&self) -> Option<BoxFuture<'static, ()>> {
-        let (requests, prefix) = (self.requests.clone(), self.prefix.clone());
-        Some(Box::pin(sweep(requests, prefix, self.abandoned_after?)))
     }
 }

@@ -1,6 +1,6 @@
 //! Holdall storage plugin `memory`: objects in the memory of the process.
 //!
-//! The smallest complete example of a plugin, in three short files. Every capability in the list below
+//! The smallest complete example of a plugin, in three short files. Every capability of [`CLAIMS`]
 //! holds, also under races, because one lock protects one map. Missing features (signed URLs of its own,
 //! digests other than CRC-32C, versions) are not claimed, and the host reports that to callers.
 //!
@@ -19,6 +19,38 @@ mod lister;
 pub use backend::Memory;
 pub use config::MemoryConfig;
 
+use holdall_plugin_api::Capabilities;
+
+/// What the plugin claims: all of it holds for every instance.
+pub const CLAIMS: Capabilities = Capabilities::atomic_put
+    .with(Capabilities::create_only)
+    .with(Capabilities::if_match_put)
+    .with(Capabilities::if_match_delete)
+    .with(Capabilities::if_match_get)
+    .with(Capabilities::if_none_match_get)
+    .with(Capabilities::if_time)
+    .with(Capabilities::suffix)
+    .with(Capabilities::unknown_length)
+    .with(Capabilities::content_type)
+    .with(Capabilities::user_metadata)
+    .with(Capabilities::header_cache_control)
+    .with(Capabilities::header_content_disposition)
+    .with(Capabilities::header_content_encoding)
+    .with(Capabilities::header_content_language)
+    .with(Capabilities::checksum_crc32c)
+    .with(Capabilities::server_copy)
+    .with(Capabilities::copy_create_only)
+    .with(Capabilities::atomic_move)
+    .with(Capabilities::ordered_list)
+    .with(Capabilities::start_after)
+    .with(Capabilities::any_delimiter)
+    .with(Capabilities::any_key)
+    .with(Capabilities::key_and_prefix)
+    .with(Capabilities::case_sensitive)
+    .with(Capabilities::unicode_exact)
+    .with(Capabilities::usage)
+    .with(Capabilities::exact_delete);
+
 holdall_plugin_api::export_plugin! {
     backend: Memory,
     name: "memory",
@@ -27,35 +59,6 @@ holdall_plugin_api::export_plugin! {
     runtime: none,
     // No `delete_many`: the host's loop is as fast.
     operations: [head, list, copy, rename, health, usage, shutdown],
-    capabilities: [
-        atomic_put,
-        create_only,
-        if_match_put,
-        if_match_delete,
-        if_match_get,
-        if_none_match_get,
-        if_time,
-        suffix,
-        unknown_length,
-        content_type,
-        user_metadata,
-        header_cache_control,
-        header_content_disposition,
-        header_content_encoding,
-        header_content_language,
-        checksum_crc32c,
-        server_copy,
-        copy_create_only,
-        atomic_move,
-        ordered_list,
-        start_after,
-        any_delimiter,
-        any_key,
-        key_and_prefix,
-        case_sensitive,
-        unicode_exact,
-        usage,
-        exact_delete,
-    ],
+    capabilities: CLAIMS,
     config_schema: "config.schema.json",
 }

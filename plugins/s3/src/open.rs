@@ -7,15 +7,11 @@ use crate::request::Sign;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
 use holdall_plugin_api_object_store::{
-    CLOUD, Http, LargeConditions, Lister, Native, OpenStore, OpenedStore, Requests, SIGNING, sweep,
+    CLOUD, Http, LargeConditions, Lister, Native, OpenStore, OpenedStore, Requests, SIGNING,
 };
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Longest life of a signed URL, in seconds.
-const LONGEST_SIGN: u32 = 7 * 24 * 3600;
 
 /// What Amazon's S3 keeps, the most that an instance claims; presets and configurations take from it.
 pub(crate) const CLAIMS: Capabilities = CLOUD
@@ -85,49 +81,28 @@ fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> OpenedStore {
     if anonymous || matches!(config.encryption, Some(Encryption::Customer { .. })) {
         without = without.with(SIGNING);
     }
-    let large = match config.preset.traits().conditional_completion {
-        true => LargeConditions::AtCompletion,
-        false => config.parts.in_one_put(),
-    };
-    let temporary = credentials::are_temporary(config);
-    let lister = requests.clone();
-    let native = S3Native {
-        requests,
-        prefix: config.settings.prefix.clone(),
-        abandoned_after: config.parts.abandoned_after(),
-    };
-    let largest = config.parts.max_object_size();
-    let longest_name = config.preset.traits().longest_name;
-    let retries = config.settings.retries;
-    OpenedStore::of(Arc::clone(&s3) as _)
-        .pages(Arc::new(Lister::s3(lister)))
+    let traits = config.preset.traits();
+    let store = OpenedStore::of(Arc::clone(&s3) as _)
+        .over_http(requests.clone(), &config.settings)
+        .part_settings(&config.parts)
+        .pages(Arc::new(Lister::s3(requests.clone())))
         .signer(s3)
-        .native(Arc::new(native))
-        .prefix(config.settings.prefix.clone())
+        .native(Arc::new(S3Native(requests)))
         .describe(format!("s3://{}/{}", config.bucket, config.settings.prefix))
         .capabilities(CLAIMS.without(without))
-        .parts(
-            config.parts.part_bytes(),
-            config.parts.parts_at_once as usize,
-        )
-        .large_conditions(large)
-        .always_etag()
         .limits(|limits| {
-            limits.max_object_size = Some(largest);
-            limits.max_key_bytes = longest_name;
-            limits.max_sign_seconds = Some(match temporary {
-                true => TEMPORARY_SIGN_SECONDS,
-                false => LONGEST_SIGN,
-            });
-            limits.retries = retries;
-        })
+            limits.max_key_bytes = traits.longest_name;
+            if credentials::are_temporary(config) {
+                limits.max_sign_seconds = Some(TEMPORARY_SIGN_SECONDS);
+            }
+        });
+    match traits.conditional_completion {
+        true => store.large_conditions(LargeConditions::AtCompletion),
+        false => store,
+    }
 }
 
-struct S3Native {
-    requests: Requests,
-    prefix: String,
-    abandoned_after: Option<Duration>,
-}
+struct S3Native(Requests);
 
 impl Native for S3Native {
     fn delete<'a>(
@@ -136,7 +111,7 @@ impl Native for S3Native {
         if_match: Option<&'a str>,
     ) -> Option<BoxFuture<'a, Result<Deleted>>> {
         Some(Box::pin(async move {
-            let existed = self.requests.delete(path, if_match).await?;
+            let existed = self.0.delete(path, if_match).await?;
             // "Done" says nothing here; "none" only some say that speak S3.
             Ok(Deleted::new(existed.filter(|existed| !existed)))
         }))
@@ -146,15 +121,6 @@ impl Native for S3Native {
         &'a self,
         paths: &'a [Path],
     ) -> Option<BoxFuture<'a, Result<Vec<Result<Deleted>>>>> {
-        Some(Box::pin(delete::many(&self.requests, paths)))
-    }
-
-    fn clock_skew(&self) -> Option<i64> {
-        self.requests.http().clock_skew()
-    }
-
-    fn sweep(&self) -> Option<BoxFuture<'static, ()>> {
-        let (requests, prefix) = (self.requests.clone(), self.prefix.clone());
-        Some(Box::pin(sweep(requests, prefix, self.abandoned_after?)))
+        Some(Box::pin(delete::many(&self.0, paths)))
     }
 }

@@ -1,9 +1,9 @@
 //! Uploads to a folder that end before their end: what is left is looked for from outside.
 
-use crate::{Folder, Holdall, HostedPlugin, eventually, feed, script};
+use crate::{Holdall, HostedPlugin, eventually, feed, script, wait_for_staged};
 use futures_util::stream;
 use holdall::{Body, Upload};
-use holdall_conformance::DirectAccess;
+use holdall_conformance::{DirectAccess, FolderStore};
 use serde_json::Value;
 use std::process::Child;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const MIB: u64 = 24;
 /// # Panics
 ///
 /// When that is not so.
-pub fn client_killed(plugin: &str, mut config: Value, folder: &Folder) {
+pub fn client_killed(plugin: &str, mut config: Value, folder: &FolderStore) {
     config["stale_after_seconds"] = 8.into();
     let holdall = Holdall::new(plugin, &config);
     let (mut victim, _) = half_put(&holdall, "b:victim", folder);
@@ -43,7 +43,13 @@ pub fn client_killed(plugin: &str, mut config: Value, folder: &Folder) {
 /// # Panics
 ///
 /// When that is not so.
-pub fn server_killed(plugin: &str, mut config: Value, folder: &Folder, server: &str, dir: &str) {
+pub fn server_killed(
+    plugin: &str,
+    mut config: Value,
+    folder: &FolderStore,
+    server: &str,
+    dir: &str,
+) {
     config["stale_after_seconds"] = 1.into();
     let holdall = Holdall::new(plugin, &config);
     let put = |text: &[u8]| {
@@ -65,7 +71,7 @@ pub fn server_killed(plugin: &str, mut config: Value, folder: &Folder, server: &
     assert_eq!(object(), b"old");
     std::thread::sleep(Duration::from_secs(2));
     assert!(put(b"new"));
-    folder.wait_for_staged(0);
+    wait_for_staged(folder, 0);
     assert_eq!(object(), b"new");
 }
 
@@ -78,7 +84,7 @@ pub fn server_killed(plugin: &str, mut config: Value, folder: &Folder, server: &
 pub fn server_killed_under_a_host(
     plugin: &str,
     mut config: Value,
-    folder: &Folder,
+    folder: &FolderStore,
     server: &str,
     dir: &str,
 ) {
@@ -89,7 +95,7 @@ pub fn server_killed_under_a_host(
     let backend = backend.unwrap_or_else(|error| panic!("{error:?}"));
     let error = std::thread::scope(|scope| {
         scope.spawn(|| {
-            folder.wait_for_staged(1);
+            wait_for_staged(folder, 1);
             script(server, &["kill", dir]);
         });
         hosted.run(async {
@@ -115,13 +121,13 @@ pub fn server_killed_under_a_host(
 }
 
 /// An upload in the middle, seen in the store. It goes on while its input is kept.
-fn half_put(holdall: &Holdall, address: &str, folder: &Folder) -> (Child, impl Sized) {
+fn half_put(holdall: &Holdall, address: &str, folder: &FolderStore) -> (Child, impl Sized) {
     let mut put = holdall.start(&["put", "-", address]);
     let Some(mut input) = put.stdin.take() else {
         panic!("no pipe");
     };
     feed(&mut input, MIB);
-    folder.wait_for_staged(1);
+    wait_for_staged(folder, 1);
     (put, input)
 }
 

@@ -8,21 +8,21 @@
 mod command;
 mod curl;
 pub mod ended;
-mod folder;
 mod hosted;
 mod kit_run;
 pub mod parts;
 pub mod s3;
 mod serving;
+mod staged;
 pub mod urls;
 
 pub use command::{Command as Holdall, feed};
 pub use curl::{curl, eventually};
-pub use folder::Folder;
 pub use hosted::{Hosted, HostedPlugin};
 pub use kit_run::{run_kit, run_kit_except};
 pub use s3::S3;
 pub use serving::Serving;
+pub use staged::wait_for_staged;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -186,7 +186,7 @@ impl<O: OpenStore> StorageBackend for Adapter<O> {
         let store = self.store()?;
         let sweep = || {
             let first = !self.swept.swap(true, Ordering::Relaxed);
-            if let Some(sweep) = store.native.sweep().filter(|_| first) {
+            if let Some(sweep) = store.sweep().filter(|_| first) {
                 self.aborting.spawn(sweep);
             }
         };
@@ -248,7 +248,7 @@ impl<O: OpenStore> StorageBackend for Adapter<O> {
         };
         let path = store.path(sign.key.text())?;
         // A URL of a wrong clock would be refused, or end at another time than it says.
-        if let Some(skew) = store.native.clock_skew() {
+        if let Some(skew) = store.clock_skew() {
             return Err(clock_skew(skew));
         }
         sign::url(store, signer.as_ref(), &path, &sign).await

@@ -103,8 +103,6 @@ pub use reply::Call;
 #[cfg(feature = "http")]
 pub use requests::{Authorize, AuthorizeError, Requests};
 pub use service_settings::{ServiceSettings, check_name};
-#[cfg(feature = "http")]
-pub use sweep::sweep;
 
 use holdall_plugin_api::Capabilities;
 

@@ -1,5 +1,7 @@
 //! What an adapter knows of a store beside the store itself.
 
+#[cfg(feature = "http")]
+use crate::{PartSettings, Requests, ServiceSettings, sweep::sweep};
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Health, Limits, Result};
 use http::header::{IF_MATCH, IF_NONE_MATCH};
@@ -16,6 +18,9 @@ use std::time::Duration;
 const PARTS_AT_ONCE: usize = 4;
 /// Bytes of a part: above the 5 MiB that S3 asks for, and 78 GiB in the 10 000 parts that it takes.
 const PART_BYTES: usize = 8 << 20;
+/// Longest life of a signed URL, in seconds: that of V4 signatures of S3 and Google, and the contract's.
+#[cfg(feature = "http")]
+const MAX_SIGN_SECONDS: u32 = 7 * 24 * 3600;
 
 /// A store, and what the adapter may promise in its name.
 ///
@@ -37,6 +42,10 @@ pub struct OpenedStore {
     pub(crate) large_conditions: LargeConditions,
     pub(crate) always_etag: bool,
     pub(crate) metadata_names: MetadataNames,
+    #[cfg(feature = "http")]
+    requests: Option<Requests>,
+    #[cfg(feature = "http")]
+    abandoned_after: Option<Duration>,
 }
 
 /// How a condition (`create_only`, `if_match`) is held by an upload of more than one part: the
@@ -113,18 +122,6 @@ pub trait Native: Send + Sync + 'static {
     fn health(&self) -> Option<BoxFuture<'_, Result<Health>>> {
         None
     }
-
-    /// The provider's clock minus ours, in seconds, when it is known to be off: a signature made
-    /// now would be refused, or end early.
-    fn clock_skew(&self) -> Option<i64> {
-        None
-    }
-
-    /// Asked when the first upload in parts of the instance begins, for what an earlier process left
-    /// behind. Runs beside the upload, its outcome is not waited for.
-    fn sweep(&self) -> Option<BoxFuture<'static, ()>> {
-        None
-    }
 }
 
 /// Nothing.
@@ -157,7 +154,34 @@ impl OpenedStore {
             },
             always_etag: false,
             metadata_names: MetadataNames::AsGiven,
+            #[cfg(feature = "http")]
+            requests: None,
+            #[cfg(feature = "http")]
+            abandoned_after: None,
         }
+    }
+
+    /// A service over HTTP, as the configuration reaches it: its prefix and retries; every answer about an
+    /// object has an etag; URLs live for seven days at most; a clock that is off shows before a URL is signed.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn over_http(mut self, requests: Requests, settings: &ServiceSettings) -> Self {
+        self.prefix.clone_from(&settings.prefix);
+        self.limits.retries = settings.retries;
+        self.limits.max_sign_seconds = Some(MAX_SIGN_SECONDS);
+        self.requests = Some(requests);
+        self.always_etag()
+    }
+
+    /// Uploads in parts as the configuration says, in the protocol of S3: conditions over single requests
+    /// only; abandoned uploads below the prefix are removed when the first upload in parts begins.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn part_settings(mut self, parts: &PartSettings) -> Self {
+        self.limits.max_object_size = Some(parts.max_object_size());
+        self.abandoned_after = parts.abandoned_after();
+        self.large_conditions = parts.in_one_put();
+        self.parts(parts.part_bytes(), parts.parts_at_once as usize)
     }
 
     /// Lists page by page, in the store's own order (claim `ordered_list` when that is by bytes).
@@ -247,6 +271,26 @@ impl OpenedStore {
     pub fn metadata_names(mut self, names: MetadataNames) -> Self {
         self.metadata_names = names;
         self
+    }
+
+    /// The provider's clock minus ours, in seconds, when it is known to be off: a signature made now would
+    /// be refused, or end early.
+    pub(crate) fn clock_skew(&self) -> Option<i64> {
+        #[cfg(feature = "http")]
+        return self.requests.as_ref()?.http().clock_skew();
+        #[cfg(not(feature = "http"))]
+        None
+    }
+
+    /// Removal of what an earlier process left behind; its outcome is not waited for.
+    pub(crate) fn sweep(&self) -> Option<BoxFuture<'static, ()>> {
+        #[cfg(feature = "http")]
+        {
+            let (requests, after) = (self.requests.clone()?, self.abandoned_after?);
+            Some(Box::pin(sweep(requests, self.prefix.clone(), after)))
+        }
+        #[cfg(not(feature = "http"))]
+        None
     }
 
     /// The name of an object in the store.

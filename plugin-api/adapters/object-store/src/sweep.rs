@@ -49,8 +49,8 @@ struct Part {
 }
 
 /// Removes the unfinished uploads below a prefix to which no part was added for so long; says in the
-/// log how that went. For [`Native::sweep`](crate::Native::sweep).
-pub async fn sweep(requests: Requests, prefix: String, after: Duration) {
+/// log how that went.
+pub(crate) async fn sweep(requests: Requests, prefix: String, after: Duration) {
     match all(&requests, &prefix, after).await {
         Ok(0) => {}
         Ok(removed) => tracing::info!(removed, "unfinished uploads of others were removed"),

@@ -3,7 +3,7 @@
 use crate::account::Account;
 use futures_util::future::join_all;
 use holdall::{CopyObject, Error, ErrorKind, Key, List, Upload};
-use holdall_backends::HostedPlugin;
+use holdall_backends::{HostedPlugin, wait_for_staged};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -37,7 +37,7 @@ pub(crate) fn on_one_connection(account: &Account) {
         Ok::<_, Error>(())
     });
     used.unwrap();
-    account.folder("crowd").wait_for_staged(0);
+    wait_for_staged(&account.folder("crowd"), 0);
 }
 
 /// Those that wait for another's attempt to connect do not make attempts of their own, one after the

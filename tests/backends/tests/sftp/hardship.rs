@@ -2,7 +2,7 @@
 
 use crate::account::Account;
 use holdall::{Download, Error, ErrorKind, Key, Retry, Upload};
-use holdall_backends::{HostedPlugin, script};
+use holdall_backends::{HostedPlugin, script, wait_for_staged};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -115,7 +115,7 @@ pub(crate) fn falls_asleep(account: &Account) {
         Ok::<_, Error>(())
     });
     used.unwrap();
-    account.folder("asleep").wait_for_staged(0);
+    wait_for_staged(&account.folder("asleep"), 0);
 }
 
 /// Killed and started again, the server is found by the same process: the pool replaces what broke.

@@ -16,7 +16,7 @@ pub(crate) fn lead_nowhere(account: &Account) {
             .unwrap();
         let secret = tempfile::tempdir().unwrap();
         std::fs::write(secret.path().join("file"), "secret").unwrap();
-        let dir = account.folder("links").root.join("objects/dir");
+        let dir = account.folder("links").object("dir");
         symlink(secret.path().join("file"), dir.join("link")).unwrap();
         symlink(secret.path(), dir.join("way")).unwrap();
 

@@ -2,7 +2,7 @@
 
 use crate::account::Account;
 use holdall::{Capability, CopyObject, Delete, Download, ErrorKind, List, Rename, Upload};
-use holdall_backends::HostedPlugin;
+use holdall_backends::{HostedPlugin, wait_for_staged};
 
 pub(crate) fn does_what_it_can(account: &Account) {
     let mut config = account.below("poor");
@@ -61,5 +61,5 @@ pub(crate) fn does_what_it_can(account: &Account) {
         assert_eq!(keys, ["dir/object"]);
         backend.delete(Delete::new("dir/object")).await.unwrap();
     });
-    account.folder("poor").wait_for_staged(0);
+    wait_for_staged(&account.folder("poor"), 0);
 }

@@ -1,7 +1,6 @@
 //! A folder that a WebDAV server shares.
 
-use holdall_backends::Folder;
-use holdall_conformance::{Broken, DirectAccess};
+use holdall_conformance::{Broken, DirectAccess, FolderStore};
 use holdall_e2e::kit::Stores;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -58,18 +57,15 @@ impl Share {
     }
 
     /// A store as it is configured, and as the server's disk has it.
-    pub(crate) fn store(&self, folder: &str) -> (Value, Folder) {
+    pub(crate) fn store(&self, folder: &str) -> (Value, FolderStore) {
         (self.below(folder), self.folder(folder))
     }
 
     /// The same, as the server's disk has it.
-    pub(crate) fn folder(&self, folder: &str) -> Folder {
+    pub(crate) fn folder(&self, folder: &str) -> FolderStore {
         let root = Path::new(self.server["root"].as_str().unwrap());
-        Folder {
-            root: root.join(&self.run).join(folder),
-            // Whether links are followed is the server's affair.
-            has_links: false,
-        }
+        // Whether links are followed is the affair of the server.
+        FolderStore::new(root.join(&self.run).join(folder)).without_links()
     }
 }
 

@@ -29,13 +29,11 @@
 //! ([`served`]); what a store signs itself is used by an HTTP client.
 
 mod child;
-mod folder;
 mod plain;
 mod served;
 mod tools;
 
 pub use child::child;
-pub use folder::Folder;
 pub use holdall_cli::kit::{HostStage, Stores};
 pub use plain::Plain;
 pub use tools::{linked, loaded, served};

@@ -13,9 +13,11 @@ mod hardship;
 
 use futures_util::future::BoxFuture;
 use holdall::StaticPlugin;
-use holdall_conformance::{Broken, Case, DirectAccess, Harness, Report, Stage, Status, run};
+use holdall_conformance::{
+    Broken, Case, DirectAccess, FolderStore, Harness, Report, Stage, Status, run,
+};
 use holdall_e2e::artifacts;
-use holdall_e2e::kit::{Folder, Plain, Stores, linked, loaded, served};
+use holdall_e2e::kit::{Plain, Stores, linked, loaded, served};
 use holdall_plugin_api::StorageBackend;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -117,7 +119,8 @@ impl Stores for Below {
         true
     }
     fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
-        Some(Arc::new(Folder(self.root(store))))
+        let store = FolderStore::new(self.root(store)).staged_by_process();
+        Some(Arc::new(store))
     }
     fn supplies(&self, case: &str) -> Option<BoxFuture<'_, Result<(), String>>> {
         let suffering = hardship::suffer(case)?;
