@@ -5,7 +5,7 @@
 //! The three runs must agree ([`Report::disagreements`]).
 //!
 //! ```
-//! use holdall_conformance::{Claims, Harness, run};
+//! use holdall_conformance::{Claims, Harness, run, rust_stage};
 //! # use holdall_plugin_api::*;
 //! # #[derive(serde::Deserialize)] struct Settings {}
 //! # struct Shelf;
@@ -21,24 +21,23 @@
 //! struct Mine;
 //!
 //! impl Harness for Mine {
-//!     type Backend = Shelf;
-//!     fn claims(&self) -> Claims {
-//!         // A plugin says `Claims::of(&PLUGIN)`.
-//!         Claims {
-//!             plugin: "shelf".to_owned(),
-//!             operations: Operations::REQUIRED,
-//!             capabilities: Capabilities::atomic_put,
-//!             schema: None,
-//!             flags: Default::default(),
-//!         }
-//!     }
+//!     type Config = Settings;
 //!     fn config(&self, _store: u32) -> Settings {
 //!         Settings {}
 //!     }
 //! }
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-//! let report = runtime.block_on(run(Mine.stage(), |case| case.group() == 'H'));
+//! // A plugin says `Claims::of(&PLUGIN)`.
+//! let claims = Claims {
+//!     plugin: "shelf".to_owned(),
+//!     operations: Operations::REQUIRED,
+//!     capabilities: Capabilities::atomic_put,
+//!     schema: None,
+//!     flags: Default::default(),
+//! };
+//! let stage = rust_stage::<Shelf>(claims, Mine);
+//! let report = runtime.block_on(run(stage, |case| case.group() == 'H'));
 //! assert!(!report.is_ok(), "it answers, but keeps nothing");
 //! ```
 //!
@@ -54,9 +53,9 @@
 //! kit then plays its server ([`wire::Endpoint`]) on all its bad days. With
 //! [`Stage::open_with`] the kit tries configurations of its own.
 //!
-//! Reading order: [`Subject`] and [`Stage`] (what is driven), [`Harness`] (a plain type as a subject),
-//! [`Case`], `trial` (what a case works with), `cases` (one file for each group), [`run()`],
-//! [`Report`].
+//! Reading order: [`Harness`] (what an author writes), [`Subject`] and [`Stage`] (what is driven),
+//! [`rust_stage`] (a plain type as a subject), [`Case`], `trial` (what a case works with), `cases` (one file
+//! for each group), [`run()`], [`Report`].
 #![forbid(unsafe_code)]
 #![allow(
     clippy::missing_errors_doc,
@@ -70,6 +69,7 @@ mod checked;
 mod data;
 mod folder_store;
 mod follow;
+mod harness;
 mod macros;
 mod report;
 mod run;
@@ -84,11 +84,12 @@ pub mod wire;
 pub use case::{Case, Tag};
 pub use cases::all as cases;
 pub use folder_store::FolderStore;
+pub use harness::Harness;
 /// The contract that the cases speak of, for stages outside of a plugin.
 pub use holdall_plugin_api;
 pub use report::{CaseResult, Disagreement, Report, Status};
 pub use run::{Step, run, run_watched, test_case};
-pub use rust::{Claims, Harness};
+pub use rust::{Claims, rust_stage, rust_stage_from};
 pub use subject::{
     Broken, DirectAccess, Following, Handshake, Level, Loader, Opening, Stage, Subject, SubjectInfo,
 };

@@ -3,7 +3,7 @@
 /// Makes each case a test of the backend that the stage opens.
 ///
 /// ```text
-/// holdall_conformance::conformance_tests!(InMemory.stage());
+/// holdall_conformance::conformance_tests!(rust_stage::<Memory>(Claims::of(&PLUGIN), InMemory));
 /// ```
 ///
 /// The expression is evaluated once for each test. Cases that do not apply pass and say why

@@ -3,6 +3,7 @@
 //! What a host emulates is emulated here too, in the simplest way that the contract allows.
 
 use crate::checked;
+use crate::harness::Harness;
 use crate::runtime::Runtime;
 use crate::subject::{
     Broken, DirectAccess, Following, Level, Opening, Stage, Subject, SubjectInfo,
@@ -59,99 +60,44 @@ impl Claims {
     }
 }
 
-/// A backend as its author knows it: a type and its configuration.
-pub trait Harness: Send + Sync + Sized + 'static {
-    /// The type.
-    type Backend: StorageBackend;
-
-    /// What it claims, usually `Claims::of(&PLUGIN)`.
-    fn claims(&self) -> Claims;
-
-    /// The configuration of store number `store`: equal numbers are one store; a number that was
-    /// not used before is an empty one.
-    fn config(&self, store: u32) -> <Self::Backend as StorageBackend>::Config;
-
-    /// Whether two instances with the configuration of one store share its objects.
-    fn is_shared(&self) -> bool {
-        false
-    }
-
-    /// A look at a store from outside.
-    fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
-        let _ = store;
-        None
-    }
-
-    /// The configuration of store `store`, confined to what is below `prefix`.
-    fn scoped(
-        &self,
-        store: u32,
-        prefix: &str,
-    ) -> Option<<Self::Backend as StorageBackend>::Config> {
-        let _ = (store, prefix);
-        None
-    }
-
-    /// A configuration with which something is wrong; see [`Stage::broken`].
-    fn broken(&self, how: Broken) -> Option<<Self::Backend as StorageBackend>::Config> {
-        let _ = how;
-        None
-    }
-
-    /// The configuration of store `store` with its HTTP server at this URL; see [`Stage::at`].
-    fn at(&self, store: u32, url: &str) -> Option<<Self::Backend as StorageBackend>::Config> {
-        let _ = (store, url);
-        None
-    }
-
-    /// How its servers word what goes wrong.
-    fn dialect(&self) -> Dialect {
-        Dialect::Plain
-    }
-
-    /// Where the real server listens; see [`Stage::server`].
-    fn server(&self) -> Option<SocketAddr> {
-        None
-    }
-
-    /// Uses a URL that the backend signed itself; see [`Stage::follow`]. There is no gateway here.
-    fn follow(&self, request: Request<Bytes>) -> Option<Following<'_>> {
-        let _ = request;
-        None
-    }
-
-    /// Does a case in the harness's own way; see [`Stage::supplies`].
-    fn supplies(&self, case: &str) -> Option<BoxFuture<'_, Result<(), String>>> {
-        let _ = case;
-        None
-    }
-
-    /// The size of the parts in which the backend uploads, in bytes.
-    fn part_bytes(&self) -> usize {
-        1 << 20
-    }
-
-    /// Texts that must not be in any error.
-    fn secrets(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    /// What [`run`](crate::run()) and [`conformance_tests!`](crate::conformance_tests) take.
-    fn stage(self) -> Arc<dyn Stage> {
-        Arc::new(RustStage(self))
-    }
+/// The level [`Level::Rust`]: a backend's type, with the checks around it that a host makes. What
+/// [`run`](crate::run()) and [`conformance_tests!`](crate::conformance_tests) take.
+pub fn rust_stage<B: StorageBackend>(
+    claims: Claims,
+    harness: impl Harness<Config = B::Config>,
+) -> Arc<dyn Stage> {
+    rust_stage_from::<B, _>(claims, harness, |config| config)
 }
 
-struct RustStage<H>(H);
+/// As [`rust_stage`], for a harness whose configurations have another type, such as JSON.
+pub fn rust_stage_from<B: StorageBackend, H: Harness>(
+    claims: Claims,
+    harness: H,
+    read: fn(H::Config) -> B::Config,
+) -> Arc<dyn Stage> {
+    Arc::new(RustStage::<B, H> {
+        claims,
+        harness,
+        read,
+    })
+}
 
-impl<H: Harness> RustStage<H> {
-    async fn with(
-        &self,
-        config: <H::Backend as StorageBackend>::Config,
-    ) -> Result<Arc<dyn Subject>> {
-        let claims = self.0.claims();
+struct RustStage<B: StorageBackend, H: Harness> {
+    claims: Claims,
+    harness: H,
+    read: fn(H::Config) -> B::Config,
+}
+
+impl<B: StorageBackend, H: Harness> RustStage<B, H> {
+    fn opening(&self, config: Option<H::Config>) -> Option<Opening<'_>> {
+        let config = (self.read)(config?);
+        Some(Box::pin(self.with(config)))
+    }
+
+    async fn with(&self, config: B::Config) -> Result<Arc<dyn Subject>> {
+        let claims = self.claims.clone();
         let runtime = Runtime::of(claims.flags);
-        let opening = H::Backend::open(config, Host::detached(BACKEND));
+        let opening = B::open(config, Host::detached(BACKEND));
         let backend = runtime.run(opening).await?;
         let instance = backend.instance();
         let native = match instance.operations {
@@ -183,51 +129,48 @@ impl<H: Harness> RustStage<H> {
 /// The name under which backends are opened.
 const BACKEND: &str = "conformance";
 
-impl<H: Harness> Stage for RustStage<H> {
+impl<B: StorageBackend, H: Harness> Stage for RustStage<B, H> {
     fn open(&self, store: u32) -> Opening<'_> {
-        Box::pin(self.with(self.0.config(store)))
+        Box::pin(self.with((self.read)(self.harness.config(store))))
     }
     fn is_shared(&self) -> bool {
-        self.0.is_shared()
+        self.harness.is_shared()
+    }
+    fn has_stores(&self) -> bool {
+        self.harness.has_stores()
     }
     fn lists(&self, operation: Operation) -> Option<bool> {
-        Some(self.0.claims().operations.has(operation))
+        Some(self.claims.operations.has(operation))
     }
     fn schema(&self) -> Option<serde_json::Value> {
-        self.0.claims().schema
+        self.claims.schema.clone()
     }
     fn direct_access(&self, store: u32) -> Option<Arc<dyn DirectAccess>> {
-        self.0.direct_access(store)
+        self.harness.direct_access(store)
     }
     fn scoped(&self, store: u32, prefix: &str) -> Option<Opening<'_>> {
-        let config = self.0.scoped(store, prefix)?;
-        Some(Box::pin(self.with(config)))
+        self.opening(self.harness.scoped(store, prefix))
     }
     fn broken(&self, how: Broken) -> Option<Opening<'_>> {
-        let config = self.0.broken(how)?;
-        Some(Box::pin(self.with(config)))
+        self.opening(self.harness.broken(how))
     }
     fn at(&self, store: u32, url: &str) -> Option<Opening<'_>> {
-        let config = self.0.at(store, url)?;
-        Some(Box::pin(self.with(config)))
+        self.opening(self.harness.at(store, url))
     }
     fn dialect(&self) -> Dialect {
-        self.0.dialect()
+        self.harness.dialect()
     }
     fn server(&self) -> Option<SocketAddr> {
-        self.0.server()
+        self.harness.server()
     }
     fn follow(&self, request: Request<Bytes>) -> Option<Following<'_>> {
-        self.0.follow(request)
-    }
-    fn supplies(&self, case: &str) -> Option<BoxFuture<'_, Result<(), String>>> {
-        self.0.supplies(case)
+        self.harness.follow(request)
     }
     fn part_bytes(&self) -> usize {
-        self.0.part_bytes()
+        self.harness.part_bytes()
     }
     fn secrets(&self) -> Vec<String> {
-        self.0.secrets()
+        self.harness.secrets()
     }
 }
 

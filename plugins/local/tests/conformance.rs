@@ -6,7 +6,7 @@
     reason = "tests; a panic is the report"
 )]
 
-use holdall_conformance::{Claims, DirectAccess, FolderStore, Harness};
+use holdall_conformance::{Claims, DirectAccess, FolderStore, Harness, rust_stage};
 use holdall_plugin_local::{Local, LocalConfig, PLUGIN};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,11 +24,7 @@ impl InFolder {
 }
 
 impl Harness for InFolder {
-    type Backend = Local;
-
-    fn claims(&self) -> Claims {
-        Claims::of(&PLUGIN)
-    }
+    type Config = LocalConfig;
 
     fn config(&self, store: u32) -> LocalConfig {
         serde_json::from_value(
@@ -47,4 +43,4 @@ impl Harness for InFolder {
     }
 }
 
-holdall_conformance::conformance_tests!(InFolder::new().stage());
+holdall_conformance::conformance_tests!(rust_stage::<Local>(Claims::of(&PLUGIN), InFolder::new()));

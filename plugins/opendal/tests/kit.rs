@@ -5,7 +5,7 @@
     reason = "tests; a panic is the report"
 )]
 
-use holdall_conformance::{Claims, DirectAccess, Harness};
+use holdall_conformance::{Claims, DirectAccess, Harness, rust_stage};
 use holdall_plugin_opendal::{Opendal, OpendalConfig, PLUGIN};
 use serde_json::json;
 use std::path::PathBuf;
@@ -14,11 +14,7 @@ use std::sync::Arc;
 struct InMemory;
 
 impl Harness for InMemory {
-    type Backend = Opendal;
-
-    fn claims(&self) -> Claims {
-        Claims::of(&PLUGIN)
-    }
+    type Config = OpendalConfig;
 
     fn config(&self, _store: u32) -> OpendalConfig {
         serde_json::from_value(json!({ "service": { "memory": {} } })).unwrap()
@@ -46,11 +42,7 @@ impl Folder {
 }
 
 impl Harness for Folder {
-    type Backend = Opendal;
-
-    fn claims(&self) -> Claims {
-        Claims::of(&PLUGIN)
-    }
+    type Config = OpendalConfig;
 
     fn config(&self, store: u32) -> OpendalConfig {
         self.at(store, "")
@@ -83,10 +75,13 @@ impl DirectAccess for Staging {
 
 mod memory {
     use super::*;
-    holdall_conformance::conformance_tests!(InMemory.stage());
+    holdall_conformance::conformance_tests!(rust_stage::<Opendal>(Claims::of(&PLUGIN), InMemory));
 }
 
 mod fs {
     use super::*;
-    holdall_conformance::conformance_tests!(Folder::new().stage());
+    holdall_conformance::conformance_tests!(rust_stage::<Opendal>(
+        Claims::of(&PLUGIN),
+        Folder::new()
+    ));
 }

@@ -7,7 +7,7 @@
 )]
 
 use holdall::{Host, PluginRef, Registration};
-use holdall_conformance::{Claims, DirectAccess, Harness, Status, run};
+use holdall_conformance::{Claims, DirectAccess, Harness, Status, run, rust_stage};
 use holdall_e2e::artifacts;
 use holdall_opendal::IntoOperator;
 use holdall_plugin_api::descriptor::Flags;
@@ -83,24 +83,7 @@ impl Kit {
 }
 
 impl Harness for Kit {
-    type Backend = Adapter<Bridge>;
-
-    fn claims(&self) -> Claims {
-        Claims {
-            plugin: format!("{}-through-opendal", self.plugin),
-            operations: Operations::REQUIRED
-                .with(Operations::head)
-                .with(Operations::list)
-                .with(Operations::copy)
-                .with(Operations::rename)
-                .with(Operations::health)
-                .with(Operations::shutdown),
-            // Replaced by what the opened instance claims.
-            capabilities: Capabilities::EMPTY,
-            schema: None,
-            flags: Flags(Flags::RUNTIME_TOKIO),
-        }
-    }
+    type Config = Config;
 
     fn config(&self, store: u32) -> Config {
         let config = match self.plugin {
@@ -136,7 +119,22 @@ impl DirectAccess for Staging {
 }
 
 async fn judged(plugin: &'static str, at_least: usize) {
-    let report = run(Kit::new(plugin).stage(), |_| true).await;
+    let claims = Claims {
+        plugin: format!("{}-through-opendal", plugin),
+        operations: Operations::REQUIRED
+            .with(Operations::head)
+            .with(Operations::list)
+            .with(Operations::copy)
+            .with(Operations::rename)
+            .with(Operations::health)
+            .with(Operations::shutdown),
+        // Replaced by what the opened instance claims.
+        capabilities: Capabilities::EMPTY,
+        schema: None,
+        flags: Flags(Flags::RUNTIME_TOKIO),
+    };
+    let stage = rust_stage::<Adapter<Bridge>>(claims, Kit::new(plugin));
+    let report = run(stage, |_| true).await;
     println!("{report}");
     assert!(report.is_ok(), "{report}");
     assert_eq!(report.count(Status::Skipped), 0, "{report}");

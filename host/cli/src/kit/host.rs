@@ -1,7 +1,7 @@
 //! `holdall::Backend` as a subject of the kit.
 
 use super::file::File;
-use super::{Stores, Tools, gateway};
+use super::{Tools, gateway};
 use futures_util::future::BoxFuture;
 use holdall::config::{Config, GatewayConfig};
 use holdall::{
@@ -13,7 +13,8 @@ use holdall::{
 use holdall_conformance::holdall_plugin_api::{Cause, Signing};
 use holdall_conformance::wire::{self, Dialect};
 use holdall_conformance::{
-    Broken, Claims, DirectAccess, Following, Level, Loader, Opening, Stage, Subject, SubjectInfo,
+    Broken, Claims, DirectAccess, Following, Harness, Level, Loader, Opening, Stage, Subject,
+    SubjectInfo,
 };
 use http::Request;
 use serde_json::Value;
@@ -31,7 +32,7 @@ pub struct HostStage {
     host: Host,
     plugin: String,
     schema: Option<Value>,
-    stores: Box<dyn Stores>,
+    stores: Box<dyn Harness<Config = Value>>,
     next: AtomicU32,
     file: Option<File>,
     public_url: String,
@@ -46,7 +47,10 @@ impl HostStage {
     /// # Errors
     ///
     /// The host refuses it.
-    pub fn linked(plugin: &'static StaticPlugin, stores: impl Stores) -> Result<Self> {
+    pub fn linked(
+        plugin: &'static StaticPlugin,
+        stores: impl Harness<Config = Value>,
+    ) -> Result<Self> {
         let host = Host::builder().built_in(plugin);
         let mut stage = Self::of(Level::Linked, host, gateway::PUBLIC_URL, stores)?;
         stage.schema = Claims::of(plugin).schema;
@@ -62,7 +66,7 @@ impl HostStage {
     pub fn loaded(
         library: &Path,
         public_url: &str,
-        stores: impl Stores,
+        stores: impl Harness<Config = Value>,
         tools: impl Tools,
     ) -> Result<Self> {
         let cannot = |cause: std::io::Error| {
@@ -96,7 +100,12 @@ impl HostStage {
         self
     }
 
-    fn of(level: Level, builder: Builder, public_url: &str, stores: impl Stores) -> Result<Self> {
+    fn of(
+        level: Level,
+        builder: Builder,
+        public_url: &str,
+        stores: impl Harness<Config = Value>,
+    ) -> Result<Self> {
         let mut config = Config::default();
         config.gateway = Some(GatewayConfig::new(public_url).key("kit", GATEWAY_SECRET));
         let host = builder.config(config).build()?;

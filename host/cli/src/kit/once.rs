@@ -1,8 +1,8 @@
 //! A process of its own, whose output is watched.
 
-use super::{HostStage, PUBLIC_URL, Stores};
+use super::{HostStage, PUBLIC_URL};
 use holdall::{Delete, Download, Result, Upload};
-use holdall_conformance::Stage;
+use holdall_conformance::{Harness, Stage};
 use serde_json::Value;
 use std::path::Path;
 
@@ -26,7 +26,9 @@ pub fn between(said: &[u8]) -> Option<Vec<u8>> {
 
 struct One(Value);
 
-impl Stores for One {
+impl Harness for One {
+    type Config = Value;
+
     fn config(&self, _: u32) -> Value {
         self.0.clone()
     }

@@ -6,12 +6,13 @@
     reason = "tests; a panic is the report"
 )]
 
-use holdall_conformance::{Claims, Harness};
+use holdall_conformance::{Claims, Harness, Stage, run, rust_stage};
 use holdall_plugin_api::descriptor::Flags;
 use holdall_plugin_api::{Capabilities, Host, Operations, Result};
 use holdall_plugin_api_opendal::{Adapter, OpenOperator, OpenedOperator, from_config};
 use opendal_core::{Operator, services::Memory};
 use serde::Deserialize;
+use std::sync::Arc;
 
 #[derive(Deserialize)]
 struct Config {
@@ -42,24 +43,7 @@ struct Kit {
 }
 
 impl Harness for Kit {
-    type Backend = Adapter<InMemory>;
-
-    fn claims(&self) -> Claims {
-        Claims {
-            plugin: "opendal-memory".to_owned(),
-            operations: Operations::REQUIRED
-                .with(Operations::head)
-                .with(Operations::list)
-                .with(Operations::copy)
-                .with(Operations::rename)
-                .with(Operations::health)
-                .with(Operations::shutdown),
-            // Replaced by what the opened instance claims.
-            capabilities: Capabilities::EMPTY,
-            schema: None,
-            flags: Flags(Flags::RUNTIME_TOKIO),
-        }
-    }
+    type Config = Config;
 
     fn config(&self, _store: u32) -> Config {
         Config {
@@ -68,16 +52,31 @@ impl Harness for Kit {
     }
 }
 
+fn stage(folders: bool) -> Arc<dyn Stage> {
+    let claims = Claims {
+        plugin: "opendal-memory".to_owned(),
+        operations: Operations::REQUIRED
+            .with(Operations::head)
+            .with(Operations::list)
+            .with(Operations::copy)
+            .with(Operations::rename)
+            .with(Operations::health)
+            .with(Operations::shutdown),
+        // Replaced by what the opened instance claims.
+        capabilities: Capabilities::EMPTY,
+        schema: None,
+        flags: Flags(Flags::RUNTIME_TOKIO),
+    };
+    rust_stage::<Adapter<InMemory>>(claims, Kit { folders })
+}
+
 mod flat {
-    holdall_conformance::conformance_tests!(holdall_conformance::Harness::stage(super::Kit {
-        folders: false
-    }));
+    holdall_conformance::conformance_tests!(super::stage(false));
 }
 
 /// The same keys under a walk: what a listing shows must not depend on the way.
 #[tokio::test]
 async fn a_walk_lists_the_same() {
-    let kit = Kit { folders: true };
-    let report = holdall_conformance::run(kit.stage(), |case| "IJ".contains(case.group())).await;
+    let report = run(stage(true), |case| "IJ".contains(case.group())).await;
     assert!(report.is_ok(), "{report}");
 }

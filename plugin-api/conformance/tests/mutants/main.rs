@@ -7,7 +7,7 @@ mod remote;
 mod settings;
 mod signing;
 
-use holdall_conformance::{Claims, Following, Harness, Report, Stage, Status, run};
+use holdall_conformance::{Claims, Following, Harness, Report, Stage, Status, run, rust_stage};
 use holdall_plugin_api::descriptor::Flags;
 use holdall_plugin_api::{Bytes, Capabilities, Operations};
 use http::Request;
@@ -72,20 +72,21 @@ impl Subject {
             capabilities: CLAIMS,
         }
     }
-}
 
-impl Harness for Subject {
-    type Backend = Model;
-
-    fn claims(&self) -> Claims {
-        Claims {
+    fn stage(self) -> Arc<dyn Stage> {
+        let claims = Claims {
             plugin: "model".into(),
             operations: self.operations,
             capabilities: self.capabilities,
             schema: None,
             flags: Flags(Flags::RUNTIME_TOKIO),
-        }
+        };
+        rust_stage::<Model>(claims, self)
     }
+}
+
+impl Harness for Subject {
+    type Config = Config;
 
     fn config(&self, _store: u32) -> Config {
         Config {

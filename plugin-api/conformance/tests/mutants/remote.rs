@@ -3,7 +3,7 @@
 
 use futures_util::StreamExt;
 use holdall_conformance::wire::{self, Dialect, Endpoint, Fault, Reply};
-use holdall_conformance::{Broken, Claims, Harness};
+use holdall_conformance::{Broken, Claims, Harness, Stage, rust_stage};
 use holdall_plugin_api::descriptor::Flags;
 use holdall_plugin_api::{
     Body, ByteRange, Bytes, Capabilities, Delete, Deleted, Download, Downloaded, Entry, Error,
@@ -515,6 +515,20 @@ impl Subject {
         Self { bug, server }
     }
 
+    pub(crate) fn stage(self) -> Arc<dyn Stage> {
+        let claims = Claims {
+            plugin: "remote".into(),
+            operations: Operations::REQUIRED
+                .with(Operations::head)
+                .with(Operations::list)
+                .with(Operations::health),
+            capabilities: Capabilities::atomic_put.with(Capabilities::create_only),
+            schema: None,
+            flags: Flags(Flags::RUNTIME_TOKIO),
+        };
+        rust_stage::<Remote>(claims, self)
+    }
+
     fn config_at(&self, url: &str) -> Config {
         Config {
             url: url.to_owned(),
@@ -526,20 +540,7 @@ impl Subject {
 }
 
 impl Harness for Subject {
-    type Backend = Remote;
-
-    fn claims(&self) -> Claims {
-        Claims {
-            plugin: "remote".into(),
-            operations: Operations::REQUIRED
-                .with(Operations::head)
-                .with(Operations::list)
-                .with(Operations::health),
-            capabilities: Capabilities::atomic_put.with(Capabilities::create_only),
-            schema: None,
-            flags: Flags(Flags::RUNTIME_TOKIO),
-        }
-    }
+    type Config = Config;
 
     fn config(&self, _: u32) -> Config {
         self.config_at(&self.server.url())

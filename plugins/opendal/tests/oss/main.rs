@@ -12,7 +12,7 @@ mod stub;
 
 use bytes::Bytes;
 use holdall_conformance::wire::Dialect;
-use holdall_conformance::{Broken, Claims, DirectAccess, Following, Harness};
+use holdall_conformance::{Broken, Claims, DirectAccess, Following, Harness, rust_stage};
 use holdall_plugin_api::{
     Delete, Download, ErrorKind, Head, Host, Key, Method, SignUrl, Signing, StorageBackend, Upload,
 };
@@ -62,11 +62,7 @@ impl Oss {
 }
 
 impl Harness for Oss {
-    type Backend = Opendal;
-
-    fn claims(&self) -> Claims {
-        Claims::of(&PLUGIN)
-    }
+    type Config = OpendalConfig;
 
     fn config(&self, store: u32) -> OpendalConfig {
         self.right(&format!("/store-{store}/"))
@@ -128,7 +124,7 @@ impl DirectAccess for Uploads {
 
 mod kit {
     use super::*;
-    holdall_conformance::conformance_tests!(Oss::new().stage());
+    holdall_conformance::conformance_tests!(rust_stage::<Opendal>(Claims::of(&PLUGIN), Oss::new()));
 }
 
 /// Without this, all that is green above would say nothing.

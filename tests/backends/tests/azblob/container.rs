@@ -2,8 +2,7 @@
 //! signature.
 
 use holdall_conformance::wire::Dialect;
-use holdall_conformance::{Broken, DirectAccess};
-use holdall_e2e::kit::Stores;
+use holdall_conformance::{Broken, DirectAccess, Harness};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::process::Command;
@@ -125,7 +124,9 @@ impl Container {
     }
 }
 
-impl Stores for Container {
+impl Harness for Container {
+    type Config = Value;
+
     /// URLs for reading are signed by the gateway here: Azurite answers 206 without a byte to a range
     /// past the end (L-16), where the service answers 416. `curl_uses_signed_urls` has its own.
     fn config(&self, store: u32) -> Value {

@@ -1,8 +1,7 @@
 //! A bucket of the stub, and a look at it from outside.
 
 use holdall_conformance::wire::Dialect;
-use holdall_conformance::{Broken, DirectAccess};
-use holdall_e2e::kit::Stores;
+use holdall_conformance::{Broken, DirectAccess, Harness};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::process::Command;
@@ -96,7 +95,9 @@ fn escaped(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-impl Stores for Bucket {
+impl Harness for Bucket {
+    type Config = Value;
+
     fn config(&self, store: u32) -> Value {
         self.below(&self.prefix(store))
     }

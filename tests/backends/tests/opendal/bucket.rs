@@ -1,8 +1,7 @@
 //! A bucket or container of a server that is there, through one of OpenDAL's services.
 
-use holdall_conformance::Broken;
 use holdall_conformance::wire::Dialect;
-use holdall_e2e::kit::Stores;
+use holdall_conformance::{Broken, Harness};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -131,7 +130,9 @@ impl Bucket {
     }
 }
 
-impl Stores for Bucket {
+impl Harness for Bucket {
+    type Config = Value;
+
     fn config(&self, store: u32) -> Value {
         self.below(&self.prefix(store))
     }

@@ -2,8 +2,7 @@
 
 use holdall_backends::S3;
 use holdall_conformance::wire::Dialect;
-use holdall_conformance::{Broken, DirectAccess};
-use holdall_e2e::kit::Stores;
+use holdall_conformance::{Broken, DirectAccess, Harness};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -74,7 +73,9 @@ impl Bucket {
     }
 }
 
-impl Stores for Bucket {
+impl Harness for Bucket {
+    type Config = Value;
+
     fn config(&self, store: u32) -> Value {
         self.below(&self.prefix(store))
     }

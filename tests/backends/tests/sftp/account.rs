@@ -1,7 +1,6 @@
 //! An account of an SSH server.
 
-use holdall_conformance::{Broken, DirectAccess, FolderStore};
-use holdall_e2e::kit::Stores;
+use holdall_conformance::{Broken, DirectAccess, FolderStore, Harness};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -52,7 +51,9 @@ impl Account {
     }
 }
 
-impl Stores for Account {
+impl Harness for Account {
+    type Config = Value;
+
     fn config(&self, store: u32) -> Value {
         self.below(&store.to_string())
     }

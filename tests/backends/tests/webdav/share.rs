@@ -1,7 +1,6 @@
 //! A folder that a WebDAV server shares.
 
-use holdall_conformance::{Broken, DirectAccess, FolderStore};
-use holdall_e2e::kit::Stores;
+use holdall_conformance::{Broken, DirectAccess, FolderStore, Harness};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -69,7 +68,9 @@ impl Share {
     }
 }
 
-impl Stores for Share {
+impl Harness for Share {
+    type Config = Value;
+
     fn config(&self, store: u32) -> Value {
         self.below(&store.to_string())
     }

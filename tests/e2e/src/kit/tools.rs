@@ -3,7 +3,8 @@
 use super::child;
 use super::served::{Front, port};
 use holdall::StaticPlugin;
-use holdall_cli::kit::{HostStage, PUBLIC_URL, Stores, Tools};
+use holdall_cli::kit::{HostStage, PUBLIC_URL, Tools};
+use holdall_conformance::Harness;
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
@@ -49,7 +50,7 @@ impl Tools for OfTests {
 /// # Panics
 ///
 /// When the host refuses it.
-pub fn linked(plugin: &'static StaticPlugin, stores: impl Stores) -> HostStage {
+pub fn linked(plugin: &'static StaticPlugin, stores: impl Harness<Config = Value>) -> HostStage {
     HostStage::linked(plugin, stores).unwrap()
 }
 
@@ -58,7 +59,7 @@ pub fn linked(plugin: &'static StaticPlugin, stores: impl Stores) -> HostStage {
 /// # Panics
 ///
 /// When the host refuses it.
-pub fn loaded(library: &Path, stores: impl Stores) -> HostStage {
+pub fn loaded(library: &Path, stores: impl Harness<Config = Value>) -> HostStage {
     HostStage::loaded(library, PUBLIC_URL, stores, OfTests).unwrap()
 }
 
@@ -67,7 +68,7 @@ pub fn loaded(library: &Path, stores: impl Stores) -> HostStage {
 /// # Panics
 ///
 /// When the host refuses it.
-pub fn served(library: &Path, stores: impl Stores) -> HostStage {
+pub fn served(library: &Path, stores: impl Harness<Config = Value>) -> HostStage {
     let (listener, url) = port();
     let stage = HostStage::loaded(library, &url, stores, OfTests).unwrap();
     stage.in_front(|host| Box::new(Front::new(host, listener)))

@@ -142,6 +142,6 @@ fn a_quarantine_expires_when_the_configuration_says_so() {
         server.ask("GET", "/v1/misbehaving/k", Some(&token), "").0
     };
     assert_eq!(status(serve(&workdir)), 500, "without `expires` it stays");
-    workdir.write("holdall.toml", &format!("{strict}expires = \"1ms\"\n"));
+    workdir.write("holdall.toml", format!("{strict}expires = \"1ms\"\n"));
     assert_ne!(status(serve(&workdir)), 500);
 }

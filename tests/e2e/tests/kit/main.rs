@@ -14,10 +14,11 @@ mod hardship;
 use futures_util::future::BoxFuture;
 use holdall::StaticPlugin;
 use holdall_conformance::{
-    Broken, Case, DirectAccess, FolderStore, Harness, Report, Stage, Status, run,
+    Broken, Case, Claims, DirectAccess, FolderStore, Harness, Report, Stage, Status, run,
+    rust_stage_from,
 };
 use holdall_e2e::artifacts;
-use holdall_e2e::kit::{Plain, Stores, linked, loaded, served};
+use holdall_e2e::kit::{linked, loaded, served};
 use holdall_plugin_api::StorageBackend;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -59,12 +60,14 @@ fn run_kit(stage: Arc<dyn Stage>, library: &Path) -> Report {
     report
 }
 
-fn run_on_all_levels<B: StorageBackend, S: Stores>(
+fn run_on_all_levels<B: StorageBackend, S: Harness<Config = Value>>(
     plugin: &'static StaticPlugin,
     library: &Path,
     stores: impl Fn() -> S,
 ) {
-    let rust = run_kit(Plain::<B>::new(plugin, stores()).stage(), library);
+    let read = |config| serde_json::from_value(config).unwrap();
+    let stage = rust_stage_from::<B, _>(Claims::of(plugin), stores(), read);
+    let rust = run_kit(stage, library);
     let linked = run_kit(Arc::new(linked(plugin, stores())), library);
     let loaded = run_kit(Arc::new(loaded(library, stores())), library);
     for other in [&rust, &loaded] {
@@ -76,7 +79,9 @@ fn run_on_all_levels<B: StorageBackend, S: Stores>(
 /// Stores that need no configuration: each instance has its own.
 struct Bare;
 
-impl Stores for Bare {
+impl Harness for Bare {
+    type Config = Value;
+
     fn config(&self, _: u32) -> Value {
         json!({})
     }
@@ -107,7 +112,9 @@ impl Below {
     }
 }
 
-impl Stores for Below {
+impl Harness for Below {
+    type Config = Value;
+
     fn config(&self, store: u32) -> Value {
         json!({ "root": self.root(store), "durability": "none" })
     }

@@ -153,7 +153,9 @@ fn load(library: &Path) -> Line {
 /// For loading alone.
 struct Nothing;
 
-impl holdall_cli::kit::Stores for Nothing {
+impl holdall_conformance::Harness for Nothing {
+    type Config = Value;
+
     fn config(&self, _: u32) -> Value {
         Value::Null
     }

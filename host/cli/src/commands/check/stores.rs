@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use holdall_cli::kit::Stores;
 use holdall_conformance::Broken;
+use holdall_conformance::Harness;
 use holdall_conformance::holdall_plugin_api::descriptor::Descriptor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -152,7 +152,9 @@ impl Filled {
     }
 }
 
-impl Stores for Filled {
+impl Harness for Filled {
+    type Config = Value;
+
     fn config(&self, store: u32) -> Value {
         self.fill(&Value::Object(self.source.config.clone()), store, &[])
     }

@@ -8,7 +8,7 @@
     reason = "tests; a panic is the report"
 )]
 
-use holdall_conformance::{Claims, Harness, conformance_tests};
+use holdall_conformance::{Claims, Harness, conformance_tests, rust_stage};
 use holdall_plugin_api::{Host, Result};
 use holdall_plugin_api_object_store::object_store::memory::InMemory;
 use holdall_plugin_api_object_store::{Adapter, OpenStore, OpenedStore};
@@ -68,11 +68,7 @@ holdall_plugin_api::export_plugin! {
 struct Below(&'static str);
 
 impl Harness for Below {
-    type Backend = Adapter<OfMemory>;
-
-    fn claims(&self) -> Claims {
-        Claims::of(&PLUGIN)
-    }
+    type Config = Config;
 
     fn config(&self, _: u32) -> Config {
         Config {
@@ -83,10 +79,16 @@ impl Harness for Below {
 
 mod at_the_root {
     use super::*;
-    conformance_tests!(Below("").stage());
+    conformance_tests!(rust_stage::<Adapter<OfMemory>>(
+        Claims::of(&PLUGIN),
+        Below("")
+    ));
 }
 
 mod below_a_prefix {
     use super::*;
-    conformance_tests!(Below("some/where/").stage());
+    conformance_tests!(rust_stage::<Adapter<OfMemory>>(
+        Claims::of(&PLUGIN),
+        Below("some/where/")
+    ));
 }
