@@ -37,8 +37,8 @@ impl Fault {
     /// Fails before the operation does anything, with an error of this kind or with this error.
     ///
     /// ```
-    /// # use holdall_testing::Fault;
     /// use holdall::{Error, ErrorKind};
+    /// # use holdall_testing::Fault;
     ///
     /// let by_kind = Fault::error(ErrorKind::Unavailable);
     /// let whole = Fault::error(Error::new(ErrorKind::RateLimited).with_message("slow down"));

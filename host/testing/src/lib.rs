@@ -39,8 +39,8 @@ impl TestBackend {
     /// Returns an empty backend that claims no more than these capabilities.
     ///
     /// ```
-    /// # use holdall_testing::TestBackend;
     /// use holdall::{Capabilities, ErrorKind, Upload};
+    /// # use holdall_testing::TestBackend;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> holdall::Result<()> {
@@ -58,8 +58,8 @@ impl TestBackend {
     /// Returns what registers the backend with a host of one's own.
     ///
     /// ```
-    /// # use holdall_testing::TestBackend;
     /// use holdall::{Host, KeyPolicy, config::Config};
+    /// # use holdall_testing::TestBackend;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> holdall::Result<()> {
@@ -98,8 +98,8 @@ impl TestBackend {
     /// Puts a fault in force. Of several faults that apply to a call, the latest counts.
     ///
     /// ```
-    /// # use holdall_testing::{Fault, TestBackend};
     /// use holdall::{Delete, ErrorKind, Operation};
+    /// # use holdall_testing::{Fault, TestBackend};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> holdall::Result<()> {
@@ -130,8 +130,8 @@ impl TestBackend {
     /// Lets so many operations under [`Fault::pause`] go on, now or when they come.
     ///
     /// ```
-    /// # use holdall_testing::{Fault, TestBackend};
     /// use holdall::{Operation, Upload};
+    /// # use holdall_testing::{Fault, TestBackend};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> holdall::Result<()> {
