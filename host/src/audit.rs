@@ -44,6 +44,21 @@ pub struct AuditEvent<'a> {
 }
 
 /// Where events go.
+///
+/// ```no_run
+/// use holdall::audit::{AuditEvent, AuditLog};
+///
+/// #[derive(Debug)]
+/// struct Printed;
+///
+/// impl AuditLog for Printed {
+///     fn record(&self, event: &AuditEvent<'_>) -> std::io::Result<()> {
+///         println!("{} {}: {}", event.backend, event.operation, event.outcome);
+///         Ok(())
+///     }
+/// }
+/// let builder = holdall::Host::builder().audit(std::sync::Arc::new(Printed));
+/// ```
 pub trait AuditLog: Send + Sync + fmt::Debug + 'static {
     /// Appends an event. It must survive the end of the process when this returns.
     ///

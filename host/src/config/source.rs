@@ -47,6 +47,22 @@ pub struct Sources {
 
 impl Config {
     /// Reads and merges, and keeps whatever is right beside a list of all that is not.
+    ///
+    /// ```no_run
+    /// use holdall::config::{Config, Sources};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut sources = Sources::default();
+    /// sources.default_file = Some("holdall.toml".into());
+    /// let (config, problems) = Config::read(&sources);
+    /// for problem in problems.iter() {
+    ///     eprintln!("{problem}");
+    /// }
+    /// problems.into_result()?;
+    /// println!("{} backends", config.backends.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn read(sources: &Sources) -> (Config, ConfigProblems) {
         let mut problems = Vec::new();
         let Sources {

@@ -19,6 +19,23 @@ use std::sync::Arc;
 /// Naming a plugin directory, here or in the configuration, is the act of trust: the code of the
 /// plugins in it runs in this process as soon as a backend needs it. Nothing is scanned and no
 /// environment is read unless it is said here.
+///
+/// ```no_run
+/// use holdall::{Host, config::Environment};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let host = Host::builder()
+///     .plugin_dir("plugins")
+///     .default_config_file("holdall.toml") // Read when it is there.
+///     .env(Environment::from_iter([("HOLDALL_BACKEND", "local")])) // Or env_from_process().
+///     .spool_dir("/var/tmp")
+///     .spool_limit(1 << 30)
+///     .crash_records("crashes")
+///     .build()?;
+/// println!("{:?}", host.default_name());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 pub struct Builder {
     sources: Sources,

@@ -15,6 +15,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A host at one moment. No secret is in it.
+///
+/// ```no_run
+/// # fn show(host: &holdall::Host) {
+/// let status = host.status();
+/// for backend in &status.backends {
+///     for (operation, report) in &backend.counters.operations {
+///         let latency = &report.latency;
+///         println!("{} {operation}: {} calls, p99 {:?}", backend.name, latency.count(), latency.quantile(0.99));
+///         for (bound, calls) in latency.cumulative() {
+///             println!("{calls} within {bound:?}");
+///         }
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Status {

@@ -115,6 +115,16 @@ fn temporary(name: &[u8]) -> bool {
 }
 
 /// Reads the folders. Order: as given, then byte order of the file names.
+///
+/// ```no_run
+/// let report = holdall::scan::scan(&["plugins".into()]);
+/// for (file, descriptor) in report.by_precedence() {
+///     println!("{} {}", file.path.display(), descriptor.about.name);
+/// }
+/// for other in &report.shadowed {
+///     println!("{} is not used: {}", other.loser.display(), other.rule);
+/// }
+/// ```
 pub fn scan(folders: &[PathBuf]) -> ScanReport {
     scan_with(folders, |_, _| Vec::new())
 }

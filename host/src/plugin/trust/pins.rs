@@ -17,6 +17,18 @@ const HEADER: &str =
     "# Written by `holdall plugins pin`; do not edit. A plugin whose file differs is refused.\n";
 
 /// The pinned plugins, by name.
+///
+/// ```no_run
+/// use holdall::trust::Pins;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let lock = Pins::beside("holdall.toml".as_ref());
+/// let mut pins = Pins::read(&lock)?;
+/// pins.insert("local".into(), "0.1.0".into(), [0; 32]); // The SHA-256 of the plugin file.
+/// pins.write(&lock)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pins(BTreeMap<String, Pin>);
 
