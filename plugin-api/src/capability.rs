@@ -243,6 +243,14 @@ bitset! {
 }
 
 /// The numbers of an opened instance. `None`, or the stated default, where the store has no limit.
+///
+/// ```
+/// use holdall_plugin_api::Limits;
+///
+/// let limits = Limits::default().max_key_bytes(900).max_metadata_bytes(8192).retries(3);
+/// assert_eq!(limits.max_key_bytes, Some(900));
+/// assert_eq!(limits.max_object_size, None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
