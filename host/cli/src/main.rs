@@ -10,6 +10,7 @@ mod args;
 mod commands;
 mod exit;
 mod failure;
+mod fields;
 mod hint;
 mod local;
 mod log;

@@ -9,6 +9,7 @@ use holdall::inspect::{Inspection, Verdict, inspect_file};
 use crate::app::App;
 use crate::exit;
 use crate::failure::{Failure, Result};
+use crate::fields;
 use crate::values::printable;
 
 /// Judges a plugin file without running it: exit code 0 only when it would load here, else 8.
@@ -93,6 +94,10 @@ pub(crate) fn shown(found: &Inspection) -> String {
         line("authors", &about.authors.join(", "));
         line("homepage", &about.homepage);
         line("built by", &about.rustc);
+        for (number, field) in fields::of(&about.config_schema).iter().enumerate() {
+            let label = if number == 0 { "configuration" } else { "" };
+            line(label, &field.line());
+        }
     }
     text.push_str(&faults(found));
     for warning in found.warnings() {

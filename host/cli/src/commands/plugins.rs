@@ -1,5 +1,6 @@
 //! `plugins`: every file of the plugin directories with its verdict, and what an operator does with them.
 
+mod config;
 mod install;
 mod pin;
 mod sign;
@@ -18,6 +19,7 @@ use holdall::trust::{Standing, Trust};
 use holdall::{Error, PluginStatus};
 use serde_json::{Value, json};
 
+use self::config::Sample;
 use self::install::{Install, Remove};
 use self::pin::{Pin, Release};
 use self::sign::{Sign, Verify};
@@ -43,6 +45,7 @@ pub(crate) struct Plugins {
 #[derive(Debug, Subcommand)]
 enum What {
     List(List),
+    Config(Sample),
     Verify(Verify),
     Sign(Sign),
     Pin(Pin),
@@ -67,6 +70,7 @@ impl Plugins {
         match self.what {
             None => self.list.run(app),
             Some(What::List(list)) => list.run(app),
+            Some(What::Config(sample)) => sample.run(app),
             Some(What::Verify(verify)) => verify.run(app),
             Some(What::Sign(sign)) => sign.run(app),
             Some(What::Pin(pin)) => pin.run(app),

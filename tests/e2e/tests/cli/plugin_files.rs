@@ -145,3 +145,30 @@ fn the_plugins_folder_beside_the_executable_is_found() {
             .ends_with("/bin/plugins")
     );
 }
+
+#[test]
+fn a_sample_of_a_configuration_is_right_once_it_is_filled() {
+    let workdir = Workdir::new();
+    let folder = plugins();
+    let check = format!("config check --config new.toml --plugin-dir {}", folder.display());
+    for (plugin, required) in [("memory", None), ("file", Some("root = "))] {
+        let sample = workdir.ok(&format!(
+            "plugins config {plugin} --plugin-dir {}",
+            folder.display()
+        ));
+        workdir.write("new.toml", &sample);
+        if let Some(required) = required {
+            assert!(sample.contains(&format!("\n{required}\"\"\n")), "{sample}");
+            assert!(workdir.fails(8, &check).contains("config_invalid"));
+            workdir.write(
+                "new.toml",
+                sample.replace(&format!("{required}\"\""), "root = \"store\""),
+            );
+        }
+        assert!(workdir.ok(&check).contains(": right"), "{sample}");
+    }
+    let file = artifacts().plugin("local").to_str().unwrap();
+    let of_file = workdir.ok(&format!("plugins config {file}"));
+    assert!(of_file.contains("[backend.local.config]"), "{of_file}");
+    assert!(workdir.fails(3, "plugins config nope").contains("nope"));
+}
