@@ -207,9 +207,11 @@ async fn remove_many(
         _ => calls::delete_many(scope, opened, DeleteMany::new(good)).await?,
     };
     if answers.len() != asked {
-        return Err(fault("the plugin answered for another number of keys")
-            .with_fact("expected", asked)
-            .with_fact("found", answers.len()));
+        return Err(
+            fault("the plugin answered for another number of keys (`result_count`)")
+                .with_fact("expected", asked)
+                .with_fact("found", answers.len()),
+        );
     }
     let mut answers = answers.into_iter();
     let merged = keys.iter().zip(checks).map(|(key, check)| {

@@ -10,7 +10,7 @@ use super::grow::{self, copy_in, strided};
 use super::stream::OwnedStream;
 use super::tables::*;
 use super::text::{
-    array, breach, checksums_in, checksums_out, copied, copied_pairs, number_in, number_out,
+    At, array, breach, checksums_in, checksums_out, copied, copied_pairs, number_in, number_out,
     pair_views, pairs_of, time_in, time_out,
 };
 use crate::{
@@ -103,13 +103,13 @@ pub unsafe fn read_uploaded(out: &UploadOut) -> Result<Uploaded> {
     Ok(Uploaded {
         size: out.bytes,
         // SAFETY: R6.
-        etag: unsafe { text(out.etag) }?,
+        etag: unsafe { text(out.etag) }.at("UploadOut.etag")?,
         // SAFETY: R6.
-        version: unsafe { text(out.version) }?,
+        version: unsafe { text(out.version) }.at("UploadOut.version")?,
         last_modified: time_in(out.last_modified_ns),
         checksums: checksums_in(out.checksums_known, out.crc32c, out.md5, out.sha256),
         // SAFETY: R6.
-        url: unsafe { text(out.url) }?,
+        url: unsafe { text(out.url) }.at("UploadOut.url")?,
     })
 }
 
@@ -172,23 +172,17 @@ unsafe fn object_in(out: &ObjectOut) -> Result<ObjectInfo> {
         size: out.bytes,
         last_modified: time_in(out.last_modified_ns),
         // SAFETY: R6.
-        metadata: unsafe { copied_pairs(out.metadata) }?,
+        metadata: unsafe { copied_pairs(out.metadata) }.at("ObjectOut.metadata")?,
         checksums: checksums_in(out.checksums_known, out.crc32c, out.md5, out.sha256),
         ..ObjectInfo::default()
     };
-    for (slot, slice) in [
-        (&mut info.etag, out.etag),
-        (&mut info.version, out.version),
-        (&mut info.url, out.url),
-        (&mut info.content_type, out.content_type),
-        (&mut info.cache_control, out.cache_control),
-        (&mut info.content_disposition, out.content_disposition),
-        (&mut info.content_encoding, out.content_encoding),
-        (&mut info.content_language, out.content_language),
-    ] {
-        // SAFETY: R6.
-        *slot = unsafe { text(slice) }?;
+    macro_rules! texts {
+        ($($field:ident)+) => { $(
+            // SAFETY: R6.
+            info.$field = unsafe { text(out.$field) }.at(concat!("ObjectOut.", stringify!($field)))?;
+        )+ };
     }
+    texts!(etag version url content_type cache_control content_disposition content_encoding content_language);
     Ok(info)
 }
 
@@ -222,17 +216,19 @@ pub fn write_downloaded(downloaded: Downloaded) -> DownloadOut {
 pub unsafe fn read_downloaded(out: &DownloadOut) -> Result<Downloaded> {
     let _release = Release(out.owner, out.release);
     if out.body.table.is_null() {
-        return Err(breach("a download without a body"));
+        return Err(breach("a download without a body (`DownloadOut.body`)"));
     }
     // SAFETY: R3: owned by us now, so it ends also when the rest is refused.
-    let body = Body::of(unsafe { OwnedStream::from_ffi(out.body) }?);
+    let body = Body::of(unsafe { OwnedStream::from_ffi(out.body) }.at("DownloadOut.body")?);
     // SAFETY: R1, R6.
-    let object = unsafe { copy_in(out.object) }.map_err(breach)?;
+    let object = unsafe { copy_in(out.object) }
+        .map_err(breach)
+        .at("DownloadOut.object")?;
     // SAFETY: R6.
     let info = unsafe { object_in(&object) }?;
     if out.range_start > out.range_end || out.range_end > info.size {
         return Err(breach(format_args!(
-            "bytes {}..{} of an object of {}",
+            "bytes {}..{} of an object of {} (`DownloadOut.range_start`, `range_end`)",
             out.range_start, out.range_end, info.size
         )));
     }
@@ -284,7 +280,7 @@ pub unsafe fn read_deleted(out: &DeleteOut) -> Result<Deleted> {
     Ok(Deleted {
         existed: existed_in(out.existed),
         // SAFETY: R6.
-        version: unsafe { text(out.version) }?,
+        version: unsafe { text(out.version) }.at("DeleteOut.version")?,
     })
 }
 
@@ -341,15 +337,19 @@ pub unsafe fn read_signing(out: &SignOut) -> Result<Signing> {
         return Ok(Signing::AtGateway);
     }
     let Some(expires_at) = time_in(out.expires_at_ns) else {
-        return Err(breach("a signed URL without an end"));
+        return Err(breach(
+            "a signed URL without an end (`SignOut.expires_at_ns`)",
+        ));
     };
     // SAFETY: R6.
-    let url = unsafe { text(out.url) }?.ok_or_else(|| breach("a signed URL without a URL"))?;
+    let url = unsafe { text(out.url) }
+        .at("SignOut.url")?
+        .ok_or_else(|| breach("a signed URL without a URL (`SignOut.url`)"))?;
     // SAFETY: R6.
     Ok(Signing::Url(SignedUrl {
         url,
         // SAFETY: R6.
-        headers: unsafe { copied_pairs(out.headers) }?,
+        headers: unsafe { copied_pairs(out.headers) }.at("SignOut.headers")?,
         expires_at,
     }))
 }
@@ -399,7 +399,8 @@ pub fn write_page(page: Page) -> ListOut {
 pub unsafe fn read_page(out: &ListOut) -> Result<Page> {
     let _release = Release(out.owner, out.release);
     // SAFETY: R6.
-    let raw = unsafe { strided(out.entries, out.entry_count, out.entry_size) }?;
+    let raw = unsafe { strided(out.entries, out.entry_count, out.entry_size) }
+        .at("ListOut.entries, entry_count, entry_size")?;
     let mut page = Page {
         skipped: out.skipped,
         ..Page::default()
@@ -407,21 +408,28 @@ pub unsafe fn read_page(out: &ListOut) -> Result<Page> {
     for entry in raw {
         page.entries.push(Entry {
             // SAFETY: R6.
-            key: unsafe { text(entry.key) }?.unwrap_or_default(),
+            key: unsafe { text(entry.key) }
+                .at("FfiEntry.key")?
+                .unwrap_or_default(),
             size: entry.bytes,
             // SAFETY: R6.
-            etag: unsafe { text(entry.etag) }?,
+            etag: unsafe { text(entry.etag) }.at("FfiEntry.etag")?,
             last_modified: time_in(entry.last_modified_ns),
         });
     }
     // SAFETY: R6.
-    for prefix in unsafe { array(out.prefixes, out.prefix_count) }? {
+    for prefix in
+        unsafe { array(out.prefixes, out.prefix_count) }.at("ListOut.prefixes, prefix_count")?
+    {
         // SAFETY: R6.
-        page.common_prefixes
-            .push(unsafe { text(*prefix) }?.unwrap_or_default());
+        page.common_prefixes.push(
+            unsafe { text(*prefix) }
+                .at("ListOut.prefixes")?
+                .unwrap_or_default(),
+        );
     }
     // SAFETY: R6.
-    page.next = unsafe { text(out.next) }?;
+    page.next = unsafe { text(out.next) }.at("ListOut.next")?;
     Ok(page)
 }
 
@@ -452,7 +460,7 @@ pub fn write_copied(copied: Copied) -> CopyOut {
 pub unsafe fn read_copied(out: &CopyOut) -> Result<Copied> {
     let _release = Release(out.owner, out.release);
     // SAFETY: R6.
-    let etag = unsafe { text(out.etag) }?;
+    let etag = unsafe { text(out.etag) }.at("CopyOut.etag")?;
     Ok(Copied {
         size: number_in(out.bytes),
         etag,
@@ -489,7 +497,7 @@ pub unsafe fn read_renamed(out: &RenameOut) -> Result<Renamed> {
     Ok(Renamed {
         atomic: out.atomic != 0,
         // SAFETY: R6.
-        etag: unsafe { text(out.etag) }?,
+        etag: unsafe { text(out.etag) }.at("RenameOut.etag")?,
     })
 }
 
@@ -550,14 +558,17 @@ pub fn write_deleted_many(results: Vec<Result<Deleted>>) -> DeleteManyOut {
 pub unsafe fn read_deleted_many(out: &DeleteManyOut) -> Result<Vec<Result<Deleted>>> {
     let _release = Release(out.owner, out.release);
     // SAFETY: R6.
-    let raw = unsafe { strided(out.results, out.result_count, out.result_size) }?;
+    let raw = unsafe { strided(out.results, out.result_count, out.result_size) }
+        .at("DeleteManyOut.results, result_count, result_size")?;
     raw.into_iter()
         .map(|result| {
             if result.failed == 0 {
                 return Ok(Ok(Deleted::new(existed_in(result.existed))));
             }
             // SAFETY: R1, R6.
-            let error = unsafe { copy_in(result.error) }.map_err(breach)?;
+            let error = unsafe { copy_in(result.error) }
+                .map_err(breach)
+                .at("FfiDeleteResult.error")?;
             // SAFETY: R6: lent by the answer, which is released at the end.
             Ok(Err(unsafe { read_error(&error) }))
         })
@@ -592,7 +603,9 @@ pub unsafe fn read_health(out: &HealthOut) -> Result<Health> {
     Ok(Health {
         healthy: out.healthy != 0,
         // SAFETY: R6.
-        message: unsafe { text(out.message) }?.unwrap_or_default(),
+        message: unsafe { text(out.message) }
+            .at("HealthOut.message")?
+            .unwrap_or_default(),
     })
 }
 
@@ -641,7 +654,9 @@ pub fn write_custom(payload: Bytes) -> CustomOut {
 /// As [`read_uploaded`].
 pub unsafe fn read_custom(out: &CustomOut) -> Result<Bytes> {
     // SAFETY: R3: owned by us now.
-    unsafe { Chunk::from_ffi(out.payload) }.map(Bytes::from)
+    unsafe { Chunk::from_ffi(out.payload) }
+        .at("CustomOut.payload")
+        .map(Bytes::from)
 }
 
 /// Writes an opened backend. It serves at most the operations that the plugin declares, and what it
@@ -706,6 +721,8 @@ pub unsafe fn read_opened(out: &OpenOut) -> Result<Instance> {
             eventual_ms: out.eventual_ms,
         },
         // SAFETY: R6.
-        description: unsafe { text(out.description) }?.unwrap_or_default(),
+        description: unsafe { text(out.description) }
+            .at("OpenOut.description")?
+            .unwrap_or_default(),
     })
 }

@@ -53,7 +53,9 @@ impl Chunk {
             return Ok(chunk);
         };
         chunk.0.len = 0;
-        Err(breach(format_args!("{problem}: {len}")))
+        Err(breach(format_args!(
+            "{problem}: {len} (`FfiBytes.ptr`, `len`)"
+        )))
     }
 
     /// Hands over to the other side.

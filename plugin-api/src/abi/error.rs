@@ -3,7 +3,7 @@
 use super::bytes::contained;
 use super::grow::{self, Grows, strided};
 use super::tables::{FfiCause, FfiError, FfiPair, FfiSlice};
-use super::text::{breach, copied, copied_pairs, pair_views, pairs_of};
+use super::text::{At, breach, copied, copied_pairs, pair_views, pairs_of};
 use crate::{Cause, Error, ErrorKind, ProviderReply, Retry};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -163,7 +163,9 @@ pub(super) unsafe fn read(raw: &FfiError) -> Error {
 unsafe fn try_read(raw: &FfiError) -> Result<Error, Error> {
     // Kinds begin with 1.
     if raw.size < FfiError::FIRST || (raw.kind == 0 && raw.message.ptr.is_null()) {
-        return Err(breach("an error was announced and not filled"));
+        return Err(breach(
+            "an error was announced and not filled (`FfiError.size`, `kind`, `message`)",
+        ));
     }
     let kind = ErrorKind::from_number(raw.kind);
     let retry = match raw.retry {
@@ -175,25 +177,32 @@ unsafe fn try_read(raw: &FfiError) -> Result<Error, Error> {
         _ => kind.retry(),
     };
     // SAFETY: R6.
-    let code = unsafe { copied(raw.code) }?;
+    let code = unsafe { copied(raw.code) }.at("FfiError.code")?;
     // SAFETY: R6.
-    let message = unsafe { copied(raw.message) }?.unwrap_or_default();
+    let message = unsafe { copied(raw.message) }
+        .at("FfiError.message")?
+        .unwrap_or_default();
     // SAFETY: R6.
-    let provider_code = unsafe { copied(raw.provider_code) }?;
+    let provider_code = unsafe { copied(raw.provider_code) }.at("FfiError.provider_code")?;
     // SAFETY: R6.
-    let request_id = unsafe { copied(raw.request_id) }?;
+    let request_id = unsafe { copied(raw.request_id) }.at("FfiError.request_id")?;
     // SAFETY: R6.
-    let facts = unsafe { copied_pairs(raw.facts) }?;
+    let facts = unsafe { copied_pairs(raw.facts) }.at("FfiError.facts")?;
     let (count, stride) = (raw.cause_count as usize, raw.cause_size as usize);
     // SAFETY: R6.
-    let causes = unsafe { strided(raw.causes, count, stride) }?;
+    let causes = unsafe { strided(raw.causes, count, stride) }
+        .at("FfiError.causes, cause_count, cause_size")?;
 
     let mut cause = None;
     for link in causes.iter().rev() {
         // SAFETY: R6.
-        let code = unsafe { copied(link.code) }?.unwrap_or_default();
+        let code = unsafe { copied(link.code) }
+            .at("FfiCause.code")?
+            .unwrap_or_default();
         // SAFETY: R6.
-        let text = unsafe { copied(link.text) }?.unwrap_or_default();
+        let text = unsafe { copied(link.text) }
+            .at("FfiCause.text")?
+            .unwrap_or_default();
         cause = Some(Cause {
             code,
             text,

@@ -128,7 +128,9 @@ impl OwnedStream {
         // SAFETY: R1, R11: null, or a table of its stated size.
         let table = unsafe { grow::copy_in(raw.table) }.map_err(breach)?;
         if table.poll_next.is_none() || table.drop.is_none() {
-            return Err(breach("a stream without poll_next or drop"));
+            return Err(breach(
+                "a stream without a function (`StreamTable.poll_next`, `drop`)",
+            ));
         }
         Ok(Self::new(raw.words, raw.table))
     }
@@ -193,16 +195,16 @@ impl OwnedStream {
         });
         Poll::Ready(match status {
             PENDING => return Poll::Pending,
-            READY if out.ptr.is_null() && out.release.is_none() => {
-                Next::Failed(breach("a stream answered READY without a chunk"))
-            }
+            READY if out.ptr.is_null() && out.release.is_none() => Next::Failed(breach(
+                "a stream answered READY without a chunk (`FfiBytes.ptr`)",
+            )),
             // SAFETY: R3: filled by the other side, owned by us now.
             READY => match unsafe { Chunk::from_ffi(out) } {
                 Ok(chunk) => Next::Chunk(chunk),
                 Err(breach) => Next::Failed(breach),
             },
             END if end.size < FfiTrailers::FIRST => Next::Failed(breach(format_args!(
-                "a stream ended with trailers of {} bytes",
+                "a stream ended with trailers of {} bytes (`FfiTrailers.size`)",
                 end.size
             ))),
             END => Next::End(checksums_in(end.known, end.crc32c, end.md5, end.sha256)),

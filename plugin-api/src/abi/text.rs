@@ -45,6 +45,23 @@ pub fn breach(what: impl std::fmt::Display) -> Error {
         .with_message(format!("the plugin broke the contract: {what}"))
 }
 
+/// Names the field in which a rule was broken.
+pub(super) trait At<T> {
+    fn at(self, field: &'static str) -> Result<T, Error>;
+}
+
+impl<T> At<T> for Result<T, Error> {
+    fn at(self, field: &'static str) -> Result<T, Error> {
+        self.map_err(|broken| in_field(broken, field))
+    }
+}
+
+#[cold]
+fn in_field(broken: Error, field: &'static str) -> Error {
+    let message = format!("{} (`{field}`)", broken.message());
+    broken.with_message(message)
+}
+
 /// Bytes that the other side lends.
 ///
 /// # Errors
