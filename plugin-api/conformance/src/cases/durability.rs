@@ -8,7 +8,7 @@ use crate::watch::Watched;
 use bytes::Bytes;
 use futures_util::future::join;
 use holdall_plugin_api::{
-    Body, Capability, Download, Error, ErrorKind, Head, List, Operation, Upload,
+    Body, Capability, Delete, Download, Error, ErrorKind, Head, List, Operation, Upload,
 };
 use std::future::Future;
 use std::pin::pin;
@@ -95,6 +95,12 @@ pub(super) const CASES: &[Case] = &[
         together
     )
     .within(120),
+    case!(
+        "E-13",
+        Tag::Cap(Capability::Usage),
+        "usage counts what is stored, and no longer what was deleted",
+        usage
+    ),
 ];
 
 /// A body of `first` and `rest` with a gate between them, and its upload.
@@ -453,6 +459,41 @@ async fn no_residue(t: &Trial) -> Outcome {
         let gone = soon(|| access.leftovers().is_empty()).await;
         ensure!(gone, "left behind: {:?}", access.leftovers());
     }
+    Ok(())
+}
+
+async fn usage(t: &Trial) -> Outcome {
+    const SIZE: u64 = 300_000;
+    let subject = t.open(t.new_store()).await?;
+    let key = t.key("counted");
+    let before = subject.usage().await?;
+    subject.put(&key, vec![b'u'; SIZE as usize]).await?;
+    let with = subject.usage().await?;
+    for part in [with.used, with.free] {
+        let fits = part <= with.total || with.total.is_none();
+        ensure!(fits, "used or free is more than the total: {with:?}");
+    }
+    subject.delete(Delete::new(&key)).await?;
+    let after = subject.usage().await?;
+    let grown = |counted: Option<u64>, from: Option<u64>, by| {
+        let both = counted.zip(from);
+        both.is_none_or(|(counted, from)| counted >= from.saturating_add(by))
+    };
+    ensure!(
+        grown(with.objects, before.objects, 1) && after.objects == before.objects,
+        "an object came and went; objects were {:?}, {:?}, {:?}",
+        before.objects,
+        with.objects,
+        after.objects
+    );
+    // With a total it is the space of a medium, on which others write too.
+    ensure!(
+        with.total.is_some() || grown(with.used, before.used, SIZE) && after.used == before.used,
+        "an object of {SIZE} bytes came and went; used was {:?}, {:?}, {:?}",
+        before.used,
+        with.used,
+        after.used
+    );
     Ok(())
 }
 

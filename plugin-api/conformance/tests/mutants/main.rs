@@ -198,6 +198,7 @@ const CAUGHT: &[(Bug, &str)] = &[
     (Bug::PartialKeptOnDrop, "E-07"),
     (Bug::ResidueOnDrop, "E-08"),
     (Bug::MetadataApart, "E-12"),
+    (Bug::UsageIsZero, "E-13"),
     (Bug::PartialKeptOnDrop, "F-04"),
     (Bug::HugeChunks, "F-06"),
     (Bug::CreateOnlyIgnored, "G-01"),

@@ -85,6 +85,7 @@ pub(crate) enum Bug {
     SuffixPastStartFails,
     TokenIsCount,
     TypeUnbound,
+    UsageIsZero,
     WholeRangeOfEmpty,
 }
 
@@ -702,6 +703,9 @@ impl StorageBackend for Model {
         usage.objects = Some(store.objects.len() as u64);
         let sizes = store.objects.values().map(|object| object.info.size);
         usage.used = Some(sizes.sum::<u64>() + store.residue);
+        if self.has(Bug::UsageIsZero) {
+            usage.used = Some(0);
+        }
         Ok(usage)
     }
 
