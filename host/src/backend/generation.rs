@@ -281,7 +281,7 @@ impl Generation {
         // Before it knows them.
         plugin.hide(&context.secrets);
         let json = resolved.json.expose().to_owned();
-        let open = plugin.open(&config.name, json, config.max_wait);
+        let open = plugin.open(&config.name, json, config.max_wait, config.polling);
         let instance = match config.timeout {
             None => open.await?,
             Some(limit) => tokio::time::timeout(limit, open).await.map_err(|_| {

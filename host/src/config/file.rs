@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::owner::FileRules;
-use super::{Policy, Quarantine, Rule, TrialRules, UpgradeRules};
+use super::{Policy, Polling, Quarantine, Rule, TrialRules, UpgradeRules};
 use holdall_plugin_api::KeyPolicy;
 use url::Url;
 
@@ -28,6 +28,10 @@ pub(super) const KEY_POLICIES: &[(&str, KeyPolicy)] = &[
 pub(super) const CONTENT_TYPES: &[(&str, ContentTypePolicy)] = &[
     ("exact", ContentTypePolicy::Exact),
     ("by_extension", ContentTypePolicy::ByExtension),
+];
+pub(super) const POLLINGS: &[(&str, Polling)] = &[
+    ("declared", Polling::Declared),
+    ("spawned", Polling::Spawned),
 ];
 
 /// The parts of a file; what is absent is not there.
@@ -190,6 +194,9 @@ fn read_backend<'d>(
             .ok()
     });
     backend.max_wait = max_wait.unwrap_or(backend.max_wait);
+    backend.polling = document
+        .word(section_ref, "polling", POLLINGS)
+        .unwrap_or_default();
     backend.allow_non_atomic_put = document
         .boolean(section_ref, "allow_non_atomic_put")
         .unwrap_or_default();

@@ -42,7 +42,7 @@
 //! `HOLDALL_CONFIG` (the file), `HOLDALL_PLUGIN_DIR` (folders, separated as in `PATH`),
 //! `HOLDALL_BACKEND` (the default backend) and `HOLDALL_BACKEND_<NAME>_<FIELD>`, where NAME and
 //! FIELD are in upper case with `-` as `_`. FIELD is one of `PLUGIN`, `KEY_POLICY`,
-//! `CONTENT_TYPE`, `TIMEOUT`, `MAX_WAIT` (the backend's own) or a field of the plugin's
+//! `CONTENT_TYPE`, `TIMEOUT`, `MAX_WAIT`, `POLLING` (the backend's own) or a field of the plugin's
 //! configuration, `__` leading into a nested table; its text is read as the type in the plugin's
 //! schema, lists are separated by commas. Where two backends' names fit one variable, the longer
 //! name has it. `HOLDALL_SERVER_<FIELD>` does the same for `[server]`.
@@ -208,6 +208,8 @@ pub struct BackendConfig {
     /// How long an operation waits for its turn where the plugin takes few at once; zero refuses at
     /// once. Default: 30 s.
     pub max_wait: Duration,
+    /// Where the plugin's operations are polled.
+    pub polling: Polling,
     /// Whether a store whose readers may see partial objects is accepted.
     pub allow_non_atomic_put: bool,
     /// Whether a server that asks for readiness needs it. Default: `true`.
@@ -290,6 +292,7 @@ impl BackendConfig {
                 it.content_type,
                 it.timeout,
                 it.max_wait,
+                it.polling,
                 it.allow_non_atomic_put,
             )
         };
@@ -313,6 +316,7 @@ impl BackendConfig {
             content_type: ContentTypePolicy::default(),
             timeout: None,
             max_wait: MAX_WAIT,
+            polling: Polling::default(),
             allow_non_atomic_put: false,
             required: true,
             aliases: Vec::new(),
@@ -347,6 +351,7 @@ impl fmt::Debug for BackendConfig {
             .field("content_type", &self.content_type)
             .field("timeout", &self.timeout)
             .field("max_wait", &self.max_wait)
+            .field("polling", &self.polling)
             .field("allow_non_atomic_put", &self.allow_non_atomic_put)
             .field("required", &self.required)
             .field("aliases", &self.aliases)
@@ -365,6 +370,17 @@ pub enum ContentTypePolicy {
     Exact,
     /// It is dropped: readers get the type that the key's extension implies.
     ByExtension,
+}
+
+/// Where the operations of a plugin are polled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Polling {
+    /// As the plugin declares: on the caller's thread, or, for a plugin that blocks, in the pool.
+    #[default]
+    Declared,
+    /// In the pool, whatever the plugin declares: for one that blocks without saying so.
+    Spawned,
 }
 
 /// What is said about one plugin.

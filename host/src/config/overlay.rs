@@ -1,7 +1,7 @@
 //! The variables `HOLDALL_BACKEND_<NAME>_<FIELD>` and `HOLDALL_SERVER_<FIELD>` laid over the file.
 
 use super::document::one_of;
-use super::file::{CONTENT_TYPES, KEY_POLICIES, read_timeout, read_wait};
+use super::file::{CONTENT_TYPES, KEY_POLICIES, POLLINGS, read_timeout, read_wait};
 use super::plugin_settings::Variable;
 use super::problem::{names, nearest};
 use super::{BackendConfig, Code, Config, Location, Problem, SecretText};
@@ -77,6 +77,7 @@ fn set(
             backend.content_type = one_of(text, CONTENT_TYPES, &path("content_type"), &place)?;
         }
         "TIMEOUT" => backend.timeout = Some(read_timeout(text, &path("timeout"), &place)?),
+        "POLLING" => backend.polling = one_of(text, POLLINGS, &path("polling"), &place)?,
         "MAX_WAIT" => backend.max_wait = read_wait(text, &path("max_wait"), &place)?,
         _ => backend.settings.variables.push(Variable {
             name: variable.to_owned(),

@@ -1,6 +1,6 @@
 //! What a program says when it registers a backend itself.
 
-use crate::config::{BackendConfig, ContentTypePolicy, MAX_WAIT};
+use crate::config::{BackendConfig, ContentTypePolicy, MAX_WAIT, Polling};
 use crate::plugin::PluginRef;
 use crate::policy::Policy;
 use holdall_plugin_api::{KeyPolicy, Result};
@@ -30,6 +30,8 @@ pub struct Registration {
     /// How long an operation waits for its turn where the plugin takes few at once; zero refuses at
     /// once, as `Unavailable`. Default: 30 s.
     pub max_wait: Duration,
+    /// Where the plugin's operations are polled.
+    pub polling: Polling,
     /// Accepts a store whose readers may see partial objects.
     pub allow_non_atomic_put: bool,
     /// Further names.
@@ -48,6 +50,7 @@ impl Registration {
             content_type: ContentTypePolicy::default(),
             timeout: None,
             max_wait: MAX_WAIT,
+            polling: Polling::default(),
             allow_non_atomic_put: false,
             aliases: Vec::new(),
             policy: Policy::new(),
@@ -72,6 +75,13 @@ impl Registration {
     #[must_use]
     pub fn max_wait(mut self, patience: Duration) -> Self {
         self.max_wait = patience;
+        self
+    }
+
+    /// Chooses where the plugin's operations are polled.
+    #[must_use]
+    pub fn polling(mut self, polling: Polling) -> Self {
+        self.polling = polling;
         self
     }
 
@@ -121,6 +131,7 @@ impl Registration {
         config.content_type = self.content_type;
         config.timeout = self.timeout;
         config.max_wait = self.max_wait;
+        config.polling = self.polling;
         config.allow_non_atomic_put = self.allow_non_atomic_put;
         config.set_aliases(self.aliases)?;
         config.set_policy(self.policy)?;
@@ -136,6 +147,7 @@ impl fmt::Debug for Registration {
             .field("content_type", &self.content_type)
             .field("timeout", &self.timeout)
             .field("max_wait", &self.max_wait)
+            .field("polling", &self.polling)
             .field("allow_non_atomic_put", &self.allow_non_atomic_put)
             .field("aliases", &self.aliases)
             .field("policy", &self.policy)

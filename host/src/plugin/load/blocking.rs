@@ -1,4 +1,5 @@
-//! Plugins that block: rule R16. Every call into one runs in the pool, never on the caller's thread.
+//! Plugins that block, and those that the configuration moves here: rule R16. Every call into one runs in the
+//! pool, never on the caller's thread.
 
 use super::call::{Call, NO_FUTURE, Start, no_future};
 use super::caller::{CallerState, run, wait};
@@ -12,7 +13,7 @@ use holdall_plugin_api::Source;
 use holdall_plugin_api::abi::grow::{self, Grows, Room};
 use holdall_plugin_api::abi::tables::*;
 use holdall_plugin_api::abi::waker::lend;
-use holdall_plugin_api::{Bytes, Checksums, Error, ErrorKind, Result};
+use holdall_plugin_api::{Bytes, Checksums, Result};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -55,11 +56,7 @@ pub(super) unsafe fn start<A: Portable, O: Grows + 'static, T: Send + 'static>(
         Ok(own) => own,
         Err(error) => return Box::pin(std::future::ready(Err(error))),
     };
-    let Some(share) = instance.plugin().share() else {
-        return Box::pin(std::future::ready(Err(
-            Error::new(ErrorKind::Other).with_message("not a plugin that blocks")
-        )));
-    };
+    let share = instance.plugin().share();
     let job = Job {
         instance: instance.clone(),
         caller_state: caller_state.clone(),
@@ -205,9 +202,7 @@ impl Pulled {
     }
 
     fn pull(&self, mut body: Foreign) -> Pull {
-        let Some(share) = self.instance.plugin().share() else {
-            return Pull::Broken;
-        };
+        let share = self.instance.plugin().share();
         let (caller_state, under) = (Arc::new(CallerState::default()), self.call.clone());
         let here = caller_state.clone();
         let work = move || {

@@ -34,10 +34,18 @@ pub(crate) struct Instance {
     backend: Handle,
     facts: Facts,
     poisoned: AtomicBool,
-    /// How long an operation waits for its turn.
-    max_wait: Duration,
-    /// Whether an operation may begin where its caller is: the plugin neither blocks nor is gated.
+    terms: Terms,
+    /// Whether an operation may begin where its caller is: it neither runs in the pool nor is gated.
     plain: bool,
+}
+
+/// How the operations of one instance run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// How long an operation waits for its turn.
+    pub(super) max_wait: Duration,
+    /// In the pool: the plugin blocks, or the configuration says so.
+    pub(super) spawned: bool,
 }
 
 #[derive(Debug)]
@@ -76,11 +84,11 @@ pub(super) async fn open(
     plugin: Arc<Plugin>,
     name: String,
     config: String,
-    max_wait: Duration,
+    terms: Terms,
 ) -> Result<Instance> {
     // Until `open` has answered there is no backend: the slot ignores its first argument.
     let none = Handle(std::ptr::null());
-    let opening = Arc::new(Instance::new(plugin, none, Facts::new(""), max_wait));
+    let opening = Arc::new(Instance::new(plugin, none, Facts::new(""), terms));
     let config = ConfigText::new(config);
     let Some(start) = opening.plugin.checked.table.open else {
         return Err(breach("no function `open`"));
@@ -91,7 +99,7 @@ pub(super) async fn open(
     );
     if opening.blocks() {
         let pass = match opening.gate() {
-            Some(gate) => Some(gate.enter(max_wait).await?),
+            Some(gate) => Some(gate.enter(terms.max_wait).await?),
             None => None,
         };
         let opened = {
@@ -147,7 +155,7 @@ pub(super) async fn open(
 /// Makes an instance of what `open` answered; from here on its drop ends the backend.
 fn finished(opening: &Instance, (Opened(backend), facts): (Opened, Facts)) -> Result<Instance> {
     let plugin = opening.plugin.clone();
-    let instance = Instance::new(plugin, Handle(backend), facts, opening.max_wait);
+    let instance = Instance::new(plugin, Handle(backend), facts, opening.terms);
     if !backend.is_null() {
         PluginCounters::count(&instance.plugin.counters().instances);
     } else {
@@ -240,14 +248,14 @@ unsafe fn read_custom(out: &CustomOut) -> Result<Bytes> {
 }
 
 impl Instance {
-    fn new(plugin: Arc<Plugin>, backend: Handle, facts: Facts, max_wait: Duration) -> Self {
+    fn new(plugin: Arc<Plugin>, backend: Handle, facts: Facts, terms: Terms) -> Self {
         Self {
-            plain: plugin.share.is_none() && plugin.gate.is_none(),
+            plain: !terms.spawned && plugin.gate.is_none(),
             plugin,
             backend,
             facts,
             poisoned: AtomicBool::new(false),
-            max_wait,
+            terms,
         }
     }
 
@@ -289,7 +297,7 @@ impl Instance {
 
     /// Whether its operations run in the pool.
     pub(super) fn blocks(&self) -> bool {
-        self.plugin.share.is_some()
+        self.terms.spawned
     }
 
     /// Where its operations may have to wait.
@@ -298,7 +306,7 @@ impl Instance {
     }
 
     pub(super) fn max_wait(&self) -> Duration {
-        self.max_wait
+        self.terms.max_wait
     }
 
     /// Whether an operation begins where its caller is, at once.

@@ -27,7 +27,7 @@ pub(crate) use instance::Instance;
 pub(crate) use services::{PluginCounters, identifier};
 pub(crate) use spans::KeptSpan;
 
-use crate::config::{Schema, Secrets};
+use crate::config::{Polling, Schema, Secrets};
 use crate::platform::crumbs::{self, Inside};
 use crate::plugin::fault::{Code, Fault};
 use crate::plugin::inspect::{self, Spoken};
@@ -56,8 +56,8 @@ pub(crate) struct Plugin {
     /// Of its configurations.
     schema: Schema,
     services: &'static Services,
-    /// Its part of the pool, when it blocks.
-    share: Option<Share>,
+    /// Its part of the pool, for a plugin that blocks or is polled there.
+    share: Share,
     /// Its entrance, when it takes few operations at once.
     gate: Option<Gate>,
     /// `None` for a plugin that is linked in.
@@ -100,7 +100,7 @@ impl Plugin {
         let services = Services::leak(&descriptor.about.name, true, crumb);
         Ok(Arc::new(Plugin {
             checked,
-            share: share(&descriptor),
+            share: Share::new(),
             gate: Gate::of_linked(plugin.entry as usize, descriptor.max_in_flight),
             schema: descriptor.about.config_schema.clone().into(),
             descriptor,
@@ -177,7 +177,7 @@ impl Plugin {
         let services = Services::leak(&descriptor.about.name, false, crumb);
         Ok(Arc::new(Plugin {
             checked,
-            share: share(&descriptor),
+            share: Share::new(),
             gate: Gate::new(descriptor.max_in_flight),
             schema: descriptor.about.config_schema.clone().into(),
             descriptor,
@@ -243,8 +243,13 @@ impl Plugin {
         backend: &str,
         config_json: String,
         max_wait: Duration,
+        polling: Polling,
     ) -> impl Future<Output = holdall_plugin_api::Result<Instance>> + Send {
-        instance::open(self.clone(), backend.to_owned(), config_json, max_wait)
+        let terms = instance::Terms {
+            max_wait,
+            spawned: self.blocks() || polling == Polling::Spawned,
+        };
+        instance::open(self.clone(), backend.to_owned(), config_json, terms)
     }
 
     /// Takes these secrets out of whatever the plugin logs.
@@ -261,8 +266,13 @@ impl Plugin {
         self.crumb
     }
 
-    fn share(&self) -> Option<&Share> {
-        self.share.as_ref()
+    fn share(&self) -> &Share {
+        &self.share
+    }
+
+    /// Whether it declares that it blocks.
+    fn blocks(&self) -> bool {
+        self.descriptor.flags.has(Flags::BLOCKING)
     }
 
     fn host_table(&self) -> &'static HostServices {
@@ -275,10 +285,6 @@ fn crumb(descriptor: &Descriptor, sha256: Option<[u8; 32]>) -> u32 {
     let digest = sha256.map_or("-".to_owned(), |sha256| crate::config::hex(&sha256));
     let about = &descriptor.about;
     crumbs::plugin(&format!("{digest} {} {}", about.name, about.version))
-}
-
-fn share(descriptor: &Descriptor) -> Option<Share> {
-    descriptor.flags.has(Flags::BLOCKING).then(Share::new)
 }
 
 fn load_fault(code: Code, expected: impl Into<String>, found: impl Into<String>) -> Fault {

@@ -58,6 +58,6 @@ fn warn(plugin: &Plugin, operation: &'static str, took: Duration) {
         operation,
         milliseconds = took.as_millis() as u64,
         "a poll of the plugin held its caller's thread; a plugin that blocks says `runtime: blocking` in `export_plugin!`, \
-         or has HOLDALL_FLAG_BLOCKING"
+         or has HOLDALL_FLAG_BLOCKING; until it does, `polling = \"spawned\"` of its backends keeps it off that thread"
     );
 }

@@ -1,6 +1,7 @@
 //! The side of the child: maps and opens one plugin, and says how far it came.
 
 use super::said::{Opening, Request, Said, Told};
+use crate::config::Polling;
 use crate::platform::{crash, exit};
 use crate::plugin::load::{Call, Image, Plugin};
 use holdall_plugin_api::{Error, Key};
@@ -181,7 +182,12 @@ fn opened(plugin: &Arc<Plugin>, open: &Opening) -> io::Result<Said> {
 /// What changes nothing in a store.
 async fn ask(plugin: &Arc<Plugin>, open: &Opening) -> holdall_plugin_api::Result<()> {
     let max_wait = Duration::from_millis(open.max_wait_ms);
-    let instance = plugin.open(&open.backend, open.config.clone(), max_wait);
+    let instance = plugin.open(
+        &open.backend,
+        open.config.clone(),
+        max_wait,
+        Polling::default(),
+    );
     let instance = Arc::new(instance.await?);
     if instance
         .operations()

@@ -13,6 +13,7 @@ mod folders;
 mod interrupted;
 mod objects;
 mod plugin_files;
+mod polling;
 mod process;
 mod running;
 mod secrets;

@@ -150,7 +150,10 @@ fn the_plugins_folder_beside_the_executable_is_found() {
 fn a_sample_of_a_configuration_is_right_once_it_is_filled() {
     let workdir = Workdir::new();
     let folder = plugins();
-    let check = format!("config check --config new.toml --plugin-dir {}", folder.display());
+    let check = format!(
+        "config check --config new.toml --plugin-dir {}",
+        folder.display()
+    );
     for (plugin, required) in [("memory", None), ("file", Some("root = "))] {
         let sample = workdir.ok(&format!(
             "plugins config {plugin} --plugin-dir {}",

@@ -299,7 +299,10 @@ mod tests {
                 let bare = &line[1..];
                 assert!(bare.parse::<toml::Table>().is_ok(), "{plugin}: {bare}");
                 // Those of a table need its head.
-                let heads = lines[..at].iter().filter(|line| line.starts_with("#[")).count();
+                let heads = lines[..at]
+                    .iter()
+                    .filter(|line| line.starts_with("#["))
+                    .count();
                 if heads == 0 && lines[at - 1].ends_with("; default") {
                     lines[at] = bare;
                     tried += 1;
