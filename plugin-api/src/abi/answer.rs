@@ -418,9 +418,8 @@ pub unsafe fn read_page(out: &ListOut) -> Result<Page> {
         });
     }
     // SAFETY: R6.
-    for prefix in
-        unsafe { array(out.prefixes, out.prefix_count) }.at("ListOut.prefixes, prefix_count")?
-    {
+    let prefixes = unsafe { array(out.prefixes, out.prefix_count) };
+    for prefix in prefixes.at("ListOut.prefixes, prefix_count")? {
         // SAFETY: R6.
         page.common_prefixes.push(
             unsafe { text(*prefix) }
