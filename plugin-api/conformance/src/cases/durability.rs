@@ -473,6 +473,14 @@ async fn usage(t: &Trial) -> Outcome {
         let fits = part <= with.total || with.total.is_none();
         ensure!(fits, "used or free is more than the total: {with:?}");
     }
+    if let (Some(objects), None, true) = (with.objects, with.total, subject.has(Operation::List)) {
+        let page = subject.list(List::new("")).await?;
+        let listed = page.entries.len() as u64;
+        ensure!(
+            page.next.is_some() || listed == objects,
+            "{objects} objects are counted, {listed} are listed"
+        );
+    }
     subject.delete(Delete::new(&key)).await?;
     let after = subject.usage().await?;
     let grown = |counted: Option<u64>, from: Option<u64>, by| {
