@@ -35,6 +35,10 @@ pub struct AuditEvent<'a> {
     pub to: Option<&'a str>,
     /// [`CallOptions::actor`](crate::CallOptions::actor).
     pub actor: Option<&'a str>,
+    /// [`CallOptions::owner`](crate::CallOptions::owner), or `default`.
+    pub owner: &'a str,
+    /// [`CallOptions::group`](crate::CallOptions::group).
+    pub group: Option<&'a str>,
     /// `ok`, the code of the error, or `dropped`: the caller went away and the outcome is unknown.
     pub outcome: &'a str,
     /// Payload bytes of an upload.

@@ -18,7 +18,9 @@ mod operations;
 
 mod host;
 
-pub use backend::{Backend, BackendInfo, CallOptions, CounterReport, Latency, OperationReport};
+pub use backend::{
+    Backend, BackendInfo, CallOptions, CounterReport, DEFAULT_OWNER, Latency, OperationReport,
+};
 pub use host::{
     BackendStatus, Builder, ErrorStatus, FileState, Host, PluginFaults, PluginState, PluginStatus,
     Reconfigured, Registration, Status, Upgraded,

@@ -10,7 +10,7 @@ use holdall::config::{
 };
 use holdall::trial::Trial;
 use holdall::trust::Rule;
-use holdall::{Backend, Host};
+use holdall::{Backend, CallOptions, Host};
 
 use crate::address::Address;
 use crate::args::{Command, Global};
@@ -41,6 +41,16 @@ impl App {
             global,
             host: OnceLock::new(),
         }
+    }
+
+    /// To whom uploads are charged.
+    pub(crate) fn owner(&self) -> Option<&str> {
+        self.global.owner.as_deref()
+    }
+
+    /// The group to which they are charged.
+    pub(crate) fn group(&self) -> Option<&str> {
+        self.global.group.as_deref()
     }
 
     /// The file that `--config` names.
@@ -112,10 +122,18 @@ impl App {
     /// Opens the backend of an address.
     pub(crate) async fn backend(&self, address: &Address) -> Result<Backend> {
         let host = self.host()?;
-        Ok(match address.backend.as_str() {
+        let backend = match address.backend.as_str() {
             "" => host.default_backend().await?,
             name => host.backend(name).await?,
-        })
+        };
+        let mut options = CallOptions::new();
+        if let Some(owner) = self.owner() {
+            options = options.owner(owner);
+        }
+        if let Some(group) = self.group() {
+            options = options.group(group);
+        }
+        Ok(backend.with(options))
     }
 
     /// Progress bar of one transfer.

@@ -49,6 +49,14 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
 
+    /// Owner to whom uploads are charged. Default: `default`.
+    #[arg(long, global = true, value_name = "NAME", value_parser = crate::values::account)]
+    pub(crate) owner: Option<String>,
+
+    /// Group to which uploads are charged.
+    #[arg(long, global = true, value_name = "NAME", value_parser = crate::values::account)]
+    pub(crate) group: Option<String>,
+
     /// Prints answers and errors as JSON, one object a line.
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -127,6 +127,14 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
+/// An owner or a group.
+pub(crate) fn account(text: &str) -> Result<String, String> {
+    match (1..=255).contains(&text.len()) && !text.chars().any(char::is_control) {
+        true => Ok(text.to_owned()),
+        false => Err("expected 1 to 255 bytes and no control character".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -61,6 +61,13 @@ impl Call {
         if let Some(name) = self.access.token_name() {
             options = options.actor(name);
         }
+        let (owner, group) = self.access.account();
+        if let Some(owner) = owner {
+            options = options.owner(owner);
+        }
+        if let Some(group) = group {
+            options = options.group(group);
+        }
         Ok(backend.with(options.trace(self.trace.trace_id, self.trace.span_id)))
     }
 

@@ -7,6 +7,7 @@ use super::generation::{Generation, Opened};
 use super::options::CallOptions;
 use super::scope::Scope;
 use crate::config::BackendConfig;
+use crate::gateway::Account;
 use crate::plugin::{PluginRef, errors};
 use arc_swap::ArcSwapOption;
 use holdall_plugin_api::contract::Terms;
@@ -58,6 +59,14 @@ impl Backend {
 
     pub(crate) fn options(&self) -> Option<&CallOptions> {
         self.special.as_deref()?.options.as_ref()
+    }
+
+    pub(crate) fn account(&self) -> Account<'_> {
+        let options = self.options();
+        Account {
+            owner: options.and_then(|options| options.owner.as_deref()),
+            group: options.and_then(|options| options.group.as_deref()),
+        }
     }
 
     /// Its name.

@@ -11,4 +11,4 @@ pub(crate) mod scope;
 
 pub use counters::{CounterReport, Latency, OperationReport};
 pub use handle::{Backend, BackendInfo};
-pub use options::CallOptions;
+pub use options::{CallOptions, DEFAULT_OWNER};

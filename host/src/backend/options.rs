@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// How long a call may take, who may end it, and what it is called in logs.
+/// Owner of calls that name none.
+pub const DEFAULT_OWNER: &str = "default";
+
+/// How long a call may take, who may end it, who is charged, and what it is called in logs.
 ///
 /// ```
 /// use std::time::Duration;
@@ -18,6 +21,8 @@ pub struct CallOptions {
     pub(crate) cancel: Option<CancellationToken>,
     pub(crate) request_id: Option<Arc<str>>,
     pub(crate) actor: Option<Arc<str>>,
+    pub(crate) owner: Option<Arc<str>>,
+    pub(crate) group: Option<Arc<str>>,
     pub(crate) trace_id: [u8; 16],
     pub(crate) span_id: [u8; 8],
 }
@@ -64,6 +69,21 @@ impl CallOptions {
     #[must_use]
     pub fn actor(mut self, name: impl Into<Arc<str>>) -> Self {
         self.actor = Some(name.into());
+        self
+    }
+
+    /// Names the user to whom stored bytes are charged. Without it: [`DEFAULT_OWNER`]. Signed URLs of the
+    /// gateway keep it.
+    #[must_use]
+    pub fn owner(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.owner = Some(name.into());
+        self
+    }
+
+    /// Names the group to which stored bytes are charged, beside the owner.
+    #[must_use]
+    pub fn group(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.group = Some(name.into());
         self
     }
 

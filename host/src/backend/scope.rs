@@ -4,6 +4,7 @@ use super::Backend;
 use super::context::Context;
 use super::counters::{Counters, add};
 use super::generation::{Generation, Opened};
+use super::options::DEFAULT_OWNER;
 use crate::audit::{self, AuditEvent, is_recorded};
 use crate::plugin::errors;
 use crate::plugin::load::{Call, KeptSpan, identifier};
@@ -179,6 +180,8 @@ impl<'a> Scope<'a> {
             key: key.map(Key::text),
             to: self.target.map(Key::text),
             actor: options.and_then(|it| it.actor.as_deref()),
+            owner: self.backend.account().owner.unwrap_or(DEFAULT_OWNER),
+            group: self.backend.account().group,
             outcome,
             bytes: self.moved.load(Ordering::Relaxed),
             request_id: options.and_then(|it| it.request_id.as_deref()),

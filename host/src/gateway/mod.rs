@@ -28,6 +28,8 @@
 //! | `hd-sha256` | SHA-256 of the body, 64 digits | PUT |
 //! | `hd-name` | file name that a browser saves as | GET, HEAD |
 //! | `hd-rct` | content type of the answer | GET, HEAD |
+//! | `hd-own` | owner to whom the object is charged | PUT |
+//! | `hd-grp` | group to which it is charged | PUT |
 //! | `hd-sig` | the signature | always, last |
 //!
 //! # The signature
@@ -124,6 +126,13 @@ pub struct Gateway {
     base: String,
     keys: Vec<Key>,
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+}
+
+/// Who is charged for what a URL stores.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Account<'a> {
+    pub(crate) owner: Option<&'a str>,
+    pub(crate) group: Option<&'a str>,
 }
 
 #[derive(Clone)]

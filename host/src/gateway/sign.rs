@@ -8,7 +8,7 @@ use hmac::Mac;
 use holdall_plugin_api::{Error, ErrorKind, Method, SignUrl, SignedUrl};
 
 use super::terms::{Terms, encode};
-use super::{Gateway, MAX_LIFE, MIN_LIFE};
+use super::{Account, Gateway, MAX_LIFE, MIN_LIFE};
 use crate::config::is_backend_name;
 
 /// Longest bound text, in bytes: what servers take for a file name and a content type, and what
@@ -30,6 +30,16 @@ impl Gateway {
     /// - `InvalidKey`: an empty key.
     /// - `Unsupported`: a key with a segment `.` or `..`, which clients resolve before they send.
     pub fn sign(&self, backend: &str, sign: &SignUrl<'_>) -> Result<SignedUrl, Error> {
+        self.sign_for(backend, sign, Account::default())
+    }
+
+    /// As [`Gateway::sign`]; what a PUT stores is charged to this account.
+    pub(crate) fn sign_for(
+        &self,
+        backend: &str,
+        sign: &SignUrl<'_>,
+        account: Account<'_>,
+    ) -> Result<SignedUrl, Error> {
         let Some(key) = self.keys.first().filter(|_| self.is_configured()) else {
             return Err(Self::not_configured());
         };
@@ -42,6 +52,11 @@ impl Gateway {
         let expires = self.end(sign.expires_in)?;
         let mut terms = Terms::new(sign.method, expires, &key.id);
         bind(&mut terms, sign)?;
+        if sign.method == Method::Put {
+            let name = |name, text: Option<&str>| text.map(|text| short(name, text)).transpose();
+            terms.owner = name("owner", account.owner)?;
+            terms.group = name("group", account.group)?;
+        }
         let query = terms.query();
         let signature = URL_SAFE_NO_PAD.encode(key.mac(&path, &query).finalize().into_bytes());
         let url = format!("{}{path}?{query}&hd-sig={signature}", self.public_url);
@@ -124,7 +139,10 @@ fn bind(terms: &mut Terms, sign: &SignUrl<'_>) -> Result<(), Error> {
         .response_content_type
         .map(|text| media_type("response_content_type", text))
         .transpose()?;
-    terms.download_name = sign.download_name.map(file_name).transpose()?;
+    terms.download_name = sign
+        .download_name
+        .map(|text| short("download_name", text))
+        .transpose()?;
     terms.max_size = sign.max_size;
     terms.checksums = sign.checksums;
     Ok(())
@@ -157,12 +175,12 @@ fn media_type(name: &'static str, text: &str) -> Result<String, Error> {
 
 /// A name without control characters, which have no business in a file name and would end the
 /// header that carries it.
-fn file_name(text: &str) -> Result<String, Error> {
+fn short(name: &'static str, text: &str) -> Result<String, Error> {
     if (1..=MAX_TEXT).contains(&text.len()) && !text.chars().any(char::is_control) {
         return Ok(text.to_owned());
     }
     Err(
-        Error::invalid("a download name has 1 to 255 bytes and no control character")
-            .with_fact("constraint", "download_name"),
+        Error::invalid("a name has 1 to 255 bytes and no control character")
+            .with_fact("constraint", name),
     )
 }

@@ -19,6 +19,8 @@ pub(super) struct Terms {
     pub(super) checksums: Checksums,
     pub(super) download_name: Option<String>,
     pub(super) response_content_type: Option<String>,
+    pub(super) owner: Option<String>,
+    pub(super) group: Option<String>,
 }
 
 impl Terms {
@@ -32,6 +34,8 @@ impl Terms {
             checksums: Checksums::NONE,
             download_name: None,
             response_content_type: None,
+            owner: None,
+            group: None,
         }
     }
 
@@ -68,6 +72,8 @@ impl Terms {
         self.response_content_type
             .iter()
             .for_each(|text| add("hd-rct", text));
+        self.owner.iter().for_each(|text| add("hd-own", text));
+        self.group.iter().for_each(|text| add("hd-grp", text));
         query
     }
 
@@ -90,6 +96,8 @@ impl Terms {
                 "hd-sha256" => terms.checksums.sha256 = Some(unhex(&value)?),
                 "hd-name" => terms.download_name = Some(value),
                 "hd-rct" => terms.response_content_type = Some(value),
+                "hd-own" => terms.owner = Some(value),
+                "hd-grp" => terms.group = Some(value),
                 _ => return None,
             }
         }

@@ -39,6 +39,10 @@ pub struct Grant {
     pub download_name: Option<String>,
     /// GET: the content type of the answer.
     pub response_content_type: Option<String>,
+    /// PUT: to whom the object is charged.
+    pub owner: Option<String>,
+    /// PUT: the group to which it is charged.
+    pub group: Option<String>,
 }
 
 impl Grant {
@@ -125,6 +129,8 @@ impl Gateway {
             checksums: terms.checksums,
             download_name: terms.download_name,
             response_content_type: terms.response_content_type,
+            owner: terms.owner,
+            group: terms.group,
         })
     }
 

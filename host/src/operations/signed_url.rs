@@ -67,7 +67,8 @@ impl Backend {
                         };
                     }
                 }
-                scope.context().gateway.load().sign(self.name(), &sign)
+                let gateway = scope.context().gateway.load();
+                gateway.sign_for(self.name(), &sign, self.account())
             }))
             .await
     }

@@ -22,7 +22,8 @@ async fn recorded(log: Arc<dyn AuditLog>) -> (TestBackend, Host, Backend) {
     let host = Host::builder().config(Config::default()).audit(log);
     let host = host.build().unwrap();
     host.register(BACKEND, test.registration()).unwrap();
-    let options = CallOptions::new().actor("ci").request_id("r-1");
+    let options = CallOptions::new().actor("ci").owner("ann").group("lab");
+    let options = options.request_id("r-1");
     let backend = host.backend(BACKEND).await.unwrap().with(options);
     (test, host, backend)
 }
@@ -70,6 +71,10 @@ async fn every_change_is_one_event() {
             assert_eq!(
                 (&event["actor"], &event["request_id"]),
                 (&"ci".into(), &"r-1".into())
+            );
+            assert_eq!(
+                (&event["owner"], &event["group"]),
+                (&"ann".into(), &"lab".into())
             );
             assert!(event["time_ms"].as_u64() > Some(0) && event["backend"] == BACKEND);
             let text = |name: &str| event[name].as_str().unwrap_or("-").to_owned();

@@ -96,6 +96,10 @@ impl Create {
             "read random bytes from",
             "the system".as_ref(),
         ))?;
+        let token = token.charge(
+            app.owner().map(str::to_owned),
+            app.group().map(str::to_owned),
+        );
         let block = block(&token);
         let file = match self.write {
             true => Some(written(app, &self.name, &block)?),
@@ -109,6 +113,8 @@ impl Create {
             "backends": token.rule.backends,
             "prefix": token.rule.prefix,
             "expires": token.expires.map(moment),
+            "owner": token.owner,
+            "group": token.group,
             "config": block,
             "file": file.as_ref().map(|file| file.to_string_lossy()),
         });
@@ -158,6 +164,9 @@ fn block(token: &ServerToken) -> String {
     if let Some(end) = token.expires {
         let end = humantime::format_rfc3339_seconds(end).to_string();
         lines.push(format!("expires = {}", quoted(&end)));
+    }
+    for (key, name) in [("owner", &token.owner), ("group", &token.group)] {
+        lines.extend(name.iter().map(|name| format!("{key} = {}", quoted(name))));
     }
     lines.join("\n") + "\n"
 }

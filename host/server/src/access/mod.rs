@@ -137,6 +137,15 @@ impl Access {
         }
     }
 
+    /// Owner and group to whom uploads are charged.
+    pub(crate) fn account(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Access::Anonymous(_) => (None, None),
+            Access::Holder(token) => (token.owner.as_deref(), token.group.as_deref()),
+            Access::Signed(grant) => (grant.owner.as_deref(), grant.group.as_deref()),
+        }
+    }
+
     pub(crate) fn grant(&self) -> Option<&Grant> {
         match self {
             Access::Signed(grant) => Some(grant),

@@ -28,6 +28,10 @@ pub struct Token {
     pub rule: Rule,
     /// When it expires; `None` for never.
     pub expires: Option<SystemTime>,
+    /// To whom its uploads are charged; `None`: the owner `default`.
+    pub owner: Option<String>,
+    /// The group to which they are charged.
+    pub group: Option<String>,
     hash: [u8; 32],
 }
 
@@ -49,6 +53,8 @@ impl Token {
             name: name.to_owned(),
             rule,
             expires,
+            owner: None,
+            group: None,
             hash: Sha256::digest(&text).into(),
         };
         Ok((text, token))
@@ -69,8 +75,17 @@ impl Token {
             name: name.to_owned(),
             rule,
             expires,
+            owner: None,
+            group: None,
             hash: bytes,
         })
+    }
+
+    /// Charges its uploads to this owner and group.
+    #[must_use]
+    pub fn charge(mut self, owner: Option<String>, group: Option<String>) -> Self {
+        (self.owner, self.group) = (owner, group);
+        self
     }
 
     /// Its hash, as the configuration keeps it.
@@ -103,6 +118,8 @@ impl std::fmt::Debug for Token {
             .field("name", &self.name)
             .field("rule", &self.rule)
             .field("expires", &self.expires)
+            .field("owner", &self.owner)
+            .field("group", &self.group)
             .finish_non_exhaustive()
     }
 }

@@ -132,6 +132,12 @@ struct WrittenToken {
     prefix: String,
     /// End of validity, such as "2027-01-01T00:00:00Z". Default: none.
     expires: Option<String>,
+    /// Owner to whom uploads are charged. Default: "default".
+    #[cfg_attr(test, schemars(length(min = 1, max = 255)))]
+    owner: Option<String>,
+    /// Group to which uploads are charged. Default: none.
+    #[cfg_attr(test, schemars(length(min = 1, max = 255)))]
+    group: Option<String>,
 }
 
 /// Pages that may use a backend from a browser.
@@ -316,7 +322,17 @@ impl Reader<'_> {
             }
             time.ok()
         });
+        for (key, account) in [("owner", &written.owner), ("group", &written.group)] {
+            if let Some(text) = account
+                .iter()
+                .find(|text| text.chars().any(char::is_control))
+            {
+                let expected = "a name without control characters";
+                self.wrong(&[at[0], at[1], key], expected, format!("{text:?}"));
+            }
+        }
         let token = Token::of(&name, &written.hash, rule, expires);
+        let token = token.map(|token| token.charge(written.owner, written.group));
         if token.is_none() {
             // Not shown: it may be the token itself.
             let expected = "\"sha256:\" and 64 hexadecimal digits, as `holdall token create` tells";

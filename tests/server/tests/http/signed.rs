@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use holdall_server::{Rule, Scope, Settings, Token};
 use holdall_server_tests::{Answer, Served};
 use serde_json::{Value, json};
 
@@ -213,4 +214,31 @@ async fn what_cannot_be_signed_is_reported() {
         sign(&server, "/v1/memory/..%2Fa", json!({})).await.code(),
         400
     );
+}
+
+#[tokio::test]
+async fn a_url_charges_the_owner_of_the_token_that_asked_for_it() {
+    let rule = Rule::of([Scope::Write, Scope::Sign]);
+    let (text, token) = Token::create("ann", rule, None).unwrap();
+    let token = token.charge(Some("ann & co".to_owned()), Some("lab".to_owned()));
+    let server = Served::with(Settings::default().token(token)).await;
+    let headers = [("authorization", &*format!("Bearer {text}"))];
+    let asked = json!({ "method": "PUT" }).to_string();
+    let signed = server
+        .send("POST", "/v1/memory/a?sign", &headers, asked)
+        .await;
+    let url = target(&signed);
+    assert!(
+        url.contains("&hd-own=ann%20%26%20co&hd-grp=lab&hd-sig="),
+        "{url}"
+    );
+    let none: [(&str, &str); 0] = [];
+    let grant = server.host.gateway().verify("PUT", &url, none).unwrap();
+    assert_eq!(
+        (grant.owner.as_deref(), grant.group.as_deref()),
+        (Some("ann & co"), Some("lab"))
+    );
+    assert_eq!(server.send("PUT", &url, &[], "x").await.code(), 200);
+    let moved = url.replace("hd-own=ann", "hd-own=bob");
+    assert_eq!(server.send("PUT", &moved, &[], "x").await.code(), 403);
 }
