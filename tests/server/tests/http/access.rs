@@ -286,3 +286,25 @@ async fn new_settings_hold_for_the_next_request() {
         401
     );
 }
+
+#[tokio::test]
+async fn an_alias_opens_what_the_own_name_opens_and_no_more() {
+    let only = |name: &str| Rule {
+        backends: BTreeSet::from([name.to_owned()]),
+        ..Rule::of([Scope::Read, Scope::Write])
+    };
+    let (settings, mine) = with_token(Settings::default(), "mine", only("memory"));
+    let (settings, other) = with_token(settings, "other", only("local"));
+    let (settings, alias) = with_token(settings, "alias", only("pictures"));
+    let server = Served::with(settings).await;
+    let registration = holdall::Registration::new("memory").alias("pictures");
+    server.host.register("memory", registration).unwrap();
+    let put = send(&server, &mine, "PUT", "/v1/pictures/a", "x").await;
+    assert_eq!(put.code(), 200, "{put:?}");
+    let get = send(&server, &mine, "GET", "/v1/memory/a", "").await;
+    assert_eq!((get.code(), get.text()), (200, "x"));
+    for token in [&other, &alias] {
+        let get = send(&server, token, "GET", "/v1/pictures/a", "").await;
+        assert_eq!(code(&get), (403, "forbidden".to_owned()));
+    }
+}

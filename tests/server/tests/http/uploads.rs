@@ -354,3 +354,33 @@ async fn a_stated_length_spares_the_temporary_file() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert_eq!(spooled(), 1);
 }
+
+#[tokio::test]
+async fn policies_of_the_backend_answer_with_their_status_and_facts() {
+    let server = Served::start().await;
+    let mut policy = holdall::policy::Policy::new();
+    policy.max_size = Some(64);
+    policy.types = Some(holdall::policy::FileTypes::new(["image/*"]));
+    let registration = holdall::Registration::new("memory").policy(policy);
+    server.host.register("memory", registration).unwrap();
+    let png = [("content-type", "image/png")];
+    let html = server
+        .send(
+            "PUT",
+            "/v1/memory/a.png",
+            &png,
+            "<!DOCTYPE html>".to_owned(),
+        )
+        .await;
+    assert_eq!(html.code(), 400, "{html:?}");
+    let problem = html.json();
+    assert_eq!(problem["code"], "invalid_file_type");
+    let large = server
+        .send("PUT", "/v1/memory/a.png", &png, "x".repeat(65))
+        .await;
+    assert_eq!(
+        (large.code(), &large.json()["code"]),
+        (413, &"too_large".into())
+    );
+    assert_eq!(server.get("/v1/memory/a.png").await.code(), 404);
+}
