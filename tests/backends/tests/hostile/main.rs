@@ -19,6 +19,7 @@ macro_rules! modes {
 }
 
 mod lines;
+mod retries;
 mod rig;
 mod s3;
 mod webdav;

@@ -1,6 +1,7 @@
 //! Runs one mode: a script, an operation, bounds, and the line of the table.
 
 use holdall::config::Config;
+use holdall::policy::Policy;
 use holdall::{
     Backend, CopyObject, Delete, DeleteMany, Download, ErrorKind, Head, Host, List, PluginRef,
     Registration, Result, Upload,
@@ -90,6 +91,18 @@ impl Loaded {
         let registration = Registration::new(PluginRef::from(self.plugin))
             .config(config)
             .timeout(DEADLINE);
+        self.host.register(name, registration)?;
+        self.host.backend(name).await
+    }
+
+    pub(crate) async fn open_with(
+        &self,
+        name: &str,
+        config: Value,
+        policy: Policy,
+    ) -> Result<Backend> {
+        let registration = Registration::new(PluginRef::from(self.plugin));
+        let registration = registration.config(config).policy(policy);
         self.host.register(name, registration)?;
         self.host.backend(name).await
     }
