@@ -16,7 +16,7 @@ use holdall::inspect::{Inspection, Verdict};
 use holdall::quarantine::{self, Crash};
 use holdall::scan::{self, ScanReport};
 use holdall::trust::{Standing, Trust};
-use holdall::{Error, PluginStatus};
+use holdall::{Error, FileState, PluginStatus};
 use serde_json::{Value, json};
 
 use self::config::Sample;
@@ -238,12 +238,35 @@ fn shown(report: &ScanReport, trust: &Standings, loaded: Option<&[Loaded]>) -> S
                 told(error)
             ),
         };
+        text.push_str(&status_lines(plugin));
     }
     if report.files.is_empty() {
         text.push_str("no file there; put a plugin's library into one of these folders, or name another with --plugin-dir\n");
     }
     text.pop();
     text
+}
+
+/// The file as it is now, as it was judged, and what of it is mapped and runs: four facts, which may differ.
+fn status_lines(plugin: &PluginStatus) -> String {
+    let file = match plugin.file {
+        Some(FileState::Unchanged) => "unchanged",
+        Some(FileState::Changed) => "changed since it was read",
+        Some(FileState::Missing) => "missing",
+        _ => "none, linked in",
+    };
+    let judged = plugin.judged_version.as_deref().unwrap_or("nothing");
+    let mapped = match &plugin.sha256 {
+        Some(sha256) => format!("{}, sha256 {sha256}", plugin.version),
+        None => "nothing".to_owned(),
+    };
+    format!(
+        "  file: {file}\n  judged: {}\n  mapped: {}, generations {}\n  running: instances {}\n",
+        printable(judged),
+        printable(&mapped),
+        plugin.generations,
+        plugin.instances
+    )
 }
 
 fn file_line(file: &Inspection) -> String {

@@ -78,6 +78,11 @@ impl Serve {
         let this_run = ThisRun::new(&url, address.ip().is_loopback())?;
         let signs = this_run.complete_gateway(&mut config);
         let admits = this_run.complete_access(&mut settings);
+        if !config.trial.enabled {
+            tracing::warn!(
+                "[trial] is off: a plugin whose constructor blocks, crashes or exits does so in this process"
+            );
+        }
         let host = app.host_of(config)?;
 
         // Before the ready line is printed: its reader may send a signal at once.

@@ -94,6 +94,25 @@ fn plugins_shows_every_file_and_why() {
         (&loaded[0]["plugin"]["name"], &loaded[0]["loaded"]),
         (&"local".into(), &true.into())
     );
+    // The file, what was judged, what is mapped and what runs, apart.
+    let plugin = &loaded[0]["plugin"];
+    let (version, sha256) = (
+        plugin["version"].as_str().unwrap(),
+        plugin["sha256"].as_str().unwrap(),
+    );
+    assert_eq!(
+        (&plugin["file"], &plugin["judged_version"]),
+        (&"unchanged".into(), &version.into())
+    );
+    assert_eq!(
+        (&plugin["generations"], &plugin["instances"]),
+        (&1.into(), &0.into())
+    );
+    let text = workdir.ok("plugins --load --plugin-dir plugins");
+    let told = format!(
+        "local {version}: loaded\n  file: unchanged\n  judged: {version}\n  mapped: {version}, sha256 {sha256}, generations 1\n  running: instances 0"
+    );
+    assert!(text.contains(&told), "{told}: {text}");
 }
 
 #[test]

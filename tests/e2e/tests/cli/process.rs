@@ -278,6 +278,67 @@ fn a_process_with_more_rights_takes_no_environment() {
     assert_eq!(file(0o4755), serde_json::Value::Null);
 }
 
+/// Where memory files may not be executed, a private copy is mapped, whatever the name of its place, and none
+/// of them stays.
+#[test]
+fn without_executable_memory_files_a_private_copy_is_mapped_and_removed() {
+    let workdir = workdir();
+    std::fs::create_dir_all(workdir.path("temporary/real")).unwrap();
+    std::os::unix::fs::symlink("real", workdir.path("temporary/link")).unwrap();
+    let root = workdir.path("temporary").display().to_string();
+    let places = ["real", "link", "/real/../link//", "link/."];
+    let in_place = |place: &str, script: &str| {
+        let mut command = std::process::Command::new("unshare");
+        command
+            .args(["-rpf", "--mount-proc", "sh", "-ec"])
+            .arg(format!("echo 2 > /proc/sys/vm/memfd_noexec\n{script}"))
+            .arg("sh")
+            .arg(artifacts().holdall())
+            .current_dir(workdir.path("."))
+            .env("HOLDALL_PLUGIN_DIR", workdir.path("plugins"))
+            .env("HOLDALL_CONFIG", workdir.path("holdall.toml"))
+            .env(
+                "XDG_STATE_HOME",
+                workdir.path(&format!("state-{}", place.len())),
+            )
+            .env("TMPDIR", format!("{root}/{place}"));
+        command.output().unwrap()
+    };
+    if !in_place("real", "true").status.success() {
+        eprintln!("SKIPPED: a namespace with vm.memfd_noexec cannot be had here");
+        return;
+    }
+    for place in places {
+        let loaded = in_place(place, "exec \"$1\" plugins --load --json");
+        let said = String::from_utf8_lossy(&loaded.stdout);
+        let text = String::from_utf8_lossy(&loaded.stderr);
+        assert!(loaded.status.success(), "{place}: {said}{text}");
+        assert_eq!(
+            said.matches("\"loaded\":true,\"plugin\"").count(),
+            2,
+            "{place}: {said}"
+        );
+        let stay = std::fs::read_dir(workdir.path("temporary/real")).unwrap();
+        assert_eq!(stay.count(), 0, "{place}: a copy stays");
+    }
+}
+
+#[test]
+fn serving_without_trials_is_warned_of() {
+    let workdir = workdir();
+    let warned = || {
+        let mut server = serve(&workdir, "--config holdall.toml --log text");
+        let log = server.lines();
+        drop(server);
+        log.iter().any(|line| line.contains("[trial] is off"))
+    };
+    assert!(!warned());
+    let mut config = workdir.read("holdall.toml");
+    config.extend(b"[trial]\nenabled = false\n");
+    workdir.write("holdall.toml", config);
+    assert!(warned());
+}
+
 #[test]
 fn what_listings_leave_out_is_named_with_its_reason() {
     let workdir = workdir();
