@@ -37,6 +37,8 @@ struct Late {
     memory: u64,
     /// It computes, and does not wait.
     computes: bool,
+    /// Processor time that it has had.
+    cpu: Duration,
 }
 
 pub(super) fn run(
@@ -61,6 +63,12 @@ pub(super) fn run(
         let (status, errors) = (ended.status, ended.errors.trim());
         return Err(io::Error::other(format!(
             "it ended before it mapped the plugin ({status}); it wrote: {errors:?}"
+        )));
+    }
+    if let Some(late) = ended.late.as_ref().filter(|late| late.is_starved(rules)) {
+        return Err(io::Error::other(format!(
+            "the machine is busy: it had {:?} of processor time within {:?}",
+            late.cpu, rules.timeout
         )));
     }
     Ok(judge(rules, name, wants_open, &ended))
@@ -140,16 +148,30 @@ impl Late {
             .split(' ')
             .next()
             .and_then(|pages| pages.parse().ok());
-        // `PID (NAME) STATE ...`; the name may hold anything.
         let stat = read("stat").unwrap_or_default();
+        Self::read(bytes(pages.unwrap_or(0)), &stat)
+    }
+
+    /// Reads `/proc/PID/stat`: `PID (NAME) STATE ...`; the name may hold anything. Its 14th and 15th fields are
+    /// times in user and system mode (proc_pid_stat(5)).
+    fn read(memory: u64, stat: &str) -> Self {
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let fields: Vec<_> = after_name.split_ascii_whitespace().collect();
+        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok());
+        let ticks = ticks(11)
+            .unwrap_or(0)
+            .saturating_add(ticks(12).unwrap_or(0));
+        let per_second = rustix::param::clock_ticks_per_second().max(1);
         Self {
-            memory: bytes(pages.unwrap_or(0)),
-            computes: stat
-                .rsplit(')')
-                .next()
-                .unwrap_or_default()
-                .starts_with(" R"),
+            memory,
+            computes: fields.first() == Some(&"R"),
+            cpu: Duration::from_millis(ticks.saturating_mul(1000) / per_second),
         }
+    }
+
+    /// Whether other processes kept it from the processor: what it would have come to is not known.
+    fn is_starved(&self, rules: &TrialRules) -> bool {
+        self.computes && self.cpu < rules.cpu && self.cpu < rules.timeout / 2
     }
 }
 
@@ -283,4 +305,32 @@ fn noted(rule: Rule, plugin: &str, code: Code, expected: &str, found: String) ->
         Rule::Allow => {}
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_others_kept_from_the_processor_is_not_judged() {
+        let rules = TrialRules {
+            timeout: Duration::from_secs(5),
+            cpu: Duration::from_secs(4),
+            ..TrialRules::default()
+        };
+        let late = |state: &str, ticks: u64| {
+            Late::read(
+                0,
+                &format!("7 (a) b) {state} 1 1 1 0 -1 4 9 0 0 0 {ticks} {ticks} 0 0"),
+            )
+        };
+        let per_second = rustix::param::clock_ticks_per_second();
+        assert_eq!(late("R", per_second).cpu, Duration::from_secs(2));
+        assert!(late("R", per_second / 10).is_starved(&rules));
+        assert!(
+            !late("R", 3 * per_second / 2).is_starved(&rules),
+            "it had its share"
+        );
+        assert!(!late("S", 0).is_starved(&rules), "it waits");
+    }
 }
