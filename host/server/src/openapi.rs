@@ -139,7 +139,7 @@ enum Problems {
     Late(ProblemDetails),
     #[response(
         status = 507,
-        description = "The store is full, or a quota is; with the refined profile",
+        description = "The store is full; with the refined profile",
         content_type = "application/problem+json"
     )]
     Full(ProblemDetails),

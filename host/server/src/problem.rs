@@ -242,9 +242,13 @@ impl Problem {
         match self {
             Problem::Storage(error) => {
                 let kind = error.kind();
-                let number = match profile {
-                    Profile::Contract => kind.status(),
-                    Profile::Refined => kind.refined_status(),
+                let is_quota = error.fact("scope").is_some();
+                let number = match (kind, profile) {
+                    // A full store is a fault of ours, a quota the client's matter.
+                    (ErrorKind::QuotaExceeded, Profile::Contract) if !is_quota => 500,
+                    (ErrorKind::QuotaExceeded, _) if is_quota => kind.status(),
+                    (_, Profile::Contract) => kind.status(),
+                    (_, Profile::Refined) => kind.refined_status(),
                 };
                 StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
             }

@@ -43,7 +43,8 @@ macro_rules! kinds {
 kinds! {
     /// No object has this key; proven, not supposed.
     FileNotFound = 1, "file_not_found", FileNotFound, 404, 404, Retry::Never, "file not found";
-    /// Our quota, or the provider's storage is full.
+    /// Our quota, or the provider's storage is full. A quota has the fact `scope`; a full store has none,
+    /// and a server answers it with 500, or 507 in the refined profile.
     QuotaExceeded = 2, "quota_exceeded", QuotaExceeded, 403, 507, Retry::Never, "quota exceeded";
     /// The declared or sniffed type is not allowed.
     InvalidFileType = 3, "invalid_file_type", InvalidFileType, 400, 400, Retry::Never, "file type not allowed";

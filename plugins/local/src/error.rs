@@ -30,7 +30,13 @@ pub(crate) fn from_fault(fault: Fault) -> Error {
         error = error.with_retry(Retry::Safe);
     }
     match fault.source {
-        Some(source) => error.because(source),
+        Some(source) => {
+            // EDQUOT, not ENOSPC.
+            if source.kind() == std::io::ErrorKind::QuotaExceeded {
+                error = error.with_fact("scope", "file_system");
+            }
+            error.because(source)
+        }
         None => error,
     }
 }
@@ -48,6 +54,19 @@ pub(crate) fn from_join(ended: JoinError) -> Error {
 mod tests {
     use super::*;
     use std::io;
+
+    /// A quota of the file system differs from a full disk: a server answers them differently.
+    #[test]
+    fn a_quota_of_the_file_system_has_a_scope() {
+        use rustix::io::Errno;
+        for (errno, scope) in [(Errno::NOSPC, None), (Errno::DQUOT, Some("file_system"))] {
+            let error = from_fault(Fault::os("write", errno));
+            assert_eq!(
+                (error.kind(), error.fact("scope")),
+                (ErrorKind::QuotaExceeded, scope)
+            );
+        }
+    }
 
     #[test]
     fn an_error_of_the_system_is_the_cause_and_not_the_message() {

@@ -77,6 +77,7 @@ impl MemoryStore {
 fn quota(max: u64, requested: u64) -> Error {
     Error::new(ErrorKind::QuotaExceeded)
         .with_message("the backend's `max_bytes` are used up")
+        .with_fact("scope", "backend")
         .with_fact("limit", max)
         .with_fact("requested", requested)
 }

@@ -27,6 +27,9 @@ pub struct Config {}
 pub struct Faults;
 
 fn fail(key: &str) -> Result<()> {
+    if key == "storage_full" {
+        return Err(Error::new(ErrorKind::QuotaExceeded).with_message("the disk is full"));
+    }
     let Some(kind) = ErrorKind::ALL.iter().find(|kind| kind.code() == key) else {
         return Ok(());
     };
@@ -44,6 +47,9 @@ fn fail(key: &str) -> Result<()> {
             .with_message(format!("cannot open {LEAK}"))
             .with_code(LEAK),
         416 => error.with_fact("size", 10),
+        403 => error
+            .with_fact("scope", "owner")
+            .with_message("as the key says"),
         _ => error.with_message("as the key says"),
     })
 }

@@ -12,8 +12,9 @@ async fn every_kind_has_its_status_and_tells_nothing_else() {
         settings.errors = profile;
         let server = Served::with(settings).await;
         for kind in ErrorKind::ALL {
-            let status = match profile {
-                Profile::Contract => kind.status(),
+            let status = match (kind, profile) {
+                // A quota, as this backend says it.
+                (ErrorKind::QuotaExceeded, _) | (_, Profile::Contract) => kind.status(),
                 _ => kind.refined_status(),
             };
             let path = format!("/v1/faults/{}", kind.code());
@@ -45,6 +46,23 @@ async fn every_kind_has_its_status_and_tells_nothing_else() {
         assert_eq!(limited.header("retry-after"), "1");
         let other = server.get("/v1/faults/unavailable").await;
         assert_eq!(other.header("retry-after"), "", "the time is not known");
+    }
+}
+
+/// A quota is the client's matter, a full store the operator's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_store_is_not_a_quota() {
+    for (profile, full) in [(Profile::Contract, 500), (Profile::Refined, 507)] {
+        let mut settings = open();
+        settings.errors = profile;
+        let server = Served::with(settings).await;
+        for (key, status) in [("storage_full", full), ("quota_exceeded", 403)] {
+            let answer = server
+                .send("PUT", &format!("/v1/faults/{key}"), &[], "x")
+                .await;
+            assert_eq!(answer.code(), status, "{profile:?} {key} {answer:?}");
+            assert_eq!(answer.json()["code"], "quota_exceeded");
+        }
     }
 }
 
