@@ -68,8 +68,17 @@ impl DirectAccess for FolderStore {
 
     fn put_foreign(&self, name: &str, bytes: &[u8]) -> bool {
         let path = self.object(name);
-        let folder = path.parent().map(std::fs::create_dir_all);
-        folder.is_some_and(|made| made.is_ok()) && std::fs::write(path, bytes).is_ok()
+        let Some(folder) = path.parent() else {
+            return false;
+        };
+        let made = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, bytes));
+        // The FUSE driver of exFAT stores another name for one with a backslash.
+        let mut names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let is_there = names.any(|entry| Some(entry.file_name().as_os_str()) == path.file_name());
+        if made.is_ok() && !is_there {
+            let _ = std::fs::remove_file(&path);
+        }
+        made.is_ok() && is_there
     }
 
     /// Keeps size and time, as a failing disk would.

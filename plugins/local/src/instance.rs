@@ -113,6 +113,7 @@ mod tests {
             case_sensitive: false,
             unicode_exact: false,
             in_memory: true,
+            remembered: false,
         };
         let left = capabilities(&poor, false, true);
         let lost = METADATA

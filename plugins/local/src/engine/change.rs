@@ -5,7 +5,7 @@ use super::metadata_record::MetadataRecord;
 use super::read::ObjectFacts;
 use super::stamp::Stamp;
 use super::store::{LocalStore, Sync};
-use super::tree::{check, file_type, look, size, split};
+use super::tree::{check, file_type, size, split};
 use super::write::{Publish, RefusedName, Writer, changed_at, sync_names};
 use rustix::fd::OwnedFd;
 use rustix::fs::{
@@ -216,8 +216,13 @@ impl LocalStore {
                 other => other.map_err(Fault::name(STEP))?,
             };
             self.staging()?;
-            let locks = self.locks()?.pair(from, to, self.writes_sidecars())?;
-            let Some(found) = look(&source_dir, from_name).map_err(Fault::at(STEP))? else {
+            let alone = self.writes_sidecars() || self.tree.doubts_absence();
+            let locks = self.locks()?.pair(from, to, alone)?;
+            let Some(found) = self
+                .tree
+                .look_any(&source_dir, from_name)
+                .map_err(Fault::at(STEP))?
+            else {
                 continue;
             };
             let facts = &source.facts;
@@ -285,7 +290,7 @@ impl LocalStore {
             drop(source_dir);
             self.tree.prune(from_parent);
             // The rename has set the change time.
-            source.facts.changed = changed_at(&source.fd)?;
+            source.facts.changed = changed_at(&self.tree, &source.fd)?;
             return Ok(source.facts);
         }
         Err(Fault::new(

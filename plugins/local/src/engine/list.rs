@@ -9,7 +9,7 @@ use super::fault::{Fault, FaultKind, Outcome};
 use super::names::{Kind, Names};
 use super::stamp::Stamp;
 use super::store::LocalStore;
-use super::tree::{check, file_type, look, open_child_dir, size, split};
+use super::tree::{Tree, check, file_type, open_child_dir, size, split};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
@@ -233,6 +233,7 @@ impl Walk {
     /// The next object or group, in order.
     fn next(
         &mut self,
+        tree: &Tree,
         grouped: bool,
         cursor: Cursor<'_>,
         skipped: &mut u64,
@@ -265,7 +266,7 @@ impl Walk {
             };
             let key = format!("{}{name}", directory.path);
             if kind == Kind::Object {
-                let found = match look(&directory.dir, name) {
+                let found = match tree.look_any(&directory.dir, name) {
                     // The directory may be read and not searched.
                     Err(Errno::ACCESS) => {
                         *skipped += 1;
@@ -310,7 +311,7 @@ impl Walk {
                 directories: vec![child],
                 ..Walk::default()
             };
-            let found = below.next(false, cursor, &mut 0)?.is_some();
+            let found = below.next(tree, false, cursor, &mut 0)?.is_some();
             // What cannot be read may hold objects; it is counted, because the group may be missing.
             if !found && !below.unreadable.is_empty() {
                 *skipped += 1;
@@ -378,7 +379,7 @@ impl LocalStore {
         let mut last = None;
         loop {
             let mut skipped = 0;
-            let item = walk.next(query.grouped, cursor, &mut skipped)?;
+            let item = walk.next(&self.tree, query.grouped, cursor, &mut skipped)?;
             if item.is_some() && page.entries.len() + page.groups.len() == query.limit {
                 walk.step_back();
                 walk.carried = skipped;
@@ -399,7 +400,9 @@ impl LocalStore {
             }
         }
         page.unreadable = std::mem::take(&mut walk.unreadable);
-        if let Some(next) = &page.next {
+        // Only where the time of a directory tells that its names are still the same.
+        let times_tell = self.probe.time_step.is_some() && !self.probe.remembered;
+        if let Some(next) = page.next.as_ref().filter(|_| times_tell) {
             self.listings.park(query, next, walk);
         }
         Ok(page)

@@ -39,6 +39,8 @@ pub(crate) struct Probe {
     pub(crate) unicode_exact: bool,
     /// tmpfs or ramfs: there is no medium to wait for, and none that keeps anything.
     pub(crate) in_memory: bool,
+    /// FUSE or a network: the kernel remembers facts of files for a server.
+    pub(crate) remembered: bool,
 }
 
 #[cfg(test)]
@@ -51,6 +53,7 @@ impl Probe {
         case_sensitive: true,
         unicode_exact: true,
         in_memory: false,
+        remembered: false,
     };
 }
 
@@ -98,7 +101,8 @@ fn probe_file(staging: &Staging, name: &str, file: &OwnedFd) -> Outcome<Probe> {
         create_only: create_only(staging, name),
         case_sensitive: !exists(staging.dir().as_fd(), &name.replace("Probe", "pROBE")),
         unicode_exact: unicode_exact(staging),
-        in_memory: is_in_memory(file.as_fd()),
+        in_memory: is_one_of(file.as_fd(), &IN_MEMORY),
+        remembered: is_one_of(file.as_fd(), &REMEMBERED),
     })
 }
 
@@ -234,18 +238,30 @@ pub(crate) fn probe_read_only(root: &OwnedFd, tree: &Tree) -> Probe {
         create_only: CreateOnly::No,
         case_sensitive: !exists(root.as_fd(), "OBJECTS"),
         unicode_exact: false,
-        in_memory: is_in_memory(tree.root()),
+        in_memory: is_one_of(tree.root(), &IN_MEMORY),
+        remembered: is_one_of(tree.root(), &REMEMBERED),
     }
 }
 
-fn is_in_memory(file: BorrowedFd<'_>) -> bool {
-    const TMPFS_MAGIC: u64 = 0x0102_1994;
-    const RAMFS_MAGIC: u64 = 0x8584_58f6;
+/// tmpfs, ramfs.
+const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+/// FUSE, NFS, SMB, CIFS, 9P, Ceph.
+const REMEMBERED: [u64; 6] = [
+    0x6573_5546,
+    0x6969,
+    0xfe53_4d42,
+    0xff53_4d42,
+    0x0102_1997,
+    0x00c3_6400,
+];
+
+/// Whether the file system's number is among these.
+fn is_one_of(file: BorrowedFd<'_>, numbers: &[u64]) -> bool {
     #[allow(
         clippy::unnecessary_cast,
         reason = "the field's width differs between architectures"
     )]
-    fstatfs(file).is_ok_and(|facts| [TMPFS_MAGIC, RAMFS_MAGIC].contains(&(facts.f_type as u64)))
+    fstatfs(file).is_ok_and(|facts| numbers.contains(&(facts.f_type as u64)))
 }
 
 /// Whether the kernel can confine a walk, and this process may ask it to.

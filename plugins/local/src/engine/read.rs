@@ -61,16 +61,25 @@ impl LocalStore {
         for _ in 0..ATTEMPTS {
             let fd = match self.tree.open(key) {
                 Ok(fd) => fd,
+                Err(Errno::NOENT) if self.settled(key)?.is_some() => continue,
                 // Below an object there is nothing; a socket is no object.
                 Err(Errno::NOTDIR | Errno::NXIO | Errno::NOENT) => return Err(self.missing(STEP)),
                 Err(errno) => return Err(Fault::name(STEP)(errno)),
             };
-            let stat = fstat(&fd).map_err(Fault::at("stat object"))?;
+            let stat = match self.tree.facts(&fd) {
+                // The server has no such file any more.
+                Err(Errno::NOENT | Errno::STALE) if self.tree.doubts_absence() => continue,
+                stat => stat.map_err(Fault::at("stat object"))?,
+            };
             if file_type(&stat) != FileType::RegularFile {
                 return Err(self.missing(STEP));
             }
             // Replaced since it was opened: its change time is that of the removal, and no etag of it.
             if stat.st_nlink == 0 {
+                continue;
+            }
+            // There a replaced file keeps a link, and its change time is that of the removal.
+            if self.tree.doubts_absence() && self.moved(key, &stat)? {
                 continue;
             }
             let facts = self.facts_of(key, &fd, &stat)?;
@@ -152,12 +161,9 @@ impl LocalStore {
         self.usable()?;
         self.present_to_readers()?;
         check(key)?;
-        match self
-            .tree
-            .stat(key)
-            .map_err(Fault::name(STEP))?
-            .map(|stat| file_type(&stat))
-        {
+        let found = self.tree.stat(key).map_err(Fault::name(STEP))?;
+        let found = found.map_or_else(|| self.settled(key), |stat| Ok(Some(stat)))?;
+        match found.map(|stat| file_type(&stat)) {
             Some(FileType::RegularFile) => Ok(true),
             Some(FileType::Symlink) => Err(Fault::os(STEP, Errno::LOOP)),
             Some(_) => Ok(false),
@@ -201,6 +207,26 @@ impl LocalStore {
             changed_by_others: true,
             ..bare
         })
+    }
+
+    /// Looks once more for a name that was not found, where its absence may be a moment of a rename
+    /// (see [`Tree::doubts_absence`](super::tree::Tree::doubts_absence)): while no writer has it.
+    pub(crate) fn settled(&self, key: &str) -> Outcome<Option<Stat>> {
+        let Some(locks) = self.locks().ok().filter(|_| self.tree.doubts_absence()) else {
+            return Ok(None);
+        };
+        let mut attempts = 0;
+        let lock = loop {
+            match locks.shared_if_used(key) {
+                Err(fault) if fault.kind == FaultKind::Locked && attempts < ATTEMPTS => {
+                    attempts += 1;
+                }
+                lock => break lock?,
+            }
+        };
+        let found = self.tree.stat(key).map_err(Fault::name("look for object"));
+        drop(lock);
+        found
     }
 
     /// Whether the file has lost this name since `before`, even for a moment. A rename away and back

@@ -164,6 +164,9 @@ impl LocalStore {
         if !answers.case_sensitive {
             tree.take_exact_names();
         }
+        if answers.remembered {
+            tree.take_fresh_facts();
+        }
         if options.without_attributes {
             answers.attribute_bytes = None;
         }

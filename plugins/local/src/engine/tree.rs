@@ -9,8 +9,8 @@
 use super::fault::{Fault, FaultKind, Outcome, retry};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat, openat2, statat,
-    unlinkat,
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags, fstat, mkdirat, openat,
+    openat2, statat, statx, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -21,6 +21,8 @@ pub(crate) struct Tree {
     openat2: bool,
     /// The file system takes several spellings for one name; a key is one of them.
     folds: bool,
+    /// The kernel remembers facts of files for a server, such as a FUSE daemon.
+    remembered: bool,
 }
 
 /// A directory of the tree.
@@ -89,7 +91,28 @@ impl Tree {
             root,
             openat2,
             folds: false,
+            remembered: false,
         }
+    }
+
+    /// For a file system whose server the kernel does not ask each time (FUSE, network): facts are
+    /// fetched again, because a rename changes them on the server only, and an absence is looked at
+    /// twice, because a name that is replaced during an open is "not found" there.
+    pub(crate) fn take_fresh_facts(&mut self) {
+        self.remembered = true;
+    }
+
+    /// Whether an open that found nothing may be the effect of a rename.
+    pub(crate) fn doubts_absence(&self) -> bool {
+        self.remembered
+    }
+
+    /// Facts about an open file.
+    pub(crate) fn facts(&self, file: &impl AsFd) -> Result<Stat, Errno> {
+        if self.remembered {
+            fetch(file.as_fd(), "", AtFlags::EMPTY_PATH)?;
+        }
+        fstat(file)
     }
 
     /// For a file system that folds case or composition: names are taken in the spelling that a
@@ -115,7 +138,7 @@ impl Tree {
 
     /// Opens an object's file if the whole path is in the kernel's caches, else fails with `AGAIN`.
     pub(crate) fn open_cached(&self, key: &str) -> Result<OwnedFd, Errno> {
-        if !self.openat2 || self.folds {
+        if !self.openat2 || self.folds || self.remembered {
             return Err(Errno::AGAIN);
         }
         openat2(
@@ -223,7 +246,7 @@ impl Tree {
     /// As [`open_segment`], by the exact name.
     fn segment(&self, dir: BorrowedFd<'_>, segment: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
         if self.folds {
-            spelled(dir, segment)?;
+            self.spelled(dir, segment)?;
         }
         open_segment(dir, segment, flags)
     }
@@ -235,13 +258,43 @@ impl Tree {
     /// `NOTUNIQ`: the file system has the name in another spelling.
     pub(crate) fn look(&self, dir: &impl AsFd, name: &str) -> Result<Option<Stat>, Errno> {
         if self.folds {
-            match spelled(dir.as_fd(), name) {
+            match self.spelled(dir.as_fd(), name) {
                 Ok(()) => {}
                 Err(Errno::NOENT) => return Ok(None),
                 Err(errno) => return Err(errno),
             }
         }
+        self.look_any(dir, name)
+    }
+
+    /// As [`Tree::look`], by whatever spelling the file system takes for the name.
+    pub(crate) fn look_any(&self, dir: &impl AsFd, name: &str) -> Result<Option<Stat>, Errno> {
+        if self.remembered {
+            let again = || fetch(dir.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW);
+            // "Not found" may be what the server says of a file that was just replaced.
+            match again().or_else(|_| again()) {
+                Err(Errno::NOENT | Errno::STALE) => return Ok(None),
+                fetched => fetched?,
+            }
+        }
         look(dir, name)
+    }
+
+    /// Whether a directory of a file system that folds names holds exactly this one.
+    ///
+    /// # Errors
+    ///
+    /// `NOENT`: it holds no such name. [`OTHER_SPELLING`].
+    fn spelled(&self, dir: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
+        if holds(dir, name)? {
+            return Ok(());
+        }
+        match self.look_any(&dir, name)? {
+            None => Err(Errno::NOENT),
+            // Created since the names were read?
+            Some(_) if holds(dir, name)? => Ok(()),
+            Some(_) => Err(OTHER_SPELLING),
+        }
     }
 
     fn walk(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
@@ -258,21 +311,20 @@ impl Tree {
 /// The file system has the name in another spelling.
 const OTHER_SPELLING: Errno = Errno::NOTUNIQ;
 
-/// Whether a directory of a file system that folds names holds exactly this one.
-///
-/// # Errors
-///
-/// `NOENT`: it holds no such name. [`OTHER_SPELLING`].
-fn spelled(dir: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
+/// Whether the names of a directory contain exactly this one.
+fn holds(dir: BorrowedFd<'_>, name: &str) -> Result<bool, Errno> {
     for entry in rustix::fs::Dir::read_from(dir)? {
         if entry?.file_name().to_bytes() == name.as_bytes() {
-            return Ok(());
+            return Ok(true);
         }
     }
-    match look(&dir, name)? {
-        Some(_) => Err(OTHER_SPELLING),
-        None => Err(Errno::NOENT),
-    }
+    Ok(false)
+}
+
+/// Lets the kernel fetch the facts of a name from the server.
+fn fetch(dir: BorrowedFd<'_>, name: &str, flags: AtFlags) -> Result<(), Errno> {
+    let flags = flags | AtFlags::STATX_FORCE_SYNC;
+    retry(|| statx(dir, name, flags, StatxFlags::BASIC_STATS)).map(drop)
 }
 
 /// Opens one name below a directory, never through a link.

@@ -12,7 +12,7 @@ use super::read::ObjectFacts;
 use super::staging::FILE_MODE;
 use super::stamp::Stamp;
 use super::store::{LocalStore, Sync};
-use super::tree::{Dir, check, file_type, look, size, split};
+use super::tree::{Dir, Tree, check, file_type, look, size, split};
 use crc_fast::{CrcAlgorithm, Digest};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{
@@ -200,7 +200,7 @@ impl Writer {
         Ok(ObjectFacts {
             stamp,
             // The rename has set it.
-            changed: changed_at(&self.file)?,
+            changed: changed_at(&store.tree, &self.file)?,
             size,
             crc32c: crc32c.filter(|_| store.keeps_metadata()),
             metadata,
@@ -381,10 +381,12 @@ impl RefusedName {
     }
 }
 
-/// The change time of an open file.
-pub(crate) fn changed_at(file: &OwnedFd) -> Outcome<Stamp> {
-    let stat = fstat(file).map_err(Fault::own("stat object"))?;
-    Ok(Stamp::changed(&stat))
+/// The change time of an open file, after a rename.
+pub(crate) fn changed_at(tree: &Tree, file: &OwnedFd) -> Outcome<Stamp> {
+    // Where a server has replaced it since, what the kernel remembers is all there is.
+    let stat = tree.facts(file).or_else(|_| fstat(file));
+    stat.map(|stat| Stamp::changed(&stat))
+        .map_err(Fault::own("stat object"))
 }
 
 /// Repeats a change while another writer holds the lock.
@@ -424,6 +426,7 @@ impl LocalStore {
             .tree
             .stat(key)
             .map_err(Fault::name("look for object"))?;
+        let old = old.map_or_else(|| self.settled(key), |stat| Ok(Some(stat)))?;
         match old.as_ref().map(file_type) {
             Some(FileType::Symlink) => Err(Fault::os("look for object", Errno::LOOP)),
             Some(FileType::RegularFile) | None => {
@@ -439,7 +442,8 @@ impl LocalStore {
     /// The lock that a change of this key needs.
     pub(crate) fn lock_for(&self, key: &str, conditional: bool) -> Outcome<Option<KeyLock>> {
         let locks = self.locks()?;
-        let lock = if conditional || self.writes_sidecars() {
+        let alone = conditional || self.writes_sidecars() || self.tree.doubts_absence();
+        let lock = if alone {
             locks.exclusive(key).map(Some)
         } else {
             locks.shared_if_used(key)
