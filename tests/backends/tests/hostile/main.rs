@@ -22,4 +22,5 @@ mod lines;
 mod retries;
 mod rig;
 mod s3;
+mod tls;
 mod webdav;

@@ -9,6 +9,7 @@ use holdall::{
 use holdall_conformance::wire::{Endpoint, Reply, Seen};
 use holdall_e2e::Artifacts;
 use serde_json::Value;
+use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -72,24 +73,32 @@ const MOST_MIB: u64 = 160;
 pub(crate) struct Loaded {
     host: Host,
     plugin: &'static str,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Loaded {
     pub(crate) fn new(plugin: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        BUILT.folder_of([BUILT.plugin(plugin)], folder.path());
+        // Built by its script: it takes minutes.
+        let opendal = std::env::var_os("HOLDALL_TEST_PLUGIN_OPENDAL").map(PathBuf::from);
+        let file = match plugin {
+            "opendal" => opendal.as_deref().expect("HOLDALL_TEST_PLUGIN_OPENDAL"),
+            _ => BUILT.plugin(plugin),
+        };
+        BUILT.folder_of([file], folder.path());
         let host = Host::builder().config(Config::default());
         Self {
             host: host.plugin_dir(folder.path()).build().unwrap(),
             plugin,
-            _folder: folder,
+            folder,
         }
     }
 
     pub(crate) async fn open(&self, name: &str, config: Value) -> Result<Backend> {
         let registration = Registration::new(PluginRef::from(self.plugin))
             .config(config)
+            // As OpenDAL writes over WebDAV.
+            .allow_non_atomic_put()
             .timeout(DEADLINE);
         self.host.register(name, registration)?;
         self.host.backend(name).await
@@ -112,13 +121,23 @@ impl Loaded {
     }
 }
 
+/// How strictly ends are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judged {
+    /// Each mode ends as its row says.
+    Ends,
+    /// Bounds, requests and secrets only: for a client that is not ours. What it accepts although the
+    /// row says that it fails is shown as `accepted`.
+    Bounds,
+}
+
 /// Runs every mode and prints the table.
 ///
 /// `config`: of a backend at this address. `inside`: whether a request stays where it belongs.
-/// `secrets`: texts that no answer may carry.
 pub(crate) fn run_all(
     plugin: &'static str,
     modes: &[Mode],
+    judged: Judged,
     config: impl Fn(&str) -> Value,
     inside: impl Fn(&Seen) -> bool,
 ) {
@@ -131,23 +150,115 @@ pub(crate) fn run_all(
         .unwrap();
     let loaded = Loaded::new(plugin);
     let mut wrong = Vec::new();
-    println!("| mode of the {plugin} server | asked | end | seconds | MiB | requests |");
-    println!("| --- | --- | --- | --- | --- | --- |");
+    println!(
+        "| mode of the server of {plugin} | asked | end | seconds | MiB | requests | exit code |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    let mut count = 0;
     for mode in modes.iter().filter(|mode| mode.name.contains(&chosen)) {
-        let (line, faults) = runtime.block_on(one(&loaded, mode, &config, &inside));
-        println!("{line}");
+        count += 1;
+        let (line, mut faults) = runtime.block_on(one(&loaded, mode, judged, &config, &inside));
+        let code = std::env::var_os("HOLDALL_HOSTILE_COMMAND").map(|command| {
+            let (code, more) = by_command(&runtime, &loaded, mode, &command, &config, &inside);
+            let must_fail = judged == Judged::Ends && !matches!(mode.end, End::Gives(_));
+            if must_fail && code == Some(0) {
+                faults.push("the command ends with 0".to_owned());
+            }
+            faults.extend(more);
+            code.map_or_else(|| "none".to_owned(), |code| code.to_string())
+        });
+        println!("{line} {} |", code.as_deref().unwrap_or("-"));
         wrong.extend(
             faults
                 .into_iter()
                 .map(|fault| format!("{}: {fault}", mode.name)),
         );
     }
+    println!("{count} modes, {} faults", wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The same mode, asked by the command: its exit code, and what is wrong with the run.
+fn by_command(
+    runtime: &tokio::runtime::Runtime,
+    loaded: &Loaded,
+    mode: &Mode,
+    command: &std::ffi::OsStr,
+    config: &impl Fn(&str) -> Value,
+    inside: &impl Fn(&Seen) -> bool,
+) -> (Option<i32>, Vec<String>) {
+    let elsewhere = runtime.block_on(Endpoint::always(Reply::new(200)));
+    let endpoint = runtime.block_on(Endpoint::start((mode.script)(&elsewhere.url())));
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    let config = serde_json::json!({ "backend": { "b": {
+        "plugin": loaded.plugin, "timeout": format!("{}s", DEADLINE.as_secs()),
+        "allow_non_atomic_put": true,
+        "config": config(&endpoint.url()),
+    } } });
+    let config = file("holdall.toml", toml::to_string(&config).unwrap().as_bytes());
+    let (small, large) = (file("small", b"stored"), file("large", &vec![7; 12 << 20]));
+    let asked: &[&str] = match mode.ask {
+        Ask::Get => &["get", "b:k", "-"],
+        Ask::GetRange => &["get", "--range", "1-2", "b:k", "-"],
+        Ask::Head => &["head", "b:k"],
+        Ask::Put => &["put", &small, "b:k"],
+        Ask::PutLarge => &["put", &large, "b:k"],
+        Ask::Delete => &["rm", "b:k"],
+        Ask::DeleteMany => &["rm", "b:a", "b:b"],
+        Ask::Copy => &["cp", "b:k", "b:copy"],
+        Ask::List | Ask::ListAll => &["ls", "-R", "b:"],
+        Ask::ListGroups => &["ls", "b:"],
+    };
+    let begun = Instant::now();
+    let ended = std::process::Command::new(command)
+        .args(["--config", &config, "--plugin-dir"])
+        .arg(loaded.folder.path())
+        .arg("--state-dir")
+        .arg(folder.path())
+        .args(asked)
+        .output()
+        .unwrap();
+    let took = begun.elapsed();
+    let mut faults = misplaced(&endpoint, &elsewhere, inside);
+    if took > LONGEST * 2 {
+        faults.push(format!("the command took {took:?}"));
+    }
+    let said = String::from_utf8_lossy(&ended.stderr);
+    if said.len() > 16 << 10 || said.contains(SECRET) {
+        faults.push(format!(
+            "the command says {} bytes, or a secret",
+            said.len()
+        ));
+    }
+    (ended.status.code(), faults)
+}
+
+/// Requests that went where none may go.
+fn misplaced(
+    endpoint: &Endpoint,
+    elsewhere: &Endpoint,
+    inside: &impl Fn(&Seen) -> bool,
+) -> Vec<String> {
+    let seen = endpoint.seen();
+    let outside = seen.iter().filter(|seen| !inside(seen));
+    let mut faults: Vec<_> = outside
+        .map(|seen| format!("a request outside: {} {}", seen.method, seen.target))
+        .collect();
+    if !elsewhere.seen().is_empty() {
+        faults.push(format!("another server was asked: {:?}", elsewhere.seen()));
+    }
+    faults
 }
 
 async fn one(
     loaded: &Loaded,
     mode: &Mode,
+    judged: Judged,
     config: &impl Fn(&str) -> Value,
     inside: &impl Fn(&Seen) -> bool,
 ) -> (String, Vec<String>) {
@@ -171,11 +282,14 @@ async fn one(
         ),
         (Err(error), End::Gives(_)) => (error.kind().code().to_owned(), false),
     };
-    if !as_wanted {
+    let accepted = ended.is_ok() && !as_wanted;
+    if judged == Judged::Ends && !as_wanted {
         faults.push(format!("expected {:?}, found {ended:?}", mode.end));
     }
     if let Err(error) = &ended {
         faults.extend(unbounded(error));
+    }
+    if let (Err(error), Judged::Ends) = (&ended, judged) {
         faults.extend(unclear(mode, error, &elsewhere.url()));
     }
     if took > LONGEST {
@@ -184,21 +298,17 @@ async fn one(
     if grown > MOST_MIB {
         faults.push(format!("{grown} MiB"));
     }
-    let seen = endpoint.seen();
-    faults.extend(
-        seen.iter()
-            .filter(|seen| !inside(seen))
-            .map(|seen| format!("a request outside: {} {}", seen.method, seen.target)),
-    );
-    if !elsewhere.seen().is_empty() {
-        faults.push(format!("another server was asked: {:?}", elsewhere.seen()));
+    faults.extend(misplaced(&endpoint, &elsewhere, inside));
+    let mut end: String = end.chars().take(80).collect();
+    if accepted {
+        end.insert_str(0, "accepted, ");
     }
     let line = format!(
         "| {} | {:?} | {end} | {:.1} | {grown} | {} |",
         mode.name,
         mode.ask,
         took.as_secs_f64(),
-        seen.len()
+        endpoint.seen().len()
     );
     loaded.forget("b");
     (line, faults)
