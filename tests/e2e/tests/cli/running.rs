@@ -120,11 +120,12 @@ impl Running {
         self.wait()
     }
 
-    /// Waits for its end; its exit code and what it told.
+    /// Waits for its end; its exit code and what it told, unless [`Running::lines`] has that.
     pub(crate) fn wait(&mut self) -> (Option<i32>, String) {
         let mut told = String::new();
-        let mut err = self.child.stderr.take().unwrap();
-        err.read_to_string(&mut told).unwrap();
+        if let Some(mut err) = self.child.stderr.take() {
+            err.read_to_string(&mut told).unwrap();
+        }
         (self.child.wait().unwrap().code(), told)
     }
 }

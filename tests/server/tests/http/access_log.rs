@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use crate::http2::{ask, connect, halted, uploading, whole};
 use axum::Router;
 use holdall_server_tests::{Served, open};
 use serde_json::Value;
@@ -70,8 +71,35 @@ async fn a_request_that_ends_before_its_answer_has_a_line() {
     drop(upload);
     let line = line(|line| line["path"] == "/v1/local/cut-upload").await;
     assert_eq!(line["method"], "PUT");
-    assert_eq!(line["status"], 499);
+    assert_eq!(
+        (&line["status"], &line["end"]),
+        (&499.into(), &"no_answer".into())
+    );
     assert_eq!(line["client"], "127.0.0.1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_http2_that_is_reset_while_it_uploads_has_a_line() {
+    keep_log();
+    let server = Served::start().await;
+    let client = connect(&server).await;
+    let request = http::Request::put("http://x/v1/local/cut-stream").body(halted());
+    let answer = tokio::spawn(client.clone().send_request(request.unwrap()));
+    uploading(&server, "local").await;
+    // The connection goes on; this stream is reset.
+    answer.abort();
+    let line = line(|line| line["path"] == "/v1/local/cut-stream").await;
+    assert_eq!(line["method"], "PUT");
+    assert_eq!(
+        (&line["status"], &line["end"]),
+        (&499.into(), &"no_answer".into())
+    );
+    assert_eq!(
+        ask(&client, "GET", "/v1/local/cut-stream", whole(""))
+            .await
+            .status(),
+        404
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

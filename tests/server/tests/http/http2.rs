@@ -24,8 +24,8 @@ use tokio_rustls::rustls::pki_types::ServerName;
 /// Far longer than anything here takes.
 const AMPLE: Duration = Duration::from_secs(60);
 
-type Sent = BoxBody<Bytes, Infallible>;
-type Client = SendRequest<Sent>;
+pub(crate) type Sent = BoxBody<Bytes, Infallible>;
+pub(crate) type Client = SendRequest<Sent>;
 
 async fn over<S>(stream: S) -> Client
 where
@@ -37,21 +37,26 @@ where
     client
 }
 
-async fn connect(server: &Served) -> Client {
+pub(crate) async fn connect(server: &Served) -> Client {
     over(TcpStream::connect(server.address).await.unwrap()).await
 }
 
-fn whole(bytes: impl Into<Bytes>) -> Sent {
+pub(crate) fn whole(bytes: impl Into<Bytes>) -> Sent {
     Full::new(bytes.into()).boxed()
 }
 
 /// A body that begins and never goes on.
-fn halted() -> Sent {
+pub(crate) fn halted() -> Sent {
     let begun = stream::iter([Ok(Frame::data(Bytes::from_static(b"x")))]);
     BodyExt::boxed(StreamBody::new(begun.chain(stream::pending())))
 }
 
-async fn ask(client: &Client, method: &str, path: &str, body: Sent) -> Response<Incoming> {
+pub(crate) async fn ask(
+    client: &Client,
+    method: &str,
+    path: &str,
+    body: Sent,
+) -> Response<Incoming> {
     let request = Request::builder()
         .method(method)
         .uri(format!("http://x{path}"))
@@ -67,7 +72,7 @@ async fn text(answer: Response<Incoming>) -> String {
 }
 
 /// Waits until an upload is going on.
-async fn uploading(server: &Served, backend: &str) {
+pub(crate) async fn uploading(server: &Served, backend: &str) {
     let begun = async {
         loop {
             let status = server.host.status();

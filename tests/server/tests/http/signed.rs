@@ -25,7 +25,7 @@ async fn a_url_does_what_it_says_until_its_end() {
     for backend in ["local", "memory", "faults"] {
         let path = format!("/v1/{backend}/a%20b");
         server.send("PUT", &path, &[], "0123456789").await;
-        let signed = sign(&server, &path, json!({ "expires_in": 2 })).await;
+        let signed = sign(&server, &path, json!({ "expires_in": "5m" })).await;
         assert_eq!(signed.code(), 200, "{signed:?}");
         assert_eq!(signed.header("cache-control"), "no-store");
         let url = target(&signed);
@@ -59,8 +59,19 @@ async fn a_url_does_what_it_says_until_its_end() {
             assert_ne!(other, url);
             same.push(server.get(&other).await);
         }
-        tokio::time::sleep(Duration::from_millis(2100)).await;
-        same.push(server.get(&url).await);
+        let short = target(&sign(&server, &path, json!({ "expires_in": 1 })).await);
+        assert_ne!(short, url);
+        let ended = async {
+            loop {
+                let answer = server.get(&short).await;
+                if answer.code() != 200 {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
+        same.push(ended.expect("an end"));
         for answer in same {
             assert_eq!(answer.code(), 403, "{answer:?}");
             let mut problem = answer.json();
@@ -69,6 +80,44 @@ async fn a_url_does_what_it_says_until_its_end() {
                 problem, told,
                 "one answer for all, so that nothing can be probed"
             );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_is_answered_by_a_url_for_get_and_by_no_other() {
+    let server = Served::start().await;
+    for backend in ["local", "memory", "faults"] {
+        let path = format!("/v1/{backend}/a%20b.txt");
+        server.put(&path, "0123456789").await;
+        let signed = async |method| {
+            let asked = json!({ "method": method, "expires_in": "5m" });
+            target(&sign(&server, &path, asked).await)
+        };
+        let url = signed("GET").await;
+        let head = server.send("HEAD", &url, &[], "").await;
+        assert_eq!((head.code(), head.text()), (200, ""), "{head:?}");
+        let got = server.get(&url).await;
+        for name in ["content-length", "content-type", "etag", "last-modified"] {
+            assert_eq!(head.header(name), got.header(name), "{name}");
+        }
+        assert_eq!(head.header("content-length"), "10");
+        let range = [("range", "bytes=0-3")];
+        let part = server.send("HEAD", &url, &range, "").await;
+        assert!(matches!(part.code(), 200 | 206), "{part:?}");
+        let fresh = [("if-none-match", got.header("etag"))];
+        assert_eq!(server.send("HEAD", &url, &fresh, "").await.code(), 304);
+
+        let other = url.replace("b.txt", "c.txt");
+        assert_ne!(other, url);
+        for (method, url) in [
+            ("HEAD", other),
+            ("HEAD", signed("PUT").await),
+            ("GET", signed("HEAD").await),
+            ("DELETE", url),
+        ] {
+            let refused = server.send(method, &url, &[], "").await;
+            assert_eq!(refused.code(), 403, "{method} {url}");
         }
     }
 }

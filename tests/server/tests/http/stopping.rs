@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::http2::uploading;
 use holdall_server_tests::{Served, open};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -88,7 +89,7 @@ async fn what_has_begun_may_end() {
     upload.write_all(head.as_bytes()).await.unwrap();
     upload.write_all(&vec![b'x'; 50_000]).await.unwrap();
     let stopped = Arc::new(AtomicBool::new(false));
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    uploading(&server, "local").await;
     let (address, host) = (server.address, server.host.clone());
     server.begin_to_stop();
     let ended = tokio::spawn({
@@ -99,11 +100,13 @@ async fn what_has_begun_may_end() {
             outcome
         }
     });
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(
-        TcpStream::connect(address).await.is_err(),
-        "nothing new is accepted"
-    );
+    let closed = async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let closed = tokio::time::timeout(Duration::from_secs(60), closed).await;
+    closed.expect("nothing new is accepted");
     assert!(!stopped.load(Ordering::SeqCst), "it waits for the upload");
     upload.write_all(&vec![b'x'; 50_000]).await.unwrap();
     let mut answer = String::new();
@@ -127,7 +130,7 @@ async fn what_takes_too_long_is_cut_off_and_leaves_nothing() {
     upload.write_all(&vec![b'x'; 5_000_000]).await.unwrap();
     // An idle connection does not keep the server.
     let _idle = TcpStream::connect(server.address).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    uploading(&server, "local").await;
     let started = Instant::now();
     let (stopped, folder) = server.stop_and_keep_folder().await;
     assert_eq!(stopped.cut_off, 1);
