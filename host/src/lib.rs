@@ -25,8 +25,9 @@ pub use host::{
     BackendStatus, Builder, ErrorStatus, FileState, Host, PluginFaults, PluginState, PluginStatus,
     Reconfigured, Registration, Status, Upgraded,
 };
-pub use operations::{DeletedPrefix, implied_content_type};
+pub use operations::DeletedPrefix;
 pub use plugin::{PluginRef, fault, inspect, quarantine, scan, trial, trust};
+pub use policy::file_type::implied_content_type;
 
 pub use tokio_util::sync::CancellationToken;
 

@@ -4,10 +4,11 @@ use serde::de::DeserializeOwned;
 use std::future::Future;
 
 use crate::{
-    Bytes, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted, Download, Downloaded, Error,
-    Head, Health, Host, Instance, Key, List, ObjectInfo, Page, Rename, Renamed, Result, SignUrl,
-    Signing, Upload, Uploaded, Usage,
+    Copied, CopyObject, Custom, Delete, DeleteMany, Deleted, Download, Downloaded, Error, Head,
+    Health, Host, Instance, Key, List, ObjectInfo, Page, Rename, Renamed, Result, SignUrl, Signing,
+    Upload, Uploaded, Usage,
 };
+use bytes::Bytes;
 
 /// A storage backend. Implement the methods as `async fn`.
 ///

@@ -7,7 +7,6 @@ mod io;
 
 use crate::abi::stream::{Next, OwnedStream};
 use crate::abi::tables::FfiCall;
-use crate::sdk::source::{OfStream, stream_of};
 use crate::{Checksums, Chunk, Error, Result};
 use bytes::Bytes;
 use futures_core::Stream;
@@ -77,16 +76,6 @@ impl Body {
     /// A body of no bytes.
     pub fn empty() -> Self {
         Self::once(Bytes::new())
-    }
-
-    /// A body of the chunks of a stream.
-    pub fn stream<S: Stream<Item = Result<Bytes>> + Send + 'static>(stream: S) -> Self {
-        Self::source(OfStream(stream))
-    }
-
-    /// A body of the chunks of a source, with its trailers.
-    pub fn source<S: Source + 'static>(source: S) -> Self {
-        Self::of(stream_of(source))
     }
 
     pub(crate) fn of(stream: OwnedStream) -> Self {

@@ -50,12 +50,6 @@ impl AsRef<Key> for Key {
     }
 }
 
-impl AsRef<Key> for str {
-    fn as_ref(&self) -> &Key {
-        crate::abi::text::key_of(self)
-    }
-}
-
 impl AsRef<Key> for String {
     fn as_ref(&self) -> &Key {
         self.as_str().as_ref()

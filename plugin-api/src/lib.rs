@@ -6,6 +6,7 @@ mod answer;
 mod backend;
 mod body;
 mod capability;
+mod checksums;
 pub mod contract;
 pub mod descriptor;
 mod disposition;
@@ -30,13 +31,14 @@ pub mod sdk;
 
 pub use abi::bytes::Chunk;
 pub use answer::{
-    Checksums, Copied, Deleted, Downloaded, Entry, Health, Instance, ObjectInfo, Page, Renamed,
-    SignedUrl, Signing, Uploaded, Usage,
+    Copied, Deleted, Downloaded, Entry, Health, Instance, ObjectInfo, Page, Renamed, SignedUrl,
+    Signing, Uploaded, Usage,
 };
 pub use backend::StorageBackend;
 pub use body::{Body, Source, Trailers};
 pub use bytes::Bytes;
 pub use capability::{Capabilities, Capability, Limits, Operation, Operations};
+pub use checksums::Checksums;
 pub use disposition::attachment;
 pub use error::{Cause, Error, ErrorKind, Family, Place, ProviderReply, Result, Retry};
 pub use key::{Key, KeyBuf, KeyFault, KeyPolicy, MAX_KEY_BYTES, MAX_SEGMENT_BYTES};

@@ -9,6 +9,7 @@ use std::ops::{Range, RangeFrom, RangeInclusive, RangeTo, RangeToInclusive};
 use std::time::{Duration, SystemTime};
 
 use crate::{Body, Checksums, Key};
+use bytes::Bytes;
 
 /// Stores an object, data and metadata in one step.
 ///
@@ -950,12 +951,12 @@ pub struct Custom<'a> {
     /// Name of the call.
     pub name: &'a str,
     /// Argument, as the plugin's documentation says.
-    pub payload: crate::Bytes,
+    pub payload: Bytes,
 }
 
 impl<'a> Custom<'a> {
     /// The call `name` with this argument.
-    pub fn new(name: &'a str, payload: impl Into<crate::Bytes>) -> Self {
+    pub fn new(name: &'a str, payload: impl Into<Bytes>) -> Self {
         Self {
             name,
             payload: payload.into(),

@@ -9,7 +9,7 @@ use holdall::config::{
     BackendConfig, Config, ConfigProblems, Environment, Flags, Location, Sources,
 };
 use holdall::trial::Trial;
-use holdall::trust::Rule;
+use holdall::trust::TrustRule;
 use holdall::{Backend, CallOptions, Host};
 
 use crate::address::Address;
@@ -66,7 +66,7 @@ impl App {
         flags.state_dir = self.global.state_dir.clone();
         let mut sources = Sources::default();
         sources.flags = flags;
-        sources.group_writable = self.serves.then_some(Rule::Refuse);
+        sources.group_writable = self.serves.then_some(TrustRule::Refuse);
         sources.environment = Environment::of_process();
         sources.fallback_backend = match self.stores {
             true => Some(BackendConfig::default_local()),

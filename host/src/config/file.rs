@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::owner::FileRules;
-use super::{Policy, Polling, Quarantine, Rule, TrialRules, UpgradeRules};
+use super::{Polling, Quarantine, TrialRules, TrustPolicy, TrustRule, UpgradeRules};
 use holdall_plugin_api::KeyPolicy;
 use url::Url;
 
 use crate::policy as guards;
 
+use super::backend_policy;
 use super::document::{self, Document, Found, Table};
 use super::resolve::judged;
 use super::{
@@ -44,7 +45,7 @@ pub(super) struct FileConfig {
     pub(super) gateway: Option<GatewayConfig>,
     pub(super) audit: Option<AuditConfig>,
     pub(super) server: Section,
-    pub(super) trust: Policy,
+    pub(super) trust: TrustPolicy,
     pub(super) trial: TrialRules,
     pub(super) quarantine: Quarantine,
     pub(super) upgrade: UpgradeRules,
@@ -56,8 +57,8 @@ pub(super) struct FileConfig {
 /// outside of the file: one that others write cannot vouch for itself.
 pub(super) fn load(
     file: &Path,
-    rule: Rule,
-    group_writable: Option<Rule>,
+    rule: TrustRule,
+    group_writable: Option<TrustRule>,
 ) -> Result<String, Box<Problem>> {
     let place = Location::File {
         file: file.to_owned(),
@@ -78,10 +79,10 @@ pub(super) fn load(
     let rules = FileRules {
         foreign: rule,
         group_writable: match rule {
-            Rule::Refuse => group_writable,
+            TrustRule::Refuse => group_writable,
             rule => Some(rule),
         },
-        readable: Rule::Allow,
+        readable: TrustRule::Allow,
     };
     let bytes = read::regular_file(file, MAX_FILE + 1, Some(rules)).map_err(|why| match why {
         read::Refused::Rule(code, found) => Problem::new(
@@ -224,20 +225,18 @@ fn read_policy<'d>(
         return guards::Policy::default();
     }
     let path = format!("{}.policy", document::join("backend", name));
-    if let Err(problems) = judged(&table, &path, &guards::SCHEMA) {
+    if let Err(problems) = judged(&table, &path, &backend_policy::SCHEMA) {
         document.problems.extend(problems);
         return guards::Policy::default();
     }
-    let policy = guards::read(&table.values);
-    let checked = policy.check(|key, found| {
+    let policy = backend_policy::read(&table.values);
+    let checked = policy.check().map_err(|(key, found)| {
         let pointer = document::child("", key);
         let place = table.place(&pointer).clone();
         let path = document::join(&path, key);
         Problem::new(Code::InvalidValue, path, place, guards::PREFIX_RULE, found)
     });
-    document
-        .problems
-        .extend(checked.err().into_iter().flatten());
+    document.problems.extend(checked.err());
     policy
 }
 

@@ -60,6 +60,7 @@
 //! then, as soon as the plugins' schemas are known, every field of every backend ([`check()`]).
 //! Nothing here loads a plugin or writes anything.
 
+mod backend_policy;
 mod canonical;
 mod check;
 mod compiled;
@@ -71,7 +72,6 @@ mod gateway;
 mod overlay;
 mod owner;
 mod plugin_settings;
-mod policy;
 mod problem;
 mod read;
 mod resolve;
@@ -84,6 +84,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod trust_policy;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -103,7 +104,6 @@ pub(crate) use file::unhex;
 pub use gateway::{GatewayConfig, GatewayKey, MIN_SECRET};
 pub(crate) use owner::is_trusted_owner;
 use plugin_settings::PluginSettings;
-pub use policy::{Policy, Quarantine, Rule, Signatures, TrialRules, TrustedKey, UpgradeRules};
 pub use problem::{Code, ConfigProblems, Location, Problem};
 pub(crate) use problem::{names, nearest};
 pub(crate) use read::read_whole;
@@ -114,6 +114,9 @@ pub use section::Section;
 pub use size::parse_size;
 pub use source::{Flags, Sources};
 pub(crate) use trust::parse_time;
+pub use trust_policy::{
+    Quarantine, Signatures, TrialRules, TrustPolicy, TrustRule, TrustedKey, UpgradeRules,
+};
 
 /// Name of the backend that the command adds when none is configured, and of its plugin.
 pub const LOCAL: &str = "local";
@@ -144,7 +147,7 @@ pub struct Config {
     /// `[server]`: what belongs to the program in front of the host.
     pub server: Section,
     /// Rules for the files of plugins and secrets.
-    pub trust: Policy,
+    pub trust: TrustPolicy,
     /// Limits of the children that try plugins.
     pub trial: TrialRules,
     /// When a plugin that has ended the process is kept out.
@@ -271,7 +274,7 @@ impl BackendConfig {
         &mut self,
         policy: crate::policy::Policy,
     ) -> Result<(), ConfigProblems> {
-        policy.check(|key, found| {
+        policy.check().map_err(|(key, found)| {
             Problem::new(
                 Code::InvalidValue,
                 format!("backend.{}.policy.{key}", self.name),

@@ -1,7 +1,7 @@
 //! Owner and mode of the configuration, and of files that hold a secret.
 
-use super::Rule;
-use super::policy::{Policy, group_rule};
+use super::TrustRule;
+use super::trust_policy::{TrustPolicy, group_rule};
 use rustix::fs::Stat;
 use rustix::process::geteuid;
 use std::path::Path;
@@ -19,18 +19,18 @@ pub(crate) fn is_trusted_owner(user: u32) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FileRules {
     /// Another owner, or write for others.
-    pub(super) foreign: Rule,
-    /// Write for the group; `None` as in [`Policy::group_writable`].
-    pub(super) group_writable: Option<Rule>,
+    pub(super) foreign: TrustRule,
+    /// Write for the group; `None` as in [`TrustPolicy::group_writable`].
+    pub(super) group_writable: Option<TrustRule>,
     /// Read for others.
-    pub(super) readable: Rule,
+    pub(super) readable: TrustRule,
 }
 
 impl FileRules {
     /// For secrets.
-    pub(super) fn of_secrets(policy: &Policy) -> Self {
+    pub(super) fn of_secrets(policy: &TrustPolicy) -> Self {
         let group = match policy.secret_files {
-            Rule::Refuse => policy.group_writable,
+            TrustRule::Refuse => policy.group_writable,
             rule => Some(rule),
         };
         Self {
@@ -72,15 +72,15 @@ pub(super) fn of_file(stat: &Stat, path: &Path, rules: &FileRules) -> Result<(),
     for (code, _, rule) in broken.into_iter().filter(|(_, broken, _)| *broken) {
         let found = format!("owner {}, mode {:04o}", stat.st_uid, mode & 0o7777);
         match rule {
-            Rule::Refuse => return Err((code, found)),
-            Rule::Warn => tracing::warn!(
+            TrustRule::Refuse => return Err((code, found)),
+            TrustRule::Warn => tracing::warn!(
                 target: "holdall",
                 code,
                 path = %path.display(),
                 found,
                 "other users can change or read a file of the configuration",
             ),
-            Rule::Allow => {}
+            TrustRule::Allow => {}
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::Policy;
+use super::TrustPolicy;
 use super::owner::FileRules;
 use super::{Code, Environment, Location, Problem, read};
 
@@ -110,7 +110,7 @@ impl Secrets {
     /// When the operating system gives no random bytes; the standard library's `HashMap` panics
     /// then too.
     pub fn new() -> Self {
-        Self::under(&Policy::default())
+        Self::under(&TrustPolicy::default())
     }
 
     /// As [`Secrets::new`]; files of secrets are read under the rules of this policy.
@@ -118,7 +118,7 @@ impl Secrets {
     /// # Panics
     ///
     /// As [`Secrets::new`].
-    pub fn under(policy: &Policy) -> Self {
+    pub fn under(policy: &TrustPolicy) -> Self {
         let mut key = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *key).expect("the operating system gives random bytes");
         Self(Arc::new(Shared {

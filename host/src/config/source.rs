@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::Rule;
+use super::TrustRule;
 use super::document;
 
 use super::file::{self, FileConfig};
@@ -42,7 +42,7 @@ pub struct Sources {
     pub fallback_backend: Option<BackendConfig>,
     /// What becomes of files that their group can write, where the configuration says nothing. A server
     /// refuses them. `None`: refused for root, else a warning.
-    pub group_writable: Option<Rule>,
+    pub group_writable: Option<TrustRule>,
 }
 
 impl Config {
@@ -263,11 +263,11 @@ impl Config {
 }
 
 /// What becomes of a configuration file that others own or write. Not a key of that file.
-fn config_rule(environment: &Environment) -> Rule {
+fn config_rule(environment: &Environment) -> TrustRule {
     match environment.get("HOLDALL_TRUST_CONFIG") {
-        Some("allow") => Rule::Allow,
-        Some("warn") => Rule::Warn,
-        _ => Rule::Refuse,
+        Some("allow") => TrustRule::Allow,
+        Some("warn") => TrustRule::Warn,
+        _ => TrustRule::Refuse,
     }
 }
 

@@ -3,24 +3,24 @@
 use super::document::{Document, Table, join};
 use super::file::{read_timeout, read_wait, unhex};
 use super::{Code, Problem};
-use super::{Policy, Quarantine, Rule, Signatures, TrialRules, TrustedKey, UpgradeRules};
+use super::{Quarantine, Signatures, TrialRules, TrustPolicy, TrustRule, TrustedKey, UpgradeRules};
 use minisign_verify::PublicKey;
 use std::time::{Duration, SystemTime};
 
-const RULES: &[(&str, Rule)] = &[
-    ("refuse", Rule::Refuse),
-    ("warn", Rule::Warn),
-    ("allow", Rule::Allow),
+const RULES: &[(&str, TrustRule)] = &[
+    ("refuse", TrustRule::Refuse),
+    ("warn", TrustRule::Warn),
+    ("allow", TrustRule::Allow),
 ];
 const SIGNATURES: &[(&str, Signatures)] = &[
     ("optional", Signatures::Optional),
     ("required", Signatures::Required),
 ];
 
-pub(super) fn read<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> Policy {
-    let mut policy = Policy::default();
+pub(super) fn read<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> TrustPolicy {
+    let mut policy = TrustPolicy::default();
     let it = &mut section;
-    let rules: [(&str, &mut Rule); 6] = [
+    let rules: [(&str, &mut TrustRule); 6] = [
         ("owner", &mut policy.owner),
         ("world_writable", &mut policy.world_writable),
         ("links", &mut policy.links),

@@ -10,10 +10,10 @@ mod upgrade;
 pub use builder::Builder;
 pub use registration::Registration;
 pub use reload::Reconfigured;
-pub use status::{
-    BackendStatus, ErrorStatus, FileState, PluginFaults, PluginState, PluginStatus, Status,
-};
+pub use status::{BackendStatus, ErrorStatus, PluginFaults, PluginState, PluginStatus, Status};
 pub use upgrade::Upgraded;
+
+pub use crate::plugin::catalog::FileState;
 
 use crate::backend::Backend;
 use crate::backend::context::Context;

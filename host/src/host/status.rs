@@ -3,7 +3,7 @@
 use crate::backend::counters::CounterReport;
 use crate::backend::handle::Slot;
 use crate::config;
-use crate::plugin::catalog::{Candidate, Origin};
+use crate::plugin::catalog::{Candidate, FileState, Origin};
 use crate::plugin::emulation::{emulated, unsupported};
 use crate::plugin::load::Plugin;
 use crate::plugin::scan::{ScanReport, Shadowed};
@@ -67,19 +67,6 @@ pub enum PluginState {
     Loaded,
     /// It did not load the last time that a backend needed it.
     Failed,
-}
-
-/// The file of a plugin now, beside what is mapped, or what was judged as long as nothing is mapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum FileState {
-    /// The same file, with the same size and times.
-    Unchanged,
-    /// Another file, or one that was written to: the next start of the process uses it.
-    Changed,
-    /// Nothing lies there that could be looked at.
-    Missing,
 }
 
 /// The schemas of the plugins' configurations are most of a report, and no part of how the host fares:

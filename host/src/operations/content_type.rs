@@ -1,20 +1,8 @@
 //! Content types that follow from keys.
 
 use crate::config::ContentTypePolicy;
+use crate::policy::file_type::implied_content_type;
 use holdall_plugin_api::{Error, Key, Result};
-
-/// Returns the content type that the extension of a key implies, such as `image/jpeg` for
-/// `a/photo.jpg`.
-///
-/// The one rule of command and server for objects without a content type of their own.
-///
-/// ```
-/// assert_eq!(holdall::implied_content_type("a/photo.jpg"), Some("image/jpeg"));
-/// assert_eq!(holdall::implied_content_type("a/photo"), None);
-/// ```
-pub fn implied_content_type<K: AsRef<Key> + ?Sized>(key: &K) -> Option<&'static str> {
-    mime_guess::from_path(Key::new(key).file_name()).first_raw()
-}
 
 /// Whether a content type may be left out, because readers get the same from the key's extension
 /// or because the configuration says that the extension decides.

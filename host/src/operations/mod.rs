@@ -21,7 +21,6 @@ mod page_token;
 mod spool;
 mod upload_body;
 
-pub use content_type::implied_content_type;
 pub use delete::DeletedPrefix;
 
 use crate::backend::generation::Opened;

@@ -10,14 +10,27 @@ use super::scan::{self, ScanReport, Shadowed};
 use super::trial::{Opening, Trial, Trials};
 use super::trust::{Standing, Trust};
 use crate::config::{Config, PluginRule};
-use crate::host::FileState;
 use holdall_plugin_api::StaticPlugin;
 use holdall_plugin_api::descriptor::Descriptor;
 use holdall_plugin_api::{Error, ErrorKind, Result};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
+
+/// The file of a plugin now, beside what is mapped, or what was judged as long as nothing is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FileState {
+    /// The same file, with the same size and times.
+    Unchanged,
+    /// Another file, or one that was written to: the next start of the process uses it.
+    Changed,
+    /// Nothing lies there that could be looked at.
+    Missing,
+}
 
 /// Where a plugin comes from.
 #[derive(Clone, Debug)]

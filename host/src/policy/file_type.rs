@@ -1,7 +1,6 @@
 //! Which content types may be uploaded: by what the request says and by what the bytes show.
 
 use super::Guards;
-use crate::operations::implied_content_type;
 use holdall_plugin_api::{Body, Bytes, Error, ErrorKind, Key, Result, Source};
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -11,6 +10,19 @@ use std::task::{Context, Poll};
 const SNIFFED: usize = 8 << 10;
 /// The type of bytes of which nothing is known (RFC 2046, 4.5.1).
 const UNKNOWN: &str = "application/octet-stream";
+
+/// Returns the content type that the extension of a key implies, such as `image/jpeg` for
+/// `a/photo.jpg`.
+///
+/// The one rule of command and server for objects without a content type of their own.
+///
+/// ```
+/// assert_eq!(holdall::implied_content_type("a/photo.jpg"), Some("image/jpeg"));
+/// assert_eq!(holdall::implied_content_type("a/photo"), None);
+/// ```
+pub fn implied_content_type<K: AsRef<Key> + ?Sized>(key: &K) -> Option<&'static str> {
+    mime_guess::from_path(Key::new(key).file_name()).first_raw()
+}
 
 /// Content types that may be uploaded.
 ///

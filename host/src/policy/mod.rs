@@ -8,14 +8,12 @@ mod breaker;
 pub(crate) mod calls;
 mod concurrency;
 mod deadline;
-mod file_type;
+pub(crate) mod file_type;
 mod prefix;
-mod read;
 mod read_only;
 mod retry;
 mod size;
 
-use crate::config::{ConfigProblems, Problem};
 pub use deadline::Deadlines;
 pub use file_type::{FileTypes, Mismatch};
 use holdall_plugin_api::{Operation, SignUrl};
@@ -23,7 +21,6 @@ use std::time::Duration;
 
 pub(crate) use concurrency::Turn;
 pub(crate) use prefix::RULE as PREFIX_RULE;
-pub(crate) use read::{SCHEMA, read};
 
 /// Default of `max_size`, in bytes.
 pub const MAX_SIZE: u64 = 10 << 20;
@@ -127,19 +124,10 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// Every problem.
-    pub(crate) fn check(
-        &self,
-        problem: impl Fn(&'static str, String) -> Problem,
-    ) -> Result<(), ConfigProblems> {
-        let fault = self
-            .prefix
-            .as_deref()
-            .and_then(|prefix| prefix::check(prefix).err());
-        match fault {
-            Some(found) => Err(problem("prefix", found).into()),
-            None => Ok(()),
-        }
+    /// The field that is wrong, and what was found.
+    pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
+        let prefix = self.prefix.as_deref().map_or(Ok(()), prefix::check);
+        prefix.map_err(|found| ("prefix", found))
     }
 }
 

@@ -61,7 +61,8 @@ impl Prefix {
         let keys = page.entries.iter_mut().map(|entry| &mut entry.key);
         for name in keys.chain(&mut page.common_prefixes) {
             if !name.starts_with(&self.0) {
-                return Err(crate::operations::fault("a listing that leaves its prefix"));
+                return Err(Error::new(ErrorKind::PluginFault)
+                    .with_message("a listing that leaves its prefix"));
             }
             name.drain(..self.0.len());
         }

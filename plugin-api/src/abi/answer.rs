@@ -14,9 +14,10 @@ use super::text::{
     pair_views, pairs_of, time_in, time_out,
 };
 use crate::{
-    Body, Bytes, Capabilities, Copied, Deleted, Downloaded, Entry, Health, Instance, Limits,
-    ObjectInfo, Operations, Page, Renamed, Result, SignedUrl, Signing, Uploaded, Usage,
+    Body, Capabilities, Copied, Deleted, Downloaded, Entry, Health, Instance, Limits, ObjectInfo,
+    Operations, Page, Renamed, Result, SignedUrl, Signing, Uploaded, Usage,
 };
+use bytes::Bytes;
 use std::ffi::c_void;
 
 type ReleaseFn = Option<unsafe extern "C" fn(owner: *mut c_void)>;

@@ -1,7 +1,7 @@
 //! Texts, pairs, times and digests, both ways.
 
 use super::tables::{FfiPair, FfiPairs, FfiSlice};
-use crate::{Checksums, Error, ErrorKind};
+use crate::{Checksums, Error, ErrorKind, Key};
 use std::time::{Duration, SystemTime};
 
 /// A number that is not known.
@@ -227,11 +227,12 @@ pub fn number_in(number: u64) -> Option<u64> {
     (number != UNKNOWN).then_some(number)
 }
 
-/// Views a text as a key.
-pub(crate) fn key_of(text: &str) -> &crate::Key {
-    // SAFETY: `Key` is `repr(transparent)` over `str`, so the pointers have the same layout and
-    // metadata, and every `str` is a valid `Key`.
-    unsafe { &*(std::ptr::from_ref(text) as *const crate::Key) }
+impl AsRef<Key> for str {
+    fn as_ref(&self) -> &Key {
+        // SAFETY: `Key` is `repr(transparent)` over `str`, so the pointers have the same layout and
+        // metadata, and every `str` is a valid `Key`.
+        unsafe { &*(std::ptr::from_ref(self) as *const Key) }
+    }
 }
 
 #[cfg(test)]

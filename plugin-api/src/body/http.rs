@@ -1,7 +1,7 @@
 //! Bodies and `http_body::Body`: feature `http-body`.
 
-use crate::{Body, Bytes, Error, ErrorKind, Result, Source};
-use bytes::Buf;
+use crate::{Body, Error, ErrorKind, Result, Source};
+use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

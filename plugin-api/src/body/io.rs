@@ -1,6 +1,7 @@
 //! Bodies and `tokio::io`: feature `io`.
 
-use crate::{Body, Bytes, Error, Result, Source};
+use crate::{Body, Error, Result, Source};
+use bytes::Bytes;
 use futures_core::Stream;
 use std::pin::Pin;
 use std::task::{Context, Poll};

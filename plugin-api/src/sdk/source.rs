@@ -8,14 +8,26 @@ use crate::abi::stream::{OwnedStream, Words, trailers_out};
 use crate::abi::tables::*;
 use crate::abi::text::UNKNOWN;
 use crate::abi::waker::with_context;
-use crate::{Chunk, Result, Source};
+use crate::{Body, Chunk, Result, Source};
 use bytes::Bytes;
 use futures_core::Stream;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+impl Body {
+    /// A body of the chunks of a stream.
+    pub fn stream<S: Stream<Item = Result<Bytes>> + Send + 'static>(stream: S) -> Self {
+        Self::source(OfStream(stream))
+    }
+
+    /// A body of the chunks of a source, with its trailers.
+    pub fn source<S: Source + 'static>(source: S) -> Self {
+        Self::of(stream_of(source))
+    }
+}
+
 /// Moves a source to the heap, as a stream that either side may pull.
-pub(crate) fn stream_of<S: Source + 'static>(source: S) -> OwnedStream {
+fn stream_of<S: Source + 'static>(source: S) -> OwnedStream {
     let boxed = Box::new(Boxed {
         source,
         plugin: guard::current_plugin(),
@@ -103,7 +115,7 @@ impl<S: Source> Boxed<S> {
 }
 
 /// A `Stream` as a [`Source`].
-pub(crate) struct OfStream<S>(pub(crate) S);
+struct OfStream<S>(S);
 
 impl<S: Stream<Item = Result<Bytes>> + Send> Source for OfStream<S> {
     fn poll_chunk(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {

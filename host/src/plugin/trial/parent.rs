@@ -3,7 +3,7 @@
 use super::said::{Opening, Request, Said, Told};
 use super::verdict::Verdict;
 use super::{Trial, TrialRules, VARIABLE};
-use crate::config::Rule;
+use crate::config::TrustRule;
 use crate::config::hex;
 use crate::plugin::fault::{Code, Fault};
 use crate::plugin::load::Image;
@@ -291,18 +291,24 @@ fn judge(rules: &TrialRules, name: &str, wants_open: bool, ended: &Ended) -> Ver
 }
 
 /// What the rule makes of something that harms only some programs.
-fn noted(rule: Rule, plugin: &str, code: Code, expected: &str, found: String) -> Option<Verdict> {
+fn noted(
+    rule: TrustRule,
+    plugin: &str,
+    code: Code,
+    expected: &str,
+    found: String,
+) -> Option<Verdict> {
     let fault = Fault::new(code).expected(expected).found(found);
     match rule {
-        Rule::Refuse => return Some(Verdict::Refused(vec![fault])),
-        Rule::Warn => tracing::warn!(
+        TrustRule::Refuse => return Some(Verdict::Refused(vec![fault])),
+        TrustRule::Warn => tracing::warn!(
             target: "holdall",
             plugin,
             code = code.name(),
             found = fault.found,
             "{}", code.meaning(),
         ),
-        Rule::Allow => {}
+        TrustRule::Allow => {}
     }
     None
 }

@@ -1,6 +1,6 @@
 //! What a host remembers of plugins from one run to the next, in its state directory.
 
-use super::Rule;
+use super::TrustRule;
 use crate::plugin::fault::{Code, Fault};
 use rustix::fs::{FlockOperation, flock};
 use semver::Version;
@@ -117,7 +117,7 @@ impl StateDir {
     /// Judges a plugin by what was seen of its name.
     pub(super) fn judge(
         &self,
-        rule: Rule,
+        rule: TrustRule,
         name: &str,
         version: &str,
         signed_by: Option<&str>,
@@ -156,8 +156,8 @@ impl StateDir {
             Some(_) => return Ok(()),
         };
         match rule {
-            Rule::Refuse => return Err(Box::new(fault)),
-            Rule::Warn => tracing::warn!(
+            TrustRule::Refuse => return Err(Box::new(fault)),
+            TrustRule::Warn => tracing::warn!(
                 target: "holdall",
                 code = fault.code.name(),
                 plugin = name,
@@ -165,7 +165,7 @@ impl StateDir {
                 found = fault.found,
                 "{}", fault.code.meaning(),
             ),
-            Rule::Allow => {}
+            TrustRule::Allow => {}
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ mod modes;
 mod pins;
 mod signature;
 
-pub use crate::config::{Policy, Rule, Signatures, TrustedKey};
+pub use crate::config::{Signatures, TrustPolicy, TrustRule, TrustedKey};
 pub(crate) use history::replace;
 pub use history::{Known, StateDir};
 pub use pins::{LOCK_FILE, Pin, Pins};
@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Judges files of plugins by the configuration of one host.
 #[derive(Debug)]
 pub struct Trust {
-    policy: Policy,
+    policy: TrustPolicy,
     rules: BTreeMap<String, PluginRule>,
     /// Where the pins are, if there is a configuration file beside which they can lie.
     lock_file: Option<PathBuf>,

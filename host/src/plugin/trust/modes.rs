@@ -1,6 +1,6 @@
 //! Owners and modes: who could put other bytes where a file is.
 
-use super::{Policy, Rule};
+use super::{TrustPolicy, TrustRule};
 use crate::config::is_trusted_owner as is_trusted;
 use crate::plugin::fault::{Code, Fault};
 use rustix::fs::{FileType, Stat, lstat, readlink};
@@ -88,7 +88,7 @@ fn unmapped() -> Option<u32> {
 
 /// Judges the way to a file. What cannot be looked at is no fault of this kind: the file cannot be read
 /// either.
-pub(super) fn judge(policy: &Policy, path: &Path, directory: Option<&Path>) -> Vec<Fault> {
+pub(super) fn judge(policy: &TrustPolicy, path: &Path, directory: Option<&Path>) -> Vec<Fault> {
     let mut faults = Vec::new();
     let Ok((steps, file)) = walk(path) else {
         return faults;
@@ -149,16 +149,16 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn apply(rule: Rule, fault: Fault, faults: &mut Vec<Fault>) {
+fn apply(rule: TrustRule, fault: Fault, faults: &mut Vec<Fault>) {
     match rule {
-        Rule::Refuse => faults.push(fault),
-        Rule::Warn => tracing::warn!(
+        TrustRule::Refuse => faults.push(fault),
+        TrustRule::Warn => tracing::warn!(
             target: "holdall",
             code = fault.code.name(),
             path = fault.location,
             found = fault.found,
             "{}", fault.code.meaning(),
         ),
-        Rule::Allow => {}
+        TrustRule::Allow => {}
     }
 }

@@ -1,6 +1,6 @@
 //! minisign signatures of plugins, in `X.so.minisig` beside `X.so`.
 
-use super::{Policy, Signatures, TrustedKey, signature_file};
+use super::{Signatures, TrustPolicy, TrustedKey, signature_file};
 use crate::config::parse_time;
 use crate::plugin::fault::{Code, Fault};
 use crate::plugin::load::Image;
@@ -65,7 +65,7 @@ fn id_of(key: &str) -> Option<String> {
 
 /// Judges a signature of the bytes of an image by the keys for this plugin.
 pub(super) fn judge(
-    policy: &Policy,
+    policy: &TrustPolicy,
     beside: Option<&Beside>,
     image: &Image,
     plugin: &str,

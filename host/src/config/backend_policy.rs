@@ -1,23 +1,23 @@
 //! `[backend.NAME.policy]`, judged by its part of `schemas/config.schema.json`.
 
-use super::{
+use super::{Schema, parse_duration, parse_size};
+use crate::policy::{
     Breaker, CONCURRENCY, DEADLINE, Deadlines, FileTypes, MAX_SIZE, Mismatch, Policy, Retries,
 };
-use crate::config::{Schema, parse_duration, parse_size};
 use holdall_plugin_api::Operation;
 use serde_json::{Map, Value};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 /// The schema of the table.
-pub(crate) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+pub(super) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
     let whole: Value = serde_json::from_str(include_str!("../../schemas/config.schema.json"))
         .expect("the schema of the configuration is JSON");
     Schema::from(whole["$defs"]["Policy"].clone())
 });
 
 /// Reads a table that the schema has accepted.
-pub(crate) fn read(table: &Map<String, Value>) -> Policy {
+pub(super) fn read(table: &Map<String, Value>) -> Policy {
     let named = |key: &str| table.get(key).filter(|value| **value != Value::Bool(false));
     let mut policy = Policy::new();
     policy.prefix = named("prefix").and_then(Value::as_str).map(str::to_owned);

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 /// What becomes of a file that breaks a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Rule {
+pub enum TrustRule {
     /// It is refused.
     Refuse,
     /// It is used, and a warning is logged.
@@ -72,24 +72,24 @@ impl TrustedKey {
 /// Rules for the files that a host uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Policy {
+pub struct TrustPolicy {
     /// A plugin, its directory or one above it belongs to another user than root and the effective one.
-    pub owner: Rule,
+    pub owner: TrustRule,
     /// A plugin, its directory or one above it can be written by every user. Directories with the
     /// sticky bit are fine.
-    pub world_writable: Rule,
+    pub world_writable: TrustRule,
     /// As `world_writable`, for the group. `None`: refused for root, else a warning.
-    pub group_writable: Option<Rule>,
+    pub group_writable: Option<TrustRule>,
     /// A link leads out of its plugin directory.
-    pub links: Rule,
+    pub links: TrustRule,
     /// A file that holds a secret belongs to another user, or others can write it.
-    pub secret_files: Rule,
+    pub secret_files: TrustRule,
     /// A file that holds a secret can be read by every user.
-    pub readable_secrets: Rule,
+    pub readable_secrets: TrustRule,
     /// Whether plugins need a signature.
     pub signatures: Signatures,
     /// A plugin that was signed once is unsigned, older than before, or of another publisher.
-    pub history: Rule,
+    pub history: TrustRule,
     /// Keys whose signatures are trusted.
     pub keys: Vec<TrustedKey>,
     /// Keys that are not trusted any more: 16 hexadecimal digits of the id, or the key itself.
@@ -98,17 +98,17 @@ pub struct Policy {
     pub revoked_sha256: Vec<[u8; 32]>,
 }
 
-impl Default for Policy {
+impl Default for TrustPolicy {
     fn default() -> Self {
         Self {
-            owner: Rule::Refuse,
-            world_writable: Rule::Refuse,
+            owner: TrustRule::Refuse,
+            world_writable: TrustRule::Refuse,
             group_writable: None,
-            links: Rule::Refuse,
-            secret_files: Rule::Refuse,
-            readable_secrets: Rule::Warn,
+            links: TrustRule::Refuse,
+            secret_files: TrustRule::Refuse,
+            readable_secrets: TrustRule::Warn,
             signatures: Signatures::Optional,
-            history: Rule::Refuse,
+            history: TrustRule::Refuse,
             keys: Vec::new(),
             revoked_keys: Vec::new(),
             revoked_sha256: Vec::new(),
@@ -116,17 +116,17 @@ impl Default for Policy {
     }
 }
 
-impl Policy {
+impl TrustPolicy {
     /// What becomes of a file that its group can write.
-    pub(crate) fn group_rule(&self) -> Rule {
+    pub(crate) fn group_rule(&self) -> TrustRule {
         group_rule(self.group_writable)
     }
 }
 
-pub(super) fn group_rule(configured: Option<Rule>) -> Rule {
+pub(super) fn group_rule(configured: Option<TrustRule>) -> TrustRule {
     configured.unwrap_or(match geteuid().is_root() {
-        true => Rule::Refuse,
-        false => Rule::Warn,
+        true => TrustRule::Refuse,
+        false => TrustRule::Warn,
     })
 }
 
@@ -189,9 +189,9 @@ pub struct TrialRules {
     /// Open files.
     pub descriptors: u64,
     /// A plugin starts threads when it is mapped.
-    pub threads: Rule,
+    pub threads: TrustRule,
     /// A plugin replaces signal handlers of the program when it is mapped.
-    pub signals: Rule,
+    pub signals: TrustRule,
 }
 
 impl Default for TrialRules {
@@ -202,8 +202,8 @@ impl Default for TrialRules {
             cpu: Duration::from_secs(5),
             memory: 1 << 30,
             descriptors: 512,
-            threads: Rule::Warn,
-            signals: Rule::Warn,
+            threads: TrustRule::Warn,
+            signals: TrustRule::Warn,
         }
     }
 }
