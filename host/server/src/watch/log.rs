@@ -92,6 +92,8 @@ impl Entry {
         self.status = Some(response.status());
         self.end = match response.body().is_end_stream() {
             true => End::Complete,
+            // Made for a client that ended its upload early, and may never be sent.
+            false if response.status().as_u16() == NO_ANSWER => End::NoAnswer,
             false => End::Cut,
         };
         response.map(|inner| Body::new(Followed { inner, entry: self }))

@@ -56,10 +56,10 @@ fn output() {
         &workdir,
         &[
             "put in.txt local:a.txt -m author=me",
-            "put tree local:tree -r",
+            "put tree local:tree -r --jobs 1",
             "get local:a.txt -",
             "get local:a.txt out.txt",
-            "get local:tree out -r",
+            "get local:tree out -r --jobs 1",
             "head local:a.txt",
             "exists local:a.txt",
             "exists local:nothing",
