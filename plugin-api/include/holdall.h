@@ -1211,7 +1211,7 @@ typedef struct HoldallHeader {
 // Kinds of errors, for `HoldallFfiError.kind`.
 // No object has this key; proven, not supposed.
 #define HOLDALL_KIND_FILE_NOT_FOUND 1u
-// Our quota, or the provider's storage is full.
+// Our quota, or the provider's storage is full. A quota has the fact `scope`; a full store has none, and a server answers it with 500, or 507 in the refined profile.
 #define HOLDALL_KIND_QUOTA_EXCEEDED 2u
 // The declared or sniffed type is not allowed.
 #define HOLDALL_KIND_INVALID_FILE_TYPE 3u

@@ -92,8 +92,6 @@ impl Entry {
         self.status = Some(response.status());
         self.end = match response.body().is_end_stream() {
             true => End::Complete,
-            // Made for a client that ended its upload early, and may never be sent.
-            false if response.status().as_u16() == NO_ANSWER => End::NoAnswer,
             false => End::Cut,
         };
         response.map(|inner| Body::new(Followed { inner, entry: self }))
@@ -102,12 +100,18 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        let status = self.status.map_or(NO_ANSWER, |status| status.as_u16());
+        // An answer with this status is made for a client that ended its upload early. Nothing reads it.
+        let end = match status {
+            NO_ANSWER => End::NoAnswer,
+            _ => self.end,
+        };
         tracing::info!(
             target: TARGET,
             method = %self.method,
             path = self.path,
-            status = self.status.map_or(NO_ANSWER, |status| status.as_u16()),
-            end = self.end.name(),
+            status,
+            end = end.name(),
             bytes = self.bytes,
             // Whole microseconds, so that the number is as short as it is exact.
             ms = self.started.elapsed().as_micros() as f64 / 1000.0,
