@@ -1,5 +1,7 @@
 //! The fields of a plugin's configuration, as its JSON Schema describes them.
 
+use holdall::fault::Code;
+use holdall::inspect::Inspection;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -71,7 +73,19 @@ impl Field {
     }
 }
 
-/// The fields of the whole configuration, the required ones first.
+/// The fields that a plugin file describes; `None` when its schema is refused, because its references may
+/// stand for any number of fields.
+pub(crate) fn of_file(found: &Inspection) -> Option<Vec<Field>> {
+    let refused = found
+        .faults
+        .iter()
+        .any(|fault| fault.code == Code::BadSchema);
+    let descriptor = found.descriptor.as_ref().filter(|_| !refused)?;
+    Some(of(&descriptor.about.config_schema))
+}
+
+/// The fields of the whole configuration, the required ones first. The schema is one that an inspection has
+/// accepted: it has bounds.
 pub(crate) fn of(schema: &Value) -> Vec<Field> {
     fields(schema, &resolved(schema, schema), 0)
 }

@@ -53,7 +53,8 @@ impl Gateway {
         let mut terms = Terms::new(sign.method, expires, &key.id);
         bind(&mut terms, sign)?;
         if sign.method == Method::Put {
-            let name = |name, text: Option<&str>| text.map(|text| short(name, text)).transpose();
+            let name =
+                |name, text: Option<&str>| text.map(|text| bound_name(name, text)).transpose();
             terms.owner = name("owner", account.owner)?;
             terms.group = name("group", account.group)?;
         }
@@ -141,7 +142,7 @@ fn bind(terms: &mut Terms, sign: &SignUrl<'_>) -> Result<(), Error> {
         .transpose()?;
     terms.download_name = sign
         .download_name
-        .map(|text| short("download_name", text))
+        .map(|text| bound_name("download_name", text))
         .transpose()?;
     terms.max_size = sign.max_size;
     terms.checksums = sign.checksums;
@@ -173,9 +174,9 @@ fn media_type(name: &'static str, text: &str) -> Result<String, Error> {
     )
 }
 
-/// A name without control characters, which have no business in a file name and would end the
-/// header that carries it.
-fn short(name: &'static str, text: &str) -> Result<String, Error> {
+/// A name of at most 255 bytes. Control characters are refused: they would end the header or the line of a log
+/// that carries the name.
+fn bound_name(name: &'static str, text: &str) -> Result<String, Error> {
     if (1..=MAX_TEXT).contains(&text.len()) && !text.chars().any(char::is_control) {
         return Ok(text.to_owned());
     }

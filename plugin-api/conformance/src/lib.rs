@@ -1,6 +1,6 @@
 //! What "a correct storage backend" means, as named cases.
 //!
-//! For plugin authors, who run the cases on their type with a few lines in `plugin-api/conformance.rs`,
+//! For plugin authors, who run the cases on their type with a few lines in `tests/conformance.rs`,
 //! and for the host's own tests, which run the same cases on the linked and on the loaded plugin.
 //! The three runs must agree ([`Report::disagreements`]).
 //!

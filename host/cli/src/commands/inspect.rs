@@ -94,7 +94,8 @@ pub(crate) fn shown(found: &Inspection) -> String {
         line("authors", &about.authors.join(", "));
         line("homepage", &about.homepage);
         line("built by", &about.rustc);
-        for (number, field) in fields::of(&about.config_schema).iter().enumerate() {
+        let fields = fields::of_file(found).unwrap_or_default();
+        for (number, field) in fields.iter().enumerate() {
             let label = if number == 0 { "configuration" } else { "" };
             line(label, &field.line());
         }

@@ -323,11 +323,9 @@ impl Reader<'_> {
             time.ok()
         });
         for (key, account) in [("owner", &written.owner), ("group", &written.group)] {
-            if let Some(text) = account
-                .iter()
-                .find(|text| text.chars().any(char::is_control))
-            {
-                let expected = "a name without control characters";
+            let is_wrong = |text: &&String| text.len() > 255 || text.chars().any(char::is_control);
+            if let Some(text) = account.as_ref().filter(is_wrong) {
+                let expected = "at most 255 bytes without control characters";
                 self.wrong(&[at[0], at[1], key], expected, format!("{text:?}"));
             }
         }
@@ -447,6 +445,17 @@ mod tests {
             told[1].contains("(holdall.toml:2:9); did you mean \"listen\"?"),
             "{told:#?}"
         );
+        let token = format!(
+            "[server.tokens.x]\nallow = [\"read\"]\nhash = \"sha256:{:064}\"\nowner = \"{}\"\ngroup = \"a\\u0007\"\n",
+            0,
+            "é".repeat(128)
+        );
+        let told = read(&token, &[]).unwrap_err();
+        for (told, key) in told.iter().zip(["group", "owner"]) {
+            let start = format!("server.tokens.x.{key}: expected at most 255 bytes");
+            assert!(told.starts_with(&start), "{told}");
+        }
+        assert_eq!(told.len(), 2, "{told:#?}");
         let told = read(
             "[server]\ndrain = \"soon\"",
             &[("HOLDALL_SERVER_LISTEN", "here")],

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use holdall::inspect::{Verdict, inspect_file};
 use holdall::scan;
-use holdall_conformance::holdall_plugin_api::descriptor::Descriptor;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -27,14 +26,12 @@ pub(super) struct Sample {
 impl Sample {
     pub(super) fn run(self, app: &App) -> Result<()> {
         let (config, _) = app.config();
-        let descriptor = match is_path(&self.plugin) {
+        let (plugin, fields) = match is_path(&self.plugin) {
             true => of_file(&self.plugin)?,
             false => of_name(&self.plugin.to_string_lossy(), &config.plugin_dirs)?,
         };
-        let about = descriptor.about;
-        let fields = fields::of(&about.config_schema);
-        let toml = sample(&about.name, &fields);
-        let record = json!({ "plugin": about.name, "fields": fields, "toml": toml });
+        let toml = sample(&plugin, &fields);
+        let record = json!({ "plugin": plugin, "fields": fields, "toml": toml });
         app.output.answer(&record, || toml.trim_end().to_owned())
     }
 }
@@ -44,25 +41,32 @@ fn is_path(plugin: &Path) -> bool {
     plugin.extension().is_some() || plugin.components().count() > 1
 }
 
-fn of_file(file: &Path) -> Result<Descriptor> {
+/// Name and fields of a plugin.
+fn of_file(file: &Path) -> Result<(String, Vec<Field>)> {
     let found = inspect_file(file);
-    let path = file.display();
-    found.descriptor.ok_or_else(|| {
-        let message = format!("{path} has no readable descriptor");
-        let help = format!("`holdall inspect {path}` says why");
+    let fields = fields::of_file(&found);
+    let name = found.descriptor.map(|descriptor| descriptor.about.name);
+    name.zip(fields).ok_or_else(|| {
+        let path = file.display();
+        let message = format!("{path} has no descriptor with a valid configuration schema");
+        let help = format!("`holdall inspect {path}` shows what is wrong");
         Failure::refused(exit::SETUP, "plugin_load", message, help)
     })
 }
 
-fn of_name(name: &str, plugin_dirs: &[PathBuf]) -> Result<Descriptor> {
+fn of_name(name: &str, plugin_dirs: &[PathBuf]) -> Result<(String, Vec<Field>)> {
     let report = scan::scan(plugin_dirs);
     let found = report.by_precedence().into_iter();
-    let mut found = found.filter(|(file, _)| file.verdict() == Verdict::Accepted);
-    let found = found.find(|(_, descriptor)| {
+    let mut accepted = found.filter(|(file, _)| file.verdict() == Verdict::Accepted);
+    let found = accepted.find(|(_, descriptor)| {
         let about = &descriptor.about;
         about.name == name || about.schemes.iter().any(|scheme| scheme == name)
     });
-    found.map(|(_, found)| found.clone()).ok_or_else(|| {
+    let found = found.map(|(_, descriptor)| {
+        let about = &descriptor.about;
+        (about.name.clone(), fields::of(&about.config_schema))
+    });
+    found.ok_or_else(|| {
         let message = format!("no plugin {name:?} is in the plugin directories");
         let help = "`holdall plugins` shows what is there; a file is named by its path";
         Failure::refused(exit::NOT_FOUND, "unknown_plugin", message, help)
