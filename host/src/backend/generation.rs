@@ -18,7 +18,9 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::descriptor::Descriptor;
-use holdall_plugin_api::{Capability, Error, ErrorKind, KeyPolicy, Operation, Operations, Result};
+use holdall_plugin_api::{
+    Capability, Cause, Error, ErrorKind, KeyPolicy, Operation, Operations, Result,
+};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -313,6 +315,7 @@ impl Generation {
         let refused = |why: &'static str, fix: String| {
             Err(Error::new(ErrorKind::ConfigInvalid)
                 .with_message(why)
+                .with_cause(Some(Cause::new("fix", fix.as_str())))
                 .with_fact("fix", fix))
         };
         if !terms.capabilities.has(Capability::AtomicPut) && !self.config.allow_non_atomic_put {

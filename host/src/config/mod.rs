@@ -105,7 +105,7 @@ pub use gateway::{GatewayConfig, GatewayKey, MIN_SECRET};
 pub(crate) use owner::is_trusted_owner;
 use plugin_settings::PluginSettings;
 pub use problem::{Code, ConfigProblems, Location, Problem};
-pub(crate) use problem::{names, nearest};
+pub(crate) use problem::{chain, names, nearest};
 pub(crate) use read::read_whole;
 pub use resolve::{ConfigJson, Resolved};
 pub use secret::{REDACTED, SecretText, Secrets};

@@ -319,13 +319,10 @@ impl From<ConfigProblems> for Error {
             1 => "1 problem in the configuration".to_owned(),
             count => format!("{count} problems in the configuration"),
         };
-        let causes = problems.iter().rev().fold(None, |source, problem| {
-            let cause = Cause::new(problem.code.name(), problem.to_string());
-            Some(match source {
-                Some(source) => cause.with_source(source),
-                None => cause,
-            })
-        });
+        let causes = problems
+            .iter()
+            .map(|problem| (problem.code.name(), problem.to_string()));
+        let causes = chain(causes.collect::<Vec<_>>());
         let error = Error::new(ErrorKind::ConfigInvalid)
             .with_message(message)
             .with_cause(causes);
@@ -334,6 +331,23 @@ impl From<ConfigProblems> for Error {
             error.with_fact(problem.path, text)
         })
     }
+}
+
+/// Chain of causes with these codes and texts, in their order: programs that print the sources of an
+/// error, and no facts, show every one.
+pub(crate) fn chain<'a, T>(causes: T) -> Option<Cause>
+where
+    T: IntoIterator<Item = (&'a str, String), IntoIter: DoubleEndedIterator>,
+{
+    let causes = causes
+        .into_iter()
+        .map(|(code, text)| Cause::new(code, text));
+    causes.rev().fold(None, |source, cause| {
+        Some(match source {
+            Some(source) => cause.with_source(source),
+            None => cause,
+        })
+    })
 }
 
 /// The name of `right` that is most like `wrong`, when one is so near that a slip explains it.

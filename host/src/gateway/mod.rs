@@ -80,7 +80,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
-use holdall_plugin_api::{Error, ErrorKind};
+use holdall_plugin_api::{Cause, Error, ErrorKind};
 use sha2::Sha256;
 
 use crate::config::{ConfigProblems, Environment, GatewayConfig, SecretText, Secrets};
@@ -198,10 +198,12 @@ impl Gateway {
     }
 
     fn not_configured() -> Error {
+        let fix = format!("add to holdall.toml:\n{LINES_TO_ADD}");
         Error::new(ErrorKind::ConfigInvalid)
             .with_message("no gateway key is configured, and this backend signs no URL itself")
+            .with_cause(Some(Cause::new("fix", fix.as_str())))
             .with_fact("missing", "gateway.keys")
-            .with_fact("fix", format!("add to holdall.toml:\n{LINES_TO_ADD}"))
+            .with_fact("fix", fix)
     }
 }
 

@@ -236,7 +236,9 @@ impl Host {
         for alias in &config.aliases {
             if self.resolve_name(alias).is_some_and(|owner| owner != name) {
                 return Err(Error::new(ErrorKind::ConfigInvalid)
-                    .with_message("an alias is the name of another backend")
+                    .with_message(format!(
+                        "the alias {alias:?} is the name of another backend"
+                    ))
                     .with_fact("alias", alias));
             }
         }

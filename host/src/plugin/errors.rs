@@ -4,7 +4,7 @@ use super::fault::Fault;
 use super::inspect::{Inspection, Verdict};
 use super::scan::ScanReport;
 use crate::config;
-use holdall_plugin_api::{Error, ErrorKind};
+use holdall_plugin_api::{Cause, Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// How a plugin that is linked in is called where a file's path would stand.
@@ -20,9 +20,13 @@ pub(crate) fn plugin_load(path: &Path, faults: &[Fault]) -> Error {
             format!(": {first}; also {}", more.join(", "))
         }
     };
+    // The message has the whole of one fault only.
+    let causes = faults.iter().map(|it| (it.code.name(), it.without_code()));
+    let causes = config::chain(causes.collect::<Vec<_>>());
     let error = Error::new(ErrorKind::PluginLoad)
         .with_message(format!("the plugin cannot be loaded{what}"))
-        .with_fact("file", path.display());
+        .with_fact("file", path.display())
+        .with_cause(causes.filter(|_| faults.len() > 1));
     faults.iter().fold(error, |error, fault| {
         error.with_fact(fault.code.name(), fault.without_code())
     })
@@ -51,7 +55,10 @@ pub(crate) fn not_registered(
             "plugin {requested:?} is present in {}: add [backend.{requested}] to the configuration",
             file.path.display()
         );
-        error = error.with_fact("plugin_present", text);
+        let cause = Cause::new("plugin_present", text.as_str());
+        error = error
+            .with_fact("plugin_present", text)
+            .with_cause(Some(cause));
     }
     complete(error, requested, available, dirs, report)
 }
@@ -116,6 +123,7 @@ fn complete(
         let place = format!("{}{}", folder.path.display(), why.unwrap_or_default());
         error = error.with_fact("searched", place);
     }
+    let mut causes = Vec::new();
     for file in refused {
         let codes: Vec<_> = file.faults.iter().map(|fault| fault.code.name()).collect();
         let (path, codes) = (file.path.display(), codes.join(", "));
@@ -125,14 +133,18 @@ fn complete(
             .flatten()
             .find(|meant| provides(file).any(|name| name == *meant));
         error = match meant {
-            Some(meant) => error.with_fact(
-                "refused",
-                format!("{meant:?} is provided by {path}, refused: {codes}"),
-            ),
+            Some(meant) => {
+                let text = format!("{meant:?} is provided by {path}, refused: {codes}");
+                causes.push(("refused", text.clone()));
+                error.with_fact("refused", text)
+            }
             None => error.with_fact("refused", format!("{path}: {codes}")),
         };
     }
-    error
+    match config::chain(causes) {
+        None => error,
+        causes => error.with_cause(causes),
+    }
 }
 
 /// The names that a backend could call the plugin of this file by.
@@ -151,14 +163,55 @@ pub(crate) fn required(failed: Vec<(String, Error)>) -> holdall_plugin_api::Resu
         return Ok(());
     }
     let message = format!("required plugins do not load: {}", config::names(names));
-    let mut all = Error::new(ErrorKind::PluginLoad).with_message(message);
-    for (name, error) in &failed {
+    let reason = |(name, error): &(String, Error)| format!("{name}: {}", error.message());
+    let causes = failed.iter().flat_map(|one| {
+        let own = one.1.cause().into_iter().flat_map(Cause::chain);
+        let own = own.map(|cause| (cause.code.as_str(), cause.text.clone()));
+        std::iter::once((one.1.code(), reason(one))).chain(own)
+    });
+    let causes = config::chain(causes.collect::<Vec<_>>());
+    let mut all = Error::new(ErrorKind::PluginLoad)
+        .with_message(message)
+        .with_cause(causes);
+    for one in &failed {
         all = all
-            .with_fact("plugin", name)
-            .with_fact("reason", error.message());
-        for (fact, value) in error.facts() {
+            .with_fact("plugin", &one.0)
+            .with_fact("reason", reason(one));
+        for (fact, value) in one.1.facts() {
             all = all.with_fact(fact.to_owned(), value);
         }
     }
     Err(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::fault::Code;
+
+    #[test]
+    fn a_reporter_shows_every_fault_of_a_file_and_every_required_plugin() {
+        let fault = |code, found: &str| Fault::new(code).expected("a plugin").found(found);
+        let faults = [
+            fault(Code::ArchMismatch, "riscv"),
+            fault(Code::PluginChanged, "another"),
+        ];
+        let refused = || plugin_load(Path::new("/p/lib.so"), &faults);
+        let none = no_such_plugin("s4", false, &[], &[], &ScanReport::default());
+        let all = required(vec![("a".into(), refused()), ("s4".into(), none)]).unwrap_err();
+        for (error, expected) in [
+            (refused(), &["found riscv", "found another"][..]),
+            (
+                all,
+                &["found riscv", "found another", "s4: no plugin has the name"],
+            ),
+        ] {
+            let error = anyhow::Error::new(error);
+            for shown in [format!("{error:#}"), format!("{error:?}")] {
+                for text in expected {
+                    assert!(shown.contains(text), "{text}: {shown}");
+                }
+            }
+        }
+    }
 }

@@ -19,6 +19,7 @@ mod metrics;
 mod opening;
 mod reconfigure;
 mod registry;
+mod reported;
 mod reregistration;
 mod signing;
 mod status;
