@@ -21,6 +21,7 @@ mod host;
 pub use backend::{
     Backend, BackendInfo, CallOptions, CounterReport, DEFAULT_OWNER, Latency, OperationReport,
 };
+pub use config::Mount;
 pub use host::{
     BackendStatus, Builder, ErrorStatus, FileState, Host, PluginFaults, PluginState, PluginStatus,
     Reconfigured, Registration, Status, Upgraded,

@@ -102,7 +102,7 @@ impl Generation {
     ) -> Arc<Self> {
         Arc::new(Self {
             number,
-            guards: Guards::new(&config.policy, config.max_wait),
+            guards: Guards::new(&config.mount.policy, config.mount.max_wait),
             config,
             plugin,
             candidate,
@@ -236,7 +236,7 @@ impl Generation {
                 let loading = context
                     .catalog
                     .plugin(&self.plugin, self.candidate.as_ref(), live);
-                let loaded = match self.config.timeout {
+                let loaded = match self.config.mount.timeout {
                     None => loading.await,
                     // A trial before it has a limit of its own.
                     Some(limit) => {
@@ -283,8 +283,13 @@ impl Generation {
         // Before it knows them.
         plugin.hide(&context.secrets);
         let json = resolved.json.expose().to_owned();
-        let open = plugin.open(&config.name, json, config.max_wait, config.polling);
-        let instance = match config.timeout {
+        let open = plugin.open(
+            &config.name,
+            json,
+            config.mount.max_wait,
+            config.mount.polling,
+        );
+        let instance = match config.mount.timeout {
             None => open.await?,
             Some(limit) => tokio::time::timeout(limit, open).await.map_err(|_| {
                 Error::new(ErrorKind::Timeout)
@@ -293,7 +298,11 @@ impl Generation {
             })??,
         };
         let facts = instance.facts();
-        let terms = Terms::new(config.key_policy, instance.capabilities(), facts.limits);
+        let terms = Terms::new(
+            config.mount.key_policy,
+            instance.capabilities(),
+            facts.limits,
+        );
         self.accept(&terms)?;
         Ok(Opened {
             terms,
@@ -318,7 +327,8 @@ impl Generation {
                 .with_cause(Some(Cause::new("fix", fix.as_str())))
                 .with_fact("fix", fix))
         };
-        if !terms.capabilities.has(Capability::AtomicPut) && !self.config.allow_non_atomic_put {
+        if !terms.capabilities.has(Capability::AtomicPut) && !self.config.mount.allow_non_atomic_put
+        {
             return refused(
                 "readers of this backend may see partial objects",
                 format!("to accept that, add to [backend.{name}]: allow_non_atomic_put = true"),
@@ -405,7 +415,7 @@ fn opening_of(
     Some(trial::Opening {
         backend: config.name.clone(),
         config: resolved.ok()?.json.expose().to_owned(),
-        max_wait_ms: u64::try_from(config.max_wait.as_millis()).unwrap_or(u64::MAX),
+        max_wait_ms: u64::try_from(config.mount.max_wait.as_millis()).unwrap_or(u64::MAX),
     })
 }
 

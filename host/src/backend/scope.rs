@@ -38,7 +38,7 @@ impl<'a> Scope<'a> {
     pub(crate) fn new(backend: &'a Backend, operation: Operation, key: Option<&'a Key>) -> Self {
         let started = Instant::now();
         let generation = backend.generation().ok();
-        let timeout = generation.as_ref().and_then(|it| it.config.timeout);
+        let timeout = generation.as_ref().and_then(|it| it.config.mount.timeout);
         let guards = generation.as_ref().and_then(|it| it.guards.as_deref());
         let policy = guards.and_then(|guards| guards.deadline(operation));
         let own = timeout.into_iter().chain(policy).min();

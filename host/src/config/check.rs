@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::document::join;
 use super::problem::names;
-use super::{Code, Config, ConfigProblems, Location, Problem, Schema, Secrets};
+use super::{Config, ConfigProblems, Location, Problem, ProblemCode, Schema, Secrets};
 
 /// What `holdall config check` says.
 #[derive(Clone, Debug, Serialize)]
@@ -47,7 +47,7 @@ impl Config {
         let known = || self.backends.keys().map(String::as_str);
         let expected = format!("one of {}", names(known()));
         let mut problem = self.server.problem(keys, expected, format!("{name:?}"));
-        problem.code = Code::UnknownBackend;
+        problem.code = ProblemCode::UnknownBackend;
         let fix = format!("configure it as [backend.{name}]");
         Some(problem.suggest(name, known()).fix(fix))
     }
@@ -58,7 +58,7 @@ impl Config {
             let found = std::fs::read_dir(dir).err()?;
             let found = format!("{}: {found}", dir.display());
             Some(Problem::new(
-                Code::Unreadable,
+                ProblemCode::Unreadable,
                 "plugin_dirs",
                 named.clone(),
                 "a directory that can be read",
@@ -88,7 +88,7 @@ pub fn check(config: &Config, schemas: &BTreeMap<String, Schema>, secrets: &Secr
             }
             None => problems.push(
                 Problem::new(
-                    Code::UnknownPlugin,
+                    ProblemCode::UnknownPlugin,
                     format!("{}.plugin", join("backend", &backend.name)),
                     backend.settings.place.clone(),
                     format!("one of {}", names(known())),
@@ -108,7 +108,7 @@ pub fn check(config: &Config, schemas: &BTreeMap<String, Schema>, secrets: &Secr
         // A rule for a plugin that is not installed here does no harm, unless the plugin is
         // required or the name is a slip.
         let problem = Problem::new(
-            Code::UnknownPlugin,
+            ProblemCode::UnknownPlugin,
             join("plugin", name),
             config
                 .file

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::plugin_settings::PluginSettings;
 use super::problem::names;
-use super::{Code, Location, Problem};
+use super::{Location, Problem, ProblemCode};
 
 /// A document being read, and what was wrong so far.
 pub(super) struct Document<'d> {
@@ -45,7 +45,7 @@ pub(super) fn parse<'d>(file: &Path, text: &'d str) -> (Spanned<DeTable<'d>>, Ve
             .span()
             .map_or_else(|| document.whole(), |span| document.at(span.start));
         // The message alone: the error's Display quotes the line, which may hold a secret.
-        Problem::new(Code::Syntax, "", place, "TOML", error.message())
+        Problem::new(ProblemCode::Syntax, "", place, "TOML", error.message())
     });
     (table, problems.collect())
 }
@@ -101,8 +101,13 @@ impl<'d> Document<'d> {
     fn wrong_type(&mut self, path: String, expected: &str, value: &Spanned<DeValue<'_>>) {
         let place = self.at(value.span().start);
         let found = value.get_ref().type_str();
-        self.problems
-            .push(Problem::new(Code::WrongType, path, place, expected, found));
+        self.problems.push(Problem::new(
+            ProblemCode::WrongType,
+            path,
+            place,
+            expected,
+            found,
+        ));
     }
 
     /// The value of a key, seen through `view`; another type is a problem.
@@ -152,7 +157,7 @@ impl<'d> Document<'d> {
         if number.is_none_or(|number| number < least) {
             let expected = format!("an integer of at least {least}");
             self.problems.push(Problem::new(
-                Code::OutOfRange,
+                ProblemCode::OutOfRange,
                 found.path,
                 found.place,
                 expected,
@@ -298,8 +303,14 @@ impl<'d> Document<'d> {
         let mut unfit = |expected: &str, found: &str| {
             settings.faults.insert(pointer.to_owned());
             self.problems.push(
-                Problem::new(Code::OutOfRange, path, place.clone(), expected, found)
-                    .pointer(pointer),
+                Problem::new(
+                    ProblemCode::OutOfRange,
+                    path,
+                    place.clone(),
+                    expected,
+                    found,
+                )
+                .pointer(pointer),
             );
             Value::Null
         };
@@ -346,7 +357,7 @@ impl<'d> Document<'d> {
             }
             let place = self.at(key.span().start);
             let mut problem = Problem::new(
-                Code::UnknownKey,
+                ProblemCode::UnknownKey,
                 join(&section.path, name),
                 place,
                 format!("one of {}", names(section.asked.iter().copied())),
@@ -375,7 +386,7 @@ pub(super) fn one_of<T: Copy>(
         .ok_or_else(|| {
             let expected = format!("one of {}", names(words.iter().map(|(name, _)| *name)));
             Problem::new(
-                Code::InvalidValue,
+                ProblemCode::InvalidValue,
                 path,
                 place.clone(),
                 expected,

@@ -15,8 +15,9 @@ use super::backend_policy;
 use super::document::{self, Document, Found, Table};
 use super::resolve::judged;
 use super::{
-    AuditConfig, BackendConfig, Code, ContentTypePolicy, GatewayConfig, GatewayKey, Location,
-    PluginRule, Problem, SecretText, Section, check_name, parse_duration, read, relative_to, trust,
+    AuditConfig, BackendConfig, ContentTypePolicy, GatewayConfig, GatewayKey, Location, PluginRule,
+    Problem, ProblemCode, SecretText, Section, check_name, parse_duration, read, relative_to,
+    trust,
 };
 
 /// Largest configuration file, in bytes.
@@ -67,7 +68,7 @@ pub(super) fn load(
     };
     let unreadable = |found: String| -> Box<Problem> {
         Problem::new(
-            Code::Unreadable,
+            ProblemCode::Unreadable,
             "",
             place.clone(),
             "a readable configuration file",
@@ -86,7 +87,7 @@ pub(super) fn load(
     };
     let bytes = read::regular_file(file, MAX_FILE + 1, Some(rules)).map_err(|why| match why {
         read::Refused::Rule(code, found) => Problem::new(
-            Code::of_rule(code),
+            ProblemCode::of_rule(code),
             "",
             place.clone(),
             "a file of root or of this user, which no one else can write",
@@ -178,13 +179,13 @@ fn read_backend<'d>(
         .string(section_ref, "plugin")
         .map_or(name, |found| found.value);
     let mut backend = BackendConfig::bare(name.to_owned(), plugin.to_owned());
-    backend.key_policy = document
+    backend.mount.key_policy = document
         .word(section_ref, "key_policy", KEY_POLICIES)
         .unwrap_or_default();
-    backend.content_type = document
+    backend.mount.content_type = document
         .word(section_ref, "content_type", CONTENT_TYPES)
         .unwrap_or_default();
-    backend.timeout = document.string(section_ref, "timeout").and_then(|found| {
+    backend.mount.timeout = document.string(section_ref, "timeout").and_then(|found| {
         read_timeout(found.value, &found.path, &found.place)
             .map_err(|problem| document.problems.push(*problem))
             .ok()
@@ -194,21 +195,21 @@ fn read_backend<'d>(
             .map_err(|problem| document.problems.push(*problem))
             .ok()
     });
-    backend.max_wait = max_wait.unwrap_or(backend.max_wait);
-    backend.polling = document
+    backend.mount.max_wait = max_wait.unwrap_or(backend.mount.max_wait);
+    backend.mount.polling = document
         .word(section_ref, "polling", POLLINGS)
         .unwrap_or_default();
-    backend.allow_non_atomic_put = document
+    backend.mount.allow_non_atomic_put = document
         .boolean(section_ref, "allow_non_atomic_put")
         .unwrap_or_default();
     backend.required = document.boolean(section_ref, "required").unwrap_or(true);
     for alias in document.strings(section_ref, "aliases").unwrap_or_default() {
         match check_name(alias.value, "alias", &alias.place) {
-            Ok(()) => backend.aliases.push(alias.value.to_owned()),
+            Ok(()) => backend.mount.aliases.push(alias.value.to_owned()),
             Err(problem) => document.problems.push(*problem),
         }
     }
-    backend.policy = read_policy(document, name, section_ref);
+    backend.mount.policy = read_policy(document, name, section_ref);
     backend.settings = document.settings(section_ref, "config");
     let fix = format!("what belongs to the plugin goes into [backend.{name}.config]");
     document.finish(section, Some(&fix));
@@ -234,7 +235,13 @@ fn read_policy<'d>(
         let pointer = document::child("", key);
         let place = table.place(&pointer).clone();
         let path = document::join(&path, key);
-        Problem::new(Code::InvalidValue, path, place, guards::PREFIX_RULE, found)
+        Problem::new(
+            ProblemCode::InvalidValue,
+            path,
+            place,
+            guards::PREFIX_RULE,
+            found,
+        )
     });
     document.problems.extend(checked.err());
     policy
@@ -249,7 +256,7 @@ pub(super) fn read_timeout(
         .filter(|time| !time.is_zero())
         .ok_or_else(|| {
             Problem::new(
-                Code::InvalidValue,
+                ProblemCode::InvalidValue,
                 path,
                 place.clone(),
                 "a time above zero, such as \"500ms\", \"30s\" or \"5m\"",
@@ -267,7 +274,7 @@ pub(super) fn read_wait(
 ) -> Result<Duration, Box<Problem>> {
     parse_duration(text).ok_or_else(|| {
         Problem::new(
-            Code::InvalidValue,
+            ProblemCode::InvalidValue,
             path,
             place.clone(),
             "a time such as \"500ms\", \"30s\" or \"0s\"",
@@ -289,7 +296,7 @@ fn read_plugin<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> Plugi
             let digest = unhex(found.value);
             if digest.is_none() {
                 document.problems.push(Problem::new(
-                    Code::InvalidValue,
+                    ProblemCode::InvalidValue,
                     found.path,
                     found.place,
                     "a SHA-256 as 64 hexadecimal digits",
@@ -302,7 +309,7 @@ fn read_plugin<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> Plugi
     if rule.required && rule.disabled {
         document.problems.push(
             Problem::new(
-                Code::Contradiction,
+                ProblemCode::Contradiction,
                 section.path.clone(),
                 section.place.clone(),
                 "required or disabled",
@@ -374,7 +381,7 @@ fn read_gateway<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> Gate
             document.problems.push(*problem);
         } else if !ids.insert(id) {
             document.problems.push(Problem::new(
-                Code::Duplicate,
+                ProblemCode::Duplicate,
                 path,
                 place,
                 "an id that no other key has",
@@ -411,7 +418,7 @@ fn read_audit<'d>(
 
 fn missing(section: &Table<'_>, key: &str, expected: &str) -> Problem {
     Problem::new(
-        Code::MissingKey,
+        ProblemCode::MissingKey,
         document::join(&section.path, key),
         section.place.clone(),
         expected,
@@ -430,7 +437,7 @@ pub(crate) fn check_public_url(
     let problem = |found: &str| {
         let expected = "an http or https URL of a host and perhaps a path";
         Err(Box::new(Problem::new(
-            Code::InvalidValue,
+            ProblemCode::InvalidValue,
             path,
             place.clone(),
             expected,
@@ -462,7 +469,7 @@ pub(crate) fn check_key_id(id: &str, path: &str, place: &Location) -> Result<(),
     }
     let expected = "1 to 64 characters: letters, digits, \"-\", \".\", \"_\" and \"~\"";
     Err(Problem::new(
-        Code::InvalidName,
+        ProblemCode::InvalidName,
         path,
         place.clone(),
         expected,

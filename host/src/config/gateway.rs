@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::file::{check_key_id, check_public_url};
-use super::{Code, ConfigProblems, Environment, Location, Problem, SecretText, Secrets, secret};
+use super::{
+    ConfigProblems, Environment, Location, Problem, ProblemCode, SecretText, Secrets, secret,
+};
 
 /// The shortest secret of a key, in bytes.
 pub const MIN_SECRET: usize = 16;
@@ -72,7 +74,7 @@ impl GatewayConfig {
             match secret::resolve(key.secret.expose(), &path, &key.place, environment, secrets) {
                 Ok(secret) if secret.expose().len() < MIN_SECRET => problems.push(
                     Problem::new(
-                        Code::SecretTooShort,
+                        ProblemCode::SecretTooShort,
                         path,
                         key.place.clone(),
                         format!("a secret of at least {MIN_SECRET} bytes"),
@@ -85,7 +87,7 @@ impl GatewayConfig {
             }
             if ids[key.id.as_str()] > 1 {
                 problems.push(Problem::new(
-                    Code::Duplicate,
+                    ProblemCode::Duplicate,
                     "gateway.keys",
                     key.place.clone(),
                     "an id that no other key has",

@@ -69,6 +69,7 @@ mod duration;
 mod environment;
 mod file;
 mod gateway;
+mod mount;
 mod overlay;
 mod owner;
 mod plugin_settings;
@@ -90,9 +91,8 @@ mod validate;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use holdall_plugin_api::{Error, ErrorKind, KeyPolicy};
+use holdall_plugin_api::{Error, ErrorKind};
 
 use crate::audit::{AuditFile, AuditLog};
 
@@ -102,9 +102,10 @@ pub use duration::parse_duration;
 pub use environment::Environment;
 pub(crate) use file::unhex;
 pub use gateway::{GatewayConfig, GatewayKey, MIN_SECRET};
+pub use mount::Mount;
 pub(crate) use owner::is_trusted_owner;
 use plugin_settings::PluginSettings;
-pub use problem::{Code, ConfigProblems, Location, Problem};
+pub use problem::{ConfigProblems, Location, Problem, ProblemCode};
 pub(crate) use problem::{chain, names, nearest};
 pub(crate) use read::read_whole;
 pub use resolve::{ConfigJson, Resolved};
@@ -191,9 +192,6 @@ impl AuditConfig {
     }
 }
 
-/// See [`BackendConfig::max_wait`].
-pub(crate) const MAX_WAIT: Duration = Duration::from_secs(30);
-
 /// One backend: a plugin and how it is mounted.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -202,25 +200,10 @@ pub struct BackendConfig {
     pub name: String,
     /// Name or scheme of the plugin.
     pub plugin: String,
-    /// Which keys it takes.
-    pub key_policy: KeyPolicy,
-    /// What becomes of a content type that the store does not keep.
-    pub content_type: ContentTypePolicy,
-    /// The longest that one operation may take, unless the caller says less. `None`: no bound.
-    pub timeout: Option<Duration>,
-    /// How long an operation waits for its turn where the plugin takes few at once; zero refuses at
-    /// once. Default: 30 s.
-    pub max_wait: Duration,
-    /// Where the plugin's operations are polled.
-    pub polling: Polling,
-    /// Whether a store whose readers may see partial objects is accepted.
-    pub allow_non_atomic_put: bool,
+    /// How it is mounted.
+    pub mount: Mount,
     /// Whether a server that asks for readiness needs it. Default: `true`.
     pub required: bool,
-    /// Its further names.
-    pub aliases: Vec<String>,
-    /// What the host enforces in front of it.
-    pub policy: crate::policy::Policy,
     settings: PluginSettings,
 }
 
@@ -241,7 +224,7 @@ impl BackendConfig {
         check_name(&name, "backend", &place).map_err(|problem| ConfigProblems::from(*problem))?;
         let serde_json::Value::Object(values) = config else {
             return Err(Problem::new(
-                Code::WrongType,
+                ProblemCode::WrongType,
                 format!("backend.{name}.config"),
                 place,
                 "an object",
@@ -257,52 +240,29 @@ impl BackendConfig {
 
     /// # Errors
     ///
-    /// The first one that is no name.
-    pub(crate) fn set_aliases(&mut self, aliases: Vec<String>) -> Result<(), ConfigProblems> {
+    /// The first alias that is no name, or what is wrong with the policy.
+    pub(crate) fn set_mount(&mut self, mount: Mount) -> Result<(), ConfigProblems> {
         let place = Location::Flag("the program's own configuration");
-        for alias in &aliases {
+        for alias in &mount.aliases {
             check_name(alias, "alias", &place).map_err(|problem| ConfigProblems::from(*problem))?;
         }
-        self.aliases = aliases;
-        Ok(())
-    }
-
-    /// # Errors
-    ///
-    /// What is wrong with it.
-    pub(crate) fn set_policy(
-        &mut self,
-        policy: crate::policy::Policy,
-    ) -> Result<(), ConfigProblems> {
-        policy.check().map_err(|(key, found)| {
+        mount.policy.check().map_err(|(key, found)| {
             Problem::new(
-                Code::InvalidValue,
+                ProblemCode::InvalidValue,
                 format!("backend.{}.policy.{key}", self.name),
-                Location::Flag("the program's own configuration"),
+                place,
                 crate::policy::PREFIX_RULE,
                 found,
             )
         })?;
-        self.policy = policy;
+        self.mount = mount;
         Ok(())
     }
 
     /// Whether the same was written, so that only a secret that it refers to can differ.
     pub(crate) fn is_as_written(&self, other: &Self) -> bool {
-        let mounted = |it: &Self| {
-            (
-                it.key_policy,
-                it.content_type,
-                it.timeout,
-                it.max_wait,
-                it.polling,
-                it.allow_non_atomic_put,
-            )
-        };
         self.plugin == other.plugin
-            && self.aliases == other.aliases
-            && self.policy == other.policy
-            && mounted(self) == mounted(other)
+            && self.mount == other.mount
             && self.settings.is_as_written(&other.settings)
     }
 
@@ -315,15 +275,8 @@ impl BackendConfig {
         Self {
             name,
             plugin,
-            key_policy: KeyPolicy::default(),
-            content_type: ContentTypePolicy::default(),
-            timeout: None,
-            max_wait: MAX_WAIT,
-            polling: Polling::default(),
-            allow_non_atomic_put: false,
+            mount: Mount::default(),
             required: true,
-            aliases: Vec::new(),
-            policy: crate::policy::Policy::default(),
             settings: PluginSettings::default(),
         }
     }
@@ -350,15 +303,8 @@ impl fmt::Debug for BackendConfig {
         f.debug_struct("BackendConfig")
             .field("name", &self.name)
             .field("plugin", &self.plugin)
-            .field("key_policy", &self.key_policy)
-            .field("content_type", &self.content_type)
-            .field("timeout", &self.timeout)
-            .field("max_wait", &self.max_wait)
-            .field("polling", &self.polling)
-            .field("allow_non_atomic_put", &self.allow_non_atomic_put)
+            .field("mount", &self.mount)
             .field("required", &self.required)
-            .field("aliases", &self.aliases)
-            .field("policy", &self.policy)
             .field("settings", &self.settings)
             .finish()
     }
@@ -428,7 +374,7 @@ fn check_name(name: &str, what: &str, place: &Location) -> Result<(), Box<Proble
         .collect();
     let like = like.trim_matches('-');
     let mut problem = Problem::new(
-        Code::InvalidName,
+        ProblemCode::InvalidName,
         document::join(what, name),
         place.clone(),
         NAME_RULE,

@@ -4,7 +4,7 @@ use super::document::one_of;
 use super::file::{CONTENT_TYPES, KEY_POLICIES, POLLINGS, read_timeout, read_wait};
 use super::plugin_settings::Variable;
 use super::problem::{names, nearest};
-use super::{BackendConfig, Code, Config, Location, Problem, SecretText};
+use super::{BackendConfig, Config, Location, Problem, ProblemCode, SecretText};
 
 const PREFIX: &str = "HOLDALL_BACKEND_";
 
@@ -71,14 +71,15 @@ fn set(
     match field.as_str() {
         "PLUGIN" => backend.plugin = text.to_owned(),
         "KEY_POLICY" => {
-            backend.key_policy = one_of(text, KEY_POLICIES, &path("key_policy"), &place)?
+            backend.mount.key_policy = one_of(text, KEY_POLICIES, &path("key_policy"), &place)?
         }
         "CONTENT_TYPE" => {
-            backend.content_type = one_of(text, CONTENT_TYPES, &path("content_type"), &place)?;
+            backend.mount.content_type =
+                one_of(text, CONTENT_TYPES, &path("content_type"), &place)?;
         }
-        "TIMEOUT" => backend.timeout = Some(read_timeout(text, &path("timeout"), &place)?),
-        "POLLING" => backend.polling = one_of(text, POLLINGS, &path("polling"), &place)?,
-        "MAX_WAIT" => backend.max_wait = read_wait(text, &path("max_wait"), &place)?,
+        "TIMEOUT" => backend.mount.timeout = Some(read_timeout(text, &path("timeout"), &place)?),
+        "POLLING" => backend.mount.polling = one_of(text, POLLINGS, &path("polling"), &place)?,
+        "MAX_WAIT" => backend.mount.max_wait = read_wait(text, &path("max_wait"), &place)?,
         _ => backend.settings.variables.push(Variable {
             name: variable.to_owned(),
             field,
@@ -91,7 +92,7 @@ fn set(
 fn unknown(config: &Config, variable: &str, rest: &str) -> Problem {
     let known: Vec<_> = config.backends.keys().map(|name| upper(name)).collect();
     let mut problem = Problem::new(
-        Code::UnknownKey,
+        ProblemCode::UnknownKey,
         "backend",
         Location::Variable(variable.to_owned()),
         format!(

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Code {
+pub enum ProblemCode {
     /// A file cannot be read, is too large or is not UTF-8.
     Unreadable,
     /// The text is not TOML.
@@ -51,41 +51,41 @@ pub enum Code {
     BrokenSchema,
 }
 
-impl Code {
+impl ProblemCode {
     /// The code of a rule for files that is broken.
     pub(super) fn of_rule(rule: &str) -> Self {
         let rules = [
-            Code::FileOwner,
-            Code::FileWorldWritable,
-            Code::FileGroupWritable,
-            Code::FileWorldReadable,
+            ProblemCode::FileOwner,
+            ProblemCode::FileWorldWritable,
+            ProblemCode::FileGroupWritable,
+            ProblemCode::FileWorldReadable,
         ];
         let found = rules.into_iter().find(|code| code.name() == rule);
-        found.unwrap_or(Code::Unreadable)
+        found.unwrap_or(ProblemCode::Unreadable)
     }
 
     /// The stable name, as in JSON.
     pub const fn name(self) -> &'static str {
         match self {
-            Code::Unreadable => "unreadable",
-            Code::Syntax => "syntax",
-            Code::UnknownKey => "unknown_key",
-            Code::MissingKey => "missing_key",
-            Code::WrongType => "wrong_type",
-            Code::OutOfRange => "out_of_range",
-            Code::InvalidValue => "invalid_value",
-            Code::InvalidName => "invalid_name",
-            Code::Duplicate => "duplicate",
-            Code::Contradiction => "contradiction",
-            Code::UnknownBackend => "unknown_backend",
-            Code::UnknownPlugin => "unknown_plugin",
-            Code::SecretUnresolved => "secret_unresolved",
-            Code::SecretTooShort => "secret_too_short",
-            Code::FileOwner => "file_owner",
-            Code::FileWorldWritable => "file_world_writable",
-            Code::FileGroupWritable => "file_group_writable",
-            Code::FileWorldReadable => "file_world_readable",
-            Code::BrokenSchema => "broken_schema",
+            ProblemCode::Unreadable => "unreadable",
+            ProblemCode::Syntax => "syntax",
+            ProblemCode::UnknownKey => "unknown_key",
+            ProblemCode::MissingKey => "missing_key",
+            ProblemCode::WrongType => "wrong_type",
+            ProblemCode::OutOfRange => "out_of_range",
+            ProblemCode::InvalidValue => "invalid_value",
+            ProblemCode::InvalidName => "invalid_name",
+            ProblemCode::Duplicate => "duplicate",
+            ProblemCode::Contradiction => "contradiction",
+            ProblemCode::UnknownBackend => "unknown_backend",
+            ProblemCode::UnknownPlugin => "unknown_plugin",
+            ProblemCode::SecretUnresolved => "secret_unresolved",
+            ProblemCode::SecretTooShort => "secret_too_short",
+            ProblemCode::FileOwner => "file_owner",
+            ProblemCode::FileWorldWritable => "file_world_writable",
+            ProblemCode::FileGroupWritable => "file_group_writable",
+            ProblemCode::FileWorldReadable => "file_world_readable",
+            ProblemCode::BrokenSchema => "broken_schema",
         }
     }
 }
@@ -147,7 +147,7 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
     /// Stable kind.
-    pub code: Code,
+    pub code: ProblemCode,
     /// Where the value was written.
     #[serde(rename = "where")]
     pub place: Location,
@@ -165,7 +165,7 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn new(
-        code: Code,
+        code: ProblemCode,
         path: impl Into<String>,
         place: Location,
         expected: impl Into<String>,
@@ -403,7 +403,7 @@ mod tests {
     fn all_problems_become_one_error() {
         let problem = |path: &str| {
             Problem::new(
-                Code::WrongType,
+                ProblemCode::WrongType,
                 path,
                 Location::Variable("X".into()),
                 "a string",
@@ -436,10 +436,10 @@ mod tests {
     #[test]
     fn the_name_of_a_code_is_its_json() {
         for code in [
-            Code::UnknownKey,
-            Code::SecretUnresolved,
-            Code::BrokenSchema,
-            Code::Syntax,
+            ProblemCode::UnknownKey,
+            ProblemCode::SecretUnresolved,
+            ProblemCode::BrokenSchema,
+            ProblemCode::Syntax,
         ] {
             assert_eq!(serde_json::to_value(code).unwrap(), code.name());
         }

@@ -13,8 +13,8 @@ use super::problem::names;
 use super::schema::{Node, in_words};
 use super::validate::{Subject, quoted};
 use super::{
-    BackendConfig, Code, ConfigProblems, Environment, Location, Problem, Schema, Secrets, Section,
-    canonical, overlay, secret,
+    BackendConfig, ConfigProblems, Environment, Location, Problem, ProblemCode, Schema, Secrets,
+    Section, canonical, overlay, secret,
 };
 
 /// The configuration of one plugin or section, ready to be handed over.
@@ -229,7 +229,7 @@ impl Resolver<'_> {
                 .collect();
             self.problems.push(
                 Problem::new(
-                    Code::UnknownKey,
+                    ProblemCode::UnknownKey,
                     self.path,
                     place,
                     format!("a variable for one of {}", names(fields.iter().copied())),
@@ -270,7 +270,7 @@ impl Resolver<'_> {
                 quoted(text)
             };
             self.problems.push(
-                Problem::new(Code::WrongType, path, place, in_text(&node), found)
+                Problem::new(ProblemCode::WrongType, path, place, in_text(&node), found)
                     .pointer(pointer.clone()),
             );
             self.reported.insert(pointer);

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use super::TrustPolicy;
 use super::owner::FileRules;
-use super::{Code, Environment, Location, Problem, read};
+use super::{Environment, Location, Problem, ProblemCode, read};
 
 /// Everything but the unreserved characters of RFC 3986, 2.3.
 pub(crate) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -278,7 +278,13 @@ pub(crate) fn resolve(
     secrets: &Secrets,
 ) -> Result<SecretText, Box<Problem>> {
     let problem = |expected: &str, found: String| {
-        Problem::new(Code::SecretUnresolved, path, place.clone(), expected, found)
+        Problem::new(
+            ProblemCode::SecretUnresolved,
+            path,
+            place.clone(),
+            expected,
+            found,
+        )
     };
     if is_nearly_reference(text) {
         let found = "a reference in another spelling".to_owned();
@@ -308,7 +314,7 @@ pub(crate) fn resolve(
         let file = folder.join(name);
         read_file(&file, secrets.0.rules).map_err(|why| match why {
             read::Refused::Rule(code, found) => Problem::new(
-                Code::of_rule(code),
+                ProblemCode::of_rule(code),
                 path,
                 place.clone(),
                 "a file of root or of this user, which no one else can change",
@@ -443,7 +449,7 @@ mod tests {
         ] {
             let resolved = resolve(text, "p", &Location::Default, &environment, &secrets);
             let problem = resolved.unwrap_err();
-            assert_eq!(problem.code, Code::SecretUnresolved, "{text}");
+            assert_eq!(problem.code, ProblemCode::SecretUnresolved, "{text}");
             assert!(!problem.to_string().contains("path"), "{problem}");
         }
         for text in ["a:b", "profile:x", "https://x", "environment:x"] {

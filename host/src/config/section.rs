@@ -2,7 +2,7 @@
 
 use super::document::{child, join};
 use super::plugin_settings::PluginSettings;
-use super::problem::{Code, Location, Problem};
+use super::problem::{Location, Problem, ProblemCode};
 
 /// `[server]`: what belongs to the program in front of the host, kept as it was written.
 ///
@@ -41,7 +41,7 @@ impl Section {
             .iter()
             .fold(self.name.to_owned(), |path, key| join(&path, key));
         let place = self.place(&pointer, keys);
-        Problem::new(Code::InvalidValue, path, place, expected, found).pointer(pointer)
+        Problem::new(ProblemCode::InvalidValue, path, place, expected, found).pointer(pointer)
     }
 
     fn place(&self, pointer: &str, keys: &[&str]) -> Location {

@@ -9,8 +9,8 @@ use super::document;
 use super::file::{self, FileConfig};
 use super::problem::names;
 use super::{
-    BackendConfig, Code, Config, ConfigProblems, Environment, LOCAL, Location, NAME_RULE, Problem,
-    is_backend_name, overlay,
+    BackendConfig, Config, ConfigProblems, Environment, LOCAL, Location, NAME_RULE, Problem,
+    ProblemCode, is_backend_name, overlay,
 };
 
 /// What the program, or its command line, says itself. It wins over everything else.
@@ -101,7 +101,8 @@ impl Config {
         // What the broken part of a file would have declared cannot be told: names that are
         // missing now would be reported by mistake.
         let whole = problems.iter().all(|problem| {
-            !matches!(problem.code, Code::Syntax | Code::Unreadable) && problem.path != "backend"
+            !matches!(problem.code, ProblemCode::Syntax | ProblemCode::Unreadable)
+                && problem.path != "backend"
         });
         let mut config = Config {
             file,
@@ -141,7 +142,7 @@ impl Config {
         problems.extend(others.map(|name| {
             let place = Location::Variable(name.to_owned());
             Problem::new(
-                Code::InvalidValue,
+                ProblemCode::InvalidValue,
                 "",
                 place,
                 "a text in UTF-8",
@@ -186,7 +187,7 @@ impl Config {
         if !is_backend_name(&name) {
             let found = format!("{name:?}");
             problems.push(Problem::new(
-                Code::InvalidName,
+                ProblemCode::InvalidName,
                 "default_backend",
                 place,
                 NAME_RULE,
@@ -214,7 +215,7 @@ impl Config {
                 let known = || self.backends.keys().map(String::as_str);
                 problems.push(
                     Problem::new(
-                        Code::UnknownBackend,
+                        ProblemCode::UnknownBackend,
                         "default_backend",
                         place,
                         format!("one of {}", names(known())),
@@ -230,7 +231,7 @@ impl Config {
     }
 
     fn has_alias(&self, name: &str) -> bool {
-        let mut aliases = self.backends.values().flat_map(|it| &it.aliases);
+        let mut aliases = self.backends.values().flat_map(|it| &it.mount.aliases);
         aliases.any(|alias| alias == name)
     }
 
@@ -242,10 +243,10 @@ impl Config {
             .map(|name| (name.as_str(), name.as_str()))
             .collect();
         for backend in self.backends.values() {
-            for alias in &backend.aliases {
+            for alias in &backend.mount.aliases {
                 if let Some(owner) = taken.insert(alias, &backend.name) {
                     problems.push(Problem::new(
-                        Code::Duplicate,
+                        ProblemCode::Duplicate,
                         format!("{}.aliases", document::join("backend", &backend.name)),
                         backend.settings.place.clone(),
                         "a name that no other backend has",

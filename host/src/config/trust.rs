@@ -2,7 +2,7 @@
 
 use super::document::{Document, Table, join};
 use super::file::{read_timeout, read_wait, unhex};
-use super::{Code, Problem};
+use super::{Problem, ProblemCode};
 use super::{Quarantine, Signatures, TrialRules, TrustPolicy, TrustRule, TrustedKey, UpgradeRules};
 use minisign_verify::PublicKey;
 use std::time::{Duration, SystemTime};
@@ -43,7 +43,7 @@ pub(super) fn read<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> T
         } else {
             let expected = "the id of a key (16 hexadecimal digits) or the key";
             document.problems.push(Problem::new(
-                Code::InvalidValue,
+                ProblemCode::InvalidValue,
                 found.path,
                 found.place,
                 expected,
@@ -56,7 +56,7 @@ pub(super) fn read<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> T
         match unhex(found.value) {
             Some(digest) => policy.revoked_sha256.push(digest),
             None => document.problems.push(Problem::new(
-                Code::InvalidValue,
+                ProblemCode::InvalidValue,
                 found.path,
                 found.place,
                 "a SHA-256 as 64 hexadecimal digits",
@@ -159,7 +159,7 @@ fn read_key<'d>(document: &mut Document<'d>, mut entry: Table<'d>) -> Option<Tru
             let path = join(&entry.path, name);
             document.problems.push(
                 Problem::new(
-                    Code::MissingKey,
+                    ProblemCode::MissingKey,
                     path,
                     entry.place.clone(),
                     expected,
@@ -173,7 +173,7 @@ fn read_key<'d>(document: &mut Document<'d>, mut entry: Table<'d>) -> Option<Tru
     let (publisher, key, plugins) = (publisher?, key?, plugins?);
     if !is_key(key.value) {
         document.problems.push(Problem::new(
-            Code::InvalidValue,
+            ProblemCode::InvalidValue,
             key.path,
             key.place,
             "a public key of minisign: the second line of its .pub file",
@@ -187,7 +187,7 @@ fn read_key<'d>(document: &mut Document<'d>, mut entry: Table<'d>) -> Option<Tru
         match parse_time(found.value) {
             Some(time) => trusted = trusted.not_after(time),
             None => document.problems.push(Problem::new(
-                Code::InvalidValue,
+                ProblemCode::InvalidValue,
                 found.path,
                 found.place,
                 "a day (\"2027-01-31\") or a time of RFC 3339",

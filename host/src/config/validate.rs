@@ -13,7 +13,7 @@ use super::document::{child, join};
 use super::plugin_settings::PluginSettings;
 use super::problem::{names, nearest};
 use super::schema::{Node, in_words, type_name};
-use super::{Code, Problem, Schema};
+use super::{Problem, ProblemCode, Schema};
 
 /// Longest text that a problem quotes, in characters.
 const SHOWN: usize = 64;
@@ -38,7 +38,7 @@ impl Subject<'_> {
             Err(why) => {
                 return vec![
                     self.problem(
-                        Code::BrokenSchema,
+                        ProblemCode::BrokenSchema,
                         "",
                         "a plugin with a sound JSON Schema",
                         why,
@@ -101,7 +101,7 @@ impl Subject<'_> {
             _ => format!("one of {}", names(known.iter().copied())),
         };
         self.problem(
-            Code::UnknownKey,
+            ProblemCode::UnknownKey,
             pointer,
             expected,
             format!("unknown key {key:?}"),
@@ -111,7 +111,7 @@ impl Subject<'_> {
 
     fn problem(
         &self,
-        code: Code,
+        code: ProblemCode,
         pointer: &str,
         expected: impl Into<String>,
         found: impl Into<String>,
@@ -169,10 +169,20 @@ impl Subject<'_> {
         }
         let value = &**error.instance();
         let range = |expected: String| {
-            self.problem(Code::OutOfRange, pointer, expected, self.shown(pointer))
+            self.problem(
+                ProblemCode::OutOfRange,
+                pointer,
+                expected,
+                self.shown(pointer),
+            )
         };
         let invalid = |expected: String| {
-            self.problem(Code::InvalidValue, pointer, expected, self.shown(pointer))
+            self.problem(
+                ProblemCode::InvalidValue,
+                pointer,
+                expected,
+                self.shown(pointer),
+            )
         };
         let problem = match error.kind() {
             Kind::AdditionalProperties { unexpected }
@@ -195,7 +205,7 @@ impl Subject<'_> {
                     format!("add {key}")
                 };
                 self.problem(
-                    Code::MissingKey,
+                    ProblemCode::MissingKey,
                     &child(pointer, key),
                     member.expected(),
                     "nothing",
@@ -212,7 +222,8 @@ impl Subject<'_> {
                         .is_ok_and(|inner| types.contains(&type_name(&inner)))
                 });
                 let expected = in_words(types.into_iter().filter(|name| *name != "null"));
-                let problem = self.problem(Code::WrongType, pointer, expected, type_name(value));
+                let problem =
+                    self.problem(ProblemCode::WrongType, pointer, expected, type_name(value));
                 if quoted {
                     problem.fix("remove the quotes")
                 } else {
@@ -255,7 +266,7 @@ impl Subject<'_> {
             Kind::UniqueItems => invalid("an array without repetition".to_owned()),
             Kind::Pattern { pattern } => invalid(format!("a string like {pattern}")),
             Kind::Format { format } => self.problem(
-                Code::InvalidValue,
+                ProblemCode::InvalidValue,
                 pointer,
                 format!("a string of format {format}"),
                 "a string of another form",
@@ -286,7 +297,7 @@ impl Subject<'_> {
             _ => format!("one of {count}"),
         };
         self.problem(
-            Code::OutOfRange,
+            ProblemCode::OutOfRange,
             pointer,
             format!("a string of {bound} {limit} characters"),
             found,
@@ -318,7 +329,7 @@ impl Subject<'_> {
         }
         if !words.is_empty() {
             let problem = self.problem(
-                Code::InvalidValue,
+                ProblemCode::InvalidValue,
                 pointer,
                 format!("one of {}", words.join(", ")),
                 self.shown(pointer),
@@ -344,7 +355,7 @@ impl Subject<'_> {
                 })
                 .collect();
             let problem = self.problem(
-                Code::InvalidValue,
+                ProblemCode::InvalidValue,
                 tag,
                 format!("one of {}", names(words.iter().map(String::as_str))),
                 self.shown(tag),
@@ -354,9 +365,9 @@ impl Subject<'_> {
         }
         let same_type = node.types().contains(&self.found_type(pointer));
         let code = if same_type {
-            Code::InvalidValue
+            ProblemCode::InvalidValue
         } else {
-            Code::WrongType
+            ProblemCode::WrongType
         };
         let expected = if same_type {
             format!(

@@ -106,7 +106,7 @@ impl Host {
     fn aliased(&self, name: &str) -> Option<Arc<Slot>> {
         let has = |slot: &&Arc<Slot>| {
             let current = slot.current();
-            current.is_some_and(|it| it.config.aliases.iter().any(|alias| alias == name))
+            current.is_some_and(|it| it.config.mount.aliases.iter().any(|alias| alias == name))
         };
         self.0.slots.load().values().find(has).cloned()
     }
@@ -233,7 +233,7 @@ impl Host {
     /// alias belongs to another backend.
     pub fn register(&self, name: &str, registration: Registration) -> Result<u64> {
         let (config, plugin) = registration.split(name)?;
-        for alias in &config.aliases {
+        for alias in &config.mount.aliases {
             if self.resolve_name(alias).is_some_and(|owner| owner != name) {
                 return Err(Error::new(ErrorKind::ConfigInvalid)
                     .with_message(format!(

@@ -160,7 +160,7 @@ fn agreed<'a>(scope: &Scope<'_>, opened: &Opened, mut upload: Upload<'a>) -> Res
     if opened.claims(Capability::ContentType) {
         return Ok(upload);
     }
-    let policy = scope.generation()?.config.content_type;
+    let policy = scope.generation()?.config.mount.content_type;
     content_type::may_drop(upload.key, content_type, policy)?;
     upload.options_mut().content_type = None;
     Ok(upload)

@@ -7,8 +7,8 @@ use holdall_plugin_api::KeyPolicy;
 use serde_json::{Value, json};
 
 use super::super::{
-    BackendConfig, Code, Config, ConfigProblems, ContentTypePolicy, Environment, Flags, Location,
-    Schema, Secrets, Sources,
+    BackendConfig, Config, ConfigProblems, ContentTypePolicy, Environment, Flags, Location,
+    ProblemCode, Schema, Secrets, Sources,
 };
 use super::{read, schemas};
 use crate::policy::{Deadlines, FileTypes, Mismatch, Policy, Retries};
@@ -84,11 +84,11 @@ fn every_key_of_the_file() {
     assert_eq!(config.default_backend.as_deref(), Some("pictures-2"));
     let backend = &config.backends["pictures-2"];
     assert_eq!((&*backend.name, &*backend.plugin), ("pictures-2", "local"));
-    assert_eq!(backend.key_policy, KeyPolicy::Opaque);
-    assert_eq!(backend.content_type, ContentTypePolicy::ByExtension);
-    assert_eq!(backend.timeout, Some(Duration::from_secs(90)));
-    assert_eq!(backend.max_wait, Duration::ZERO);
-    assert!(backend.allow_non_atomic_put);
+    assert_eq!(backend.mount.key_policy, KeyPolicy::Opaque);
+    assert_eq!(backend.mount.content_type, ContentTypePolicy::ByExtension);
+    assert_eq!(backend.mount.timeout, Some(Duration::from_secs(90)));
+    assert_eq!(backend.mount.max_wait, Duration::ZERO);
+    assert!(backend.mount.allow_non_atomic_put);
     assert_eq!(resolved(&config, "pictures-2"), json!({ "root": "/srv" }));
     let rule = &config.plugins["local"];
     assert!(rule.required && !rule.disabled);
@@ -126,7 +126,7 @@ fn policies_have_values_or_their_defaults() {
         &[],
     );
     let backend = &config.backends["memory"];
-    assert_eq!(backend.aliases, ["photos"]);
+    assert_eq!(backend.mount.aliases, ["photos"]);
     let mut policy = Policy::new();
     policy.prefix = Some("tenants/a/".to_owned());
     policy.max_size = Some(10 << 20);
@@ -141,11 +141,12 @@ fn policies_have_values_or_their_defaults() {
         attempts: 4,
         ..Retries::default()
     });
-    assert_eq!(backend.policy, policy);
+    assert_eq!(backend.mount.policy, policy);
     let by_hand = right("[backend.memory.policy]\nmax_size = \"3KiB\"", &[]);
-    assert_eq!(by_hand.backends["memory"].policy.max_size, Some(3072));
+    assert_eq!(by_hand.backends["memory"].mount.policy.max_size, Some(3072));
     assert!(
         right("[backend.memory.policy]", &[]).backends["memory"]
+            .mount
             .policy
             .is_empty()
     );
@@ -183,7 +184,7 @@ fn paths_in_a_file_start_at_its_folder() {
             .iter()
             .map(|problem| problem.code)
             .collect::<Vec<_>>(),
-        [Code::Unreadable]
+        [ProblemCode::Unreadable]
     );
 }
 
@@ -297,7 +298,7 @@ fn a_backend_out_of_variables_alone() {
     let backend = &config.backends["my-store"];
     assert_eq!(config.backends.len(), 1);
     assert_eq!(
-        (backend.key_policy, backend.timeout),
+        (backend.mount.key_policy, backend.mount.timeout),
         (KeyPolicy::Opaque, Some(Duration::from_secs(300)))
     );
     assert_eq!(
@@ -365,10 +366,10 @@ fn what_a_program_configures_is_judged_too() {
         )
     };
     let wrong = only(BackendConfig::new("A", "s3", json!({})));
-    assert_eq!(wrong, (1, Code::InvalidName, Some("a".to_owned())));
+    assert_eq!(wrong, (1, ProblemCode::InvalidName, Some("a".to_owned())));
     assert_eq!(
         only(BackendConfig::new("a", "s3", json!(7))),
-        (1, Code::WrongType, None)
+        (1, ProblemCode::WrongType, None)
     );
     let right = BackendConfig::new("a", "s3", json!({ "bucket": 7 })).unwrap();
     let problems = right
@@ -406,7 +407,7 @@ fn a_schema_that_refers_outside_itself_is_broken_and_nothing_is_fetched() {
             .iter()
             .map(|problem| problem.code)
             .collect::<Vec<_>>(),
-        [Code::BrokenSchema]
+        [ProblemCode::BrokenSchema]
     );
 }
 
@@ -427,7 +428,7 @@ fn paths_of_the_environment_may_be_any_bytes_and_other_variables_may_not() {
     sources.environment = Environment::from_iter(variables);
     let problems = Config::load(&sources).unwrap_err();
     let problem = problems.iter().next().unwrap();
-    assert_eq!(problem.code, Code::InvalidValue);
+    assert_eq!(problem.code, ProblemCode::InvalidValue);
     assert_eq!(problem.place, Location::Variable("HOLDALL_BACKEND".into()));
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::super::{Code, Problem, file};
+use super::super::{Problem, ProblemCode, file};
 
 const SCHEMA: &str = include_str!("../../../schemas/config.schema.json");
 
@@ -50,7 +50,7 @@ fn tables_have_the_keys_of_the_schema() {
         let problems = problems(text);
         let unknown: Vec<_> = problems
             .iter()
-            .filter(|problem| problem.code == Code::UnknownKey)
+            .filter(|problem| problem.code == ProblemCode::UnknownKey)
             .map(|problem| quoted(&problem.expected))
             .collect();
         let properties = schema(&format!("{pointer}/properties"));
@@ -64,7 +64,7 @@ fn required_keys_are_required() {
     for (text, pointer) in TABLES {
         let missing: BTreeSet<_> = problems(text)
             .iter()
-            .filter(|problem| problem.code == Code::MissingKey)
+            .filter(|problem| problem.code == ProblemCode::MissingKey)
             .filter_map(|problem| problem.path.rsplit('.').next().map(str::to_owned))
             // A table of another pointer: keys of the gateway lie inside the gateway.
             .filter(|key| pointer.ends_with("Gateway") == (key == "public_url"))
