@@ -27,7 +27,7 @@ pub(crate) struct Conditions {
 
 /// What becomes of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Evaluation {
     Go,
     NotModified,
     Failed,
@@ -67,21 +67,21 @@ impl Conditions {
     }
 
     /// Judges a read of an object that is there (13.2.2).
-    pub(crate) fn judge(&self, info: &ObjectInfo) -> Verdict {
+    pub(crate) fn judge(&self, info: &ObjectInfo) -> Evaluation {
         let etag = info.etag.as_deref();
         match (&self.if_match, self.if_unmodified_since) {
-            (Some(tags), _) if !tags.match_etag(etag, false) => return Verdict::Failed,
+            (Some(tags), _) if !tags.match_etag(etag, false) => return Evaluation::Failed,
             (None, Some(date)) if modified(info).is_some_and(|at| at > date) => {
-                return Verdict::Failed;
+                return Evaluation::Failed;
             }
             _ => {}
         }
         match (&self.if_none_match, self.if_modified_since) {
-            (Some(tags), _) if tags.match_etag(etag, true) => Verdict::NotModified,
+            (Some(tags), _) if tags.match_etag(etag, true) => Evaluation::NotModified,
             (None, Some(date)) if modified(info).is_some_and(|at| at <= date) => {
-                Verdict::NotModified
+                Evaluation::NotModified
             }
-            _ => Verdict::Go,
+            _ => Evaluation::Go,
         }
     }
 
@@ -155,7 +155,7 @@ impl Conditions {
             if_none_match: self.if_none_match.clone(),
             if_unmodified_since: self.if_unmodified_since,
         };
-        if timeless.judge(&info) != Verdict::Go {
+        if timeless.judge(&info) != Evaluation::Go {
             return Err(Problem::precondition_failed());
         }
         let etag = info.etag.ok_or_else(|| {
@@ -295,7 +295,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use Verdict::{Failed, Go, NotModified};
+    use Evaluation::{Failed, Go, NotModified};
 
     /// The object of all tests: etag `e`, changed half a second after this date.
     const THEN: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn precedence() {
-        let table: &[(&[(&str, &str)], Verdict)] = &[
+        let table: &[(&[(&str, &str)], Evaluation)] = &[
             (&[], Go),
             (&[("if-match", "\"e\"")], Go),
             (&[("if-match", "*")], Go),

@@ -39,7 +39,7 @@ pub(crate) async fn document() -> Response {
 
 /// What every request of an object may come to.
 #[derive(IntoResponses)]
-enum Problems {
+enum ProblemAnswers {
     #[response(
         status = 400,
         description = "A key, an option or a header that makes no sense",
@@ -221,7 +221,7 @@ impl Modify for Schemes {
         (status = 200, description = "The object", content_type = "*/*", body = Vec<u8>),
         (status = 206, description = "The part", content_type = "*/*", body = Vec<u8>),
         (status = 304, description = "It is the one that the client has"),
-        Problems,
+        ProblemAnswers,
     )
 )]
 fn read() {}
@@ -239,7 +239,7 @@ fn read() {}
     responses(
         (status = 200, description = "It is there"),
         (status = 304, description = "It is the one that the client has"),
-        Problems,
+        ProblemAnswers,
     )
 )]
 fn facts() {}
@@ -258,7 +258,7 @@ fn facts() {}
     responses(
         (status = 200, description = "Stored", body = answer::Stored),
         (status = 201, description = "Stored, where there was none", body = answer::Stored),
-        Problems,
+        ProblemAnswers,
     )
 )]
 fn store() {}
@@ -273,7 +273,7 @@ fn store() {}
     ),
     responses(
         (status = 204, description = "Gone"),
-        Problems,
+        ProblemAnswers,
     )
 )]
 fn remove() {}
@@ -288,7 +288,7 @@ fn remove() {}
     request_body(content = Option<signing::Asked>, description = "Nothing: a GET of 15 minutes"),
     responses(
         (status = 200, description = "The URL", body = signing::Answer),
-        Problems,
+        ProblemAnswers,
     )
 )]
 fn sign() {}
@@ -306,7 +306,7 @@ fn sign() {}
     ),
     responses(
         (status = 200, description = "The page", body = answer::Listing),
-        Problems,
+        ProblemAnswers,
     )
 )]
 fn list() {}
@@ -334,7 +334,7 @@ enum Changed {
     responses(
         (status = 200, description = "One answer for each key, in their order; or the files that \
             were stored", body = Changed),
-        Problems,
+        ProblemAnswers,
     )
 )]
 fn change() {}

@@ -10,7 +10,7 @@ use holdall::Host;
 use crate::access::Throttle;
 use crate::body::Transfers;
 use crate::settings::Settings;
-use crate::watch::{Requests, Verdict};
+use crate::watch::{HealthCache, Requests};
 
 /// Cheap to clone; clones are the same server.
 #[derive(Clone)]
@@ -24,7 +24,7 @@ struct Inner {
     ids: RequestIds,
     requests: Requests,
     throttle: Throttle,
-    verdict: Verdict,
+    health_cache: HealthCache,
     /// Asked to stop: not ready, and still accepting.
     leaving: AtomicBool,
     stopping: AtomicBool,
@@ -37,7 +37,7 @@ impl App {
             ids: RequestIds::new(),
             requests: Requests::new(),
             throttle: Throttle::new(),
-            verdict: Verdict::default(),
+            health_cache: HealthCache::default(),
             leaving: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             host,
@@ -72,8 +72,8 @@ impl App {
     }
 
     /// Whether the backends are well.
-    pub(crate) fn verdict(&self) -> &Verdict {
-        &self.0.verdict
+    pub(crate) fn health_cache(&self) -> &HealthCache {
+        &self.0.health_cache
     }
 
     /// From now on the server is not ready.

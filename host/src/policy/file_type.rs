@@ -84,7 +84,7 @@ impl FileTypes {
     /// # Errors
     ///
     /// `InvalidFileType`, with what was provided, what the bytes show, and what is allowed.
-    fn judge(&self, key: &Key, declared: Option<&str>, head: &[u8]) -> Result<Verdict> {
+    fn judge(&self, key: &Key, declared: Option<&str>, head: &[u8]) -> Result<Accepted> {
         let sniffed = infer::get(head).map(|found| found.mime_type());
         let provided = declared
             .or_else(|| implied_content_type(key))
@@ -102,13 +102,13 @@ impl FileTypes {
             // Called anything, it is what it shows.
             let shown = sniffed.filter(|_| declared == UNKNOWN).unwrap_or(provided);
             return match self.allows(provided) && self.allows(shown) {
-                true => Ok(Verdict::AsItIs),
+                true => Ok(Accepted::AsItIs),
                 false => refused("this type is not allowed here"),
             };
         }
         match (self.mismatch, sniffed) {
             (Mismatch::Correct, Some(sniffed)) if self.allows(sniffed) => {
-                Ok(Verdict::Corrected(sniffed))
+                Ok(Accepted::Corrected(sniffed))
             }
             _ => refused("the bytes are not of the declared type"),
         }
@@ -116,7 +116,7 @@ impl FileTypes {
 }
 
 #[derive(Debug, PartialEq)]
-enum Verdict {
+enum Accepted {
     AsItIs,
     Corrected(&'static str),
 }
@@ -195,8 +195,8 @@ impl Guards {
             }
         };
         let corrected = match verdict {
-            Verdict::AsItIs => None,
-            Verdict::Corrected(content_type) => Some(content_type),
+            Accepted::AsItIs => None,
+            Accepted::Corrected(content_type) => Some(content_type),
         };
         Ok((body, corrected))
     }
@@ -265,7 +265,7 @@ mod tests {
     const HTML: &[u8] = b"<!DOCTYPE html><html></html>";
     const ZIP: &[u8] = b"PK\x03\x04\x14\0\0\0\x08\0";
 
-    fn judge(types: &FileTypes, declared: Option<&str>, head: &[u8]) -> Option<Verdict> {
+    fn judge(types: &FileTypes, declared: Option<&str>, head: &[u8]) -> Option<Accepted> {
         match types.judge(Key::new("k"), declared, head) {
             Ok(verdict) => Some(verdict),
             Err(error) => {
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn a_contradiction_is_corrected_where_that_is_allowed() {
         let images = FileTypes::new(["image/*"]).mismatch(Mismatch::Correct);
-        let corrected = Some(Verdict::Corrected("image/png"));
+        let corrected = Some(Accepted::Corrected("image/png"));
         assert_eq!(judge(&images, Some("image/gif"), PNG), corrected);
         assert_eq!(judge(&images, Some("text/plain"), PNG), corrected);
         assert_eq!(judge(&images, Some("image/gif"), HTML), None);

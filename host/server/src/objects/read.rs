@@ -15,7 +15,7 @@ use super::index;
 use super::webdav::original_path;
 use crate::body::{Outgoing, Reservation};
 use crate::call::Call;
-use crate::conditions::{Conditions, Verdict, if_range};
+use crate::conditions::{Conditions, Evaluation, if_range};
 use crate::problem::Problem;
 use crate::rights::Scope;
 use crate::target::{Query, Target};
@@ -87,9 +87,9 @@ pub(crate) async fn head(
 /// The answer to a read that its conditions end: 304, or the error 412.
 fn judged(conditions: &Conditions, info: &ObjectInfo) -> Result<Option<Response>, Problem> {
     match conditions.judge(info) {
-        Verdict::Go => Ok(None),
-        Verdict::Failed => Err(Problem::precondition_failed()),
-        Verdict::NotModified => {
+        Evaluation::Go => Ok(None),
+        Evaluation::Failed => Err(Problem::precondition_failed()),
+        Evaluation::NotModified => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             headers::validators(response.headers_mut(), info);

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Stopped;
 use super::exchange::Exchange;
-use super::places::{Place, Places};
+use super::places::{Permit, Places};
 use crate::connection::{Connection, LeastRate, Watched};
 use crate::state::App;
 
@@ -42,7 +42,7 @@ struct Open {
     handle: AbortHandle,
     connection: Arc<Connection>,
     /// Not kept from here: the place is free as soon as the connection has ended.
-    place: Weak<OnceLock<Place>>,
+    place: Weak<OnceLock<Permit>>,
 }
 
 impl Open {

@@ -26,7 +26,7 @@ use tokio::time::timeout;
 use tokio_io_timeout::TimeoutWriter;
 use tower::Service as _;
 
-use super::places::{Place, Places};
+use super::places::{Permit, Places};
 use crate::connection::{Connection, NoPlace, Stream, Watched};
 use crate::router::HEALTH;
 use crate::settings::Settings;
@@ -54,7 +54,7 @@ pub(super) struct Exchange {
     pub(super) places: Arc<Places>,
     pub(super) connection: Arc<Connection>,
     /// The place of a connection of HTTP/1.1.
-    pub(super) place: Arc<OnceLock<Place>>,
+    pub(super) place: Arc<OnceLock<Permit>>,
     /// Becomes true when the server ends.
     pub(super) stop: Receiver<bool>,
 }
@@ -232,7 +232,7 @@ async fn respond(
     mut request: Request<Incoming>,
     (app, mut router, places): (App, Router, Arc<Places>),
     connection: Arc<Connection>,
-    place: Arc<OnceLock<Place>>,
+    place: Arc<OnceLock<Permit>>,
 ) -> Result<Response, Infallible> {
     if place.get().is_none() && request.uri().path() != HEALTH {
         match timeout(WAIT, places.take(|| app.settings().max_connections)).await {
@@ -283,7 +283,7 @@ async fn respond_on_stream(
 struct OnStream {
     inner: Body,
     stream: Stream,
-    _place: Option<Place>,
+    _place: Option<Permit>,
 }
 
 impl http_body::Body for OnStream {

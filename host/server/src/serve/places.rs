@@ -17,9 +17,9 @@ pub(super) struct Places {
 
 /// Held by a connection until it ends.
 #[derive(Debug)]
-pub(super) struct Place(Arc<Places>);
+pub(super) struct Permit(Arc<Places>);
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.0.taken.fetch_sub(1, Ordering::AcqRel);
         self.0.freed.notify_one();
@@ -27,16 +27,16 @@ impl Drop for Place {
 }
 
 impl Places {
-    pub(super) fn try_take(self: &Arc<Self>, most: usize) -> Option<Place> {
+    pub(super) fn try_take(self: &Arc<Self>, most: usize) -> Option<Permit> {
         let one_more = |taken: usize| (taken < most).then_some(taken + 1);
         let taken = self
             .taken
             .try_update(Ordering::AcqRel, Ordering::Acquire, one_more);
-        taken.is_ok().then(|| Place(self.clone()))
+        taken.is_ok().then(|| Permit(self.clone()))
     }
 
     /// Waits for a place.
-    pub(super) async fn take(self: &Arc<Self>, most: impl Fn() -> usize) -> Place {
+    pub(super) async fn take(self: &Arc<Self>, most: impl Fn() -> usize) -> Permit {
         let _waiting = Waiting::new(self);
         loop {
             let freed = self.freed.notified();

@@ -59,7 +59,7 @@ struct Backend {
 
 /// The last verdict on the backends. Locked while the next one is made.
 #[derive(Default)]
-pub(crate) struct Verdict(Mutex<Option<Judged>>);
+pub(crate) struct HealthCache(Mutex<Option<Judged>>);
 
 struct Judged {
     at: Instant,
@@ -68,7 +68,7 @@ struct Judged {
     backends: BTreeMap<String, Backend>,
 }
 
-impl Verdict {
+impl HealthCache {
     async fn of(&self, host: &Host) -> BTreeMap<String, Backend> {
         let mut last = self.0.lock().await;
         let names = host.backends().into_iter();
@@ -110,7 +110,7 @@ pub(crate) async fn ready(call: Call, mut query: Query) -> Result<Response, Prob
     let only = query.take("backend");
     query.finish()?;
     let named = only.is_some();
-    let mut backends = call.app.verdict().of(call.app.host()).await;
+    let mut backends = call.app.health_cache().of(call.app.host()).await;
     if let Some(only) = only {
         backends.retain(|name, _| *name == only);
         if backends.is_empty() {

@@ -5,7 +5,7 @@ mod log;
 mod metrics;
 mod status;
 
-pub(crate) use health::{Alive, Readiness, Verdict, alive, ready};
+pub(crate) use health::{Alive, HealthCache, Readiness, alive, ready};
 pub(crate) use log::{Entry, log_malformed};
 pub(crate) use metrics::{LastReload, Requests, metrics};
 pub(crate) use status::status;

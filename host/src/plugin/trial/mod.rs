@@ -25,7 +25,7 @@ pub(crate) use said::Opening;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
-use verdict::Verdict;
+use verdict::TrialVerdict;
 
 /// First argument of a child that tries a plugin.
 pub const ARGUMENT: &str = "__holdall-trial";
@@ -103,9 +103,9 @@ impl Trials {
             .as_ref()
             .and_then(|state| verdict::read(state, image));
         let opening = match kept {
-            Some(Verdict::Refused(faults)) => return Err(faults),
-            Some(Verdict::Opened) => return Ok(()),
-            Some(Verdict::Mapped) => match open() {
+            Some(TrialVerdict::Refused(faults)) => return Err(faults),
+            Some(TrialVerdict::Opened) => return Ok(()),
+            Some(TrialVerdict::Mapped) => match open() {
                 None => return Ok(()),
                 opening => opening,
             },
@@ -124,8 +124,8 @@ impl Trials {
             state.unusable(&cause);
         }
         match verdict {
-            Verdict::Refused(faults) => Err(faults),
-            Verdict::Mapped | Verdict::Opened => Ok(()),
+            TrialVerdict::Refused(faults) => Err(faults),
+            TrialVerdict::Mapped | TrialVerdict::Opened => Ok(()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The side of the host: starts a child, waits for it within limits, and reads what it came to.
 
 use super::said::{Opening, Request, Said, Told};
-use super::verdict::Verdict;
+use super::verdict::TrialVerdict;
 use super::{Trial, TrialRules, VARIABLE};
 use crate::config::TrustRule;
 use crate::config::hex;
@@ -47,7 +47,7 @@ pub(super) fn run(
     image: &Image,
     name: &str,
     open: Option<Opening>,
-) -> io::Result<Verdict> {
+) -> io::Result<TrialVerdict> {
     let wants_open = open.is_some();
     let request = Request {
         name: name.to_owned(),
@@ -179,7 +179,7 @@ fn bytes(pages: u64) -> u64 {
     pages.saturating_mul(rustix::param::page_size() as u64)
 }
 
-fn judge(rules: &TrialRules, name: &str, wants_open: bool, ended: &Ended) -> Verdict {
+fn judge(rules: &TrialRules, name: &str, wants_open: bool, ended: &Ended) -> TrialVerdict {
     let quoted = match ended.errors.trim() {
         "" => String::new(),
         errors => format!("; it wrote: {errors}"),
@@ -190,12 +190,12 @@ fn judge(rules: &TrialRules, name: &str, wants_open: bool, ended: &Ended) -> Ver
     };
     let refused = |code: Code, expected: &str, found: String| {
         let fault = Fault::new(code).expected(expected);
-        Verdict::Refused(vec![fault.found(found + &quoted).location(place)])
+        TrialVerdict::Refused(vec![fault.found(found + &quoted).location(place)])
     };
     // What constructors have left behind is said before the handshake.
     let when_mapped = |code: Code, expected: &str, found: String| {
         let fault = Fault::new(code).expected(expected);
-        Verdict::Refused(vec![fault.found(found).location("when it is mapped")])
+        TrialVerdict::Refused(vec![fault.found(found).location("when it is mapped")])
     };
     let cpu = || {
         let found = format!("more than {:?} of it", rules.cpu);
@@ -221,7 +221,7 @@ fn judge(rules: &TrialRules, name: &str, wants_open: bool, ended: &Ended) -> Ver
         match said {
             Said::Refused(told) => {
                 let faults = told.iter().cloned().filter_map(Told::fault);
-                return Verdict::Refused(faults.collect());
+                return TrialVerdict::Refused(faults.collect());
             }
             Said::Forked => {
                 let found = "another process".to_owned();
@@ -261,8 +261,8 @@ fn judge(rules: &TrialRules, name: &str, wants_open: bool, ended: &Ended) -> Ver
     }
     if ended.said.contains(&Said::Done) {
         return match ended.said.contains(&Said::Opened) {
-            true => Verdict::Opened,
-            false => Verdict::Mapped,
+            true => TrialVerdict::Opened,
+            false => TrialVerdict::Mapped,
         };
     }
     if let Some(late) = &ended.late {
@@ -271,7 +271,7 @@ fn judge(rules: &TrialRules, name: &str, wants_open: bool, ended: &Ended) -> Ver
         }
         if wants_open && ended.said.contains(&Said::Mapped) {
             // The store may be what does not answer.
-            return Verdict::Mapped;
+            return TrialVerdict::Mapped;
         }
         if late.computes {
             return cpu();
@@ -297,10 +297,10 @@ fn noted(
     code: Code,
     expected: &str,
     found: String,
-) -> Option<Verdict> {
+) -> Option<TrialVerdict> {
     let fault = Fault::new(code).expected(expected).found(found);
     match rule {
-        TrustRule::Refuse => return Some(Verdict::Refused(vec![fault])),
+        TrustRule::Refuse => return Some(TrialVerdict::Refused(vec![fault])),
         TrustRule::Warn => tracing::warn!(
             target: "holdall",
             plugin,

@@ -17,7 +17,7 @@ const HOST: &str = env!("CARGO_PKG_VERSION");
 
 /// What a trial came to.
 #[derive(Debug)]
-pub(super) enum Verdict {
+pub(super) enum TrialVerdict {
     /// Mapped; not opened, or opening answered with an error.
     Mapped,
     /// Mapped and opened.
@@ -39,7 +39,7 @@ fn file(state: &StateDir, image: &Image) -> PathBuf {
 }
 
 /// The verdict on these bytes, if one is kept.
-pub(super) fn read(state: &StateDir, image: &Image) -> Option<Verdict> {
+pub(super) fn read(state: &StateDir, image: &Image) -> Option<TrialVerdict> {
     // Unreadable or damaged: it is tried again.
     let bytes = crate::config::read_whole(&file(state, image), MAX_FILE).ok()?;
     let stored: Stored = serde_json::from_slice(&bytes).ok()?;
@@ -48,9 +48,9 @@ pub(super) fn read(state: &StateDir, image: &Image) -> Option<Verdict> {
     }
     let refused: Option<Vec<Fault>> = stored.refused.into_iter().map(Told::fault).collect();
     match (refused?, stored.opened) {
-        (faults, _) if !faults.is_empty() => Some(Verdict::Refused(faults)),
-        (_, true) => Some(Verdict::Opened),
-        (_, false) => Some(Verdict::Mapped),
+        (faults, _) if !faults.is_empty() => Some(TrialVerdict::Refused(faults)),
+        (_, true) => Some(TrialVerdict::Opened),
+        (_, false) => Some(TrialVerdict::Mapped),
     }
 }
 
@@ -59,20 +59,20 @@ pub(super) fn write(
     state: &StateDir,
     image: &Image,
     plugin: &str,
-    verdict: &Verdict,
+    verdict: &TrialVerdict,
 ) -> io::Result<()> {
     let file = file(state, image);
     let directory = state.path().join(DIRECTORY);
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true).mode(0o700).create(&directory)?;
     let refused = match verdict {
-        Verdict::Refused(faults) => faults.iter().map(Told::from).collect(),
-        Verdict::Mapped | Verdict::Opened => Vec::new(),
+        TrialVerdict::Refused(faults) => faults.iter().map(Told::from).collect(),
+        TrialVerdict::Mapped | TrialVerdict::Opened => Vec::new(),
     };
     let stored = Stored {
         host: HOST.to_owned(),
         plugin: plugin.to_owned(),
-        opened: matches!(verdict, Verdict::Opened),
+        opened: matches!(verdict, TrialVerdict::Opened),
         refused,
     };
     let text = serde_json::to_vec(&stored)?;

@@ -83,7 +83,7 @@ fn sample(plugin: &str, fields: &[Field]) -> String {
         printable(plugin),
         value(&json!(plugin)),
     );
-    let place = Place {
+    let place = Position {
         path: format!("backend.{name}.config"),
         plugin,
     };
@@ -93,12 +93,12 @@ fn sample(plugin: &str, fields: &[Field]) -> String {
 }
 
 /// Where fields stand.
-struct Place<'a> {
+struct Position<'a> {
     path: String,
     plugin: &'a str,
 }
 
-impl Place<'_> {
+impl Position<'_> {
     /// Values first: what follows a table's head belongs to that table.
     fn fields(&self, fields: &[Field], optional: bool, text: &mut String) {
         for field in fields {
@@ -157,7 +157,7 @@ impl Place<'_> {
                 Form::Array => (format!("[[{path}]]"), path),
             };
             let _ = writeln!(text, "{}{head}", mark(optional || table.form != Form::One));
-            let place = Place {
+            let place = Position {
                 path,
                 plugin: self.plugin,
             };
