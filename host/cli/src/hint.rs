@@ -2,7 +2,14 @@
 
 use std::io;
 
+use holdall::fault::Code;
 use holdall::{Error, ErrorKind};
+
+/// Returns the fix of a fault that a fact of this name stands for.
+pub(crate) fn of_fault(fact: &str) -> Option<&'static str> {
+    let code = Code::ALL.iter().find(|code| code.name() == fact);
+    code.map(|code| code.usual_fix())
+}
 
 /// Returns the help line for an error of the library.
 pub(crate) fn for_error(error: &Error) -> Option<String> {
@@ -67,8 +74,11 @@ pub(crate) fn for_error(error: &Error) -> Option<String> {
             "write the address as BACKEND:KEY with one of the available backends, or configure this one (--config FILE)"
         }
         ErrorKind::PluginLoad => {
-            "`holdall plugins` shows every plugin file with its verdict, `holdall plugins verify FILE` one of them; \
-             --plugin-dir DIR looks elsewhere"
+            let fix = error.facts().find_map(|(name, _)| of_fault(name));
+            fix.unwrap_or(
+                "`holdall plugins` shows every plugin file with its verdict, `holdall plugins verify FILE` one of them; \
+                 --plugin-dir DIR looks elsewhere",
+            )
         }
         ErrorKind::PluginFault => {
             "the plugin is at fault, not the input; report this message to its author"

@@ -108,6 +108,10 @@ pub struct PluginStatus {
     pub reason: Option<String>,
     /// The operations that it has.
     pub operations: Vec<&'static str>,
+    /// Operations that it implements and its descriptor does not claim, so that they are never called; known
+    /// once it is loaded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unclaimed: Vec<&'static str>,
     /// The operations that the host does in its place.
     pub emulated: Vec<&'static str>,
     /// Operations that answer `Unsupported`.
@@ -266,6 +270,7 @@ impl PluginStatus {
                 .filter(|_| state == PluginState::Failed)
                 .map(ToString::to_string),
             operations: descriptor.operations.names(),
+            unclaimed: loaded.map_or_else(Vec::new, |plugin| plugin.unclaimed().names()),
             emulated: emulated(descriptor.operations).names(),
             unsupported: unsupported(descriptor.operations).names(),
             max_in_flight: Some(descriptor.max_in_flight).filter(|most| *most > 0),

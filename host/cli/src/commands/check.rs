@@ -1,5 +1,6 @@
 //! `check`: one command that judges a built plugin, in any language: inspect, load, the conformance kit.
 
+mod held;
 mod job;
 mod junit;
 mod lints;
@@ -173,7 +174,9 @@ impl Check {
         if loads && self.level == Depth::Kit {
             let source = Source::read(app.config_file(), descriptor)?;
             let watched = watch::kit(file, descriptor, &source, wanted, bounds);
-            judged.kit = Some(watched.await?);
+            let (report, held) = watched.await?;
+            judged.lints.extend(lints::blocking(&held));
+            judged.kit = Some(report);
         }
         Ok(judged)
     }

@@ -4,6 +4,7 @@ use super::{Tools, once};
 use futures_util::future::BoxFuture;
 use holdall::Host;
 use holdall_conformance::holdall_plugin_api::descriptor::Descriptor;
+use holdall_conformance::holdall_plugin_api::{Operation, Operations};
 use holdall_conformance::{Handshake, Loader};
 use std::future::ready;
 use std::path::PathBuf;
@@ -25,8 +26,14 @@ impl Loader for File {
             .config(holdall::config::Config::default())
             .plugin_dir(folder.path());
         let host = builder.build().map_err(|error| error.to_string())?;
-        for (_, outcome) in host.load_plugins() {
+        let mut unclaimed = Operations::EMPTY;
+        for (status, outcome) in host.load_plugins() {
             outcome.map_err(|error| format!("{error:?}"))?;
+            let named = status
+                .unclaimed
+                .into_iter()
+                .filter_map(Operation::from_name);
+            unclaimed = unclaimed.with(named.collect());
         }
         let report = host.scan_report();
         let descriptor = report.files[0].descriptor.clone().ok_or("no descriptor")?;
@@ -36,7 +43,7 @@ impl Loader for File {
             abi: (descriptor.abi_major, descriptor.abi_minor),
             operations: descriptor.operations,
             // The handshake refuses a plugin that claims a slot which is not filled.
-            filled: descriptor.operations,
+            filled: descriptor.operations.with(unclaimed),
             capabilities: descriptor.capabilities,
         })
     }

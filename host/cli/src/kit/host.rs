@@ -18,11 +18,29 @@ use holdall_conformance::{
 };
 use http::Request;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// How often each operation was called.
+#[derive(Clone, Debug, Default)]
+pub struct Calls(Arc<Mutex<BTreeMap<&'static str, u64>>>);
+
+impl Calls {
+    fn count(&self, operation: &'static str) {
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *calls.entry(operation).or_default() += 1;
+    }
+
+    /// Calls of this operation so far.
+    pub fn of(&self, operation: &str) -> u64 {
+        let calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.get(operation).copied().unwrap_or_default()
+    }
+}
 
 const GATEWAY_SECRET: &str = "the kit's own gateway secret";
 
@@ -34,6 +52,7 @@ pub struct HostStage {
     schema: Option<Value>,
     stores: Box<dyn Harness<Config = Value>>,
     next: AtomicU32,
+    calls: Calls,
     file: Option<File>,
     public_url: String,
     front: Option<Box<dyn Send + Sync>>,
@@ -122,11 +141,17 @@ impl HostStage {
             schema: None,
             stores: Box::new(stores),
             next: AtomicU32::new(0),
+            calls: Calls::default(),
             file: None,
             public_url: public_url.to_owned(),
             front: None,
             _folder: None,
         })
+    }
+
+    /// Counts the calls of its instances.
+    pub fn calls(&self) -> Calls {
+        self.calls.clone()
     }
 
     /// The host that drives it.
@@ -156,6 +181,7 @@ impl HostStage {
             },
             backend,
             host: self.host.clone(),
+            calls: self.calls.clone(),
         }))
     }
 
@@ -233,6 +259,7 @@ struct Driven {
     facts: SubjectInfo,
     backend: Backend,
     host: Host,
+    calls: Calls,
 }
 
 /// The host would keep the instance for the next user of its name.
@@ -247,48 +274,62 @@ impl Subject for Driven {
         &self.facts
     }
     fn upload<'a>(&'a self, upload: Upload<'a>) -> BoxFuture<'a, Result<Uploaded>> {
+        self.calls.count("upload");
         Box::pin(self.backend.upload(upload))
     }
     fn download<'a>(&'a self, download: Download<'a>) -> BoxFuture<'a, Result<Downloaded>> {
+        self.calls.count("download");
         Box::pin(self.backend.download(download))
     }
     fn delete<'a>(&'a self, delete: Delete<'a>) -> BoxFuture<'a, Result<Deleted>> {
+        self.calls.count("delete");
         Box::pin(self.backend.delete(delete))
     }
     fn exists<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<bool>> {
+        self.calls.count("exists");
         Box::pin(self.backend.exists(key))
     }
     fn signed_url<'a>(&'a self, sign: SignUrl<'a>) -> BoxFuture<'a, Result<Signing>> {
+        self.calls.count("signed_url");
         Box::pin(async move { self.backend.signed_url(sign).await.map(Signing::Url) })
     }
     fn head<'a>(&'a self, head: Head<'a>) -> BoxFuture<'a, Result<ObjectInfo>> {
+        self.calls.count("head");
         Box::pin(self.backend.head(head))
     }
     fn list<'a>(&'a self, list: List<'a>) -> BoxFuture<'a, Result<Page>> {
+        self.calls.count("list");
         Box::pin(self.backend.list(list))
     }
     fn copy<'a>(&'a self, copy: CopyObject<'a>) -> BoxFuture<'a, Result<Copied>> {
+        self.calls.count("copy");
         Box::pin(self.backend.copy(copy))
     }
     fn rename<'a>(&'a self, rename: Rename<'a>) -> BoxFuture<'a, Result<Renamed>> {
+        self.calls.count("rename");
         Box::pin(self.backend.rename(rename))
     }
     fn delete_many<'a>(
         &'a self,
         delete: DeleteMany<'a>,
     ) -> BoxFuture<'a, Result<Vec<Result<Deleted>>>> {
+        self.calls.count("delete_many");
         Box::pin(self.backend.delete_many(delete))
     }
     fn health(&self) -> BoxFuture<'_, Result<Health>> {
+        self.calls.count("health");
         Box::pin(self.backend.health())
     }
     fn usage(&self) -> BoxFuture<'_, Result<Usage>> {
+        self.calls.count("usage");
         Box::pin(self.backend.usage())
     }
     fn shutdown(&self) -> BoxFuture<'_, Result<()>> {
+        self.calls.count("shutdown");
         Box::pin(self.backend.shutdown())
     }
     fn custom<'a>(&'a self, custom: Custom<'a>) -> BoxFuture<'a, Result<Bytes>> {
+        self.calls.count("custom");
         Box::pin(self.backend.custom(custom))
     }
     fn bytes_moved(&self) -> Option<u64> {
@@ -304,6 +345,7 @@ impl Subject for Driven {
         upload: Upload<'a>,
         timeout: Duration,
     ) -> Option<BoxFuture<'a, Result<Uploaded>>> {
+        self.calls.count("upload");
         let backend = self.backend.with(CallOptions::new().timeout(timeout));
         Some(Box::pin(async move { backend.upload(upload).await }))
     }
@@ -312,6 +354,7 @@ impl Subject for Driven {
         key: &'a Key,
         timeout: Duration,
     ) -> Option<BoxFuture<'a, Result<bool>>> {
+        self.calls.count("exists");
         let backend = self.backend.with(CallOptions::new().timeout(timeout));
         Some(Box::pin(async move { backend.exists(key).await }))
     }

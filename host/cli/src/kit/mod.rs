@@ -13,7 +13,7 @@ mod host;
 mod once;
 
 pub use gateway::PUBLIC_URL;
-pub use host::HostStage;
+pub use host::{Calls, HostStage};
 pub use once::{BEGINS, ENDS, between, use_once};
 
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! A process of its own, whose output is watched.
 
 use super::{HostStage, PUBLIC_URL};
-use holdall::{Delete, Download, Result, Upload};
+use holdall::{Delete, Download, Head, Key, List, Result, Upload};
 use holdall_conformance::{Harness, Stage};
 use serde_json::Value;
 use std::path::Path;
@@ -47,8 +47,11 @@ pub async fn use_once(library: &Path, config: Value) -> Result<()> {
     let downloaded = subject.download(Download::new(&key)).await?;
     downloaded.body.collect(10).await?;
     let missing = format!("{key}-missing");
-    // The kit judges the error elsewhere.
+    // The kit judges what these answer elsewhere.
     let _ = subject.download(Download::new(&missing)).await;
+    let _ = subject.exists(Key::new(&key)).await;
+    let _ = subject.head(Head::new(&key)).await;
+    let _ = subject.list(List::new("")).await;
     subject.delete(Delete::new(&key)).await?;
     subject.shutdown().await
 }

@@ -17,8 +17,33 @@ pub(super) fn read(section: &[u8]) -> (Option<Descriptor>, Vec<Fault>) {
             let faults = check(&descriptor);
             (Some(descriptor), faults)
         }
-        Err(faults) => (None, faults.iter().map(unreadable).collect()),
+        Err(faults) => {
+            let unreadable = |fault: &DescriptorFault| match fault {
+                DescriptorFault::Duplicate { offset } if !is_descriptor(section, *offset) => {
+                    uncounted(*offset)
+                }
+                fault => unreadable(fault),
+            };
+            (None, faults.iter().map(unreadable).collect())
+        }
     }
+}
+
+/// Whether another descriptor begins here.
+fn is_descriptor(section: &[u8], offset: u64) -> bool {
+    let rest = usize::try_from(offset)
+        .ok()
+        .and_then(|at| section.get(at..));
+    rest.is_some_and(|rest| rest.starts_with(api::MAGIC.as_slice()))
+}
+
+/// Bytes after the lengths that the header states, a usual mistake in C.
+fn uncounted(offset: u64) -> Fault {
+    let expected = "no more than `fingerprint_count` fingerprints and `json_len` bytes of JSON";
+    let mut fault = Fault::new(Code::MalformedDescriptor).expected(expected);
+    fault.fix =
+        "state in the header how many fingerprints and how many bytes of JSON follow it".into();
+    fault.found(format!("more bytes at offset {offset}"))
 }
 
 fn unreadable(fault: &DescriptorFault) -> Fault {

@@ -16,6 +16,8 @@ pub(super) struct Checked {
     pub(super) table: PluginTable,
     pub(super) ops: BackendTable,
     pub(super) operations: Operations,
+    /// Operations with a filled slot that the descriptor does not claim: never called.
+    pub(super) unclaimed: Operations,
 }
 
 // SAFETY: tables hold functions and pointers to statics of a library that is never unmapped (R13).
@@ -117,12 +119,13 @@ pub(super) fn check(
     match unsafe { copy_in(table.ops) } {
         Err(fault) => faults.push(malformed(&fault)),
         Ok(ops) => {
-            let operations = slots(&ops, descriptor, code, &mut faults);
+            let (operations, unclaimed) = slots(&ops, descriptor, code, &mut faults);
             if faults.is_empty() {
                 return Ok(Checked {
                     table,
                     ops,
                     operations,
+                    unclaimed,
                 });
             }
         }
@@ -132,14 +135,15 @@ pub(super) fn check(
     Err(faults)
 }
 
-/// The operations whose slots are filled; claimed ones that are not are faults.
+/// The operations whose slots are filled: claimed ones, then the others. Claimed ones that are not filled are
+/// faults.
 fn slots(
     ops: &BackendTable,
     descriptor: &Descriptor,
     code: &dyn Code,
     faults: &mut Vec<Fault>,
-) -> Operations {
-    let mut filled = Operations::EMPTY;
+) -> (Operations, Operations) {
+    let (mut filled, mut unclaimed) = (Operations::EMPTY, Operations::EMPTY);
     if ops.drop.is_none() {
         faults.push(load_fault(
             FaultCode::TableMalformed,
@@ -154,7 +158,7 @@ fn slots(
             Some(address) if !code.contains(address) => faults.push(outside_code(operation.name())),
             // An operation that is not claimed is never called, whatever lies in its slot.
             Some(_) if claimed => filled = filled.with(operation.into()),
-            Some(_) => {}
+            Some(_) => unclaimed = unclaimed.with(operation.into()),
             None if Operations::REQUIRED.has(operation) => {
                 let expected = format!("the required operation `{operation}`");
                 faults.push(load_fault(
@@ -174,7 +178,7 @@ fn slots(
             None => {}
         }
     }
-    filled
+    (filled, unclaimed)
 }
 
 fn address_of(ops: &BackendTable, operation: Operation) -> Option<usize> {

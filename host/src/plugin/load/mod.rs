@@ -33,10 +33,10 @@ use crate::plugin::fault::{Code, Fault};
 use crate::plugin::inspect::{self, Spoken};
 use gate::Gate;
 use handshake::Checked;
-use holdall_plugin_api::StaticPlugin;
 use holdall_plugin_api::abi::VERSION;
 use holdall_plugin_api::abi::tables::HostServices;
 use holdall_plugin_api::descriptor::{Descriptor, Flags};
+use holdall_plugin_api::{Operations, StaticPlugin};
 use map::Mapping;
 use pool::Share;
 use services::Services;
@@ -218,6 +218,11 @@ impl Plugin {
     /// Signals whose handlers its constructors replaced; the program's were put back.
     pub(crate) fn signals(&self) -> &[&'static str] {
         &self.signals
+    }
+
+    /// Operations that it implements and its descriptor does not claim.
+    pub(crate) fn unclaimed(&self) -> Operations {
+        self.checked.unclaimed
     }
 
     /// Hash of the mapped bytes; `None` for a plugin that is linked in.

@@ -53,6 +53,7 @@ mod tests {
             table: grow::empty(),
             ops: grow::empty(),
             operations: Operations::REQUIRED,
+            unclaimed: Operations::EMPTY,
         };
         read_only(tables).unwrap()
     }

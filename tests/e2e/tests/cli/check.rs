@@ -1,6 +1,7 @@
 //! `new` and `check`: the road of an author, and plugins that crash, hang, leak and lie.
 
 use super::workdir::{Ran, Workdir};
+use holdall::fault::Code;
 use holdall_e2e::artifacts;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -163,6 +164,104 @@ fn in_exists(source: &str, what: &str) -> String {
     format!("{before}static HoldallStatus exists({rest}")
 }
 
+/// Mistakes at the handshake: those that the bytes of the file show are found by its reader, the others once
+/// it is loaded; both with the fix of their code.
+#[test]
+fn mistakes_at_the_handshake_are_named_with_their_fix() {
+    let workdir = Workdir::new();
+    let entry = "__attribute__((visibility(\"default\"))) const HoldallPluginTable *";
+    for (stage, code, from, to) in [
+        (
+            "inspect",
+            "entry_missing",
+            entry,
+            "const HoldallPluginTable *",
+        ),
+        (
+            "inspect",
+            "entry_name",
+            "HOLDALL_ENTRY_PREFIX NAME \"\\\"",
+            "\"\\\"",
+        ),
+        ("inspect", "no_descriptor", "section(HOLDALL_SECTION), ", ""),
+        (
+            "inspect",
+            "fingerprint_mismatch",
+            "    .fingerprints = HOLDALL_FINGERPRINTS,\n",
+            "",
+        ),
+        (
+            "inspect",
+            "malformed_descriptor",
+            "HOLDALL_FINGERPRINT_COUNT,\n               .op",
+            "1,\n               .op",
+        ),
+        (
+            "inspect",
+            "malformed_descriptor",
+            "               .json_len = sizeof JSON - 1,\n",
+            "",
+        ),
+        ("inspect", "required_operation", "HOLDALL_OP_DELETE | ", ""),
+        (
+            "load",
+            "entry_returned_null",
+            "return &PLUGIN;",
+            "return NULL;",
+        ),
+        (
+            "load",
+            "table_malformed",
+            "    .size = sizeof PLUGIN,\n",
+            "",
+        ),
+        ("load", "table_malformed", "    .open = open_store,\n", ""),
+        ("load", "table_malformed", "    .ops = &OPERATIONS,\n", ""),
+        (
+            "load",
+            "descriptor_lies",
+            "DESCRIPTOR.fingerprints + sizeof JSON - 1",
+            "DESCRIPTOR.fingerprints",
+        ),
+        (
+            "load",
+            "required_operation_null",
+            "    .start_delete = delete,\n",
+            "",
+        ),
+        (
+            "load",
+            "claimed_operation_null",
+            "    .start_head = head,\n",
+            "",
+        ),
+        (
+            "load",
+            "slot_outside_file",
+            "    .start_head = head,\n",
+            "    .start_head = (void *)abort,\n",
+        ),
+    ] {
+        let library = edited(&workdir, "mistake.so", |source| source.replace(from, to));
+        let (exit, found) = checked(&workdir, &library, "--level load");
+        assert_eq!(exit, 8, "{code}: {found:#}");
+        let known = Code::ALL.iter().find(|known| known.name() == code).unwrap();
+        let faults = found["inspect"]["faults"].as_array().unwrap();
+        match stage {
+            "inspect" => {
+                assert_eq!(faults[0]["code"], code, "{from}: {faults:#?}");
+                assert!(!faults[0]["fix"].as_str().unwrap().is_empty());
+            }
+            _ => {
+                assert!(faults.is_empty(), "{from}: {faults:#?}");
+                let why = found["load"]["why"].as_str().unwrap();
+                let said = format!("fix: {}", known.usual_fix());
+                assert!(why.contains(code) && why.contains(&said), "{from}: {why}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_crash_and_an_exit_are_results() {
     let workdir = Workdir::new();
@@ -247,71 +346,95 @@ fn a_leak_and_a_lie_are_named() {
     assert_eq!((code, message(&found, "D-10").0), (8, "failed"));
 }
 
-/// The project of `new`, built with `build`; answers the library.
-fn new_project(workdir: &Workdir, language: &str, build: &[&str], built: &str) -> PathBuf {
-    let name = format!("store{language}");
-    workdir.ok(&format!("new {name} --language {language}"));
+#[test]
+fn a_call_that_blocks_is_named() {
+    let workdir = Workdir::new();
+    let library = edited(&workdir, "blocks.so", |source| {
+        let source = source.replace(
+            "#include <pthread.h>",
+            "#include <pthread.h>\n#include <unistd.h>",
+        );
+        let source = source.replace(
+            "HOLDALL_ABI_FLAGS | HOLDALL_FLAG_BLOCKING",
+            "HOLDALL_ABI_FLAGS",
+        );
+        in_exists(&source, "UNUSED(storage, cx, fut); usleep(80000);")
+    });
+    let (code, found) = checked(&workdir, &library, "--only I");
+    assert_eq!(code, 0, "{found:#}");
+    let lint = &found["lints"][0];
+    assert_eq!(lint["code"], "blocks", "{}", found["lints"]);
     assert!(
-        workdir.fails(4, &format!("new {name}")).contains(&name),
-        "it is not written over"
+        lint["found"].as_str().unwrap().contains("exists ("),
+        "{lint}"
     );
-    let folder = workdir.path(&name);
-    // The very crates of this workspace, so that nothing is fetched and little is built.
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    if language == "rust" {
-        std::fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
-    }
-    let made = Command::new(build[0])
-        .args(&build[1..])
-        .current_dir(&folder)
-        .env("CARGO_TARGET_DIR", root.join("target"))
-        .output()
-        .unwrap();
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
-    match language {
-        "rust" => root.join("target/debug").join(built),
-        _ => folder.join(built),
-    }
+    let blocking = edited(&workdir, "said.so", |source| {
+        let source = source.replace(
+            "#include <pthread.h>",
+            "#include <pthread.h>\n#include <unistd.h>",
+        );
+        in_exists(&source, "UNUSED(storage, cx, fut); usleep(80000);")
+    });
+    let (_, found) = checked(&workdir, &blocking, "--only I");
+    assert_eq!(found["lints"], serde_json::json!([]));
 }
 
 #[test]
-fn a_new_project_builds_and_passes() {
+fn an_operation_that_is_filled_and_not_claimed_is_named() {
     let workdir = Workdir::new();
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    for (language, build, built) in [
-        (
-            "rust",
-            &[&*cargo, "build", "--offline"][..],
-            "libstorerust.so",
-        ),
-        ("c", &["make"], "build/libstorec.so"),
-        ("cpp", &["make"], "build/libstorecpp.so"),
-    ] {
-        let library = new_project(&workdir, language, build, built);
-        let config = workdir.path(&format!("store{language}/check.toml"));
-        let (code, found) = checked(
-            &workdir,
-            &library,
-            &format!("--config {}", config.display()),
-        );
-        let failed: Vec<_> = found["kit"]["results"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter(|one| !["passed", "not_applicable"].contains(&one["status"].as_str().unwrap()))
-            .collect();
-        assert_eq!(
-            code, 0,
-            "{language}: {failed:#?} {:#}",
-            found["inspect"]["faults"]
-        );
-        assert_eq!(
-            found["inspect"]["about"]["name"],
-            format!("store{language}")
-        );
-    }
+    let library = edited(&workdir, "unclaimed.so", |source| {
+        source.replace(
+            "HOLDALL_OP_SIGNED_URL | HOLDALL_OP_HEAD |",
+            "HOLDALL_OP_SIGNED_URL |",
+        )
+    });
+    let (code, found) = checked(&workdir, &library, "--only A-11");
+    let (status, why) = message(&found, "A-11");
+    assert_eq!((code, status), (8, "failed"), "{why}");
+    assert!(why.contains("the slot of `head` is filled"), "{why}");
+}
+
+/// `new`, build, `check` and `dist`, for Rust, C and C++; CI has no other run of this script.
+#[test]
+fn the_road_of_an_author() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let ran = Command::new(root.join("scripts/author-road"))
+        .arg("--short")
+        .env("HOLDALL", artifacts().holdall())
+        .env_remove("HOLDALL_PLUGIN_DIR")
+        .env_remove("HOLDALL_CONFIG")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout);
+    let why = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{said}{why}");
+    let passed: Vec<_> = said
+        .lines()
+        .filter(|line| line.contains(" 0 failed"))
+        .collect();
+    assert_eq!(passed.len(), 3, "{said}");
+}
+
+/// The whole, a build for each mistake, is `scripts/author-mistakes`.
+#[test]
+fn the_mistakes_of_an_author_can_be_made_in_a_new_project() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let ran = Command::new(root.join("scripts/author-mistakes"))
+        .arg("--list")
+        .env("HOLDALL", artifacts().holdall())
+        .output()
+        .unwrap();
+    assert!(
+        ran.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    assert!(String::from_utf8_lossy(&ran.stdout).lines().count() > 15);
+}
+
+#[test]
+fn a_project_is_not_written_over() {
+    let workdir = Workdir::new();
+    workdir.ok("new store --language c");
+    assert!(workdir.fails(4, "new store").contains("store"));
 }

@@ -16,8 +16,10 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::held::{Held, Polls};
 use super::stores::{Filled, Source};
 use crate::failure::{Failure, Result};
+use crate::hint;
 
 /// One process.
 #[derive(Debug, Serialize, Deserialize)]
@@ -57,6 +59,7 @@ pub(super) enum Line {
     Begins(String),
     Cleans(String),
     Ended(Box<CaseResult>),
+    Held(Polls),
 }
 
 impl Job {
@@ -125,7 +128,13 @@ impl Lines {
 fn told(error: &Error) -> String {
     let mut text = error.to_string();
     for (name, value) in error.facts() {
-        let _ = write!(text, "; {name}: {value}");
+        // The file is a copy of the one that is judged.
+        if name != "file" && !text.contains(value) {
+            let _ = write!(text, "; {name}: {value}");
+        }
+        if let Some(fix) = hint::of_fault(name) {
+            let _ = write!(text, "; fix: {fix}");
+        }
     }
     for cause in error.cause().into_iter().flat_map(|cause| cause.chain()) {
         if !text.contains(&*cause.text) {
@@ -219,7 +228,9 @@ async fn cases(
         Step::Cleans(case) => lines.tell(&Line::Cleans(case.id.to_owned())),
         Step::Ended(result) => lines.tell(&Line::Ended(Box::new(result.clone()))),
     };
+    let (held, calls) = (Held::listening(), stage.calls());
     run_watched(Arc::new(stage), wanted, most, watch).await;
+    lines.tell(&Line::Held(held.polls(&calls)));
 }
 
 /// Whether two instances with one configuration see the same objects.

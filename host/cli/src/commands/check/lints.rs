@@ -7,6 +7,8 @@ use holdall_conformance::holdall_plugin_api::sdk::schema::unmarked_secrets;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::held::{self, Polls};
+
 /// A warning.
 #[derive(Debug, Serialize)]
 pub(super) struct Lint {
@@ -66,6 +68,18 @@ pub(super) fn of(file: &Path, found: &Inspection) -> Vec<Lint> {
         warn("builder_path", found, fix);
     }
     lints
+}
+
+/// What the host measured while the kit ran.
+pub(super) fn blocking(polls: &Polls) -> Option<Lint> {
+    let found = held::shown(polls)?;
+    let fix = "use an async client and `runtime: tokio`, or say `runtime: blocking` in `export_plugin!` \
+               (HOLDALL_FLAG_BLOCKING in C)";
+    Some(Lint {
+        code: "blocks",
+        found,
+        fix: fix.to_owned(),
+    })
 }
 
 /// A build that left a library for Rust only.

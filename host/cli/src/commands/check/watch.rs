@@ -10,6 +10,7 @@ use holdall_conformance::{Case, CaseResult, Level, Report, Status, cases};
 use serde::Serialize;
 use tempfile::TempDir;
 
+use super::held::{self, Polls};
 use super::job::{Job, Line, What};
 use super::stores::Source;
 use crate::failure::{Failure, Result};
@@ -184,16 +185,17 @@ struct Shared<'a> {
     /// Why it cannot be opened.
     closed: std::cell::RefCell<Option<String>>,
     claims: std::cell::RefCell<Option<(Vec<String>, Vec<String>)>>,
+    held: std::cell::RefCell<Polls>,
 }
 
-/// Runs these cases, each group in a process of its own.
+/// Runs these cases, each group in a process of its own. Answers also the polls that held their caller.
 pub(super) async fn kit(
     library: &Path,
     descriptor: &Descriptor,
     source: &Source,
     wanted: &[&'static str],
     bounds: Bounds,
-) -> Result<Report> {
+) -> Result<(Report, Polls)> {
     let started = Instant::now();
     let shared = Shared {
         library,
@@ -203,6 +205,7 @@ pub(super) async fn kit(
         hangs: Default::default(),
         closed: Default::default(),
         claims: Default::default(),
+        held: Default::default(),
     };
     let mut letters: Vec<&str> = wanted.iter().map(|id| &id[..1]).collect();
     letters.dedup();
@@ -229,7 +232,7 @@ pub(super) async fn kit(
     };
     let mut report = report.join();
     report.elapsed_ms = started.elapsed().as_millis() as u64;
-    Ok(report)
+    Ok((report, shared.held.take()))
 }
 
 fn case(id: &str) -> Option<&'static Case> {
@@ -319,6 +322,7 @@ async fn once(shared: &Shared<'_>, ids: Vec<String>) -> Result<Vec<CaseResult>> 
                 results.push(*result);
             }
             Line::Refused(why) => refused = Some(why),
+            Line::Held(polls) => held::add(&mut shared.held.borrow_mut(), polls),
             Line::Loaded => {}
         }
     }
