@@ -4,12 +4,14 @@
 
 use futures_util::FutureExt;
 use holdall::config::Config;
+use holdall::policy::{Breaker, Deadlines, FileTypes, Policy, Retries};
 use holdall::{Backend, Body, Bytes, Custom, Download, Host, Key, PluginRef, Registration, Upload};
 use holdall_bench::{Rival, compare, shipped};
 use holdall_bench_plugin::{Config as Nothings, Nothing, allocations};
 use holdall_plugin_api::StorageBackend;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 const GIB: u64 = 1 << 30;
 const CHUNK: usize = 1 << 20;
@@ -143,8 +145,62 @@ fn main() {
         ],
     );
 
+    policies(&runtime, &linked_host, rounds, calls);
     registry(&loaded_host, rounds, calls);
     streams(&linked, &loaded, &bare, if quick { 1 } else { 5 }, gib);
+}
+
+/// Every policy at once, beside the same plugin behind a handle without any.
+fn policies(runtime: &tokio::runtime::Runtime, host: &Host, rounds: usize, calls: u64) {
+    let mut policy = Policy::new();
+    policy.prefix = Some("tenants/a/".to_owned());
+    policy.max_size = Some(10 << 20);
+    policy.types = Some(FileTypes::new(["*/*"]));
+    policy.deadline = Deadlines::all(Duration::from_secs(30));
+    policy.idle_timeout = Some(Duration::from_secs(30));
+    policy.concurrency = Some(64);
+    policy.retry = Some(Retries::default());
+    policy.breaker = Some(Breaker::default());
+    let registration = Registration::new(PluginRef::from("bench")).policy(policy);
+    host.register("guarded", registration).unwrap();
+    let plain = runtime.block_on(host.backend("bench")).unwrap();
+    let guarded = runtime.block_on(host.backend("guarded")).unwrap();
+    // Deadlines have timers.
+    let _inside = runtime.enter();
+    let key = Key::new("yes");
+    let exists = |backend: &Backend, times| {
+        counted(None, || {
+            (0..times).for_each(|_| {
+                let _ = std::hint::black_box(now(backend.exists(key)).unwrap());
+            });
+        })
+    };
+    compare(
+        "exists, ready at the first poll, through every policy",
+        rounds,
+        calls,
+        vec![
+            Rival::new("without policies", |times| exists(&plain, times)),
+            Rival::new("with all of them", |times| exists(&guarded, times)),
+        ],
+    );
+    let payload = Bytes::from(vec![1u8; 4096]);
+    let upload = |backend: &Backend, times| {
+        counted(None, || {
+            (0..times).for_each(|_| {
+                drop(now(backend.upload(Upload::new(key, payload.clone()))).unwrap());
+            });
+        })
+    };
+    compare(
+        "upload of one 4 KiB chunk, through every policy",
+        rounds,
+        calls,
+        vec![
+            Rival::new("without policies", |times| upload(&plain, times)),
+            Rival::new("with all of them", |times| upload(&guarded, times)),
+        ],
+    );
 }
 
 /// The baseline is papaya as it comes. The others tell what is the hasher's part, and what any hit
