@@ -10,7 +10,7 @@
 //! sync = true                           # also on disk before the answer
 //! ```
 
-use holdall_plugin_api::{Error, ErrorKind, Operation, Result, Retry};
+use holdall_plugin_api::{Error, ErrorKind, Result, Retry};
 use serde::Serialize;
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -112,19 +112,6 @@ impl AuditLog for AuditFile {
             false => Ok(()),
         }
     }
-}
-
-/// Whether an operation is recorded. A `delete_many` is, key by key.
-pub(crate) fn is_recorded(operation: Operation) -> bool {
-    matches!(
-        operation,
-        Operation::Upload
-            | Operation::Delete
-            | Operation::Copy
-            | Operation::Rename
-            | Operation::Custom
-            | Operation::SignedUrl
-    )
 }
 
 pub(crate) fn now_ms() -> u64 {

@@ -9,9 +9,9 @@ use http::header::{
 };
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use crate::call::decode;
 use crate::digests::{self, REPR_DIGEST};
 use crate::problem::Problem;
-use crate::target::decode;
 
 /// How the headers of user metadata begin. Their values are percent-encoded UTF-8, decoded once.
 const METADATA: &str = "holdall-meta-";

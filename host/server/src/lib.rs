@@ -25,7 +25,6 @@ mod conditions;
 mod digests;
 mod headers;
 mod ranges;
-mod target;
 
 // Done.
 mod objects;

@@ -5,12 +5,12 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get};
 use holdall::Host;
 
+use crate::call::{Query, Target};
 use crate::objects::{batch, delete, form, list, read, webdav, write};
 use crate::problem::Problem;
 use crate::rights::Rule;
 use crate::settings::Settings;
 use crate::state::App;
-use crate::target::{Query, Target};
 use crate::{call, openapi, signing, watch};
 
 /// Answered even when no place is free.

@@ -13,10 +13,10 @@ use utoipa::ToSchema;
 
 use crate::body;
 use crate::call::Call;
+use crate::call::{Query, Target};
 use crate::objects::answer::{Digests, date, json, read_json};
 use crate::problem::Problem;
 use crate::rights::Scope;
-use crate::target::{Query, Target};
 
 /// Far more than any request of this kind has.
 const MOST_BYTES: usize = 64 << 10;

@@ -5,7 +5,7 @@ use super::context::Context;
 use super::counters::{Counters, add};
 use super::generation::{Generation, Opened};
 use super::options::DEFAULT_OWNER;
-use crate::audit::{self, AuditEvent, is_recorded};
+use crate::audit::{self, AuditEvent};
 use crate::plugin::errors;
 use crate::plugin::load::{Call, KeptSpan, identifier};
 use crate::policy::{Guards, Turn};
@@ -121,7 +121,10 @@ impl<'a> Scope<'a> {
         Call {
             deadline: self.deadline,
             request_id: options.request_id.clone(),
-            _span: options.request_id.as_ref().and_then(KeptSpan::current),
+            _span: options.request_id.as_ref().and_then(|id| {
+                let span = tracing::Span::current();
+                (!span.is_none()).then(|| KeptSpan::new(id, span))
+            }),
             trace_id: options.trace_id,
             span_id: options.span_id,
         }
@@ -320,4 +323,17 @@ async fn bounded<T>(
         late.as_mut().poll(cx).map(|()| too_late())
     })
     .await
+}
+
+/// Whether an operation is recorded. A `delete_many` is, key by key.
+fn is_recorded(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Upload
+            | Operation::Delete
+            | Operation::Copy
+            | Operation::Rename
+            | Operation::Custom
+            | Operation::SignedUrl
+    )
 }

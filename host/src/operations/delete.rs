@@ -1,6 +1,6 @@
 //! `delete`, `delete_many` and `delete_prefix`.
 
-use super::etag::Condition;
+use super::etag;
 use super::fault;
 use super::{list, may_write, needs};
 use crate::backend::Backend;
@@ -163,9 +163,12 @@ pub(super) async fn remove(
         }
         delete.must_exist = false;
     }
-    let condition = Condition::of(scope, opened, delete.key, delete.if_match).await;
     let mut delete = delete;
-    delete.if_match = condition.etag();
+    let condition;
+    if let Some(given) = delete.if_match {
+        condition = etag::native(scope, opened, delete.key, given).await;
+        delete.if_match = Some(&condition);
+    }
     let deleted = calls::delete(scope, opened, delete).await?;
     // Another writer was faster, and the store reports it.
     if must_exist && deleted.existed == Some(false) {

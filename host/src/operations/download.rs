@@ -1,7 +1,7 @@
 //! `download`, `head` and `exists`.
 
 use super::download_body::{Origin, Verified};
-use super::etag::Condition;
+use super::etag;
 use super::fault;
 use super::needs;
 use crate::backend::Backend;
@@ -116,18 +116,15 @@ pub(super) async fn read(
 ) -> Result<Downloaded> {
     opened.terms.download(&download)?;
     let (key, asked) = (download.key.text().to_owned(), download.range.clone());
-    let (wanted, known) = (
-        download.options().if_match,
-        download.options().if_none_match,
-    );
-    let wanted = Condition::of(scope, opened, download.key, wanted).await;
-    let known = Condition::of(scope, opened, download.key, known).await;
     let mut download = download;
-    if let Some(etag) = wanted.etag() {
-        download = download.if_match(etag);
+    let (wanted, known);
+    if let Some(given) = download.options().if_match {
+        wanted = etag::native(scope, opened, download.key, given).await;
+        download = download.if_match(&wanted);
     }
-    if let Some(etag) = known.etag() {
-        download = download.if_none_match(etag);
+    if let Some(given) = download.options().if_none_match {
+        known = etag::native(scope, opened, download.key, given).await;
+        download = download.if_none_match(&known);
     }
     let mut downloaded = calls::download(scope, opened, download).await?;
     opened.etags.show(&mut downloaded.info.etag);
@@ -164,15 +161,15 @@ pub(super) async fn facts(
     head: Head<'_>,
 ) -> Result<ObjectInfo> {
     opened.terms.head(&head)?;
-    let (wanted, known) = (head.options().if_match, head.options().if_none_match);
-    let wanted = Condition::of(scope, opened, head.key, wanted).await;
-    let known = Condition::of(scope, opened, head.key, known).await;
     let mut head = head;
-    if let Some(etag) = wanted.etag() {
-        head = head.if_match(etag);
+    let (wanted, known);
+    if let Some(given) = head.options().if_match {
+        wanted = etag::native(scope, opened, head.key, given).await;
+        head = head.if_match(&wanted);
     }
-    if let Some(etag) = known.etag() {
-        head = head.if_none_match(etag);
+    if let Some(given) = head.options().if_none_match {
+        known = etag::native(scope, opened, head.key, given).await;
+        head = head.if_none_match(&known);
     }
     let mut info = if needs(opened, Operation::Head).is_ok() {
         calls::head(scope, opened, head).await?

@@ -7,30 +7,22 @@ use holdall_plugin_api::{Download, Head, Key, Operation};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// A condition of a request, in the form of the instance.
-pub(super) struct Condition<'a>(Option<Cow<'a, str>>);
-
-impl<'a> Condition<'a> {
-    pub(super) async fn of(
-        scope: &Scope<'_>,
-        opened: &Arc<Opened>,
-        key: &Key,
-        given: Option<&'a str>,
-    ) -> Self {
-        let Some(given) = given.filter(|given| !matches!(*given, "" | "*")) else {
-            return Self(given.map(Cow::Borrowed));
-        };
-        if opened.etags.is_unknown() {
-            // On the heap: few operations need it, and their futures stay small.
-            Box::pin(learn(scope, opened, key)).await;
-        }
-        let native = opened.etags.native(given);
-        Self(Some(native.map_or(Cow::Borrowed(given), Cow::Owned)))
+/// The etag of a condition, in the form of the instance.
+pub(super) async fn native<'a>(
+    scope: &Scope<'_>,
+    opened: &Arc<Opened>,
+    key: &Key,
+    given: &'a str,
+) -> Cow<'a, str> {
+    if matches!(given, "" | "*") {
+        return Cow::Borrowed(given);
     }
-
-    pub(super) fn etag(&self) -> Option<&str> {
-        self.0.as_deref()
+    if opened.etags.is_unknown() {
+        // On the heap: few operations need it, and their futures stay small.
+        Box::pin(learn(scope, opened, key)).await;
     }
+    let native = opened.etags.native(given);
+    native.map_or(Cow::Borrowed(given), Cow::Owned)
 }
 
 /// Asks an instance that has returned no etag yet for that of this object. The operation itself reports

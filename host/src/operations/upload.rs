@@ -1,7 +1,7 @@
 //! `upload`.
 
 use super::content_type;
-use super::etag::Condition;
+use super::etag;
 use super::fault;
 use super::spool;
 use super::upload_body::{Checked, Expected};
@@ -110,11 +110,11 @@ pub(super) async fn send(
     } else {
         upload = agreed(scope, opened, upload)?;
     }
-    let condition = upload.options().if_match;
-    let condition = Condition::of(scope, opened, upload.key, condition).await;
     let mut upload = upload;
-    if let Some(etag) = condition.etag() {
-        upload = upload.if_match(etag);
+    let condition;
+    if let Some(given) = upload.options().if_match {
+        condition = etag::native(scope, opened, upload.key, given).await;
+        upload = upload.if_match(&condition);
     }
     let wanted = upload.options().checksums;
     let max_size = upload.options().max_size;

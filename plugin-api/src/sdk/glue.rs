@@ -1,8 +1,8 @@
 //! From the trait to the tables. Everything here is generic, so that a plugin is one macro call.
 
 use super::guard::{FaultKind, PluginState, contained_of};
+use super::host::Services;
 use super::op::{Slots, Then, fail, in_runtime, start};
-use super::services::Services;
 use crate::abi::request::{self, Texts};
 use crate::abi::tables::*;
 use crate::abi::{answer, grow, text};

@@ -3,7 +3,7 @@
 //! A panic in an operation is caught and becomes an error with its message and place. A panic that
 //! no caller can see (in a drop, in a thread of the plugin's runtime) is reported to the host.
 
-use super::services::Services;
+use super::host::Services;
 use crate::abi::bytes;
 use crate::abi::tables::FfiCall;
 #[cfg(feature = "tokio")]

@@ -1,12 +1,15 @@
-//! What the host does for a backend.
+//! What the host does for a backend, and the table by which it does it: rule R13.
 
-use super::guard;
-use super::services::{LogLine, Services};
-use crate::abi::{grow, text};
+use super::guard::{self, FaultKind};
+use crate::abi::LINKED_IN;
+use crate::abi::grow::{self, TableFault};
+use crate::abi::tables::{FfiCall, FfiLogRecord, FfiPair, FfiSlice, HostServices};
+use crate::abi::text::{self, pair_views, pairs_of};
+use std::ffi::c_void;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The host, as a backend sees it. Cheap to clone.
 #[derive(Clone)]
@@ -133,5 +136,148 @@ impl CallContext {
             // SAFETY: R15.
             request_id: unsafe { text::copied(call.request_id) }.ok().flatten(),
         })
+    }
+}
+
+/// A checked copy of the host's table.
+#[derive(Clone, Copy)]
+pub(crate) struct Services(HostServices);
+
+// SAFETY: R13: callable from any thread, for the life of the process.
+unsafe impl Send for Services {}
+// SAFETY: as above.
+unsafe impl Sync for Services {}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Services")
+            .field("flags", &self.0.flags)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One line of a log.
+#[derive(Clone, Debug)]
+pub(crate) struct LogLine<'a> {
+    /// 1 error to 5 trace.
+    pub level: u32,
+    /// Module path.
+    pub target: &'a str,
+    /// Text.
+    pub message: &'a str,
+    /// Source file and line.
+    pub place: Option<(&'a str, u32)>,
+    /// Structured fields.
+    pub fields: &'a [(&'a str, String)],
+}
+
+impl Services {
+    /// Copies the host's table.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    ///
+    /// # Safety
+    ///
+    /// `table` follows R13.
+    pub(crate) unsafe fn new(table: *const HostServices) -> Result<Self, TableFault> {
+        // SAFETY: R13.
+        unsafe { grow::copy_in(table) }.map(Self)
+    }
+
+    /// Services without a host: a clock, no log, and random bytes that are good enough for tests.
+    pub(crate) fn detached() -> Self {
+        Self(HostServices {
+            flags: LINKED_IN,
+            monotonic_ns: Some(own_monotonic),
+            unix_ns: Some(own_unix),
+            random: Some(own_random),
+            ..grow::empty()
+        })
+    }
+
+    pub(crate) fn linked_in(&self) -> bool {
+        self.0.flags & LINKED_IN != 0
+    }
+
+    /// The most verbose level that is wanted, 0 for none.
+    pub(crate) fn log_level(&self) -> u32 {
+        // SAFETY: R13.
+        self.0.log_level.map_or(0, |f| unsafe { f(self.0.host) })
+    }
+
+    /// Logs; ask [`Services::log_level`] before formatting.
+    pub(crate) fn log(&self, line: &LogLine<'_>, call: *const FfiCall) {
+        let Some(log) = self.0.log else { return };
+        let fields: Vec<FfiPair> = pair_views(line.fields);
+        let record = FfiLogRecord {
+            level: line.level,
+            line: line.place.map_or(0, |(_, line)| line),
+            target: FfiSlice::of(line.target.as_bytes()),
+            message: FfiSlice::of(line.message.as_bytes()),
+            file: FfiSlice::text(line.place.map(|(file, _)| file)),
+            fields: pairs_of(&fields),
+            call,
+            ..grow::empty()
+        };
+        // SAFETY: R13; the record and what it points to live through the call.
+        unsafe { log(self.0.host, &raw const record) }
+    }
+
+    pub(crate) fn fault(&self, kind: FaultKind, message: &str) {
+        if let Some(fault) = self.0.fault {
+            // SAFETY: R13; the text lives through the call.
+            unsafe { fault(self.0.host, kind as u32, FfiSlice::of(message.as_bytes())) }
+        }
+    }
+
+    /// Nanoseconds on a clock that never goes back.
+    pub(crate) fn monotonic_ns(&self) -> u64 {
+        // SAFETY: R13.
+        self.0
+            .monotonic_ns
+            .map_or_else(|| 0, |f| unsafe { f(self.0.host) })
+    }
+
+    /// The wall clock.
+    pub(crate) fn now(&self) -> SystemTime {
+        // SAFETY: R13.
+        let ns = self.0.unix_ns.map(|f| unsafe { f(self.0.host) });
+        ns.and_then(text::time_in).unwrap_or_else(SystemTime::now)
+    }
+
+    /// Fills `out` with unpredictable bytes.
+    pub(crate) fn random(&self, out: &mut [u8]) {
+        match self.0.random {
+            // SAFETY: R13; `out` is writable for its length.
+            Some(random) => unsafe { random(self.0.host, out.as_mut_ptr(), out.len()) },
+            None => fill_random(out),
+        }
+    }
+}
+
+unsafe extern "C" fn own_monotonic(_: *const c_void) -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let elapsed: Duration = START.get_or_init(Instant::now).elapsed();
+    u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
+}
+
+unsafe extern "C" fn own_unix(_: *const c_void) -> i64 {
+    text::time_out(Some(SystemTime::now()))
+}
+
+unsafe extern "C" fn own_random(_: *const c_void, out: *mut u8, len: usize) {
+    // SAFETY: by the contract of `HostServices::random`.
+    fill_random(unsafe { std::slice::from_raw_parts_mut(out, len) });
+}
+
+/// The standard library seeds each `RandomState` from the system.
+fn fill_random(out: &mut [u8]) {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    for (index, part) in out.chunks_mut(8).enumerate() {
+        let mut hasher = RandomState::new().build_hasher();
+        hasher.write_usize(index);
+        part.copy_from_slice(&hasher.finish().to_le_bytes()[..part.len()]);
     }
 }

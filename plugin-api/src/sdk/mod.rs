@@ -11,6 +11,5 @@ pub mod op;
 #[cfg(feature = "tokio")]
 mod runtime;
 pub mod schema;
-pub mod services;
 pub(crate) mod source;
 mod tracing;

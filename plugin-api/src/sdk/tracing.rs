@@ -5,7 +5,7 @@
 //! level is asked first, so that a disabled event formats nothing.
 
 use super::guard;
-use super::services::{LogLine, Services};
+use super::host::{LogLine, Services};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::{self, Write};

@@ -292,12 +292,13 @@ fn names(etag: &str, info: &ObjectInfo) -> bool {
 }
 
 fn check_put(store: &MemoryStore, key: &Key, options: &UploadOptions<'_>) -> Result<()> {
-    match (store.get(key), options.if_match) {
-        (Ok(_), _) if options.create_only => Err(precondition_failed("the object exists")),
-        (Ok(object), Some(etag)) if !names(etag, &object.info) => {
+    // Not by `get`: it makes an error of an absence, which is the rule here.
+    match (store.objects.get(key.text()), options.if_match) {
+        (Some(_), _) if options.create_only => Err(precondition_failed("the object exists")),
+        (Some(object), Some(etag)) if !names(etag, &object.info) => {
             Err(precondition_failed("the object has another etag"))
         }
-        (Err(_), Some(_)) => Err(precondition_failed("there is no object")),
+        (None, Some(_)) => Err(precondition_failed("there is no object")),
         _ => Ok(()),
     }
 }

@@ -145,7 +145,7 @@ pub fn retype(files: &mut Files) {
         "pub log_level: Option<unsafe extern \"C\" fn(host: *const c_void) -> i32>,",
     );
     files.replace(
-        "plugin-api/src/sdk/services.rs",
+        "plugin-api/src/sdk/host.rs",
         1,
         "self.0.log_level.map_or(0, |f| unsafe { f(self.0.host) })",
         "self.0.log_level.map_or(0, |f| unsafe { f(self.0.host) }) as u32",

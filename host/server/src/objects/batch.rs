@@ -11,10 +11,10 @@ use utoipa::ToSchema;
 use super::answer::{json, read_json};
 use crate::body;
 use crate::call::Call;
+use crate::call::{Query, Target};
 use crate::conditions::Conditions;
 use crate::problem::Problem;
 use crate::rights::Scope;
-use crate::target::{Query, Target};
 
 /// Most keys of one request, as in a page of a listing.
 const MOST_KEYS: usize = 1000;

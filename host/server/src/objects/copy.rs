@@ -9,11 +9,11 @@ use http_body::Body as _;
 
 use super::answer::{Stored, stored};
 use crate::call::Call;
+use crate::call::{Query, Target};
 use crate::conditions::{Bound, Conditions};
 use crate::headers::Facts;
 use crate::problem::Problem;
 use crate::rights::Scope;
-use crate::target::{Query, Target};
 
 pub(crate) async fn handle(
     call: Call,

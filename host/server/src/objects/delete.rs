@@ -6,10 +6,10 @@ use http::StatusCode;
 use http::header::HeaderMap;
 
 use crate::call::Call;
+use crate::call::{Query, Target};
 use crate::conditions::{Bound, Conditions};
 use crate::problem::Problem;
 use crate::rights::Scope;
-use crate::target::{Query, Target};
 
 /// 204 whether or not it was there: the object is gone. With `must_exist` 404 tells that it was not.
 pub(crate) async fn handle(

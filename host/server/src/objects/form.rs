@@ -24,10 +24,10 @@ use utoipa::ToSchema;
 use super::answer::{Stored, json};
 use crate::body::UploadStream;
 use crate::call::Call;
+use crate::call::{Query, Target};
 use crate::conditions::Conditions;
 use crate::problem::{self, Problem};
 use crate::rights::Scope;
-use crate::target::{Query, Target};
 
 /// Most files of one form.
 const MOST_FILES: usize = 1000;

@@ -19,9 +19,9 @@ use serde::Serialize;
 use super::answer::date;
 use super::list::pages;
 use crate::call::Call;
+use crate::call::{Query, Target, encoded};
 use crate::problem::Problem;
 use crate::rights::Scope;
-use crate::target::{Query, Target, encoded};
 
 /// The page runs nothing and asks for nothing.
 const NOTHING_ELSE: HeaderValue =

@@ -10,9 +10,9 @@ use super::answer::{Listing, json};
 use super::index;
 use super::webdav::original_path;
 use crate::call::Call;
+use crate::call::{Query, Target};
 use crate::problem::Problem;
 use crate::rights::Scope;
-use crate::target::{Query, Target};
 
 pub(crate) async fn handle(
     call: Call,

@@ -15,10 +15,10 @@ use super::index;
 use super::webdav::original_path;
 use crate::body::{Outgoing, Reservation};
 use crate::call::Call;
+use crate::call::{Query, Target};
 use crate::conditions::{Conditions, Evaluation, if_range};
 use crate::problem::Problem;
 use crate::rights::Scope;
-use crate::target::{Query, Target};
 use crate::{headers, ranges};
 
 const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox");

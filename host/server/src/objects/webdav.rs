@@ -21,10 +21,10 @@ use self::properties::{Asked, Resource};
 use super::list::pages;
 use crate::body;
 use crate::call::Call;
+use crate::call::{Query, Target, encoded};
 use crate::conditions::Conditions;
 use crate::problem::Problem;
 use crate::rights::Scope;
-use crate::target::{Query, Target, encoded};
 
 const DEPTH: HeaderName = HeaderName::from_static("depth");
 const DESTINATION: HeaderName = HeaderName::from_static("destination");

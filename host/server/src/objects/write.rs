@@ -13,12 +13,12 @@ use super::answer::{Stored, stored};
 use super::copy;
 use crate::body;
 use crate::call::Call;
+use crate::call::{Query, Target};
 use crate::conditions::{Bound, Conditions};
 use crate::digests;
 use crate::headers::Facts;
 use crate::problem::Problem;
 use crate::rights::Scope;
-use crate::target::{Query, Target};
 
 /// Segments of a key that are looked at before a body is asked for.
 const MOST_ANCESTORS: usize = 32;

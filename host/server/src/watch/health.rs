@@ -16,9 +16,9 @@ use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use crate::call::Call;
+use crate::call::Query;
 use crate::objects::answer::json;
 use crate::problem::Problem;
-use crate::target::Query;
 
 /// How long one backend may take to say that it is well.
 const PATIENCE: Duration = Duration::from_secs(5);

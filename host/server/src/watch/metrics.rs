@@ -19,8 +19,8 @@ use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
 
 use crate::call::Call;
+use crate::call::Query;
 use crate::problem::Problem;
-use crate::target::Query;
 
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::LastReload;
 use crate::call::Call;
+use crate::call::{Query, Target};
 use crate::objects::answer::json;
 use crate::objects::list;
 use crate::problem::Problem;
-use crate::target::{Query, Target};
 
 /// The host, and what the server adds.
 #[derive(Serialize)]

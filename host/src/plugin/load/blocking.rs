@@ -93,7 +93,7 @@ impl<A: Portable, O: Grows> Job<A, O> {
         finish: impl FnOnce(Status, &Room<O>, &FfiError) -> Result<T>,
     ) -> Option<Result<Seated<T>>> {
         let request = self.under.request_id.as_deref();
-        let inside = Inside::new(self.instance.plugin().crumb(), self.name, request);
+        let inside = Inside::new(self.instance.plugin().crumb, self.name, request);
         let _entered = inside.enter();
         let call = FfiCall {
             cancelled: self.caller_state.flag(),

@@ -1,11 +1,11 @@
 //! One operation on the host's side: rules R5 to R9 and R15.
 
+use super::Plugin;
 use super::blocking::{self, Seated};
 use super::gate::Pass;
 use super::instance::Instance;
 use super::owned::Portable;
 use super::services::{PluginCounters, since_start};
-use super::slow::Began;
 use super::spans::KeptSpan;
 use crate::platform::crumbs::Inside;
 use holdall_plugin_api::abi::STORAGE_ALIGN;
@@ -23,7 +23,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What an operation runs under.
 #[derive(Clone, Debug, Default)]
@@ -257,7 +257,7 @@ impl<A: Portable, O: Grows + 'static, T: Send + 'static> Future for Operation<'_
             return this.poll_away(cx);
         }
         let request = this._under.request_id.as_deref();
-        let inside = Inside::new(this.instance.plugin().crumb(), this.name, request);
+        let inside = Inside::new(this.instance.plugin().crumb, this.name, request);
         let _entered = inside.enter();
         let call = &raw const this.call;
         let began = Began::now();
@@ -391,4 +391,61 @@ impl<A: Portable, O: Grows, T> Drop for Operation<'_, A, O, T> {
         // SAFETY: dropped once, after the operation no longer uses it (R5).
         unsafe { ManuallyDrop::drop(&mut self.args) };
     }
+}
+
+/// A poll that takes longer is logged.
+const LONG: Duration = Duration::from_millis(50);
+
+/// When a poll began: one that is long holds its caller's thread. By the coarse clock of the system, because it is read
+/// twice in each poll: its steps of a few milliseconds are fine enough, and a reading costs some ten nanoseconds.
+#[derive(Clone, Copy)]
+pub(super) struct Began(
+    #[cfg(target_os = "linux")] Duration,
+    #[cfg(not(target_os = "linux"))] std::time::Instant,
+);
+
+#[cfg(target_os = "linux")]
+fn coarse() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
+}
+
+impl Began {
+    #[inline]
+    pub(super) fn now() -> Self {
+        #[cfg(target_os = "linux")]
+        return Self(coarse());
+        #[cfg(not(target_os = "linux"))]
+        return Self(std::time::Instant::now());
+    }
+
+    #[inline]
+    fn elapsed(self) -> Duration {
+        #[cfg(target_os = "linux")]
+        return coarse().saturating_sub(self.0);
+        #[cfg(not(target_os = "linux"))]
+        return self.0.elapsed();
+    }
+
+    /// At the end of a poll.
+    #[inline]
+    pub(super) fn ended(self, plugin: &Plugin, operation: &'static str) {
+        let took = self.elapsed();
+        if took > LONG {
+            warn(plugin, operation, took);
+        }
+    }
+}
+
+#[cold]
+fn warn(plugin: &Plugin, operation: &'static str, took: Duration) {
+    tracing::warn!(
+        target: "holdall",
+        plugin = plugin.descriptor().about.name,
+        operation,
+        milliseconds = took.as_millis() as u64,
+        "a poll of the plugin held its caller's thread; a plugin that blocks says `runtime: blocking` in `export_plugin!`, \
+         or has HOLDALL_FLAG_BLOCKING; until it does, `polling = \"spawned\"` of its backends keeps it off that thread"
+    );
 }

@@ -1,12 +1,11 @@
 //! One opened backend: rules R12 and R14.
 
-use super::call::{Call, Operation, Start, settle};
+use super::call::{Began, Call, Operation, Start, settle};
 use super::config_text::ConfigText;
 use super::gate::Gate;
 use super::instance_body::InstanceBody;
 use super::owned::Portable;
 use super::pool::off_the_caller;
-use super::slow::Began;
 use super::{Plugin, PluginCounters, blocking};
 use holdall_plugin_api::abi::answer;
 use holdall_plugin_api::abi::grow::{Grows, Room};

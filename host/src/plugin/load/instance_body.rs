@@ -41,7 +41,7 @@ impl InstanceBody {
         call: *const FfiCall,
         request: Option<&str>,
     ) -> Poll<Option<Result<Bytes>>> {
-        let inside = Inside::new(self.instance.plugin().crumb(), "download", request);
+        let inside = Inside::new(self.instance.plugin().crumb, "download", request);
         let _entered = inside.enter();
         let next = std::task::ready!(self.body.poll_chunk_under(cx, call));
         match &next {

@@ -17,7 +17,6 @@ mod owned;
 mod pool;
 mod sealed_tables;
 mod services;
-mod slow;
 mod spans;
 mod unique;
 
@@ -265,10 +264,6 @@ impl Plugin {
     /// Whether it takes few operations at once, so that one must not wait for another.
     pub(crate) fn is_gated(&self) -> bool {
         self.gate.is_some()
-    }
-
-    fn crumb(&self) -> u32 {
-        self.crumb
     }
 
     fn share(&self) -> &Share {

@@ -19,16 +19,12 @@ fn running() -> MutexGuard<'static, Running> {
 pub(crate) struct KeptSpan(Arc<str>);
 
 impl KeptSpan {
-    /// The current span, under the id of the request; `None` without a span.
-    pub(crate) fn current(request_id: &Arc<str>) -> Option<Arc<Self>> {
-        let span = Span::current();
-        if span.is_none() {
-            return None;
-        }
+    /// Keeps a span under the id of the request.
+    pub(crate) fn new(request_id: &Arc<str>, span: Span) -> Arc<Self> {
         let mut running = running();
         let kept = running.entry(request_id.clone()).or_insert((span, 0));
         kept.1 += 1;
-        Some(Arc::new(Self(request_id.clone())))
+        Arc::new(Self(request_id.clone()))
     }
 }
 
