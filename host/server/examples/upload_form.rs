@@ -2,7 +2,7 @@
 //! backend as it comes, never whole in memory, and is shown by signed URLs: by the store's own where
 //! it signs, else by the gateway's, which the routes under `/files` answer, and nothing else.
 //!
-//! `cargo run -p holdall-server --example upload_form -- PLUGIN_DIR`, then <http://127.0.0.1:3000/>
+//! `cargo run -p holdall-server --example upload_form -- PLUGIN_DIR [ADDRESS]`, then <http://127.0.0.1:3000/>
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,12 +11,11 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use futures_util::TryStreamExt;
-use holdall::config::{Config, GatewayConfig, Sources};
-use holdall::{Backend, Body, Error, ErrorKind, Host, List, Method, SignUrl, Upload};
+use holdall::config::{Config, GatewayConfig};
+use holdall::{Backend, Body, Error, ErrorKind, Host, List, Method, Registration, SignUrl, Upload};
 use holdall_server::{Server, Settings};
 use http::StatusCode;
 
-const ADDRESS: &str = "127.0.0.1:3000";
 /// Largest photograph, in bytes.
 const MOST_BYTES: u64 = 20 << 20;
 const FORM: &str = r#"<form method="post" enctype="multipart/form-data">
@@ -103,16 +102,19 @@ impl IntoResponse for Failed {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let plugins = std::env::args().nth(1).unwrap_or("plugins".to_owned());
-    // Without a file there is one backend, `local`, under ./data.
-    let (mut config, problems) = Config::read(&Sources::default());
-    problems.into_result()?;
+    let mut args = std::env::args().skip(1);
+    let plugins = args.next().unwrap_or("plugins".to_owned());
+    let address = args.next().unwrap_or("127.0.0.1:3000".to_owned());
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    let url = format!("http://{}/", listener.local_addr()?);
     // A real application takes the key from its secrets: it must outlive a restart.
-    let gateway = GatewayConfig::new(format!("http://{ADDRESS}/files"));
+    let gateway = GatewayConfig::new(format!("{url}files"));
+    let mut config = Config::default();
     config.gateway = Some(gateway.key("example", "no secret, because everybody can read it"));
     let host = Host::builder().config(config).plugin_dir(plugins).build()?;
-    let app = app(&host, host.backend("local").await?);
-    let listener = tokio::net::TcpListener::bind(ADDRESS).await?;
-    println!("http://{ADDRESS}/");
+    let photos = Registration::new("local").config(serde_json::json!({ "root": "data" }));
+    host.register("photos", photos)?;
+    let app = app(&host, host.backend("photos").await?);
+    println!("{url}");
     Ok(axum::serve(listener, app).await?)
 }

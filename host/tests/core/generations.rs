@@ -132,15 +132,16 @@ async fn a_generation_that_ends_slowly_holds_up_no_other() {
         });
         let new = Switches::new();
         let others = tokio::task::spawn_blocking({
-            let (host, new) = (host.clone(), new.clone());
+            let (host, old, new) = (host.clone(), old.clone(), new.clone());
             move || {
-                // Until the other thread is where the plugin keeps it.
-                std::thread::sleep(Duration::from_millis(50));
+                while old.drops_begun.load(Ordering::SeqCst) == 0 {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
                 host.reset_instances();
                 host.register("store", probe(&new)).unwrap()
             }
         });
-        let waited = tokio::time::timeout(Duration::from_secs(30), others).await;
+        let waited = tokio::time::timeout(Duration::from_secs(300), others).await;
         let ended = old.drops.load(Ordering::SeqCst);
         old.off("drop");
         ending.join().unwrap();

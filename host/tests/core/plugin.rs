@@ -39,6 +39,7 @@ pub(crate) enum Act {
 pub(crate) struct Switches {
     pub(crate) id: String,
     pub(crate) opens: AtomicU64,
+    pub(crate) drops_begun: AtomicU64,
     pub(crate) drops: AtomicU64,
     pub(crate) entered: AtomicU64,
     pub(crate) saw_must_exist: AtomicBool,
@@ -69,6 +70,7 @@ impl Switches {
         let switches = Arc::new(Self {
             id: id.clone(),
             opens: AtomicU64::new(0),
+            drops_begun: AtomicU64::new(0),
             drops: AtomicU64::new(0),
             entered: AtomicU64::new(0),
             saw_must_exist: AtomicBool::new(false),
@@ -144,6 +146,7 @@ pub struct Probe {
 
 impl Drop for Probe {
     fn drop(&mut self) {
+        self.switches.drops_begun.fetch_add(1, Ordering::SeqCst);
         while self.switches.act("drop") == Some(Act::Deaf) {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }

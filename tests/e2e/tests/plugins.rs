@@ -70,6 +70,25 @@ fn mapped(name: &str) -> bool {
         .contains(&format!("holdall:{name}:"))
 }
 
+/// A status is asked for often, and its size is bounded by the number of plugins and backends: schemas are
+/// in the report of the scan, for who asks for them.
+#[tokio::test]
+async fn a_status_has_no_schemas_and_few_bytes_for_each_plugin() {
+    let _alone = alone();
+    let folder = folder();
+    let host = host(folder.path());
+    host.backend("memory").await.unwrap();
+    let status = host.status();
+    let text = status.to_json().to_string();
+    assert_eq!(status.plugins.len(), 3);
+    assert!(!text.contains("config_schema"), "{text}");
+    assert!(text.len() < 3 * 4096 + 4096, "{} bytes", text.len());
+    for file in &status.scan.files {
+        let about = &file.descriptor.as_ref().unwrap().about;
+        assert!(about.config_schema.to_string().len() > 100, "{about:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_loaded_plugin_does_every_operation() {
     let folder = folder();

@@ -9,6 +9,7 @@
 
 mod check;
 mod crashes;
+mod examples;
 mod folders;
 mod interrupted;
 mod objects;

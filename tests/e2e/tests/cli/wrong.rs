@@ -314,6 +314,7 @@ fn commands_that_read_create_nothing() {
         assert_eq!(ran.code, code, "{line}: {}", ran.err);
         let report: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
         assert_eq!(report["code"], "container_missing", "{line}: {report}");
+        assert!(report.to_string().contains("./data"), "{line}: {report}");
         assert!(!workdir.path("data").exists(), "{line}");
     }
 }
