@@ -264,7 +264,7 @@ mod tests {
         let started = Instant::now();
         let report = scan(&[folder.path().to_owned(), at("missing")]);
         assert!(
-            started.elapsed() < Duration::from_secs(10),
+            started.elapsed() < Duration::from_secs(60),
             "a pipe must not block"
         );
         assert_eq!(

@@ -181,7 +181,7 @@ async fn metadata_is_kept_exactly() {
         let age = SystemTime::now()
             .duration_since(info.last_modified.unwrap())
             .unwrap_or_default();
-        assert!(age < Duration::from_secs(10));
+        assert!(age < Duration::from_secs(300));
     }
 }
 

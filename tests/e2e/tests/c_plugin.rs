@@ -275,7 +275,7 @@ async fn a_blocking_call_leaves_the_runtime_alone() {
         "the hook did not sleep: {took:?}"
     );
     assert!(
-        took < Duration::from_secs(3),
+        took < 20 * Duration::from_millis(300),
         "twenty calls went one by one: {took:?}"
     );
     assert!(
@@ -289,26 +289,26 @@ async fn a_caller_is_released_at_its_deadline_and_the_late_result_freed() {
     let stage = Stage::new();
     let store = stage.backend("c", json!({})).await;
     store
-        .upload(Upload::new("sleep-400/a", "late"))
+        .upload(Upload::new("sleep-2000/a", "late"))
         .await
         .unwrap();
     let (before, faults) = (allocated(&store).await, stage.faults());
     let began = Instant::now();
     let hurried = store.with(CallOptions::new().timeout(Duration::from_millis(50)));
     let error = hurried
-        .download(Download::new("sleep-400/a"))
+        .download(Download::new("sleep-2000/a"))
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(
-        began.elapsed() < Duration::from_millis(350),
+        began.elapsed() < Duration::from_millis(1900),
         "{:?}",
         began.elapsed()
     );
     // Others are served meanwhile.
     assert!(!store.exists("b").await.unwrap());
     assert!(
-        began.elapsed() < Duration::from_millis(350),
+        began.elapsed() < Duration::from_millis(1900),
         "{:?}",
         began.elapsed()
     );

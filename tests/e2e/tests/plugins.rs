@@ -492,7 +492,7 @@ async fn a_plugin_that_never_answers_does_not_block_others() {
             .into_iter()
             .all(|call| call.unwrap_err().kind() == ErrorKind::Timeout)
     );
-    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(started.elapsed() < Duration::from_secs(60));
     assert!(backend.exists("fine").await.unwrap());
 }
 

@@ -149,6 +149,6 @@ mod tests {
         assert!(from.recv_timeout(Duration::from_millis(50)).is_err());
         drop(inside);
         assert_eq!(from.recv_timeout(Duration::from_secs(60)).unwrap(), "late");
-        let _free = gate.enter(Duration::from_secs(10)).await.unwrap();
+        let _free = gate.enter(Duration::from_secs(60)).await.unwrap();
     }
 }

@@ -201,11 +201,11 @@ mod tests {
                 .await
                 .is_err()
         );
-        let turn = tokio::time::timeout(Duration::from_secs(10), other.turn()).await;
+        let turn = tokio::time::timeout(Duration::from_secs(60), other.turn()).await;
         assert!(turn.is_ok());
         drop(held.pop());
         assert!(
-            tokio::time::timeout(Duration::from_secs(10), greedy.turn())
+            tokio::time::timeout(Duration::from_secs(60), greedy.turn())
                 .await
                 .is_ok()
         );

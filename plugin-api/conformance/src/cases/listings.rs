@@ -376,7 +376,10 @@ async fn bad_tokens(t: &Trial) -> Outcome {
     let invalid = ErrorKind::InvalidArgument;
     let flipped: String = token
         .char_indices()
-        .map(|(at, c)| if at == 7 { flip(c) } else { c })
+        .map(|(at, c)| {
+            let is_altered = at == 7 || token.len() < 8 && at == 0;
+            if is_altered { flip(c) } else { c }
+        })
         .collect();
     let cut = &token[..token.len() - 1];
     let grown = format!("{token}A");
