@@ -42,7 +42,7 @@ impl Tree {
         let mut files = Files::default();
         for path in listed.lines().map(PathBuf::from) {
             // Gone in the work tree, or of the workspaces that are apart.
-            let apart = path.starts_with("tests/abi") || path.starts_with("tests/fuzz");
+            let apart = path.starts_with("tests/abi") || path.starts_with("tests/fuzz/libfuzzer");
             if !apart && let Ok(bytes) = fs::read(from.join(&path)) {
                 files.0.push((path, bytes));
             }
