@@ -42,6 +42,9 @@ pub(crate) fn from_status(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Error {
+    let code = provider_code(body);
+    // RFC 4331, 6: of a quota and of a full disk, which have the same status.
+    let is_quota = status.as_u16() == 507 && code.as_deref() == Some("quota-not-exceeded");
     let (kind, message) = match (status.as_u16(), about) {
         (401, _) => (
             ErrorKind::Unauthenticated,
@@ -77,6 +80,10 @@ pub(crate) fn from_status(
         (416, _) => (ErrorKind::InvalidRange, ""),
         (423, _) => (ErrorKind::Conflict, "another client has locked it"),
         (429, _) => (ErrorKind::RateLimited, "the server throttles"),
+        (507, _) if is_quota => (
+            ErrorKind::QuotaExceeded,
+            "the quota of this folder is used up",
+        ),
         (507, _) => (ErrorKind::QuotaExceeded, "the server's storage is full"),
         (300..=399, _) => (
             ErrorKind::ConfigInvalid,
@@ -92,7 +99,7 @@ pub(crate) fn from_status(
     let mut error = Error::new(kind).with_message(message).with_provider(
         ProviderReply::new()
             .status(Some(status.as_u16()))
-            .code(provider_code(body).map(|code| short(&code)))
+            .code(code.map(|code| short(&code)))
             .request_id(
                 ["x-request-id", "x-amzn-requestid", "x-correlation-id"]
                     .iter()
@@ -101,6 +108,9 @@ pub(crate) fn from_status(
                     .map(short),
             ),
     );
+    if is_quota {
+        error = error.with_fact("scope", "provider");
+    }
     if status.is_redirection()
         && let Some(location) = redirected_to(headers)
     {
@@ -326,6 +336,20 @@ mod tests {
             let error = error(about, status, &[], "");
             assert_eq!((error.kind(), error.retry()), (kind, retry), "{status}");
             assert_eq!(error.provider().status, Some(status));
+        }
+    }
+
+    #[test]
+    fn a_quota_has_a_scope_and_a_full_disk_has_none() {
+        let condition = |name| format!(r#"<D:error xmlns:D="DAV:"><D:{name}/></D:error>"#);
+        for (body, scope) in [
+            (condition("quota-not-exceeded"), Some("provider")),
+            (condition("sufficient-disk-space"), None),
+            (String::new(), None),
+        ] {
+            let error = error(About::Staging, 507, &[], &body);
+            assert_eq!(error.kind(), ErrorKind::QuotaExceeded, "{body}");
+            assert_eq!(error.fact("scope"), scope, "{body}");
         }
     }
 

@@ -187,6 +187,9 @@ fn of_reply(reply: &Reply, theirs: &Theirs) -> Error {
             Some(size) => Error::invalid_range(size),
             None => Error::new(kind),
         },
+        ErrorKind::QuotaExceeded if reply.code.as_deref().is_some_and(is_quota) => {
+            Error::new(kind).with_fact("scope", "provider")
+        }
         ErrorKind::RateLimited => {
             let wait = reply.retry_after.unwrap_or(Duration::from_secs(1));
             Error::new(kind).with_retry(Retry::After(wait))
@@ -283,6 +286,18 @@ fn of_status(reply: &Reply, theirs: &Theirs) -> ErrorKind {
     }
 }
 
+/// Whether a code names a quota of the account or the bucket, and not a store that is full.
+fn is_quota(code: &str) -> bool {
+    QUOTAS.contains(&code)
+}
+
+const QUOTAS: [&str; 4] = [
+    "QuotaExceeded",
+    "QuotaExceededException",
+    "StorageQuotaExceeded",
+    "AccountLimitExceeded",
+];
+
 /// The kind that a provider's code stands for; `None` for a code that says no more than its status.
 ///
 /// S3: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>. Azure:
@@ -365,12 +380,8 @@ pub fn of_code(code: &str) -> Option<ErrorKind> {
         | "rateLimitExceeded"
         | "userRateLimitExceeded"
         | "BandwidthLimitExceeded" => ErrorKind::RateLimited,
-        "QuotaExceeded"
-        | "QuotaExceededException"
-        | "InsufficientStorage"
-        | "StorageQuotaExceeded"
-        | "XMinioStorageFull"
-        | "AccountLimitExceeded" => ErrorKind::QuotaExceeded,
+        quota if is_quota(quota) => ErrorKind::QuotaExceeded,
+        "InsufficientStorage" | "XMinioStorageFull" => ErrorKind::QuotaExceeded,
         "InternalError" | "ServiceUnavailable" | "Busy" | "backendError"
         | "OperationTimedOut" => ErrorKind::Unavailable,
         "RequestTimeout" => ErrorKind::Timeout,
@@ -468,6 +479,24 @@ mod tests {
         });
         assert_eq!(missing.kind(), ErrorKind::Unavailable);
         assert_eq!(missing.provider().status, Some(200));
+    }
+
+    /// Over HTTP a quota is 403, a full store 500 or 507.
+    #[test]
+    fn a_quota_of_the_provider_has_a_scope_and_a_full_store_has_none() {
+        for (status, code, scope) in [
+            (403, Some("QuotaExceeded"), Some("provider")),
+            (403, Some("QuotaExceededException"), Some("provider")),
+            (403, Some("StorageQuotaExceeded"), Some("provider")),
+            (409, Some("AccountLimitExceeded"), Some("provider")),
+            (507, Some("XMinioStorageFull"), None),
+            (507, Some("InsufficientStorage"), None),
+            (507, None, None),
+        ] {
+            let error = judged(reply(status, code));
+            assert_eq!(error.kind(), ErrorKind::QuotaExceeded, "{code:?}");
+            assert_eq!(error.fact("scope"), scope, "{code:?}");
+        }
     }
 
     #[test]

@@ -89,7 +89,8 @@ const THROTTLES: [&str; 6] = [
     "QpsLimitExceeded",
     "DownloadTrafficRateLimitExceeded",
 ];
-const FULL: [&str; 3] = [
+/// Codes of a quota of the account or the bucket.
+const QUOTAS: [&str; 3] = [
     "QuotaExceeded",
     "QuotaExceededException",
     "storage_cap_exceeded",
@@ -114,7 +115,10 @@ fn of(error: opendal_core::Error, captured: &CapturedReply, intent: Intent) -> E
             ErrorKind::Unauthenticated,
             "the service refuses the configured credentials",
         ),
-        _ if one_of(&FULL) => (ErrorKind::QuotaExceeded, "the service's storage is full"),
+        _ if one_of(&QUOTAS) => (
+            ErrorKind::QuotaExceeded,
+            "the quota of the service is used up",
+        ),
         _ if one_of(&THROTTLES) => (ErrorKind::RateLimited, ""),
         Kind::NotFound => (ErrorKind::FileNotFound, ""),
         Kind::PermissionDenied => permission(captured),
@@ -165,10 +169,22 @@ fn of(error: opendal_core::Error, captured: &CapturedReply, intent: Intent) -> E
     if !message.is_empty() {
         ours = ours.with_message(message);
     }
+    if one_of(&QUOTAS) {
+        ours = ours.with_fact("scope", "provider");
+    } else if kind == ErrorKind::QuotaExceeded && is_file_system_quota(&error) {
+        ours = ours.with_fact("scope", "file_system");
+    }
     if let (ErrorKind::InvalidRange, Some(size)) = (kind, captured.size) {
         ours = ours.with_fact("size", size);
     }
     ours.because(error)
+}
+
+/// EDQUOT, not ENOSPC.
+fn is_file_system_quota(error: &opendal_core::Error) -> bool {
+    std::iter::successors(std::error::Error::source(error), |cause| cause.source())
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == std::io::ErrorKind::QuotaExceeded)
 }
 
 fn permission(captured: &CapturedReply) -> (ErrorKind, &'static str) {
@@ -261,6 +277,7 @@ fn by_type(error: &opendal_core::Error, intent: Intent) -> (ErrorKind, &'static 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use holdall_plugin_api::ProviderReply;
 
     fn captured(status: u16, code: &str) -> CapturedReply {
         let mut captured = CapturedReply::default();
@@ -332,6 +349,40 @@ mod tests {
             of(gone(), &nothing, Intent::Write).kind(),
             ErrorKind::Unavailable
         );
+    }
+
+    /// Over HTTP a quota is 403, a full store 500 or 507.
+    #[test]
+    fn a_quota_has_a_scope_and_a_full_store_has_none() {
+        let answered = |code: Option<&str>, status| CapturedReply {
+            reply: ProviderReply::new()
+                .status(Some(status))
+                .code(code.map(str::to_owned)),
+            ..CapturedReply::default()
+        };
+        let plain = || opendal_core::Error::new(Kind::Unexpected, "");
+        let io = |kind| plain().set_source(std::io::Error::from(kind));
+        let nothing = CapturedReply::default;
+        use std::io::ErrorKind as Io;
+        for (error, captured, scope) in [
+            (
+                plain(),
+                answered(Some("QuotaExceeded"), 403),
+                Some("provider"),
+            ),
+            (
+                plain(),
+                answered(Some("storage_cap_exceeded"), 403),
+                Some("provider"),
+            ),
+            (plain(), answered(None, 507), None),
+            (io(Io::QuotaExceeded), nothing(), Some("file_system")),
+            (io(Io::StorageFull), nothing(), None),
+        ] {
+            let error = of(error, &captured, Intent::Write);
+            assert_eq!(error.kind(), ErrorKind::QuotaExceeded, "{error:?}");
+            assert_eq!(error.fact("scope"), scope, "{error:?}");
+        }
     }
 
     #[test]
