@@ -80,6 +80,18 @@ const NEW_FILE: OFlags = OFlags::RDWR
 ///
 /// `Full`: nothing can be found out. `Unsupported`: objects cannot be published here.
 pub(crate) fn probe(staging: &Staging, tree: &Tree) -> Outcome<Probe> {
+    probe_by(staging, tree, create_file)
+}
+
+/// Creates an empty file of a new name.
+type Create = fn(&OwnedFd, &str) -> Result<OwnedFd, Errno>;
+
+fn create_file(dir: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
+    openat(dir, name, NEW_FILE, FILE_MODE)
+}
+
+/// Only what every upload needs may fail: whatever else is refused is a claim less.
+fn probe_by(staging: &Staging, tree: &Tree, create: Create) -> Outcome<Probe> {
     let dir = staging.dir();
     let space = fstatvfs(dir).map_err(Fault::own("probe: free space"))?;
     if space.f_blocks > 0 && space.f_bavail.saturating_mul(space.f_frsize) < ENOUGH_BYTES {
@@ -87,20 +99,19 @@ pub(crate) fn probe(staging: &Staging, tree: &Tree) -> Outcome<Probe> {
         return Err(Fault::new(FaultKind::Full, "probe: free space", why));
     }
     let name = format!("Probe-{}", staging.name());
-    let file = openat(dir, name.as_str(), NEW_FILE, FILE_MODE)
-        .map_err(Fault::own("probe: create a file"))?;
-    let answers = publishes(staging, tree).and_then(|()| probe_file(staging, &name, &file));
+    let file = create(dir, &name).map_err(Fault::own("probe: create a file"))?;
+    let answers = publishes(staging, tree).and_then(|()| probe_file(staging, &name, &file, create));
     let _ = unlinkat(dir, name.as_str(), AtFlags::empty());
     answers
 }
 
-fn probe_file(staging: &Staging, name: &str, file: &OwnedFd) -> Outcome<Probe> {
+fn probe_file(staging: &Staging, name: &str, file: &OwnedFd, create: Create) -> Outcome<Probe> {
     Ok(Probe {
         attribute_bytes: attribute_bytes(file)?,
         time_step: time_step(file),
-        create_only: create_only(staging, name),
+        create_only: create_only(staging, name, create),
         case_sensitive: !exists(staging.dir().as_fd(), &name.replace("Probe", "pROBE")),
-        unicode_exact: unicode_exact(staging),
+        unicode_exact: unicode_exact(staging, create),
         in_memory: is_one_of(file.as_fd(), &IN_MEMORY),
         remembered: is_one_of(file.as_fd(), &REMEMBERED),
     })
@@ -171,12 +182,12 @@ fn time_step(file: &OwnedFd) -> Option<u32> {
 }
 
 /// Tries what publishing does: to a new name it must succeed, to a taken name fail with "exists".
-fn create_only(staging: &Staging, name: &str) -> CreateOnly {
+fn create_only(staging: &Staging, name: &str, create: Create) -> CreateOnly {
     let (fresh, taken) = (staging.name(), staging.name());
     let (dir, fresh, taken) = (staging.dir(), fresh.as_str(), taken.as_str());
     let noreplace =
         |from: &str, to: &str| renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE);
-    let answer = if openat(dir, taken, NEW_FILE, FILE_MODE).is_err() {
+    let answer = if create(dir, taken).is_err() {
         CreateOnly::No
     } else if noreplace(name, fresh) == Ok(()) {
         let refuses = noreplace(fresh, taken) == Err(Errno::EXIST);
@@ -206,10 +217,10 @@ fn by_link(dir: &OwnedFd, name: &str, fresh: &str, taken: &str) -> CreateOnly {
 }
 
 /// Whether composed and decomposed letters are two names; `false` where such names are refused.
-fn unicode_exact(staging: &Staging) -> bool {
+fn unicode_exact(staging: &Staging, create: Create) -> bool {
     let name = format!("\u{e9}-{}", staging.name());
     let dir = staging.dir();
-    if openat(dir, name.as_str(), NEW_FILE, FILE_MODE).is_err() {
+    if create(dir, &name).is_err() {
         return false;
     }
     let exact = !exists(dir.as_fd(), &name.replace('\u{e9}', "e\u{301}"));
@@ -274,4 +285,58 @@ pub(crate) fn has_openat2(dir: &impl AsFd) -> bool {
         ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
     )
     .is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// fusefat refuses such names with this number.
+    fn only_ascii(dir: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
+        match name.is_ascii() {
+            true => create_file(dir, name),
+            false => Err(Errno::INVAL),
+        }
+    }
+
+    /// Takes the first file only: every further one is refused.
+    fn only_one(dir: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
+        match name.starts_with("Probe-") {
+            true => create_file(dir, name),
+            false => Err(Errno::IO),
+        }
+    }
+
+    fn names_in(dir: &OwnedFd) -> Vec<String> {
+        let entries = rustix::fs::Dir::read_from(dir).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().to_str().unwrap().to_owned());
+        names.filter(|name| name != "." && name != "..").collect()
+    }
+
+    #[test]
+    fn a_refused_optional_probe_is_a_claim_less() {
+        let root = tempfile::tempdir().unwrap();
+        let part = |name: &str| {
+            let at = root.path().join(name);
+            std::fs::create_dir(&at).unwrap();
+            OwnedFd::from(std::fs::File::open(at).unwrap())
+        };
+        let tree = Tree::new(part("objects"), true);
+        let staging = Staging::claim(part("staging")).unwrap();
+        let everything = probe(&staging, &tree).unwrap();
+        assert!(everything.unicode_exact);
+        let answers = probe_by(&staging, &tree, only_ascii).unwrap();
+        let less = Probe {
+            unicode_exact: false,
+            ..everything
+        };
+        assert_eq!(answers, less);
+        let answers = probe_by(&staging, &tree, only_one).unwrap();
+        let less = Probe {
+            create_only: CreateOnly::No,
+            ..less
+        };
+        assert_eq!(answers, less);
+        assert_eq!(names_in(staging.dir()), [""; 0]);
+    }
 }
