@@ -68,7 +68,8 @@ impl DirectAccess for FolderStore {
 
     fn put_foreign(&self, name: &str, bytes: &[u8]) -> bool {
         let path = self.object(name);
-        let Some(folder) = path.parent() else {
+        // A path has no empty segments: this would be the file of another key.
+        let Some(folder) = path.parent().filter(|_| !name.contains("//")) else {
             return false;
         };
         let made = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, bytes));
