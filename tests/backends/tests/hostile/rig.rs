@@ -40,6 +40,8 @@ pub(crate) enum End {
     Fails(ErrorKind),
     /// With one of these.
     FailsAs(&'static [ErrorKind]),
+    /// With this kind, after so many requests and MiB of answers at most, however slow the machine is.
+    Within(ErrorKind, usize, u64),
     /// With this, as [`asked`] words it.
     Gives(&'static str),
 }
@@ -62,12 +64,46 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 static BUILT: LazyLock<Artifacts> =
     LazyLock::new(|| Artifacts::build(&["holdall-plugin-s3", "holdall-plugin-webdav"]));
 
-/// Deadline of an operation. A server that never ends an answer makes a mode last as long.
-const DEADLINE: Duration = Duration::from_secs(4);
-/// No mode may take longer, or more memory beyond what there was. Longer than the deadline, because the
-/// machine may be busy.
-const LONGEST: Duration = Duration::from_secs(12);
+/// Limits of time of one mode.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Deadline of an operation.
+    deadline: Duration,
+    /// Settings of the plugin: longest wait for an answer and between its bytes.
+    pub(crate) wait: Duration,
+    /// No mode may take longer: the machine may be busy.
+    longest: Duration,
+}
+
+/// Of modes that end because time is up.
+const SHORT: Limits = Limits {
+    deadline: Duration::from_secs(4),
+    wait: Duration::from_secs(1),
+    longest: Duration::from_secs(12),
+};
+/// Of all others: what they end by is no clock, so a busy machine does not change how they end.
+const AMPLE: Limits = Limits {
+    deadline: Duration::from_secs(120),
+    wait: Duration::from_secs(60),
+    longest: Duration::from_secs(120),
+};
+/// No mode may take more memory beyond what there was.
 const MOST_MIB: u64 = 160;
+
+impl Mode {
+    fn limits(&self, judged: Judged) -> Limits {
+        let by_time = match self.end {
+            End::Fails(kind) => kind == ErrorKind::Timeout,
+            End::FailsAs(kinds) => kinds.contains(&ErrorKind::Timeout),
+            End::Within(..) | End::Gives(_) => false,
+        };
+        // A client that is not ours may wait where ours counts.
+        match by_time || judged == Judged::Bounds {
+            true => SHORT,
+            false => AMPLE,
+        }
+    }
+}
 
 /// A host with one plugin, loaded from its file.
 pub(crate) struct Loaded {
@@ -95,11 +131,15 @@ impl Loaded {
     }
 
     pub(crate) async fn open(&self, name: &str, config: Value) -> Result<Backend> {
+        self.open_within(name, config, SHORT).await
+    }
+
+    async fn open_within(&self, name: &str, config: Value, limits: Limits) -> Result<Backend> {
         let registration = Registration::new(PluginRef::from(self.plugin))
             .config(config)
             // As OpenDAL writes over WebDAV.
             .allow_non_atomic_put()
-            .timeout(DEADLINE);
+            .timeout(limits.deadline);
         self.host.register(name, registration)?;
         self.host.backend(name).await
     }
@@ -133,12 +173,12 @@ pub(crate) enum Judged {
 
 /// Runs every mode and prints the table.
 ///
-/// `config`: of a backend at this address. `inside`: whether a request stays where it belongs.
+/// `config`: of a backend at this address, in these limits. `inside`: whether a request stays where it belongs.
 pub(crate) fn run_all(
     plugin: &'static str,
     modes: &[Mode],
     judged: Judged,
-    config: impl Fn(&str) -> Value,
+    config: impl Fn(&str, Limits) -> Value,
     inside: impl Fn(&Seen) -> bool,
 ) {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -151,15 +191,18 @@ pub(crate) fn run_all(
     let loaded = Loaded::new(plugin);
     let mut wrong = Vec::new();
     println!(
-        "| mode of the server of {plugin} | asked | end | seconds | MiB | requests | exit code |"
+        "| mode of the server of {plugin} | asked | end | seconds | MiB | requests | MiB sent | exit code |"
     );
-    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     let mut count = 0;
     for mode in modes.iter().filter(|mode| mode.name.contains(&chosen)) {
         count += 1;
         let (line, mut faults) = runtime.block_on(one(&loaded, mode, judged, &config, &inside));
         let code = std::env::var_os("HOLDALL_HOSTILE_COMMAND").map(|command| {
-            let (code, more) = by_command(&runtime, &loaded, mode, &command, &config, &inside);
+            let limits = mode.limits(judged);
+            let config = |url: &str| config(url, limits);
+            let run = (&runtime, &loaded, limits);
+            let (code, more) = by_command(run, mode, &command, &config, &inside);
             let must_fail = judged == Judged::Ends && !matches!(mode.end, End::Gives(_));
             if must_fail && code == Some(0) {
                 faults.push("the command ends with 0".to_owned());
@@ -180,8 +223,7 @@ pub(crate) fn run_all(
 
 /// The same mode, asked by the command: its exit code, and what is wrong with the run.
 fn by_command(
-    runtime: &tokio::runtime::Runtime,
-    loaded: &Loaded,
+    (runtime, loaded, limits): (&tokio::runtime::Runtime, &Loaded, Limits),
     mode: &Mode,
     command: &std::ffi::OsStr,
     config: &impl Fn(&str) -> Value,
@@ -196,7 +238,7 @@ fn by_command(
         path.display().to_string()
     };
     let config = serde_json::json!({ "backend": { "b": {
-        "plugin": loaded.plugin, "timeout": format!("{}s", DEADLINE.as_secs()),
+        "plugin": loaded.plugin, "timeout": format!("{}s", limits.deadline.as_secs()),
         "allow_non_atomic_put": true,
         "config": config(&endpoint.url()),
     } } });
@@ -225,7 +267,7 @@ fn by_command(
         .unwrap();
     let took = begun.elapsed();
     let mut faults = misplaced(&endpoint, &elsewhere, inside);
-    if took > LONGEST * 2 {
+    if took > limits.longest * 2 {
         faults.push(format!("the command took {took:?}"));
     }
     let said = String::from_utf8_lossy(&ended.stderr);
@@ -259,12 +301,14 @@ async fn one(
     loaded: &Loaded,
     mode: &Mode,
     judged: Judged,
-    config: &impl Fn(&str) -> Value,
+    config: &impl Fn(&str, Limits) -> Value,
     inside: &impl Fn(&Seen) -> bool,
 ) -> (String, Vec<String>) {
+    let limits = mode.limits(judged);
     let elsewhere = Endpoint::always(Reply::new(200)).await;
     let endpoint = Endpoint::start((mode.script)(&elsewhere.url())).await;
-    let backend = loaded.open("b", config(&endpoint.url())).await;
+    let config = config(&endpoint.url(), limits);
+    let backend = loaded.open_within("b", config, limits).await;
     let backend = backend.unwrap_or_else(|error| panic!("{}: {error:?}", mode.name));
     let before = reset_peak();
     let begun = Instant::now();
@@ -275,7 +319,9 @@ async fn one(
     let (end, as_wanted) = match (&ended, mode.end) {
         (Ok(text), End::Gives(wanted)) => (format!("ok: {text}"), text == wanted),
         (Ok(text), _) => (format!("ok: {text}"), false),
-        (Err(error), End::Fails(kind)) => (error.kind().code().to_owned(), error.kind() == kind),
+        (Err(error), End::Fails(kind) | End::Within(kind, ..)) => {
+            (error.kind().code().to_owned(), error.kind() == kind)
+        }
         (Err(error), End::FailsAs(kinds)) => (
             error.kind().code().to_owned(),
             kinds.contains(&error.kind()),
@@ -292,7 +338,13 @@ async fn one(
     if let (Err(error), Judged::Ends) = (&ended, judged) {
         faults.extend(unclear(mode, error, &elsewhere.url()));
     }
-    if took > LONGEST {
+    let (requests, sent) = (endpoint.seen().len(), endpoint.sent() >> 20);
+    if let (End::Within(_, most, most_sent), Judged::Ends) = (mode.end, judged)
+        && (requests > most || sent > most_sent)
+    {
+        faults.push(format!("{requests} requests, {sent} MiB of answers"));
+    }
+    if took > limits.longest {
         faults.push(format!("{took:?}"));
     }
     if grown > MOST_MIB {
@@ -304,11 +356,10 @@ async fn one(
         end.insert_str(0, "accepted, ");
     }
     let line = format!(
-        "| {} | {:?} | {end} | {:.1} | {grown} | {} |",
+        "| {} | {:?} | {end} | {:.1} | {grown} | {requests} | {sent} |",
         mode.name,
         mode.ask,
-        took.as_secs_f64(),
-        endpoint.seen().len()
+        took.as_secs_f64()
     );
     loaded.forget("b");
     (line, faults)
@@ -350,6 +401,10 @@ fn unclear(mode: &Mode, error: &holdall::Error, elsewhere: &str) -> Vec<String> 
         faults.push(format!("repeated causes: {causes:?}"));
     }
     let location = error.fact("location");
+    let scope = (mode.name == "a quota").then_some("provider");
+    if error.fact("scope") != scope {
+        faults.push(format!("the scope of the quota is wrong: {error:?}"));
+    }
     if mode.name.starts_with("a redirect of") && location != Some(elsewhere) {
         faults.push(format!(
             "the target of the redirect is not named: {error:?}"

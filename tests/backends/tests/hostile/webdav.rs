@@ -1,6 +1,6 @@
 //! A hostile WebDAV server, or what stands between it and us.
 
-use crate::rig::{Ask, End, Judged, Mode, SECRET, Script, always, run_all, script};
+use crate::rig::{Ask, End, Judged, Limits, Mode, SECRET, Script, always, run_all, script};
 use holdall::ErrorKind as K;
 use holdall_conformance::wire::{Reply, Seen};
 use serde_json::json;
@@ -172,6 +172,7 @@ const MODES: &[Mode] = modes! {
 
     // Other lies.
     "a MOVE that is locked", Put, Fails(K::Conflict), |_| of("MOVE", || Reply::new(423));
+    "a quota", Put, Fails(K::QuotaExceeded), |_| of("PUT", || Reply::new(507).body(r#"<d:error xmlns:d="DAV:"><d:quota-not-exceeded/></d:error>"#));
     "a full disk", Put, Fails(K::QuotaExceeded), |_| of("PUT", || Reply::new(507));
     "a reader that does not read", PutLarge, Fails(K::Timeout), |_| of("PUT", Reply::unread);
     "no answer", Get, Fails(K::Timeout), |_| always(Reply::never());
@@ -194,14 +195,14 @@ fn inside(seen: &Seen) -> bool {
 
 #[test]
 fn every_mode_ends_as_it_must() {
-    let config = |url: &str| {
+    let config = |url: &str, limits: Limits| {
         json!({
             "url": format!("{url}/dav/"),
             "username": "user",
             "password": SECRET,
             "create": false,
             "probe": false,
-            "timeout_seconds": 1,
+            "timeout_seconds": limits.wait.as_secs(),
             "stale_after_seconds": 0,
         })
     };
@@ -212,7 +213,7 @@ fn every_mode_ends_as_it_must() {
 #[test]
 #[ignore = "needs the plugin opendal: scripts/hostile-servers"]
 fn opendal_is_bounded() {
-    let config = |url: &str| {
+    let config = |url: &str, _: Limits| {
         json!({ "service": { "webdav": {
             "endpoint": format!("{url}/dav/objects/"),
             "username": "user",
