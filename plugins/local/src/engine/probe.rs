@@ -110,15 +110,17 @@ fn probe_file(staging: &Staging, name: &str, file: &OwnedFd, create: Create) -> 
         attribute_bytes: attribute_bytes(file)?,
         time_step: time_step(file),
         create_only: create_only(staging, name, create),
-        case_sensitive: !exists(staging.dir().as_fd(), &name.replace("Probe", "pROBE")),
+        case_sensitive: is_absent(staging.dir().as_fd(), &name.replace("Probe", "pROBE")),
         unicode_exact: unicode_exact(staging, create),
         in_memory: is_one_of(file.as_fd(), &IN_MEMORY),
         remembered: is_one_of(file.as_fd(), &REMEMBERED),
     })
 }
 
-fn exists(dir: BorrowedFd<'_>, name: &str) -> bool {
-    statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+/// Whether this spelling is no name there; another error proves nothing.
+fn is_absent(dir: BorrowedFd<'_>, name: &str) -> bool {
+    let found = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
+    matches!(found, Err(Errno::NOENT))
 }
 
 /// Moves an empty directory, which no listing shows, from staging to the objects: device numbers do
@@ -223,7 +225,7 @@ fn unicode_exact(staging: &Staging, create: Create) -> bool {
     if create(dir, &name).is_err() {
         return false;
     }
-    let exact = !exists(dir.as_fd(), &name.replace('\u{e9}', "e\u{301}"));
+    let exact = is_absent(dir.as_fd(), &name.replace('\u{e9}', "e\u{301}"));
     let _ = unlinkat(dir, name.as_str(), AtFlags::empty());
     exact
 }
@@ -247,7 +249,7 @@ pub(crate) fn probe_read_only(root: &OwnedFd, tree: &Tree) -> Probe {
                 .any(|stat| digit(Stamp::of(stat)) || digit(Stamp::changed(stat)))
         }),
         create_only: CreateOnly::No,
-        case_sensitive: !exists(root.as_fd(), "OBJECTS"),
+        case_sensitive: is_absent(root.as_fd(), "OBJECTS"),
         unicode_exact: false,
         in_memory: is_one_of(tree.root(), &IN_MEMORY),
         remembered: is_one_of(tree.root(), &REMEMBERED),
