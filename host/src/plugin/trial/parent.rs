@@ -25,6 +25,8 @@ const QUOTED: u64 = 600;
 /// What is left of a child.
 struct Ended {
     status: ExitStatus,
+    /// Processor time that it has had.
+    cpu: Duration,
     /// It was ended by the parent.
     late: Option<Late>,
     said: Vec<Said>,
@@ -71,6 +73,12 @@ pub(super) fn run(
             late.cpu, rules.timeout
         )));
     }
+    if ended.was_killed(rules) {
+        return Err(io::Error::other(format!(
+            "it was killed after {:?} of processor time: by the machine, which had no memory left, or by another process",
+            ended.cpu
+        )));
+    }
     Ok(judge(rules, name, wants_open, &ended))
 }
 
@@ -109,6 +117,7 @@ fn wait(trial: &Trial, rules: &TrialRules, image: &Image, request: &Request) -> 
     }
     // With all that it has started. No such group: nothing is left.
     let _ = kill_process_group(id, Signal::KILL);
+    let cpu = Late::of(id.as_raw_nonzero().get()).cpu;
     let status = child.wait()?;
     let text = read_from(&answers, line.len() as u64)?;
     let said = text
@@ -117,6 +126,7 @@ fn wait(trial: &Trial, rules: &TrialRules, image: &Image, request: &Request) -> 
     let size = errors.metadata()?.len();
     Ok(Ended {
         status,
+        cpu,
         late,
         said: said.collect(),
         errors: read_from(&errors, size.saturating_sub(QUOTED))?,
@@ -137,6 +147,14 @@ impl Ended {
             Said::Limit(limit) => Some(*limit),
             _ => None,
         })
+    }
+
+    /// Whether something other than its own limits ended it: what it would have come to is not known.
+    fn was_killed(&self, rules: &TrialRules) -> bool {
+        // The hard limit of processor time is a second past the soft one, and ends it by the same signal.
+        let at_limit = self.cpu >= rules.cpu / 2;
+        let done = self.said.contains(&Said::Done);
+        self.late.is_none() && self.status.signal() == Some(libc::SIGKILL) && !at_limit && !done
     }
 }
 
