@@ -360,7 +360,8 @@ impl Problem {
 
 /// As in `Retry-After`: whole seconds, at least one and at most a day.
 fn seconds(time: Duration) -> u64 {
-    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    let rounded_up = u64::from(time.subsec_nanos() > 0);
+    let seconds = time.as_secs().saturating_add(rounded_up);
     seconds.clamp(1, 24 * 60 * 60)
 }
 

@@ -6,13 +6,16 @@
 
 use holdall_plugin_api::{
     Body, Delete, Deleted, Download, Downloaded, Entry, Error, ErrorKind, Head, Host, Key, List,
-    ObjectInfo, Page, ProviderReply, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded,
+    ObjectInfo, Page, ProviderReply, Result, Retry, SignUrl, Signing, StorageBackend, Upload,
+    Uploaded,
 };
 use serde::Deserialize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What no client may see.
 pub const LEAK: &str = "/srv/leak";
+/// A key whose operations are to be repeated after an endless time.
+pub const FOREVER: &str = "rate-limited-forever";
 /// The bytes of every object.
 pub const BYTES: &str = "0123456789";
 
@@ -29,6 +32,10 @@ pub struct Faults;
 fn fail(key: &str) -> Result<()> {
     if key == "storage_full" {
         return Err(Error::new(ErrorKind::QuotaExceeded).with_message("the disk is full"));
+    }
+    if key == FOREVER {
+        let error = Error::new(ErrorKind::RateLimited);
+        return Err(error.with_retry(Retry::After(Duration::MAX)));
     }
     let Some(kind) = ErrorKind::ALL.iter().find(|kind| kind.code() == key) else {
         return Ok(());

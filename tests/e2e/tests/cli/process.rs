@@ -4,6 +4,8 @@ use super::running::Running;
 use super::workdir::{Ran, Workdir, until};
 use holdall_e2e::artifacts;
 use serde_json::Value;
+use std::io::{Read, Write};
+use std::sync::mpsc::Receiver;
 
 /// `local` and the plugin that misbehaves, and a server that needs no token.
 fn workdir() -> Workdir {
@@ -173,6 +175,69 @@ fn a_reload_that_fails_or_changes_nothing_is_one_object_in_the_log() {
     assert_eq!(server.ask("GET", "/v1/local/a", None, "").0, 200);
 }
 
+/// Whether the server answers plain HTTP.
+fn speaks_plainly(server: &Running) -> bool {
+    let mut stream = std::net::TcpStream::connect(&server.address).unwrap();
+    let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).unwrap();
+    let mut answer = Vec::new();
+    // A server of TLS may reset the connection.
+    let _ = stream.read_to_end(&mut answer);
+    answer.starts_with(b"HTTP/")
+}
+
+#[test]
+fn a_reload_that_drops_tls_or_tokens_is_refused() {
+    let workdir = Workdir::new();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    workdir.write("cert.pem", made.cert.pem());
+    workdir.write("key.pem", made.signing_key.serialize_pem());
+    let plain = String::from_utf8(workdir.read("holdall.toml")).unwrap();
+    let tls = "\n[server.tls]\ncertificate = \"file:cert.pem\"\nkey = \"file:key.pem\"\n";
+    let created = workdir.run(["token", "create", "ops", "--allow", "read", "--write"]);
+    let token = created.text().trim().to_owned();
+    let tokens = String::from_utf8(workdir.read("holdall.toml")).unwrap();
+    let refusal = |server: &Running, log: &Receiver<String>, file: &str| {
+        workdir.write("holdall.toml", file);
+        server.signal(rustix::process::Signal::HUP);
+        let mut lines = log
+            .iter()
+            .map(|line| serde_json::from_str::<Value>(&line).unwrap());
+        let line = lines
+            .find(|line| line["target"] == "holdall::commands::serve")
+            .unwrap();
+        assert_eq!(line["level"], "ERROR", "{file:?}: {line}");
+        line["error"].as_str().unwrap().to_owned()
+    };
+
+    workdir.write("holdall.toml", format!("{tokens}{tls}"));
+    let mut server = Running::start(&workdir, "--log json");
+    let log = server.lines();
+    // An empty file, one that was cut off before the section, and one without it.
+    for file in ["", plain.as_str(), tokens.as_str()] {
+        let error = refusal(&server, &log, file);
+        assert!(error.contains("server.tls"), "{file:?}: {error}");
+        assert!(!speaks_plainly(&server), "{file:?}");
+    }
+    let error = refusal(&server, &log, &format!("{plain}{tls}"));
+    assert!(error.contains("server.tokens"), "{error}");
+    assert_eq!(server.stop().0, Some(0));
+
+    workdir.write("holdall.toml", &tokens);
+    let mut server = Running::start(&workdir, "--log json");
+    let log = server.lines();
+    let cut = tokens.find("[server.tokens").unwrap();
+    for file in ["", plain.as_str(), &tokens[..cut]] {
+        let error = refusal(&server, &log, file);
+        assert!(error.contains("server.tokens"), "{file:?}: {error}");
+        let read = |token| server.ask("GET", "/v1/local/a", token, "").0;
+        assert_eq!((read(Some(&token)), read(None)), (404, 401), "{file:?}");
+    }
+    let (_, metrics) = server.ask("GET", "/metrics", Some(&token), "");
+    assert!(!metrics.contains("last_reload_successful 1"), "{metrics}");
+    assert_eq!(server.stop().0, Some(0));
+}
+
 #[test]
 fn a_limit_of_the_file_size_is_an_error_and_the_server_goes_on() {
     let workdir = workdir();
@@ -337,6 +402,32 @@ fn serving_without_trials_is_warned_of() {
     config.extend(b"[trial]\nenabled = false\n");
     workdir.write("holdall.toml", config);
     assert!(warned());
+}
+
+#[test]
+fn a_shadowed_plugin_is_warned_of_when_a_server_starts() {
+    let workdir = workdir();
+    let started = || {
+        let mut server = serve(&workdir, "--config holdall.toml --log json");
+        let log = server.lines();
+        assert_eq!(server.ask("GET", "/healthz", None, "").0, 200);
+        drop(server);
+        let lines = log
+            .iter()
+            .map(|line| serde_json::from_str::<Value>(&line).unwrap());
+        lines
+            .filter(|line| line["loser"].is_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(started(), [Value::Null; 0]);
+    let first = workdir.path("plugins/libholdall_plugin_local.so");
+    std::fs::copy(&first, workdir.path("plugins/other-local.so")).unwrap();
+    let warnings = started();
+    let warning = warnings.first().expect("it is warned of");
+    assert_eq!(warning["level"], "WARN", "{warning}");
+    let named = |field: &str, name: &str| warning[field].as_str().unwrap().ends_with(name);
+    assert!(named("winner", "libholdall_plugin_local.so"), "{warning}");
+    assert!(named("loser", "other-local.so"), "{warning}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Running {
         let url = ready["listening"].as_str().unwrap();
         Self {
             child,
-            address: url.strip_prefix("http://").unwrap().to_owned(),
+            address: url.split_once("://").unwrap().1.to_owned(),
             token: ready["token"].as_str().map(str::to_owned),
         }
     }

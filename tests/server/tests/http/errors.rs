@@ -2,7 +2,7 @@
 
 use holdall::ErrorKind;
 use holdall_server::Profile;
-use holdall_server_tests::faults::LEAK;
+use holdall_server_tests::faults::{FOREVER, LEAK};
 use holdall_server_tests::{Served, open};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,6 +44,8 @@ async fn every_kind_has_its_status_and_tells_nothing_else() {
         server.host.reset_instances();
         let limited = server.get("/v1/faults/rate_limited").await;
         assert_eq!(limited.header("retry-after"), "1");
+        let forever = server.get(&format!("/v1/faults/{FOREVER}")).await;
+        assert_eq!(forever.header("retry-after"), "86400", "at most a day");
         let other = server.get("/v1/faults/unavailable").await;
         assert_eq!(other.header("retry-after"), "", "the time is not known");
     }
