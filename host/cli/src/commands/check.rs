@@ -32,7 +32,8 @@ use watch::{Bounds, Load};
 /// the whole of that file, else empty. In its texts `{store}` becomes a name for each store that the kit
 /// wants, and `{temp}` a directory that is removed at the end. More backends of that plugin give the kit more
 /// to ask: NAME-refused (wrong credentials), NAME-missing (no such container), NAME-scoped (`{prefix}`:
-/// sees only what is below it), NAME-at (`{url}`: the server that the kit plays).
+/// sees only what is below it), NAME-at (`{url}`: the server that the kit plays; beside `plugin`, `dialect`
+/// says whose errors it has: plain, s3, azure, gcs or swift).
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// Plugin files.

@@ -115,6 +115,15 @@ fn stores_are_those_of_the_configuration() {
         "{}",
         ran.err
     );
+    workdir.write(
+        "check.toml",
+        "[backend.x]\nplugin = \"local\"\n[backend.x-at]\nplugin = \"local\"\ndialect = \"s4\"\n",
+    );
+    let mut command = workdir.command();
+    command.args(["check", "--config", "check.toml"]).arg(local);
+    let ran = Ran::of(&mut command);
+    assert_eq!(ran.code, 8);
+    assert!(ran.err.contains("plain, s3, azure"), "{}", ran.err);
     assert!(workdir.fails(2, "check x.so --only Z-99").contains("Z-99"));
     assert_eq!(workdir.run(["check"]).code, 2);
 }

@@ -123,7 +123,8 @@ pub(super) fn add(polls: &mut Polls, more: Polls) {
 pub(super) fn shown(polls: &Polls) -> Option<String> {
     let each: Vec<_> = polls
         .iter()
-        .filter(|(_, long)| long.blocks())
+        // Once for each instance: `open` may read files and certificates.
+        .filter(|(operation, long)| *operation != "open" && long.blocks())
         .map(|(operation, long)| {
             format!(
                 "{operation} (polls over 50 ms: {} in {} calls, the longest {} ms)",

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use holdall_conformance::Broken;
 use holdall_conformance::Harness;
 use holdall_conformance::holdall_plugin_api::descriptor::Descriptor;
+use holdall_conformance::wire::Dialect;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -21,6 +22,8 @@ pub(super) struct Source {
     missing: Option<Value>,
     scoped: Option<Value>,
     at: Option<Value>,
+    /// The words of the server that the kit plays.
+    dialect: Option<String>,
     /// Texts that must not be shown.
     secrets: Vec<String>,
 }
@@ -56,6 +59,13 @@ impl Source {
                 ))
             })?,
         };
+        if let Some(name) = &source.dialect
+            && dialect(name).is_none()
+        {
+            return Err(invalid(format!(
+                "dialect = {name:?}: plain, s3, azure, gcs or swift expected"
+            )));
+        }
         source.secrets = secrets(&source.config, &descriptor.about.config_schema);
         Ok(source)
     }
@@ -78,9 +88,24 @@ impl Source {
             missing: other("missing"),
             scoped: other("scoped"),
             at: other("at"),
+            dialect: backends
+                .get(&format!("{name}-at"))
+                .and_then(|at| at["dialect"].as_str())
+                .map(str::to_owned),
             secrets: Vec::new(),
         })
     }
+}
+
+fn dialect(name: &str) -> Option<Dialect> {
+    Some(match name {
+        "plain" => Dialect::Plain,
+        "s3" => Dialect::S3,
+        "azure" => Dialect::Azure,
+        "gcs" => Dialect::Gcs,
+        "swift" => Dialect::Swift,
+        _ => return None,
+    })
 }
 
 /// The values of the fields that the schema calls secret.
@@ -180,6 +205,10 @@ impl Harness for Filled {
     }
     fn at(&self, store: u32, url: &str) -> Option<Value> {
         Some(self.fill(self.source.at.as_ref()?, store, &[("{url}", url)]))
+    }
+    fn dialect(&self) -> Dialect {
+        let named = self.source.dialect.as_deref().and_then(dialect);
+        named.unwrap_or(Dialect::Plain)
     }
     fn secrets(&self) -> Vec<String> {
         self.source.secrets.clone()
