@@ -238,11 +238,9 @@ fn a_reload_that_drops_tls_or_tokens_is_refused() {
     assert_eq!(server.stop().0, Some(0));
 }
 
-#[test]
-fn a_limit_of_the_file_size_is_an_error_and_the_server_goes_on() {
-    let workdir = workdir();
+/// A server that a shell starts after this line.
+fn serve_limited(workdir: &Workdir, line: &str) -> Running {
     let command = workdir.command();
-    let holdall = command.get_program().to_owned();
     let mut shell = std::process::Command::new("sh");
     shell.current_dir(workdir.path(""));
     for (name, value) in command.get_envs() {
@@ -251,14 +249,18 @@ fn a_limit_of_the_file_size_is_an_error_and_the_server_goes_on() {
             None => shell.env_remove(name),
         };
     }
+    let serve = "exec \"$0\" serve --listen 127.0.0.1:0 --json --log off";
     shell
         .env("HOLDALL_PLUGIN_DIR", workdir.path("plugins"))
-        .args([
-            "-c",
-            "ulimit -f 65536; exec \"$0\" serve --listen 127.0.0.1:0 --json --log off",
-        ])
-        .arg(holdall);
-    let server = Running::of(shell);
+        .args(["-c", &format!("{line}; {serve}")])
+        .arg(command.get_program());
+    Running::of(shell)
+}
+
+#[test]
+fn a_limit_of_the_file_size_is_an_error_and_the_server_goes_on() {
+    let workdir = workdir();
+    let server = serve_limited(&workdir, "ulimit -f 65536");
     let large = "x".repeat(40 << 20);
     let (status, body) = server.ask("PUT", "/v1/local/large", None, &large);
     assert!(status >= 400, "{status} {body}");
@@ -271,7 +273,7 @@ fn a_limit_of_the_file_size_is_an_error_and_the_server_goes_on() {
 #[test]
 fn a_server_may_open_as_many_files_as_the_system_allows() {
     let workdir = workdir();
-    let server = serve(&workdir, "--log off");
+    let server = serve_limited(&workdir, "ulimit -S -n 512");
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
     let line = limits
         .lines()
