@@ -142,6 +142,19 @@ fn a_quarantine_expires_when_the_configuration_says_so() {
         server.ask("GET", "/v1/misbehaving/k", Some(&token), "").0
     };
     assert_eq!(status(serve(&workdir)), 500, "without `expires` it stays");
+    let is_refused_as = |code: &str| {
+        let mut command = workdir.command();
+        command
+            .env("HOLDALL_PLUGIN_DIR", "plugins")
+            .env("STATE_DIRECTORY", workdir.path("state"))
+            .args(["plugins", "--load", "--json"]);
+        let report = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        report.contains(&format!("{code:?}"))
+    };
+    assert!(is_refused_as("quarantined"));
+    let patient = CONFIG.replace("backoff = \"0s\"", "backoff = \"1h\"");
+    workdir.write("holdall.toml", patient);
+    assert!(is_refused_as("crash_backoff"));
     workdir.write("holdall.toml", format!("{strict}expires = \"1ms\"\n"));
     assert_ne!(status(serve(&workdir)), 500);
 }
