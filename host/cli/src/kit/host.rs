@@ -7,8 +7,8 @@ use holdall::config::{Config, GatewayConfig};
 use holdall::{
     Backend, Builder, Bytes, CallOptions, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted,
     Download, Downloaded, Error, ErrorKind, Head, Health, Host, Key, KeyPolicy, List, ObjectInfo,
-    Operations, Page, PluginRef, Registration, Rename, Renamed, Result, SignUrl, StaticPlugin,
-    Upload, Uploaded, Usage,
+    Operation, Operations, Page, PluginRef, Registration, Rename, Renamed, Result, SignUrl,
+    StaticPlugin, Upload, Uploaded, Usage,
 };
 use holdall_conformance::holdall_plugin_api::{Cause, Signing};
 use holdall_conformance::wire::{self, Dialect};
@@ -53,6 +53,8 @@ pub struct HostStage {
     stores: Box<dyn Harness<Config = Value>>,
     next: AtomicU32,
     calls: Calls,
+    /// What the descriptor lists.
+    listed: Operations,
     file: Option<File>,
     public_url: String,
     front: Option<Box<dyn Send + Sync>>,
@@ -134,8 +136,11 @@ impl HostStage {
             let faults: Vec<_> = faults.map(ToString::to_string).collect();
             return Err(Error::new(ErrorKind::PluginLoad).with_message(faults.join("; ")));
         };
+        let listed = plugin.operations.iter().copied();
+        let listed = listed.filter_map(Operation::from_name).collect();
         Ok(Self {
             level,
+            listed,
             plugin: plugin.name,
             host,
             schema: None,
@@ -182,6 +187,7 @@ impl HostStage {
             backend,
             host: self.host.clone(),
             calls: self.calls.clone(),
+            own: facts.operations,
         }))
     }
 
@@ -205,6 +211,9 @@ impl Stage for HostStage {
     }
     fn scoped(&self, store: u32, prefix: &str) -> Option<Opening<'_>> {
         self.opening(self.stores.scoped(store, prefix))
+    }
+    fn lists(&self, operation: Operation) -> Option<bool> {
+        Some(self.listed.has(operation))
     }
     fn schema(&self) -> Option<Value> {
         self.schema.clone()
@@ -260,6 +269,8 @@ struct Driven {
     backend: Backend,
     host: Host,
     calls: Calls,
+    /// What the plugin does itself; the host has the rest.
+    own: Operations,
 }
 
 /// The host would keep the instance for the next user of its name.
@@ -331,6 +342,43 @@ impl Subject for Driven {
     fn custom<'a>(&'a self, custom: Custom<'a>) -> BoxFuture<'a, Result<Bytes>> {
         self.calls.count("custom");
         Box::pin(self.backend.custom(custom))
+    }
+    fn is_written(&self, operation: Operation) -> Option<BoxFuture<'_, bool>> {
+        if !self.own.has(operation) {
+            return None;
+        }
+        let missing = Key::new("kit-operation-that-is-asked-for");
+        let other = Key::new("kit-operation-that-is-asked-for-too");
+        let backend = &self.backend;
+        Some(Box::pin(async move {
+            let answer = match operation {
+                Operation::Head => backend.head(Head::new(missing)).await.map(drop),
+                Operation::List => {
+                    let list = List::new("kit-operation/").limit(1);
+                    backend.list(list).await.map(drop)
+                }
+                Operation::Copy => {
+                    let copy = CopyObject::new(missing, other);
+                    backend.copy(copy).await.map(drop)
+                }
+                Operation::Rename => {
+                    let rename = Rename::new(missing, other);
+                    backend.rename(rename).await.map(drop)
+                }
+                Operation::DeleteMany => {
+                    let delete = DeleteMany::new([missing]);
+                    backend.delete_many(delete).await.map(drop)
+                }
+                Operation::Health => backend.health().await.map(drop),
+                Operation::Usage => backend.usage().await.map(drop),
+                _ => return true,
+            };
+            // What a method answers that is not written.
+            let is_default = |error: Error| {
+                error.kind() == ErrorKind::Unsupported && error.message() == operation.name()
+            };
+            !answer.is_err_and(is_default)
+        }))
     }
     fn bytes_moved(&self) -> Option<u64> {
         let status = self.host.status();
