@@ -309,7 +309,9 @@ pub struct Room<T> {
 const UNTOUCHED: u64 = 0x5a17_ed00_0b5e_55ed;
 
 impl<T: Grows> Room<T> {
-    const BYTES: usize = known::<T>() + size_of::<u64>();
+    const fn bytes() -> usize {
+        known::<T>() + size_of::<u64>()
+    }
 
     /// Room in which nothing is filled.
     pub const fn new() -> Self {
@@ -318,7 +320,7 @@ impl<T: Grows> Room<T> {
             spare: UNTOUCHED,
         };
         // SAFETY: `size` is the first field of the table.
-        unsafe { (&raw mut room.table).cast::<usize>().write(Self::BYTES) };
+        unsafe { (&raw mut room.table).cast::<usize>().write(Self::bytes()) };
         room
     }
 
@@ -346,15 +348,15 @@ impl<T: Grows> Room<T> {
     #[cold]
     fn unusual(&self, size: usize) -> Result<&T, Error> {
         let table = T::NAME;
-        if !(T::FIRST..=Self::BYTES).contains(&size) {
+        if !(T::FIRST..=Self::bytes()).contains(&size) {
             return Err(breach(format_args!(
                 "{table} of {size} bytes, {} to {} expected",
                 T::FIRST,
-                Self::BYTES
+                Self::bytes()
             )));
         }
         // A table of a later minor is longer, and its fields lie in the spare word.
-        if size == Self::BYTES && self.spare == UNTOUCHED && T::HAS_CONTENT {
+        if size == Self::bytes() && self.spare == UNTOUCHED && T::HAS_CONTENT {
             return Err(breach(format_args!(
                 "READY without filling {table}: its `size` still states the room"
             )));
