@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod config;
 pub mod gateway;
+pub mod ledger;
 #[allow(
     unsafe_code,
     reason = "asks the operating system for what no safe library offers"
@@ -23,8 +24,8 @@ pub use backend::{
 };
 pub use config::Mount;
 pub use host::{
-    BackendStatus, Builder, ErrorStatus, FileState, Host, PluginFaults, PluginState, PluginStatus,
-    Reconfigured, Registration, Status, Upgraded,
+    BackendStatus, Builder, ErrorStatus, FileState, Host, OpenLedger, PluginFaults, PluginState,
+    PluginStatus, Reconfigured, Registration, Status, Upgraded,
 };
 pub use operations::DeletedPrefix;
 pub use plugin::{PluginRef, fault, inspect, quarantine, scan, trial, trust};

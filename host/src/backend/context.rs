@@ -3,6 +3,7 @@
 use crate::audit::AuditLog;
 use crate::config::{Environment, Secrets};
 use crate::gateway::Gateway;
+use crate::ledger::Ledger;
 use crate::plugin::catalog::Catalog;
 use arc_swap::ArcSwap;
 use holdall_plugin_api::Error;
@@ -18,6 +19,7 @@ pub(crate) struct Context {
     pub(crate) gateway: ArcSwap<Gateway>,
     pub(crate) spool: SpoolSettings,
     pub(crate) audit: Option<Arc<dyn AuditLog>>,
+    pub(crate) ledger: Option<Arc<dyn Ledger>>,
 }
 
 impl Context {

@@ -8,6 +8,7 @@ use super::options::CallOptions;
 use super::scope::Scope;
 use crate::config::BackendConfig;
 use crate::gateway::Account;
+use crate::ledger::Reconciled;
 use crate::plugin::{PluginRef, errors};
 use arc_swap::ArcSwapOption;
 use holdall_plugin_api::contract::Terms;
@@ -66,6 +67,7 @@ impl Backend {
         Account {
             owner: options.and_then(|options| options.owner.as_deref()),
             group: options.and_then(|options| options.group.as_deref()),
+            reservation: None,
         }
     }
 
@@ -108,6 +110,17 @@ impl Backend {
     pub fn pin(&self) -> Result<Self> {
         let generation = self.generation()?;
         Ok(self.specially(|special| special.pinned = Some(generation)))
+    }
+
+    /// A handle of this generation, without options.
+    pub(crate) fn plain(&self, generation: Arc<Generation>) -> Self {
+        Self {
+            slot: self.slot.clone(),
+            special: Some(Arc::new(Special {
+                pinned: Some(generation),
+                options: None,
+            })),
+        }
     }
 
     pub(crate) fn generation(&self) -> Result<Arc<Generation>> {
@@ -192,6 +205,10 @@ pub(crate) struct Slot {
     /// The number of the last generation. Held while the next one is put in place, so that the
     /// last to register is the one that stays.
     last: Mutex<u64>,
+    /// What ended processes left in the ledger has been settled.
+    pub(crate) repaired: tokio::sync::OnceCell<()>,
+    /// What reconciliations have mended since the start.
+    pub(crate) mended: Mutex<Reconciled>,
 }
 
 impl Slot {
@@ -203,6 +220,8 @@ impl Slot {
             current: ArcSwapOption::empty(),
             registered: AtomicBool::new(false),
             last: Mutex::new(0),
+            repaired: tokio::sync::OnceCell::new(),
+            mended: Mutex::default(),
         })
     }
 

@@ -23,6 +23,8 @@ pub struct CallOptions {
     pub(crate) actor: Option<Arc<str>>,
     pub(crate) owner: Option<Arc<str>>,
     pub(crate) group: Option<Arc<str>>,
+    pub(crate) reservation: Option<u64>,
+    pub(crate) unlimited: bool,
     pub(crate) trace_id: [u8; 16],
     pub(crate) span_id: [u8; 8],
 }
@@ -84,6 +86,20 @@ impl CallOptions {
     #[must_use]
     pub fn group(mut self, name: impl Into<Arc<str>>) -> Self {
         self.group = Some(name.into());
+        self
+    }
+
+    /// Uses up what a signed URL has reserved ([`Grant::reservation`](crate::gateway::Grant)).
+    #[must_use]
+    pub fn reservation(mut self, id: u64) -> Self {
+        self.reservation = Some(id);
+        self
+    }
+
+    /// Counts what is stored without refusing it: for operators.
+    #[must_use]
+    pub fn ignore_quota(mut self) -> Self {
+        self.unlimited = true;
         self
     }
 

@@ -2,7 +2,8 @@
 
 use super::{Schema, parse_duration, parse_size};
 use crate::policy::{
-    Breaker, CONCURRENCY, DEADLINE, Deadlines, FileTypes, MAX_SIZE, Mismatch, Policy, Retries,
+    Breaker, CONCURRENCY, DEADLINE, Deadlines, FileTypes, MAX_SIZE, Mismatch, OWNER_QUOTA, Policy,
+    Quota, Retries,
 };
 use holdall_plugin_api::Operation;
 use serde_json::{Map, Value};
@@ -32,6 +33,11 @@ pub(super) fn read(table: &Map<String, Value>) -> Policy {
             };
             FileTypes::new(types.iter().filter_map(Value::as_str)).mismatch(mismatch)
         });
+    policy.quota = named("quota").map(|value| Quota {
+        owner: size(&value["owner"]).or(Some(OWNER_QUOTA)),
+        group: size(&value["group"]),
+        backend: size(&value["backend"]),
+    });
     policy.deadline = named("deadline").map(deadlines).unwrap_or_default();
     policy.idle_timeout = named("idle_timeout").map(|value| time(value).unwrap_or(DEADLINE));
     policy.concurrency = named("concurrency").map(|value| number(value).unwrap_or(CONCURRENCY));

@@ -15,9 +15,9 @@ use super::backend_policy;
 use super::document::{self, Document, Found, Table};
 use super::resolve::judged;
 use super::{
-    AuditConfig, BackendConfig, ContentTypePolicy, GatewayConfig, GatewayKey, Location, PluginRule,
-    Problem, ProblemCode, SecretText, Section, check_name, parse_duration, read, relative_to,
-    trust,
+    AuditConfig, BackendConfig, ContentTypePolicy, GatewayConfig, GatewayKey, LedgerConfig,
+    Location, PluginRule, Problem, ProblemCode, SecretText, Section, check_name, parse_duration,
+    read, relative_to, trust,
 };
 
 /// Largest configuration file, in bytes.
@@ -45,6 +45,7 @@ pub(super) struct FileConfig {
     pub(super) plugins: BTreeMap<String, PluginRule>,
     pub(super) gateway: Option<GatewayConfig>,
     pub(super) audit: Option<AuditConfig>,
+    pub(super) ledger: LedgerConfig,
     pub(super) server: Section,
     pub(super) trust: TrustPolicy,
     pub(super) trial: TrialRules,
@@ -164,6 +165,10 @@ fn read<'d>(
     config.audit = document
         .table(&mut root, "audit")
         .and_then(|section| read_audit(document, section, folder));
+    config.ledger = document
+        .table(&mut root, "ledger")
+        .map(|section| read_ledger(document, section))
+        .unwrap_or_default();
     config.server = Section::new("server", document.settings(&mut root, "server"));
     document.finish(root, None);
     config
@@ -414,6 +419,22 @@ fn read_audit<'d>(
     document.finish(section, None);
     let file = relative_to(folder, file?.value);
     Some(AuditConfig { file, sync })
+}
+
+fn read_ledger<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> LedgerConfig {
+    let mut ledger = LedgerConfig::default();
+    if let Some(found) = document.string(&mut section, "url") {
+        ledger.url = Some(SecretText::new(found.value));
+        ledger.place = found.place;
+    }
+    if let Some(found) = document.string(&mut section, "reconcile") {
+        match read_wait(found.value, &found.path, &found.place) {
+            Ok(time) => ledger.reconcile = time,
+            Err(problem) => document.problems.push(*problem),
+        }
+    }
+    document.finish(section, None);
+    ledger
 }
 
 fn missing(section: &Table<'_>, key: &str, expected: &str) -> Problem {

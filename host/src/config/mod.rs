@@ -69,6 +69,7 @@ mod duration;
 mod environment;
 mod file;
 mod gateway;
+mod ledger;
 mod mount;
 mod overlay;
 mod owner;
@@ -102,6 +103,7 @@ pub use duration::parse_duration;
 pub use environment::Environment;
 pub(crate) use file::unhex;
 pub use gateway::{GatewayConfig, GatewayKey, MIN_SECRET};
+pub use ledger::LedgerConfig;
 pub use mount::Mount;
 pub(crate) use owner::is_trusted_owner;
 use plugin_settings::PluginSettings;
@@ -145,6 +147,8 @@ pub struct Config {
     pub gateway: Option<GatewayConfig>,
     /// `[audit]`: where changes are recorded. Read at the start of a host only.
     pub audit: Option<AuditConfig>,
+    /// `[ledger]`: where quotas are counted. Read at the start of a host only.
+    pub ledger: LedgerConfig,
     /// `[server]`: what belongs to the program in front of the host.
     pub server: Section,
     /// Rules for the files of plugins and secrets.

@@ -112,6 +112,7 @@ impl Config {
             plugins: from_file.plugins,
             gateway: from_file.gateway,
             audit: from_file.audit,
+            ledger: from_file.ledger,
             server: from_file.server,
             trust: from_file.trust,
             trial: from_file.trial,

@@ -30,6 +30,7 @@
 //! | `hd-rct` | content type of the answer | GET, HEAD |
 //! | `hd-own` | owner to whom the object is charged | PUT |
 //! | `hd-grp` | group to which it is charged | PUT |
+//! | `hd-rsv` | number of the bytes that the quota has reserved for it | PUT |
 //! | `hd-sig` | the signature | always, last |
 //!
 //! # The signature
@@ -133,6 +134,8 @@ pub struct Gateway {
 pub(crate) struct Account<'a> {
     pub(crate) owner: Option<&'a str>,
     pub(crate) group: Option<&'a str>,
+    /// Number of what was reserved of the quota.
+    pub(crate) reservation: Option<u64>,
 }
 
 #[derive(Clone)]

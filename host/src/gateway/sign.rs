@@ -57,6 +57,7 @@ impl Gateway {
                 |name, text: Option<&str>| text.map(|text| bound_name(name, text)).transpose();
             terms.owner = name("owner", account.owner)?;
             terms.group = name("group", account.group)?;
+            terms.reservation = account.reservation;
         }
         let query = terms.query();
         let signature = URL_SAFE_NO_PAD.encode(key.mac(&path, &query).finalize().into_bytes());

@@ -21,6 +21,7 @@ pub(super) struct Terms {
     pub(super) response_content_type: Option<String>,
     pub(super) owner: Option<String>,
     pub(super) group: Option<String>,
+    pub(super) reservation: Option<u64>,
 }
 
 impl Terms {
@@ -36,6 +37,7 @@ impl Terms {
             response_content_type: None,
             owner: None,
             group: None,
+            reservation: None,
         }
     }
 
@@ -74,6 +76,9 @@ impl Terms {
             .for_each(|text| add("hd-rct", text));
         self.owner.iter().for_each(|text| add("hd-own", text));
         self.group.iter().for_each(|text| add("hd-grp", text));
+        self.reservation
+            .iter()
+            .for_each(|id| add("hd-rsv", &id.to_string()));
         query
     }
 
@@ -98,6 +103,7 @@ impl Terms {
                 "hd-rct" => terms.response_content_type = Some(value),
                 "hd-own" => terms.owner = Some(value),
                 "hd-grp" => terms.group = Some(value),
+                "hd-rsv" => terms.reservation = Some(value.parse().ok()?),
                 _ => return None,
             }
         }

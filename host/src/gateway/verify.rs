@@ -43,6 +43,8 @@ pub struct Grant {
     pub owner: Option<String>,
     /// PUT: the group to which it is charged.
     pub group: Option<String>,
+    /// PUT: number of what the quota has reserved, for [`CallOptions::reservation`](crate::CallOptions::reservation).
+    pub reservation: Option<u64>,
 }
 
 impl Grant {
@@ -131,6 +133,7 @@ impl Gateway {
             response_content_type: terms.response_content_type,
             owner: terms.owner,
             group: terms.group,
+            reservation: terms.reservation,
         })
     }
 

@@ -5,12 +5,13 @@ use crate::backend::context::{Context, SpoolSettings};
 use crate::config::{Config, Environment, Flags, Secrets, Sources};
 use crate::gateway::Gateway;
 use crate::host::Host;
+use crate::ledger::Ledger;
 use crate::plugin::catalog::Catalog;
 use crate::plugin::quarantine::Quarantine;
 use crate::plugin::trial::Trial;
 use arc_swap::ArcSwap;
-use holdall_plugin_api::Result;
 use holdall_plugin_api::StaticPlugin;
+use holdall_plugin_api::{Error, ErrorKind, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,7 +47,12 @@ pub struct Builder {
     trial: Option<Trial>,
     crash_records: Option<PathBuf>,
     audit: Option<Arc<dyn AuditLog>>,
+    ledger: Option<Arc<dyn Ledger>>,
+    open_ledger: Option<OpenLedger>,
 }
+
+/// Opens the ledger at an address.
+pub type OpenLedger = fn(&str) -> Result<Arc<dyn Ledger>>;
 
 impl Builder {
     /// Looks for plugins here; may be called again. Wins over file and environment.
@@ -154,6 +160,20 @@ impl Builder {
         self
     }
 
+    /// Opens the ledger that `[ledger]` of the configuration names: `holdall_ledger::open`.
+    #[must_use]
+    pub fn open_ledger(mut self, open: OpenLedger) -> Self {
+        self.open_ledger = Some(open);
+        self
+    }
+
+    /// Counts here what is stored in backends with a quota. Wins over `[ledger]` of the configuration.
+    #[must_use]
+    pub fn ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
+        self.ledger = Some(ledger);
+        self
+    }
+
     /// Reads the configuration, scans the plugin directories and maps nothing, except for plugins
     /// that the configuration calls `required`.
     ///
@@ -211,6 +231,15 @@ impl Builder {
             (None, Some(config)) => Some(config.open()?),
             (None, None) => None,
         };
+        let ledger = match (self.ledger, self.open_ledger) {
+            (Some(ledger), _) => Some(ledger),
+            (None, None) => None,
+            (None, Some(open)) => match config.ledger_url(&environment, &secrets)? {
+                Some(url) => Some(open(url.expose())?),
+                None => None,
+            },
+        };
+        needs_no_ledger(&config, ledger.is_some())?;
         let catalog = Catalog::new(&config, self.trial, quarantine);
         for plugin in self.built_in {
             catalog.add_built_in(plugin)?;
@@ -223,9 +252,28 @@ impl Builder {
             gateway: ArcSwap::from_pointee(gateway),
             spool: self.spool,
             audit,
+            ledger,
         };
         let host = Host::new(context, config);
         host.load_required()?;
         Ok(host)
     }
+}
+
+/// # Errors
+///
+/// `ConfigInvalid`: a backend has a quota and there is no ledger.
+pub(crate) fn needs_no_ledger(config: &Config, has_ledger: bool) -> Result<()> {
+    let mut backends = config.backends.values();
+    let counted = backends.find(|backend| !has_ledger && backend.policy.quota.is_some());
+    counted.map_or(Ok(()), |backend| {
+        Err(no_ledger().with_fact("backend", &backend.name))
+    })
+}
+
+/// A backend has a quota, and nothing counts.
+pub(crate) fn no_ledger() -> Error {
+    Error::new(ErrorKind::ConfigInvalid)
+        .with_message("the backend has a quota and the host has no ledger")
+        .with_fact("fix", "set ledger.url, or remove the quota")
 }

@@ -1,13 +1,15 @@
 //! The host: registered backends by name, and the plugins that serve them.
 
 mod builder;
+mod quotas;
 mod registration;
 mod reload;
 mod shutdown;
 mod status;
 mod upgrade;
 
-pub use builder::Builder;
+pub use builder::{Builder, OpenLedger};
+pub(crate) use builder::{needs_no_ledger, no_ledger};
 pub use registration::Registration;
 pub use reload::Reconfigured;
 pub use status::{BackendStatus, ErrorStatus, PluginFaults, PluginState, PluginStatus, Status};

@@ -1,11 +1,13 @@
 //! `copy`.
 
+use super::quota;
 use super::spool::spool;
 use super::{download, may_write, needs, upload};
 use crate::backend::Backend;
 use crate::backend::counters::add;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
+use crate::ledger::Bytes;
 use crate::policy::calls;
 use holdall_plugin_api::{
     Body, Capability, Copied, CopyObject, Download, Error, ErrorKind, Head, Key, ObjectInfo,
@@ -103,7 +105,19 @@ pub(super) async fn duplicate(
     }
     if needs(opened, Operation::Copy).is_ok() {
         let to = copy.to;
+        let mut begun = None;
+        if quota::of(scope)?.is_some() {
+            let size = source(scope, opened, copy.from).await?.size;
+            begun = quota::begin(scope, opened, to, Bytes::Known(size)).await?;
+        }
         let copied = calls::copy(scope, opened, copy).await;
+        let copied = match begun {
+            None => copied,
+            Some((write, _)) => {
+                let stored = |copied: &Copied| copied.size.map(Some);
+                write.end(scope, opened, copied, stored).await
+            }
+        };
         let mut copied = copied.map_err(|error| of_target(error, to))?;
         opened.etags.show(&mut copied.etag);
         return Ok(copied);

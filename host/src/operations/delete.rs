@@ -2,10 +2,12 @@
 
 use super::etag;
 use super::fault;
+use super::quota;
 use super::{list, may_write, needs};
 use crate::backend::Backend;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
+use crate::ledger::Bytes;
 use crate::policy::calls;
 use futures_util::StreamExt;
 use holdall_plugin_api::{
@@ -169,7 +171,12 @@ pub(super) async fn remove(
         condition = etag::native(scope, opened, delete.key, given).await;
         delete.if_match = Some(&condition);
     }
-    let deleted = calls::delete(scope, opened, delete).await?;
+    let begun = quota::begin(scope, opened, delete.key, Bytes::Delete).await?;
+    let deleted = calls::delete(scope, opened, delete).await;
+    let deleted = match begun {
+        None => deleted?,
+        Some((write, _)) => write.end(scope, opened, deleted, |_| Some(None)).await?,
+    };
     // Another writer was faster, and the store reports it.
     if must_exist && deleted.existed == Some(false) {
         return Err(Error::not_found());
@@ -205,10 +212,22 @@ async fn remove_many(
     let good = keys.iter().zip(&checks).filter(|(_, check)| check.is_ok());
     let good: Vec<&Key> = good.map(|(key, _)| *key).collect();
     let asked = good.len();
-    let answers = match asked {
+    let mut begun = Vec::new();
+    for key in &good {
+        begun.extend(quota::begin(scope, opened, key, Bytes::Delete).await?);
+    }
+    let mut answers = match asked {
         0 => Vec::new(),
+        // Writes that have no answer are looked up when they are dropped.
         _ => calls::delete_many(scope, opened, DeleteMany::new(good)).await?,
     };
+    if answers.len() == asked && !begun.is_empty() {
+        let mut booked = Vec::with_capacity(asked);
+        for ((write, _), answer) in begun.into_iter().zip(answers) {
+            booked.push(write.end(scope, opened, answer, |_| Some(None)).await);
+        }
+        answers = booked;
+    }
     if answers.len() != asked {
         return Err(
             fault("the plugin answered for another number of keys (`result_count`)")

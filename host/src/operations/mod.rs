@@ -7,6 +7,7 @@ mod delete;
 mod download;
 mod health;
 mod list;
+mod reconcile;
 mod rename;
 mod shutdown;
 mod signed_url;
@@ -18,6 +19,7 @@ mod download_body;
 mod etag;
 mod idle;
 mod page_token;
+mod quota;
 mod spool;
 mod upload_body;
 

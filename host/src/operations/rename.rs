@@ -1,8 +1,9 @@
 //! `rename`.
 
 use super::copy::{duplicate, of_target, source};
-use super::{delete, may_write, needs};
+use super::{delete, may_write, needs, quota};
 use crate::backend::Backend;
+use crate::ledger::Bytes;
 use crate::policy::calls;
 use holdall_plugin_api::{CopyObject, Delete, Operation, Rename, Renamed, Result};
 use std::pin::pin;
@@ -44,7 +45,26 @@ impl Backend {
                     }
                     if needs(opened, Operation::Rename).is_ok() {
                         let to = rename.to;
-                        let renamed = calls::rename(&scope, opened, rename).await;
+                        let mut begun = Vec::new();
+                        if quota::of(&scope)?.is_some() {
+                            let size = source(&scope, opened, rename.from).await?.size;
+                            let row = quota::row(&scope, rename.from).await?;
+                            let moved =
+                                row.map_or_else(|| quota::charged(&scope), |row| row.charged);
+                            let target = quota::Wanted {
+                                bytes: Bytes::Known(size),
+                                moved: Some(moved),
+                            };
+                            let target = quota::begin(&scope, opened, to, target).await?;
+                            begun.extend(target.map(|(write, _)| (write, Some(size))));
+                            let source =
+                                quota::begin(&scope, opened, rename.from, Bytes::Delete).await?;
+                            begun.extend(source.map(|(write, _)| (write, None)));
+                        }
+                        let mut renamed = calls::rename(&scope, opened, rename).await;
+                        for (write, stored) in begun {
+                            renamed = write.end(&scope, opened, renamed, |_| Some(stored)).await;
+                        }
                         let mut renamed = renamed.map_err(|error| of_target(error, to))?;
                         opened.etags.show(&mut renamed.etag);
                         return Ok(renamed);

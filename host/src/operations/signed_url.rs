@@ -1,6 +1,6 @@
 //! `signed_url`.
 
-use super::{fault, may_write};
+use super::{fault, may_write, quota};
 use crate::backend::Backend;
 use crate::policy::calls;
 use holdall_plugin_api::{Error, Method, Operation, Result, SignUrl, SignedUrl, Signing};
@@ -14,7 +14,8 @@ impl Backend {
     /// Makes a URL that works without credentials, for one object, one method and a bounded time.
     ///
     /// The store signs when it can bind everything that is asked; otherwise the host's gateway does.
-    /// No constraint is dropped. `expires_at` is the URL's own truth and never later than asked.
+    /// With a quota, a PUT of bounded size is signed by the gateway, and reserves that size until it is used or
+    /// expires. No constraint is dropped. `expires_at` is the URL's own truth and never later than asked.
     ///
     /// ```no_run
     /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
@@ -31,6 +32,7 @@ impl Backend {
     ///
     /// - `InvalidArgument`: a life outside 1 second to 7 days, or a constraint of another method.
     /// - `FileNotFound`: `must_exist`, and there is no such object.
+    /// - `QuotaExceeded`: a PUT whose bounded size does not fit.
     /// - `ConfigInvalid`: the store cannot sign this and no gateway key is configured; the fact
     ///   `fix` has the lines to add.
     pub async fn signed_url(&self, mut sign: SignUrl<'_>) -> Result<SignedUrl> {
@@ -68,7 +70,16 @@ impl Backend {
                     }
                 }
                 let gateway = scope.context().gateway.load();
-                gateway.sign_for(self.name(), &sign, self.account())
+                let mut account = self.account();
+                let signed = gateway.sign_for(self.name(), &sign, account)?;
+                // Signed first: nothing is reserved for a request that is refused.
+                match quota::reserve_for_url(&scope, &sign).await? {
+                    None => Ok(signed),
+                    reservation => {
+                        account.reservation = reservation;
+                        gateway.sign_for(self.name(), &sign, account)
+                    }
+                }
             }))
             .await
     }

@@ -3,12 +3,14 @@
 use super::content_type;
 use super::etag;
 use super::fault;
+use super::quota;
 use super::spool;
 use super::upload_body::{Checked, Expected};
 use crate::backend::Backend;
 use crate::backend::counters::add;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
+use crate::ledger::{Bytes, Reserved};
 use crate::policy::calls;
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::{
@@ -128,7 +130,9 @@ pub(super) async fn send(
         && wanted.md5.is_none()
         && wanted.sha256.is_none()
     {
-        return store_one_chunk(scope, opened, upload, known, &wanted).await;
+        let begun = quota::begin(scope, opened, upload.key, Bytes::Known(known)).await?;
+        let outcome = store_one_chunk(scope, opened, upload, known, &wanted).await;
+        return booked(scope, opened, begun, outcome).await;
     }
     if upload.length.is_none() && !opened.claims(Capability::UnknownLength) {
         let body = std::mem::replace(&mut upload.body, Body::empty());
@@ -138,14 +142,37 @@ pub(super) async fn send(
         upload.body = body;
         opened.terms.upload(&upload)?;
     }
+    let bytes = match upload.length {
+        Some(length) => Bytes::Known(length),
+        None => Bytes::UpTo(max_size.unwrap_or(u64::MAX)),
+    };
+    let begun = quota::begin(scope, opened, upload.key, bytes).await?;
+    let reserved = begun.as_ref().map(|(_, reserved)| reserved);
     let expected = Expected {
+        reserved: reserved.and_then(|it| Some((it.bytes, it.excess.clone()?))),
         length: upload.length,
         limit: opened.terms.limits.max_object_size,
         max_size,
         checksums: wanted,
         idle: scope.guards().and_then(|guards| guards.idle_timeout),
     };
-    store_stream(scope, opened, upload, expected).await
+    let outcome = store_stream(scope, opened, upload, expected).await;
+    booked(scope, opened, begun, outcome).await
+}
+
+async fn booked(
+    scope: &Scope<'_>,
+    opened: &Arc<Opened>,
+    begun: Option<(quota::Write, Reserved)>,
+    outcome: Result<Uploaded>,
+) -> Result<Uploaded> {
+    match begun {
+        None => outcome,
+        Some((write, _)) => {
+            let stored = |uploaded: &Uploaded| Some(Some(uploaded.size));
+            write.end(scope, opened, outcome, stored).await
+        }
+    }
 }
 
 /// The checks, where a content type that the store cannot keep is dropped if it may be.

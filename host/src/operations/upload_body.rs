@@ -52,6 +52,8 @@ pub(crate) struct Expected {
     pub(crate) limit: Option<u64>,
     /// Most bytes that the request allows.
     pub(crate) max_size: Option<u64>,
+    /// Most bytes that were reserved of the quota, and the error of more.
+    pub(crate) reserved: Option<(u64, Error)>,
     pub(crate) checksums: Checksums,
     /// Longest time between two chunks.
     pub(crate) idle: Option<Duration>,
@@ -118,6 +120,11 @@ impl Checked {
             && self.bytes > max
         {
             return Err(too_large(max));
+        }
+        if let Some((most, excess)) = &self.expected.reserved
+            && self.bytes > *most
+        {
+            return Err(excess.clone());
         }
         self.crc32c.update(&chunk);
         if let Some(md5) = &mut self.md5 {

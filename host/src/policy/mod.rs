@@ -1,6 +1,6 @@
 //! What the host enforces between a caller and a backend, whatever the plugin: one file for each policy.
 //!
-//! The order is fixed. Before the plugin is called: key policy, prefix, read-only, size, file type.
+//! The order is fixed. Before the plugin is called: key policy, prefix, read-only, size, file type, quota.
 //! Around the operation: deadline, then concurrency. Around each attempt (`calls`): retry, then breaker.
 //! A backend without `[backend.NAME.policy]` has no guards, and its calls go straight to the plugin.
 
@@ -10,6 +10,7 @@ mod concurrency;
 mod deadline;
 pub(crate) mod file_type;
 mod prefix;
+mod quota;
 mod read_only;
 mod retry;
 mod size;
@@ -17,6 +18,7 @@ mod size;
 pub use deadline::Deadlines;
 pub use file_type::{FileTypes, Mismatch};
 use holdall_plugin_api::{Operation, SignUrl};
+pub use quota::{OWNER_QUOTA, Quota};
 use std::time::Duration;
 
 pub(crate) use concurrency::Turn;
@@ -53,6 +55,8 @@ pub struct Policy {
     pub max_size: Option<u64>,
     /// Content types that may be uploaded.
     pub types: Option<FileTypes>,
+    /// Most bytes that may be stored.
+    pub quota: Option<Quota>,
     /// Longest duration of each operation.
     pub deadline: Deadlines,
     /// Longest time that the body of an upload or download may stand still.
@@ -138,6 +142,7 @@ pub(crate) struct Guards {
     read_only: bool,
     pub(crate) max_size: Option<u64>,
     pub(crate) types: Option<FileTypes>,
+    quota: Option<Quota>,
     deadline: Deadlines,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) concurrency: Option<concurrency::Concurrency>,
@@ -156,6 +161,7 @@ impl Guards {
             read_only: policy.read_only,
             max_size: policy.max_size,
             types: policy.types.clone(),
+            quota: policy.quota.clone(),
             deadline: policy.deadline.clone(),
             idle_timeout: policy.idle_timeout,
             concurrency: policy
@@ -179,6 +185,11 @@ impl Guards {
 
     /// Whether a URL may be signed by the store, which then enforces nothing of ours but the bound size.
     pub(crate) fn may_sign_natively(&self, sign: &SignUrl<'_>) -> bool {
-        sign.method != holdall_plugin_api::Method::Put || self.types.is_none()
+        use holdall_plugin_api::Method;
+        match sign.method {
+            Method::Put => self.types.is_none() && self.quota.is_none(),
+            Method::Delete => self.quota.is_none(),
+            _ => true,
+        }
     }
 }

@@ -40,6 +40,7 @@ const TABLES: &[(&str, &str)] = &[
     ("[quarantine]\nunknown = 1", "/$defs/Quarantine"),
     ("[upgrade]\nunknown = 1", "/$defs/Upgrade"),
     ("[audit]\nunknown = 1", "/$defs/Audit"),
+    ("[ledger]\nunknown = 1", "/$defs/Ledger"),
     ("[gateway]\nunknown = 1", "/$defs/Gateway"),
     ("[gateway]\nkeys = [{ unknown = 1 }]", "/$defs/GatewayKey"),
 ];
