@@ -69,6 +69,9 @@ impl Call {
         if let Some(group) = group {
             options = options.group(group);
         }
+        if let Some(id) = self.access.grant().and_then(|grant| grant.reservation) {
+            options = options.reservation(id);
+        }
         Ok(backend.with(options.trace(self.trace.trace_id, self.trace.span_id)))
     }
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
-use crate::objects::{answer, batch, form};
+use crate::objects::{answer, batch, form, quota};
 use crate::problem::ProblemDetails;
 use crate::{signing, watch};
 
@@ -293,11 +293,20 @@ fn remove() {}
 )]
 fn sign() {}
 
-/// A page of keys.
+/// What a listing, or a request for usage, comes to.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum Shown {
+    Page(answer::Listing),
+    Quota(quota::Answer),
+}
+
+/// A page of keys, or with `quota` the usage of the backend's quota.
 #[utoipa::path(get, path = "/v1/{backend}", tag = "objects", operation_id = "list",
     params(
         ("backend" = String, Path, description = "Name of the backend"),
-        ("list" = bool, Query, description = "Always true"),
+        ("list" = Option<bool>, Query, description = "A page of keys"),
+        ("quota" = Option<bool>, Query, description = "Usage by owner and group; needs the right to read"),
         ("prefix" = Option<String>, Query, description = "Keys that begin so"),
         ("delimiter" = Option<String>, Query, description = "Folds keys that go on behind it"),
         ("limit" = Option<u16>, Query, description = "1 to 1000"),
@@ -305,7 +314,7 @@ fn sign() {}
         ("start_after" = Option<String>, Query, description = "Keys behind this one"),
     ),
     responses(
-        (status = 200, description = "The page", body = answer::Listing),
+        (status = 200, description = "The page, or the usage", body = Shown),
         ProblemAnswers,
     )
 )]

@@ -135,6 +135,7 @@ impl Server {
             sleep(app.settings().shutdown_delay).await;
         });
         let mut connections = Connections::new(self.app.clone(), self.router);
+        let mut quotas = pin!(app.host().keep_quotas());
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -142,6 +143,7 @@ impl Server {
             tokio::select! {
                 biased;
                 () = &mut stop => break,
+                () = &mut quotas => unreachable!("it never ends"),
                 _ = look.tick() => if connections.places_are_awaited() {
                     connections.make_room();
                 },

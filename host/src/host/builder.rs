@@ -265,7 +265,7 @@ impl Builder {
 /// `ConfigInvalid`: a backend has a quota and there is no ledger.
 pub(crate) fn needs_no_ledger(config: &Config, has_ledger: bool) -> Result<()> {
     let mut backends = config.backends.values();
-    let counted = backends.find(|backend| !has_ledger && backend.policy.quota.is_some());
+    let counted = backends.find(|backend| !has_ledger && backend.mount.policy.quota.is_some());
     counted.map_or(Ok(()), |backend| {
         Err(no_ledger().with_fact("backend", &backend.name))
     })

@@ -7,8 +7,8 @@ use holdall::{Backend, List, Page};
 use http::StatusCode;
 
 use super::answer::{Listing, json};
-use super::index;
 use super::webdav::original_path;
+use super::{index, quota};
 use crate::call::Call;
 use crate::call::{Query, Target};
 use crate::problem::Problem;
@@ -25,9 +25,12 @@ pub(crate) async fn handle(
         let path = original_path(&request);
         return index::handle(&call, &target, path, &request.headers).await;
     }
+    if target.key.is_empty() && query.flag("quota")? {
+        return quota::handle(call, target, query).await;
+    }
     if !query.flag("list")? {
         return Err(Problem::invalid(
-            "a listing is asked for by ?list, an object by its key",
+            "a listing is asked for by ?list, usage by ?quota, an object by its key",
         ));
     }
     let prefix = query.take("prefix").unwrap_or_default();

@@ -7,6 +7,7 @@ pub(crate) mod delete;
 pub(crate) mod form;
 mod index;
 pub(crate) mod list;
+pub(crate) mod quota;
 pub(crate) mod read;
 pub(crate) mod webdav;
 pub(crate) mod write;

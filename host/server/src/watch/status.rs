@@ -21,13 +21,13 @@ struct ServerStatus {
     last_reload: LastReload,
 }
 
-/// A backend may be called `status`: its listing says `?list`, and this says nothing.
+/// A backend may be called `status`: its listing says `?list` and its usage `?quota`, and this says nothing.
 pub(crate) async fn status(
     call: Call,
     query: Query,
     request: Request,
 ) -> Result<Response, Problem> {
-    if query.has("list") {
+    if query.has("list") || query.has("quota") {
         let target = Target {
             backend: "status".to_owned(),
             key: String::new(),
