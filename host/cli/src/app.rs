@@ -111,6 +111,7 @@ impl App {
         let crashes = config.state_dir.as_deref().map(crash_records);
         let mut builder = Host::builder()
             .config(config)
+            .open_ledger(holdall_ledger::open)
             .trial(Trial::this_executable());
         if let Some(directory) = crashes {
             builder = builder.crash_records(directory);
@@ -126,7 +127,8 @@ impl App {
             "" => host.default_backend().await?,
             name => host.backend(name).await?,
         };
-        let mut options = CallOptions::new();
+        // What is stored is counted; limits are for clients of a server.
+        let mut options = CallOptions::new().ignore_quota();
         if let Some(owner) = self.owner() {
             options = options.owner(owner);
         }

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     check::Check, completions::Completions, config::Config, cp::Cp, exists::Exists, get::Get,
-    head::Head, inspect::Inspect, ls::Ls, man::Man, new::New, plugins::Plugins, put::Put, rm::Rm,
-    serve::Serve, sign::Sign, token::Token,
+    head::Head, inspect::Inspect, ls::Ls, man::Man, new::New, plugins::Plugins, put::Put,
+    quota::Quota, rm::Rm, serve::Serve, sign::Sign, token::Token,
 };
 
 const EXIT_CODES: &str = "\
@@ -86,6 +86,7 @@ pub(crate) enum Command {
     Sign(Sign),
     Serve(Serve),
     Token(Token),
+    Quota(Quota),
     Plugins(Plugins),
     Inspect(Inspect),
     New(New),

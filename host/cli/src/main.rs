@@ -127,6 +127,7 @@ async fn run(app: &App, command: Command) -> Result<()> {
         // It ends in its own time: see `in_runtime`.
         Command::Serve(_) => Ok(()),
         Command::Token(token) => token.run(app),
+        Command::Quota(quota) => quota.run(app).await,
         Command::Plugins(plugins) => plugins.run(app),
         Command::Inspect(inspect) => inspect.run(app),
         Command::New(new) => new.run(app),

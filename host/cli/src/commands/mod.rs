@@ -17,6 +17,7 @@ pub(crate) mod new;
 mod object_json;
 pub(crate) mod plugins;
 pub(crate) mod put;
+pub(crate) mod quota;
 pub(crate) mod rm;
 pub(crate) mod serve;
 pub(crate) mod sign;
