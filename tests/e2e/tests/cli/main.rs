@@ -16,6 +16,7 @@ mod objects;
 mod plugin_files;
 mod polling;
 mod process;
+mod quotas;
 mod running;
 mod secrets;
 mod serve;
