@@ -74,9 +74,9 @@ pub struct Charged {
     pub group: String,
 }
 
-/// Limits in bytes; `None` is none.
+/// QuotaLimits in bytes; `None` is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Limits {
+pub struct QuotaLimits {
     /// Of one owner.
     pub owner: Option<u64>,
     /// Of one group.
@@ -85,9 +85,9 @@ pub struct Limits {
     pub backend: Option<u64>,
 }
 
-/// Bytes that a write needs.
+/// Amount that a write needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Bytes {
+pub enum Amount {
     /// An object of this size.
     Known(u64),
     /// As many as there are, up to this.
@@ -108,9 +108,9 @@ pub struct Reserve {
     /// Who is charged.
     pub charged: Charged,
     /// How much.
-    pub bytes: Bytes,
+    pub bytes: Amount,
     /// What may not be exceeded.
-    pub limits: Limits,
+    pub limits: QuotaLimits,
     /// The reservation of the signed URL by which this write comes: it ends in the same step.
     pub replaces: Option<u64>,
     /// A signed URL: when it expires, in seconds since 1970.
@@ -120,7 +120,7 @@ pub struct Reserve {
 /// What was set aside.
 #[derive(Clone, Debug)]
 pub struct Reserved {
-    /// Bytes that may be written.
+    /// Amount that may be written.
     pub bytes: u64,
     /// `QuotaExceeded` for the body that is longer.
     pub excess: Option<holdall_plugin_api::Error>,
@@ -216,9 +216,9 @@ pub struct QuotaUsage {
     pub scope: String,
     /// Name of the owner or group; empty for the backend.
     pub name: String,
-    /// Bytes that are stored.
+    /// Amount that are stored.
     pub used: u64,
-    /// Bytes that are set aside for writes in progress and signed URLs.
+    /// Amount that are set aside for writes in progress and signed URLs.
     pub reserved: u64,
     /// Number of objects.
     pub objects: u64,

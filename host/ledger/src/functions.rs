@@ -2,15 +2,15 @@
 
 use crate::protocol::{exceeded, unsigned};
 use crate::{now, signed, unavailable};
-use holdall::ledger::{Bytes, Reserve, Reserved, Settle, Settled};
+use holdall::ledger::{Amount, Reserve, Reserved, Settle, Settled};
 use holdall::{DEFAULT_OWNER, Result};
 use sqlx::{AnyPool, Row as _};
 
 pub(crate) async fn reserve(pool: &AnyPool, holder: i64, ask: &Reserve) -> Result<Reserved> {
     let (kind, most) = match ask.bytes {
-        Bytes::Known(bytes) => (0i64, signed(bytes)),
-        Bytes::UpTo(most) => (1, signed(most)),
-        Bytes::Delete => (2, 0),
+        Amount::Known(bytes) => (0i64, signed(bytes)),
+        Amount::UpTo(most) => (1, signed(most)),
+        Amount::Delete => (2, 0),
     };
     let limits = [ask.limits.owner, ask.limits.group, ask.limits.backend];
     let [owner, group, backend] = limits.map(|limit| limit.map_or(-1, signed));

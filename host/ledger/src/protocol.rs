@@ -10,7 +10,7 @@
 //! that difference; when another write settles first, the need is raised by what `used` has lost.
 
 use crate::{now, signed, unavailable};
-use holdall::ledger::{Bytes, Charged, QuotaUsage, Reserve, Reserved, Row, Settle, Settled};
+use holdall::ledger::{Amount, Charged, QuotaUsage, Reserve, Reserved, Row, Settle, Settled};
 use holdall::{Error, ErrorKind, Result};
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row as _, Transaction};
@@ -260,9 +260,9 @@ pub(crate) async fn reserve(tx: &mut Tx, holder: i64, ask: &Reserve) -> Result<R
     };
     let narrowest = (0..3).min_by_key(|at| free[*at]).unwrap_or(0);
     let (bytes, deletes) = match ask.bytes {
-        Bytes::Known(bytes) => (signed(bytes), false),
-        Bytes::UpTo(most) => (signed(most).min(free[narrowest]).max(0), false),
-        Bytes::Delete => (0, true),
+        Amount::Known(bytes) => (signed(bytes), false),
+        Amount::UpTo(most) => (signed(most).min(free[narrowest]).max(0), false),
+        Amount::Delete => (0, true),
     };
     let needs = credits.map(|credit| (bytes - credit).max(0));
     if let Some(at) = (0..3).find(|at| needs[*at] > 0 && bytes > free[*at]) {
@@ -289,7 +289,7 @@ pub(crate) async fn reserve(tx: &mut Tx, holder: i64, ask: &Reserve) -> Result<R
         needs[2],
         ask.expires.map_or(0, signed),
     );
-    let bounded = matches!(ask.bytes, Bytes::UpTo(most) if bytes < signed(most));
+    let bounded = matches!(ask.bytes, Amount::UpTo(most) if bytes < signed(most));
     Ok(Reserved {
         bytes: unsigned(bytes),
         excess: bounded.then(|| refusal(narrowest, unsigned(bytes).saturating_add(1))),

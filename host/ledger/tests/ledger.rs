@@ -7,7 +7,7 @@
 
 use holdall::ErrorKind;
 use holdall::ledger::{
-    Bytes, Charged, Ledger, Limits, QuotaUsage, Reserve, Reserved, Settle, Settled,
+    Amount, Charged, Ledger, QuotaLimits, QuotaUsage, Reserve, Reserved, Settle, Settled,
 };
 use holdall_ledger::Database;
 use std::sync::Arc;
@@ -47,8 +47,8 @@ fn backend() -> String {
     format!("b{}-{number}", std::process::id())
 }
 
-fn ask(backend: &str, key: &str, owner: &str, bytes: Bytes) -> Reserve {
-    let mut limits = Limits::default();
+fn ask(backend: &str, key: &str, owner: &str, bytes: Amount) -> Reserve {
+    let mut limits = QuotaLimits::default();
     limits.owner = Some(10 * MIB);
     Reserve {
         id: (u64::from(std::process::id()) << 32) | NEXT.fetch_add(1, Ordering::Relaxed),
@@ -77,7 +77,7 @@ fn done(ask: &Reserve, stored: Option<u64>) -> Settle {
 }
 
 async fn put(ledger: &Database, backend: &str, key: &str, owner: &str, size: u64) {
-    let ask = ask(backend, key, owner, Bytes::Known(size));
+    let ask = ask(backend, key, owner, Amount::Known(size));
     ledger.reserve(&ask).await.unwrap();
     assert_eq!(
         ledger.settle(&done(&ask, Some(size))).await.unwrap(),
@@ -102,7 +102,7 @@ async fn of_twenty_writers_of_a_tenth_ten_succeed() {
         let writers = (0..20).map(|at| {
             let (ledger, backend) = (ledgers[at % 2].clone(), backend.clone());
             tokio::spawn(async move {
-                let ask = ask(&backend, &format!("k{at}"), "ann", Bytes::Known(MIB));
+                let ask = ask(&backend, &format!("k{at}"), "ann", Amount::Known(MIB));
                 match ledger.reserve(&ask).await {
                     Ok(_) => {
                         let settled = ledger.settle(&done(&ask, Some(MIB))).await.unwrap();
@@ -142,7 +142,7 @@ async fn an_overwrite_counts_the_difference_and_a_delete_gives_back() {
     // Twelve at once, but never more than nine stored.
     put(&ledger, &backend, "a", "ann", 9 * MIB).await;
     assert_eq!(of(&ledger, &backend, "owner", "ann").await, [9 * MIB, 0, 1]);
-    let more = ask(&backend, "a", "ann", Bytes::Known(11 * MIB));
+    let more = ask(&backend, "a", "ann", Amount::Known(11 * MIB));
     let refused = ledger.reserve(&more).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::QuotaExceeded);
     let facts: Vec<_> = refused.facts().collect();
@@ -159,7 +159,7 @@ async fn an_overwrite_counts_the_difference_and_a_delete_gives_back() {
     put(&ledger, &backend, "a", "bob", 2 * MIB).await;
     assert_eq!(of(&ledger, &backend, "owner", "ann").await, [0, 0, 0]);
     assert_eq!(of(&ledger, &backend, "owner", "bob").await, [2 * MIB, 0, 1]);
-    let delete = ask(&backend, "a", "ann", Bytes::Delete);
+    let delete = ask(&backend, "a", "ann", Amount::Delete);
     ledger.reserve(&delete).await.unwrap();
     ledger.settle(&done(&delete, None)).await.unwrap();
     assert_eq!(of(&ledger, &backend, "owner", "bob").await, [0, 0, 0]);
@@ -172,14 +172,14 @@ async fn a_body_of_unknown_length_gets_what_is_left() {
     let store = Store::new();
     let (ledger, backend) = (store.open(), backend());
     put(&ledger, &backend, "a", "ann", 7 * MIB).await;
-    let stream = ask(&backend, "b", "ann", Bytes::UpTo(u64::MAX));
+    let stream = ask(&backend, "b", "ann", Amount::UpTo(u64::MAX));
     let Reserved { bytes, excess } = ledger.reserve(&stream).await.unwrap();
     assert_eq!(bytes, 3 * MIB);
     assert_eq!(excess.unwrap().kind(), ErrorKind::QuotaExceeded);
     let stored = done(&stream, Some(MIB));
     assert_eq!(ledger.settle(&stored).await.unwrap(), Settled::Done);
     assert_eq!(of(&ledger, &backend, "owner", "ann").await, [8 * MIB, 0, 2]);
-    let short = ask(&backend, "c", "ann", Bytes::UpTo(MIB));
+    let short = ask(&backend, "c", "ann", Amount::UpTo(MIB));
     assert!(ledger.reserve(&short).await.unwrap().excess.is_none());
 }
 
@@ -188,11 +188,11 @@ async fn writers_of_one_key_settle_by_what_is_stored() {
     let store = Store::new();
     let (ledger, backend) = (store.open(), backend());
     put(&ledger, &backend, "a", "ann", 4 * MIB).await;
-    let [first, second] = [5, 6].map(|size| ask(&backend, "a", "ann", Bytes::Known(size * MIB)));
+    let [first, second] = [5, 6].map(|size| ask(&backend, "a", "ann", Amount::Known(size * MIB)));
     ledger.reserve(&first).await.unwrap();
     // The second has no claim to the object that the first replaces: 4 used, 1 and 6 reserved is too much.
     ledger.reserve(&second).await.unwrap_err();
-    let second = ask(&backend, "a", "ann", Bytes::Known(5 * MIB));
+    let second = ask(&backend, "a", "ann", Amount::Known(5 * MIB));
     ledger.reserve(&second).await.unwrap();
     assert_eq!(
         of(&ledger, &backend, "owner", "ann").await,
@@ -218,9 +218,9 @@ async fn writers_of_one_key_settle_by_what_is_stored() {
 async fn reservations_of_the_dead_are_found_and_of_the_living_not() {
     let store = Store::new();
     let (dead, alive, backend) = (store.open(), store.open(), backend());
-    let lost = ask(&backend, "lost", "ann", Bytes::Known(MIB));
+    let lost = ask(&backend, "lost", "ann", Amount::Known(MIB));
     dead.reserve(&lost).await.unwrap();
-    let kept = ask(&backend, "kept", "ann", Bytes::Known(MIB));
+    let kept = ask(&backend, "kept", "ann", Amount::Known(MIB));
     alive.reserve(&kept).await.unwrap();
     assert_eq!(alive.orphans(&backend).await.unwrap(), []);
     drop(dead);
@@ -246,7 +246,7 @@ async fn a_failed_write_leaves_the_charge_where_it_was() {
     let store = Store::new();
     let (ledger, backend) = (store.open(), backend());
     put(&ledger, &backend, "a", "ann", MIB).await;
-    let failed = ask(&backend, "a", "bob", Bytes::Known(2 * MIB));
+    let failed = ask(&backend, "a", "bob", Amount::Known(2 * MIB));
     ledger.reserve(&failed).await.unwrap();
     let mut settle = done(&failed, Some(MIB));
     (settle.done, settle.looked_up) = (false, Some(0));
@@ -260,20 +260,20 @@ async fn a_signed_url_reserves_until_it_is_used_or_expires() {
     let store = Store::new();
     let (ledger, backend) = (store.open(), backend());
     let far = u64::from(u32::MAX);
-    let mut signed = ask(&backend, "a", "ann", Bytes::Known(8 * MIB));
+    let mut signed = ask(&backend, "a", "ann", Amount::Known(8 * MIB));
     signed.expires = Some(far);
     ledger.reserve(&signed).await.unwrap();
     ledger
-        .reserve(&ask(&backend, "b", "ann", Bytes::Known(3 * MIB)))
+        .reserve(&ask(&backend, "b", "ann", Amount::Known(3 * MIB)))
         .await
         .unwrap_err();
-    let mut upload = ask(&backend, "a", "ann", Bytes::Known(2 * MIB));
+    let mut upload = ask(&backend, "a", "ann", Amount::Known(2 * MIB));
     upload.replaces = Some(signed.id);
     ledger.reserve(&upload).await.unwrap();
     let stored = done(&upload, Some(2 * MIB));
     assert_eq!(ledger.settle(&stored).await.unwrap(), Settled::Done);
     assert_eq!(of(&ledger, &backend, "owner", "ann").await, [2 * MIB, 0, 1]);
-    let mut expired = ask(&backend, "c", "ann", Bytes::Known(MIB));
+    let mut expired = ask(&backend, "c", "ann", Amount::Known(MIB));
     expired.expires = Some(1);
     ledger.reserve(&expired).await.unwrap();
     // The next reservation, or a look at the usage, releases it.

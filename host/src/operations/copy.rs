@@ -7,7 +7,7 @@ use crate::backend::Backend;
 use crate::backend::counters::add;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
-use crate::ledger::Bytes;
+use crate::ledger::Amount;
 use crate::policy::calls;
 use holdall_plugin_api::{
     Body, Capability, Copied, CopyObject, Download, Error, ErrorKind, Head, Key, ObjectInfo,
@@ -108,7 +108,7 @@ pub(super) async fn duplicate(
         let mut begun = None;
         if quota::of(scope)?.is_some() {
             let size = source(scope, opened, copy.from).await?.size;
-            begun = quota::begin(scope, opened, to, Bytes::Known(size)).await?;
+            begun = quota::begin(scope, opened, to, Amount::Known(size)).await?;
         }
         let copied = calls::copy(scope, opened, copy).await;
         let copied = match begun {

@@ -7,7 +7,7 @@ use super::{list, may_write, needs};
 use crate::backend::Backend;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
-use crate::ledger::Bytes;
+use crate::ledger::Amount;
 use crate::policy::calls;
 use futures_util::StreamExt;
 use holdall_plugin_api::{
@@ -171,7 +171,7 @@ pub(super) async fn remove(
         condition = etag::native(scope, opened, delete.key, given).await;
         delete.if_match = Some(&condition);
     }
-    let begun = quota::begin(scope, opened, delete.key, Bytes::Delete).await?;
+    let begun = quota::begin(scope, opened, delete.key, Amount::Delete).await?;
     let deleted = calls::delete(scope, opened, delete).await;
     let deleted = match begun {
         None => deleted?,
@@ -214,7 +214,7 @@ async fn remove_many(
     let asked = good.len();
     let mut begun = Vec::new();
     for key in &good {
-        begun.extend(quota::begin(scope, opened, key, Bytes::Delete).await?);
+        begun.extend(quota::begin(scope, opened, key, Amount::Delete).await?);
     }
     let mut answers = match asked {
         0 => Vec::new(),

@@ -11,7 +11,7 @@ use crate::backend::options::DEFAULT_OWNER;
 use crate::backend::scope::Scope;
 use crate::host::no_ledger;
 use crate::ledger::{
-    Bytes, Charged, Ledger, Limits, Orphan, Reserve, Reserved, Row, Settle, Settled,
+    Amount, Charged, Ledger, Orphan, QuotaLimits, Reserve, Reserved, Row, Settle, Settled,
 };
 use holdall_plugin_api::{Error, ErrorKind, Head, Key, Method, Result, SignUrl};
 use std::sync::Arc;
@@ -38,19 +38,19 @@ struct State {
 
 /// What a write asks for.
 pub(super) struct Wanted {
-    pub(super) bytes: Bytes,
+    pub(super) bytes: Amount,
     /// Who is charged, when it is not the caller; no limit applies then.
     pub(super) moved: Option<Charged>,
 }
 
-impl From<Bytes> for Wanted {
-    fn from(bytes: Bytes) -> Self {
+impl From<Amount> for Wanted {
+    fn from(bytes: Amount) -> Self {
         Self { bytes, moved: None }
     }
 }
 
 /// The ledger, and the limits, of a backend that has a quota.
-pub(super) fn of<'s>(scope: &'s Scope<'_>) -> Result<Option<(&'s Arc<dyn Ledger>, Limits)>> {
+pub(super) fn of<'s>(scope: &'s Scope<'_>) -> Result<Option<(&'s Arc<dyn Ledger>, QuotaLimits)>> {
     let Some(limits) = scope.guards().and_then(|guards| guards.limits()) else {
         return Ok(None);
     };
@@ -87,7 +87,7 @@ pub(super) async fn begin(
         charged: wanted.moved.unwrap_or_else(|| charged(scope)),
         bytes: wanted.bytes,
         limits: match unlimited {
-            true => Limits::default(),
+            true => QuotaLimits::default(),
             false => limits,
         },
         replaces: options.and_then(|options| options.reservation),
@@ -138,9 +138,9 @@ pub(super) async fn reserve_for_url(scope: &Scope<'_>, sign: &SignUrl<'_>) -> Re
         backend: scope.backend.name().to_owned(),
         key: sign.key.text().to_owned(),
         charged: charged(scope),
-        bytes: Bytes::Known(max),
+        bytes: Amount::Known(max),
         limits: match unlimited {
-            true => Limits::default(),
+            true => QuotaLimits::default(),
             false => limits,
         },
         replaces: None,

@@ -3,7 +3,7 @@
 use super::quota::{self, Wanted};
 use crate::backend::{Backend, DEFAULT_OWNER};
 use crate::host::no_ledger;
-use crate::ledger::{Bytes, Charged, Ledger, Limits, QuotaUsage, Reconciled};
+use crate::ledger::{Amount, Charged, Ledger, QuotaLimits, QuotaUsage, Reconciled};
 use futures_util::TryStreamExt;
 use holdall_plugin_api::{Key, List, Operation, Result};
 use std::collections::HashMap;
@@ -62,12 +62,12 @@ impl Backend {
         Ok(Some(all))
     }
 
-    /// Limits of the backend's quota; `None` when it has none.
+    /// QuotaLimits of the backend's quota; `None` when it has none.
     ///
     /// # Errors
     ///
     /// `BackendNotRegistered`: the backend was removed.
-    pub fn limits(&self) -> Result<Option<Limits>> {
+    pub fn limits(&self) -> Result<Option<QuotaLimits>> {
         let generation = self.generation()?;
         Ok(generation
             .guards
@@ -168,7 +168,7 @@ impl Backend {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn counted(&self) -> Result<Option<(Arc<dyn Ledger>, Limits)>> {
+    fn counted(&self) -> Result<Option<(Arc<dyn Ledger>, QuotaLimits)>> {
         let Some(limits) = self.limits()? else {
             return Ok(None);
         };
@@ -193,7 +193,7 @@ impl Backend {
                 let opened = scope.opened().await?;
                 // As a delete, which reserves nothing: writes meanwhile make it look up the object again.
                 let wanted = Wanted {
-                    bytes: Bytes::Delete,
+                    bytes: Amount::Delete,
                     moved: Some(Charged {
                         owner: DEFAULT_OWNER.to_owned(),
                         group: String::new(),

@@ -3,7 +3,7 @@
 use super::copy::{duplicate, of_target, source};
 use super::{delete, may_write, needs, quota};
 use crate::backend::Backend;
-use crate::ledger::Bytes;
+use crate::ledger::Amount;
 use crate::policy::calls;
 use holdall_plugin_api::{CopyObject, Delete, Operation, Rename, Renamed, Result};
 use std::pin::pin;
@@ -52,13 +52,13 @@ impl Backend {
                             let moved =
                                 row.map_or_else(|| quota::charged(&scope), |row| row.charged);
                             let target = quota::Wanted {
-                                bytes: Bytes::Known(size),
+                                bytes: Amount::Known(size),
                                 moved: Some(moved),
                             };
                             let target = quota::begin(&scope, opened, to, target).await?;
                             begun.extend(target.map(|(write, _)| (write, Some(size))));
                             let source =
-                                quota::begin(&scope, opened, rename.from, Bytes::Delete).await?;
+                                quota::begin(&scope, opened, rename.from, Amount::Delete).await?;
                             begun.extend(source.map(|(write, _)| (write, None)));
                         }
                         let mut renamed = calls::rename(&scope, opened, rename).await;

@@ -10,7 +10,7 @@ use crate::backend::Backend;
 use crate::backend::counters::add;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
-use crate::ledger::{Bytes, Reserved};
+use crate::ledger::{Amount, Reserved};
 use crate::policy::calls;
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::{
@@ -130,7 +130,7 @@ pub(super) async fn send(
         && wanted.md5.is_none()
         && wanted.sha256.is_none()
     {
-        let begun = quota::begin(scope, opened, upload.key, Bytes::Known(known)).await?;
+        let begun = quota::begin(scope, opened, upload.key, Amount::Known(known)).await?;
         let outcome = store_one_chunk(scope, opened, upload, known, &wanted).await;
         return booked(scope, opened, begun, outcome).await;
     }
@@ -143,8 +143,8 @@ pub(super) async fn send(
         opened.terms.upload(&upload)?;
     }
     let bytes = match upload.length {
-        Some(length) => Bytes::Known(length),
-        None => Bytes::UpTo(max_size.unwrap_or(u64::MAX)),
+        Some(length) => Amount::Known(length),
+        None => Amount::UpTo(max_size.unwrap_or(u64::MAX)),
     };
     let begun = quota::begin(scope, opened, upload.key, bytes).await?;
     let reserved = begun.as_ref().map(|(_, reserved)| reserved);

@@ -1,7 +1,7 @@
-//! Limits of what may be stored. The ledger counts; `operations/quota` asks it around each write.
+//! QuotaLimits of what may be stored. The ledger counts; `operations/quota` asks it around each write.
 
 use super::Guards;
-use crate::ledger::Limits;
+use crate::ledger::QuotaLimits;
 
 /// Default quota of each owner, in bytes.
 pub const OWNER_QUOTA: u64 = 1 << 30;
@@ -31,8 +31,8 @@ impl Default for Quota {
 
 impl Guards {
     /// The limits; `None` when nothing is counted.
-    pub(crate) fn limits(&self) -> Option<Limits> {
-        self.quota.as_ref().map(|quota| Limits {
+    pub(crate) fn limits(&self) -> Option<QuotaLimits> {
+        self.quota.as_ref().map(|quota| QuotaLimits {
             owner: quota.owner,
             group: quota.group,
             backend: quota.backend,
