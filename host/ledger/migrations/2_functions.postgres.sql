@@ -41,7 +41,7 @@ DECLARE
     needs bigint[] := ARRAY[0, 0, 0];
     narrowest int := 1;
     gone reservation;
-    old object;
+    was object;
 BEGIN
     PERFORM holdall_lock(in_backend);
     FOR gone IN SELECT * FROM reservation it WHERE it.backend = in_backend
@@ -50,17 +50,17 @@ BEGIN
         PERFORM holdall_release(gone);
     END LOOP;
     IF NOT EXISTS (SELECT 1 FROM reservation it WHERE it.backend = in_backend AND it.key = in_key) THEN
-        SELECT * INTO old FROM object it WHERE it.backend = in_backend AND it.key = in_key;
+        SELECT * INTO was FROM object it WHERE it.backend = in_backend AND it.key = in_key;
     END IF;
     FOR i IN 1..3 LOOP
         CONTINUE WHEN i = 2 AND in_grp = '';
-        SELECT it.used, it.reserved INTO useds[i], reserveds[i] FROM usage it
+        SELECT it.used, it.reserved INTO used, reserved FROM usage it
         WHERE it.backend = in_backend AND it.scope = scopes[i] AND it.name = names[i];
-        useds[i] := coalesce(useds[i], 0);
-        reserveds[i] := coalesce(reserveds[i], 0);
-        IF old.key IS NOT NULL
-            AND (i = 3 OR (i = 1 AND old.owner = in_owner) OR (i = 2 AND old.grp = in_grp)) THEN
-            credits[i] := old.size;
+        useds[i] := coalesce(used, 0);
+        reserveds[i] := coalesce(reserved, 0);
+        IF was.key IS NOT NULL
+            AND (i = 3 OR (i = 1 AND was.owner = in_owner) OR (i = 2 AND was.grp = in_grp)) THEN
+            credits[i] := was.size;
         END IF;
         IF limits[i] >= 0 THEN
             free[i] := limits[i] - useds[i] - reserveds[i] + credits[i];
@@ -102,7 +102,7 @@ CREATE FUNCTION holdall_settle(
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     mine reservation;
-    old object;
+    was object;
     writers boolean;
     contested bigint := 0;
     payer text;
@@ -129,20 +129,20 @@ BEGIN
         END IF;
         RETURN -1;
     END IF;
-    DELETE FROM object it WHERE it.backend = in_backend AND it.key = in_key RETURNING * INTO old;
-    IF old.key IS NOT NULL THEN
-        PERFORM holdall_add(in_backend, old.owner, old.grp, -old.size, -1, ARRAY[0, 0, 0]::bigint[]);
+    DELETE FROM object it WHERE it.backend = in_backend AND it.key = in_key RETURNING * INTO was;
+    IF was.key IS NOT NULL THEN
+        PERFORM holdall_add(in_backend, was.owner, was.grp, -was.size, -1, ARRAY[0, 0, 0]::bigint[]);
     END IF;
     IF in_stored >= 0 THEN
         payer := in_default;
         payer_grp := '';
         IF mine.id IS NOT NULL AND mine.deletes = 0
-            AND (in_done <> 0 OR old.key IS NULL OR old.size <> in_stored) THEN
+            AND (in_done <> 0 OR was.key IS NULL OR was.size <> in_stored) THEN
             payer := mine.owner;
             payer_grp := mine.grp;
-        ELSIF old.key IS NOT NULL THEN
-            payer := old.owner;
-            payer_grp := old.grp;
+        ELSIF was.key IS NOT NULL THEN
+            payer := was.owner;
+            payer_grp := was.grp;
         ELSIF mine.id IS NOT NULL THEN
             payer := mine.owner;
             payer_grp := mine.grp;

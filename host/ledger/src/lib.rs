@@ -66,7 +66,15 @@ impl Database {
                 .with_message("expected sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE"));
         }
         let address = match &file {
-            Some(path) => format!("sqlite:{}?mode=rwc", path.display()),
+            Some(path) => {
+                // What would end or escape the path in a URL.
+                let path = path.display().to_string();
+                let path = path
+                    .replace('%', "%25")
+                    .replace('?', "%3F")
+                    .replace('#', "%23");
+                format!("sqlite:{path}?mode=rwc")
+            }
             None => url.to_owned(),
         };
         // Not shown when it is wrong: the address may hold a password.

@@ -38,7 +38,7 @@ pub(crate) async fn migrate(pool: &AnyPool, is_postgres: bool) -> Result<()> {
     let mut outcome = migrator.run(pool).await;
     // Two processes that create one file of SQLite at once are in each other's way.
     for _ in 0..TRIES {
-        if matches!(outcome, Ok(()) | Err(MigrateError::VersionMissing(_))) {
+        if is_postgres || matches!(outcome, Ok(()) | Err(MigrateError::VersionMissing(_))) {
             break;
         }
         tokio::time::sleep(PAUSE).await;
