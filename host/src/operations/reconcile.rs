@@ -16,7 +16,7 @@ const ROWS: u32 = 1000;
 impl Backend {
     /// Whether the backend has a quota.
     pub fn has_quota(&self) -> bool {
-        self.limits().is_ok_and(|limits| limits.is_some())
+        self.quota_limits().is_ok_and(|limits| limits.is_some())
     }
 
     /// Usage and limits by owner, by group and of the whole backend, sorted by scope and name. The caller's own
@@ -67,7 +67,7 @@ impl Backend {
     /// # Errors
     ///
     /// `BackendNotRegistered`: the backend was removed.
-    pub fn limits(&self) -> Result<Option<QuotaLimits>> {
+    pub fn quota_limits(&self) -> Result<Option<QuotaLimits>> {
         let generation = self.generation()?;
         Ok(generation
             .guards
@@ -169,7 +169,7 @@ impl Backend {
     }
 
     fn counted(&self) -> Result<Option<(Arc<dyn Ledger>, QuotaLimits)>> {
-        let Some(limits) = self.limits()? else {
+        let Some(limits) = self.quota_limits()? else {
             return Ok(None);
         };
         let ledger = self.slot.context.ledger.clone();

@@ -118,7 +118,7 @@ fn line(backend: &Backend, usage: &QuotaUsage) -> String {
 }
 
 fn limits(app: &App, backend: &Backend) -> Result<()> {
-    let limits = backend.limits()?.unwrap_or_default();
+    let limits = backend.quota_limits()?.unwrap_or_default();
     let record = json!({ "backend": backend.name(), "limits": limits });
     let shown = |limit: Option<u64>| limit.map_or("none".to_owned(), |limit| limit.to_string());
     app.output.answer(&record, || {
