@@ -9,10 +9,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer::json;
-use crate::call::Call;
+use crate::call::{Call, Query, Target};
 use crate::problem::Problem;
 use crate::rights::Scope;
-use crate::target::{Query, Target};
 
 /// Usage of a backend's quota. The scope `admin` shows every owner and group and the whole backend; without it, those
 /// of the token.
