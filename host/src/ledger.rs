@@ -74,7 +74,7 @@ pub struct Charged {
     pub group: String,
 }
 
-/// QuotaLimits in bytes; `None` is none.
+/// Limits in bytes; `None` is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct QuotaLimits {
     /// Of one owner.

@@ -48,8 +48,10 @@ fn backend() -> String {
 }
 
 fn ask(backend: &str, key: &str, owner: &str, bytes: Amount) -> Reserve {
-    let mut limits = QuotaLimits::default();
-    limits.owner = Some(10 * MIB);
+    let limits = QuotaLimits {
+        owner: Some(10 * MIB),
+        ..QuotaLimits::default()
+    };
     Reserve {
         id: (u64::from(std::process::id()) << 32) | NEXT.fetch_add(1, Ordering::Relaxed),
         backend: backend.to_owned(),
