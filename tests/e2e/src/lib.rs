@@ -87,11 +87,15 @@ impl Artifacts {
     pub fn build(packages: &[&str]) -> Self {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let built = Command::new(cargo)
-            .args(["build", "--locked", "--message-format=json", "--quiet"])
-            .args(packages.iter().flat_map(|package| ["-p", package]))
-            .current_dir(root)
-            .output();
+        let mut build = Command::new(cargo);
+        build.args(["build", "--locked", "--message-format=json", "--quiet"]);
+        // With another selection cargo resolves other features of common dependencies, and compiles them and
+        // all above them a second time: scripts/test names its own, which is built by then.
+        match std::env::var("HOLDALL_TEST_SELECTION") {
+            Ok(selection) => build.args(selection.split(' ')),
+            Err(_) => build.args(packages.iter().flat_map(|package| ["-p", package])),
+        };
+        let built = build.current_dir(root).output();
         let built = match built {
             Ok(built) if built.status.success() => built,
             Ok(built) => panic!("cargo build: {}", String::from_utf8_lossy(&built.stderr)),
