@@ -72,30 +72,52 @@ impl Artifacts {
     }
 }
 
+/// Cargo at the root of the workspace, without what the cargo around this test has told it of its own package:
+/// build scripts such as that of `ring` depend on these variables, and all above them would be built again.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
+    for (name, _) in std::env::vars_os() {
+        let of_package = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+        ];
+        let name = name.to_string_lossy();
+        if of_package.iter().any(|prefix| name.starts_with(prefix)) {
+            cargo.env_remove(&*name);
+        }
+    }
+    cargo
+}
+
 /// Builds what the tests run, once per process; a no-op when it is current.
 pub fn artifacts() -> &'static Artifacts {
     static ARTIFACTS: OnceLock<Artifacts> = OnceLock::new();
-    ARTIFACTS.get_or_init(|| Artifacts::build(PACKAGES))
+    // With another selection cargo resolves other features of common dependencies, and compiles them and all
+    // above them a second time: scripts/test names its own, which is built by then.
+    ARTIFACTS.get_or_init(|| match std::env::var("HOLDALL_TEST_SELECTION") {
+        Ok(selection) => Artifacts::of(selection.split(' ')),
+        Err(_) => Artifacts::build(PACKAGES),
+    })
 }
 
 impl Artifacts {
-    /// Builds these packages.
+    /// Builds these packages alone, with the features that they have when they are shipped.
     ///
     /// # Panics
     ///
     /// When `cargo build` fails.
     pub fn build(packages: &[&str]) -> Self {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let mut build = Command::new(cargo);
-        build.args(["build", "--locked", "--message-format=json", "--quiet"]);
-        // With another selection cargo resolves other features of common dependencies, and compiles them and
-        // all above them a second time: scripts/test names its own, which is built by then.
-        match std::env::var("HOLDALL_TEST_SELECTION") {
-            Ok(selection) => build.args(selection.split(' ')),
-            Err(_) => build.args(packages.iter().flat_map(|package| ["-p", package])),
-        };
-        let built = build.current_dir(root).output();
+        Self::of(packages.iter().flat_map(|package| ["-p", package]))
+    }
+
+    fn of<'a>(selection: impl Iterator<Item = &'a str>) -> Self {
+        let built = cargo()
+            .args(["build", "--locked", "--message-format=json", "--quiet"])
+            .args(selection)
+            .output();
         let built = match built {
             Ok(built) if built.status.success() => built,
             Ok(built) => panic!("cargo build: {}", String::from_utf8_lossy(&built.stderr)),

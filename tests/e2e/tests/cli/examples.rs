@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use super::workdir::{Workdir, plugins};
@@ -10,12 +10,10 @@ use serde_json::Value;
 
 /// Builds an example with the features of a test of the whole workspace, which has it built already.
 fn built(name: &str) -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let build = Command::new(cargo)
+    let build = holdall_e2e::cargo()
         .args(["build", "--locked", "--quiet", "--message-format=json"])
         .args(["--workspace", "--exclude=holdall-plugin-opendal"])
         .args(["--all-features", "--example", name])
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
         .output()
         .unwrap();
     assert!(build.status.success(), "{build:?}");
