@@ -68,7 +68,8 @@ impl Stage {
     }
 }
 
-/// Things that the plugin has allocated and not got back, in all its instances.
+/// Things that the plugin has allocated and not got back, in all its instances. An instance of an earlier test may
+/// still end in a thread of its own, so a count from the start of a test is an upper bound of the one at its end.
 async fn allocated(backend: &Backend) -> u64 {
     let message = backend.health().await.unwrap().message;
     message.strip_suffix(" allocated").unwrap().parse().unwrap()
@@ -246,7 +247,7 @@ async fn streams_move_both_ways_in_chunks() {
     store.delete(Delete::new("large")).await.unwrap();
     drop((body, half, unread));
     until("all is given back", || async {
-        allocated(&store).await == before
+        allocated(&store).await <= before
     })
     .await;
 }
@@ -318,7 +319,7 @@ async fn a_caller_is_released_at_its_deadline_and_the_late_result_freed() {
     })
     .await;
     until("it is freed", || async {
-        allocated(&store).await == before
+        allocated(&store).await <= before
     })
     .await;
     assert_eq!(stage.faults().abandoned, faults.abandoned + 1);
@@ -351,7 +352,7 @@ async fn an_upload_whose_caller_leaves_is_cancelled_and_leaves_nothing() {
         .await
         .unwrap();
     until("all is given back", || async {
-        allocated(&store).await == before
+        allocated(&store).await <= before
     })
     .await;
     let object = store.download(Download::new("k")).await.unwrap().body;
@@ -408,7 +409,7 @@ async fn a_backend_ends_after_its_last_body() {
     assert_eq!(rest, 300_000 - (64 << 10));
     drop(body);
     until("the store is freed", || async {
-        allocated(&watch).await == before
+        allocated(&watch).await <= before
     })
     .await;
 }
@@ -425,7 +426,7 @@ async fn a_plugin_that_blocks_may_be_pending_too() {
     let error = hurried.exists("pending-200/a").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     until("all is given back", || async {
-        allocated(&store).await == before
+        allocated(&store).await <= before
     })
     .await;
     assert_eq!(stage.faults().late_results, late);
