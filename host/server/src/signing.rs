@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::body;
-use crate::call::Call;
-use crate::call::{Query, Target};
+use crate::call::{Call, Query, Target};
 use crate::objects::answer::{Digests, date, json, read_json};
 use crate::problem::Problem;
 use crate::rights::Scope;

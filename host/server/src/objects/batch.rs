@@ -10,8 +10,7 @@ use utoipa::ToSchema;
 
 use super::answer::{json, read_json};
 use crate::body;
-use crate::call::Call;
-use crate::call::{Query, Target};
+use crate::call::{Call, Query, Target};
 use crate::conditions::Conditions;
 use crate::problem::Problem;
 use crate::rights::Scope;

@@ -8,8 +8,7 @@ use http::header::HeaderMap;
 use http_body::Body as _;
 
 use super::answer::{Stored, stored};
-use crate::call::Call;
-use crate::call::{Query, Target};
+use crate::call::{Call, Query, Target};
 use crate::conditions::{Bound, Conditions};
 use crate::headers::Facts;
 use crate::problem::Problem;

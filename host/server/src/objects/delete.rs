@@ -5,8 +5,7 @@ use holdall::{Delete, Error};
 use http::StatusCode;
 use http::header::HeaderMap;
 
-use crate::call::Call;
-use crate::call::{Query, Target};
+use crate::call::{Call, Query, Target};
 use crate::conditions::{Bound, Conditions};
 use crate::problem::Problem;
 use crate::rights::Scope;

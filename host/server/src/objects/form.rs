@@ -23,8 +23,7 @@ use utoipa::ToSchema;
 
 use super::answer::{Stored, json};
 use crate::body::UploadStream;
-use crate::call::Call;
-use crate::call::{Query, Target};
+use crate::call::{Call, Query, Target};
 use crate::conditions::Conditions;
 use crate::problem::{self, Problem};
 use crate::rights::Scope;

@@ -18,8 +18,7 @@ use serde::Serialize;
 
 use super::answer::date;
 use super::list::pages;
-use crate::call::Call;
-use crate::call::{Query, Target, encoded};
+use crate::call::{Call, Query, Target, encoded};
 use crate::problem::Problem;
 use crate::rights::Scope;
 

@@ -9,8 +9,7 @@ use http::StatusCode;
 use super::answer::{Listing, json};
 use super::webdav::original_path;
 use super::{index, quota};
-use crate::call::Call;
-use crate::call::{Query, Target};
+use crate::call::{Call, Query, Target};
 use crate::problem::Problem;
 use crate::rights::Scope;
 

@@ -14,8 +14,7 @@ use http::header::{
 use super::index;
 use super::webdav::original_path;
 use crate::body::{Outgoing, Reservation};
-use crate::call::Call;
-use crate::call::{Query, Target};
+use crate::call::{Call, Query, Target};
 use crate::conditions::{Conditions, Evaluation, if_range};
 use crate::problem::Problem;
 use crate::rights::Scope;

@@ -15,8 +15,7 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
-use crate::call::Call;
-use crate::call::Query;
+use crate::call::{Call, Query};
 use crate::objects::answer::json;
 use crate::problem::Problem;
 

@@ -5,12 +5,11 @@
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::response::Response;
-use holdall::ledger::{QuotaUsage, Reconciled};
-use holdall::{BackendStatus, Host, OperationReport, PluginFaults, Status};
+use holdall::{BackendStatus, OperationReport, PluginFaults, Status};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
@@ -19,15 +18,12 @@ use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
 
-use crate::call::Call;
-use crate::call::Query;
+use crate::call::{Call, Query};
 use crate::problem::Problem;
+use crate::watch::quotas::Quotas;
 
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-
-/// Longest wait for the ledger, for each backend.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The server's own counts.
 #[derive(Debug)]
@@ -112,7 +108,7 @@ pub(crate) async fn metrics(call: Call, query: Query) -> Result<Response, Proble
     let requests = call.app.requests();
     let host = call.app.host();
     let scrape = Scrape {
-        quotas: quotas(host).await,
+        quotas: Quotas::of(host).await,
         status: host.status(),
         answered: requests.seen(),
         in_flight: requests.in_flight.load(Ordering::Relaxed),
@@ -127,36 +123,10 @@ pub(crate) async fn metrics(call: Call, query: Query) -> Result<Response, Proble
     Ok(response)
 }
 
-/// Of each backend with a quota; without usage when the ledger does not answer.
-async fn quotas(host: &Host) -> Vec<QuotaOf> {
-    let mut quotas = Vec::new();
-    for name in host.backends() {
-        let Ok(backend) = host.handle(&name) else {
-            continue;
-        };
-        if backend.has_quota() {
-            let usage = tokio::time::timeout(PATIENCE, backend.quota()).await;
-            quotas.push(QuotaOf {
-                mended: backend.reconciled(),
-                usage: usage.ok().and_then(Result::ok).flatten(),
-                backend: name,
-            });
-        }
-    }
-    quotas
-}
-
-#[derive(Debug)]
-struct QuotaOf {
-    backend: String,
-    usage: Option<Vec<QuotaUsage>>,
-    mended: Reconciled,
-}
-
 /// Everything at one moment.
 #[derive(Debug)]
 struct Scrape {
-    quotas: Vec<QuotaOf>,
+    quotas: Quotas,
     status: Status,
     answered: Vec<(String, u64)>,
     in_flight: i64,
@@ -178,7 +148,7 @@ fn unit_of(name: &str) -> (&str, Option<&'static Unit>) {
 }
 
 /// One family: name and help, then a sample for each set of labels.
-fn counter<'a, const N: usize>(
+pub(super) fn counter<'a, const N: usize>(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
@@ -195,7 +165,7 @@ fn counter<'a, const N: usize>(
     Ok(())
 }
 
-fn gauge<'a, const N: usize>(
+pub(super) fn gauge<'a, const N: usize>(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
@@ -215,9 +185,7 @@ impl Collector for Scrape {
         self.requests(encoder)?;
         self.operations(encoder)?;
         self.backends(encoder)?;
-        if !self.quotas.is_empty() {
-            self.quotas(encoder)?;
-        }
+        self.quotas.encode(encoder)?;
         self.plugins(encoder)
     }
 }
@@ -380,83 +348,6 @@ impl Scrape {
         )
     }
 
-    fn quotas(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        type Read = fn(&QuotaUsage) -> Option<u64>;
-        const GAUGES: [(&str, &str, Read); 4] = [
-            (
-                "holdall_quota_used_bytes",
-                "Bytes that are stored, by owner, group and backend",
-                |it| Some(it.used),
-            ),
-            (
-                "holdall_quota_reserved_bytes",
-                "Bytes that uploads in progress and signed URLs have reserved",
-                |it| Some(it.reserved),
-            ),
-            (
-                "holdall_quota_limit_bytes",
-                "Most bytes that may be stored",
-                |it| it.limit,
-            ),
-            ("holdall_quota_objects", "Objects that are stored", |it| {
-                Some(it.objects)
-            }),
-        ];
-        let each = || {
-            self.quotas.iter().flat_map(|quota| {
-                let usage = quota.usage.iter().flatten();
-                usage.map(|row| (quota.backend.as_str(), row))
-            })
-        };
-        for (name, help, read) in GAUGES {
-            let samples = each().filter_map(|(backend, row)| {
-                let labels = [
-                    ("backend", backend),
-                    ("scope", &*row.scope),
-                    ("name", &*row.name),
-                ];
-                Some((labels, signed(read(row)?)))
-            });
-            gauge(encoder, name, help, samples)?;
-        }
-        gauge(
-            encoder,
-            "holdall_ledger_up",
-            "1 while the ledger of quotas answers",
-            self.quotas.iter().map(|quota| {
-                let labels = [("backend", quota.backend.as_str())];
-                (labels, i64::from(quota.usage.is_some()))
-            }),
-        )?;
-        counter(
-            encoder,
-            "holdall_quota_reconciliations",
-            "Reconciliations of the ledger with a listing",
-            self.quotas.iter().map(|quota| {
-                let labels = [("backend", quota.backend.as_str())];
-                (labels, quota.mended.runs)
-            }),
-        )?;
-        let mended = self.quotas.iter().flat_map(|quota| {
-            let of = &quota.mended;
-            let what = [
-                ("added", of.added),
-                ("removed", of.removed),
-                ("corrected", of.corrected),
-                ("released", of.released),
-                ("counters", of.counters),
-            ];
-            let backend = ("backend", quota.backend.as_str());
-            what.map(|(what, count)| ([backend, ("what", what)], count))
-        });
-        counter(
-            encoder,
-            "holdall_quota_mended",
-            "What reconciliations have mended: objects added, removed and corrected, reservations released, counters",
-            mended,
-        )
-    }
-
     fn plugins(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let loaded = || {
             let plugins = self.status.plugins.iter();
@@ -505,6 +396,6 @@ impl Scrape {
     }
 }
 
-fn signed(count: u64) -> i64 {
+pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -3,6 +3,7 @@
 mod health;
 mod log;
 mod metrics;
+mod quotas;
 mod status;
 
 pub(crate) use health::{Alive, HealthCache, Readiness, alive, ready};

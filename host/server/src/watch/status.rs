@@ -7,8 +7,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::LastReload;
-use crate::call::Call;
-use crate::call::{Query, Target};
+use crate::call::{Call, Query, Target};
 use crate::objects::answer::json;
 use crate::objects::list;
 use crate::problem::Problem;
