@@ -3,6 +3,7 @@
 //! A write takes two steps: [`Ledger::reserve`] before the backend is called, [`Ledger::settle`] after it, by what
 //! is stored then. What a process that ended has left between the two is found by [`Ledger::orphans`].
 
+use crate::policy::Quota;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::Result;
 use serde::Serialize;
@@ -74,18 +75,7 @@ pub struct Charged {
     pub group: String,
 }
 
-/// Limits in bytes; `None` is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct QuotaLimits {
-    /// Of one owner.
-    pub owner: Option<u64>,
-    /// Of one group.
-    pub group: Option<u64>,
-    /// Of the backend.
-    pub backend: Option<u64>,
-}
-
-/// Amount that a write needs.
+/// Bytes that a write needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Amount {
     /// An object of this size.
@@ -110,7 +100,7 @@ pub struct Reserve {
     /// How much.
     pub bytes: Amount,
     /// What may not be exceeded.
-    pub limits: QuotaLimits,
+    pub limits: Quota,
     /// The reservation of the signed URL by which this write comes: it ends in the same step.
     pub replaces: Option<u64>,
     /// A signed URL: when it expires, in seconds since 1970.
@@ -120,7 +110,7 @@ pub struct Reserve {
 /// What was set aside.
 #[derive(Clone, Debug)]
 pub struct Reserved {
-    /// Amount that may be written.
+    /// Bytes that may be written.
     pub bytes: u64,
     /// `QuotaExceeded` for the body that is longer.
     pub excess: Option<holdall_plugin_api::Error>,
@@ -216,9 +206,9 @@ pub struct QuotaUsage {
     pub scope: String,
     /// Name of the owner or group; empty for the backend.
     pub name: String,
-    /// Amount that are stored.
+    /// Bytes that are stored.
     pub used: u64,
-    /// Amount that are set aside for writes in progress and signed URLs.
+    /// Bytes that are set aside for writes in progress and signed URLs.
     pub reserved: u64,
     /// Number of objects.
     pub objects: u64,

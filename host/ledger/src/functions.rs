@@ -1,6 +1,7 @@
 //! The protocol in PostgreSQL: one call of a function, one round trip, for each step.
 
-use crate::protocol::{exceeded, unsigned};
+use crate::protocol::exceeded;
+use crate::sql::unsigned;
 use crate::{now, signed, unavailable};
 use holdall::ledger::{Amount, Reserve, Reserved, Settle, Settled};
 use holdall::{DEFAULT_OWNER, Result};

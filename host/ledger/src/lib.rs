@@ -6,6 +6,8 @@ mod functions;
 mod holder;
 mod protocol;
 mod schema;
+mod sql;
+mod sums;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -233,7 +235,7 @@ impl Ledger for Database {
             self.holder().await?;
             let mut transaction = self.begin().await?;
             protocol::expire(&mut transaction, backend).await?;
-            let usage = protocol::usage(&mut transaction, backend).await?;
+            let usage = sums::usage(&mut transaction, backend).await?;
             transaction.commit().await.map_err(unavailable)?;
             Ok(usage)
         }
@@ -244,7 +246,7 @@ impl Ledger for Database {
         async move {
             self.holder().await?;
             let mut transaction = self.begin().await?;
-            let mended = protocol::recount(&mut transaction, backend).await?;
+            let mended = sums::recount(&mut transaction, backend).await?;
             transaction.commit().await.map_err(unavailable)?;
             Ok(mended)
         }

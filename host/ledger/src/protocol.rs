@@ -9,14 +9,11 @@
 //! An overwrite needs only the difference to the object that is there. At most one reservation of a key counts on
 //! that difference; when another write settles first, the need is raised by what `used` has lost.
 
-use crate::{now, signed, unavailable};
-use holdall::ledger::{Amount, Charged, QuotaUsage, Reserve, Reserved, Row, Settle, Settled};
+use crate::sql::{Tx, execute, fetch, number, text, unsigned};
+use crate::{now, signed};
+use holdall::ledger::{Amount, Charged, Reserve, Reserved, Row, Settle, Settled};
 use holdall::{Error, ErrorKind, Result};
 use sqlx::any::AnyRow;
-use sqlx::{Any, Row as _, Transaction};
-use std::collections::BTreeMap;
-
-type Tx = Transaction<'static, Any>;
 
 pub(crate) struct Reservation {
     pub(crate) id: i64,
@@ -30,20 +27,14 @@ pub(crate) struct Reservation {
     needs: [i64; 3],
 }
 
-/// A statement with its values, each a text or a number.
-macro_rules! statement {
-    ($sql:expr $(, $value:expr)*) => { sqlx::query($sql)$(.bind($value))* };
-}
-
-macro_rules! execute {
-    ($tx:expr, $sql:expr $(, $value:expr)* $(,)?) => {
-        statement!($sql $(, $value)*).execute(&mut **$tx).await.map_err(unavailable)?
-    };
-}
-
-macro_rules! fetch {
-    ($tx:expr, $sql:expr $(, $value:expr)* $(,)?) => {
-        statement!($sql $(, $value)*).fetch_all(&mut **$tx).await.map_err(unavailable)?
+/// A query of reservations, with the columns that [`reservation`] reads.
+macro_rules! reservations_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, holder, key, contested, expires, owner, grp, bytes, deletes, need_owner, ",
+            "need_group, need_backend FROM reservation WHERE ",
+            $condition
+        )
     };
 }
 
@@ -54,18 +45,6 @@ fn scopes(charged: &Charged) -> impl Iterator<Item = (usize, &str)> {
     let names = [&*charged.owner, &*charged.group, ""];
     let names = names.into_iter().enumerate();
     names.filter(|(at, name)| *at != 1 || !name.is_empty())
-}
-
-fn number(row: &AnyRow, at: usize) -> Result<i64> {
-    row.try_get(at).map_err(unavailable)
-}
-
-fn text(row: &AnyRow, at: usize) -> Result<String> {
-    row.try_get(at).map_err(unavailable)
-}
-
-pub(crate) fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
 }
 
 /// `QuotaExceeded` in this scope.
@@ -86,7 +65,7 @@ pub(crate) fn exceeded(
 }
 
 /// Locks the backend's row until the end of the transaction.
-async fn lock(tx: &mut Tx, backend: &str) -> Result<()> {
+pub(crate) async fn lock(tx: &mut Tx, backend: &str) -> Result<()> {
     execute!(
         tx,
         "INSERT INTO usage (backend, scope, name) VALUES ($1, 'backend', '') \
@@ -164,14 +143,12 @@ fn row(row: &AnyRow) -> Result<Row> {
 }
 
 pub(crate) async fn reservations(tx: &mut Tx, backend: &str) -> Result<Vec<Reservation>> {
-    let sql = "SELECT id, holder, key, contested, expires, owner, grp, bytes, deletes, need_owner, \
-               need_group, need_backend FROM reservation WHERE backend = $1";
+    let sql = reservations_where!("backend = $1");
     fetch!(tx, sql, backend).iter().map(reservation).collect()
 }
 
 async fn reservations_of_key(tx: &mut Tx, backend: &str, key: &str) -> Result<Vec<Reservation>> {
-    let sql = "SELECT id, holder, key, contested, expires, owner, grp, bytes, deletes, need_owner, \
-               need_group, need_backend FROM reservation WHERE backend = $1 AND key = $2";
+    let sql = reservations_where!("backend = $1 AND key = $2");
     fetch!(tx, sql, backend, key)
         .iter()
         .map(reservation)
@@ -218,9 +195,7 @@ pub(crate) async fn expire(tx: &mut Tx, backend: &str) -> Result<()> {
 }
 
 async fn expired(tx: &mut Tx, backend: &str) -> Result<Vec<Reservation>> {
-    let sql = "SELECT id, holder, key, contested, expires, owner, grp, bytes, deletes, need_owner, \
-               need_group, need_backend FROM reservation \
-               WHERE backend = $1 AND expires > 0 AND expires <= $2";
+    let sql = reservations_where!("backend = $1 AND expires > 0 AND expires <= $2");
     fetch!(tx, sql, backend, signed(now()))
         .iter()
         .map(reservation)
@@ -390,112 +365,6 @@ async fn raise(tx: &mut Tx, backend: &str, other: &Reservation) -> Result<()> {
         needs[1],
         needs[2],
         other.id,
-    );
-    Ok(())
-}
-
-pub(crate) async fn usage(tx: &mut Tx, backend: &str) -> Result<Vec<QuotaUsage>> {
-    let sql = "SELECT scope, name, used, reserved, objects FROM usage WHERE backend = $1 \
-               ORDER BY scope, name";
-    fetch!(tx, sql, backend)
-        .iter()
-        .map(|row| {
-            let [used, reserved, objects] = [number(row, 2)?, number(row, 3)?, number(row, 4)?];
-            Ok(QuotaUsage::new(
-                &text(row, 0)?,
-                &text(row, 1)?,
-                unsigned(used),
-                unsigned(reserved),
-                unsigned(objects),
-            ))
-        })
-        .collect()
-}
-
-/// Sums by scope: the statement, and where its numbers stand among used, reserved and objects.
-const SUMS: [(&str, &str, bool); 6] = [
-    (
-        "owner",
-        "SELECT owner, CAST(SUM(size) AS BIGINT), COUNT(*) FROM object WHERE backend = $1 GROUP BY owner",
-        true,
-    ),
-    (
-        "group",
-        "SELECT grp, CAST(SUM(size) AS BIGINT), COUNT(*) FROM object WHERE backend = $1 AND grp <> '' GROUP BY grp",
-        true,
-    ),
-    (
-        "backend",
-        "SELECT '', CAST(COALESCE(SUM(size), 0) AS BIGINT), COUNT(*) FROM object WHERE backend = $1",
-        true,
-    ),
-    (
-        "owner",
-        "SELECT owner, CAST(SUM(need_owner) AS BIGINT) FROM reservation WHERE backend = $1 GROUP BY owner",
-        false,
-    ),
-    (
-        "group",
-        "SELECT grp, CAST(SUM(need_group) AS BIGINT) FROM reservation WHERE backend = $1 AND grp <> '' GROUP BY grp",
-        false,
-    ),
-    (
-        "backend",
-        "SELECT '', CAST(COALESCE(SUM(need_backend), 0) AS BIGINT) FROM reservation WHERE backend = $1",
-        false,
-    ),
-];
-
-pub(crate) async fn recount(tx: &mut Tx, backend: &str) -> Result<u64> {
-    lock(tx, backend).await?;
-    let mut right: BTreeMap<(String, String), [i64; 3]> = BTreeMap::new();
-    for (scope, sql, is_stored) in SUMS {
-        for row in &fetch!(tx, sql, backend) {
-            let numbers = right.entry((scope.to_owned(), text(row, 0)?)).or_default();
-            match is_stored {
-                true => (numbers[0], numbers[2]) = (number(row, 1)?, number(row, 2)?),
-                false => numbers[1] = number(row, 1)?,
-            }
-        }
-    }
-    let mut wrong = 0;
-    let sql = "SELECT scope, name, used, reserved, objects FROM usage WHERE backend = $1";
-    for row in &fetch!(tx, sql, backend) {
-        let (scope, name) = (text(row, 0)?, text(row, 1)?);
-        let found = [number(row, 2)?, number(row, 3)?, number(row, 4)?];
-        let numbers = right
-            .remove(&(scope.clone(), name.clone()))
-            .unwrap_or_default();
-        if found != numbers {
-            wrong += 1;
-            set(tx, backend, &scope, &name, numbers).await?;
-        }
-    }
-    for ((scope, name), numbers) in right {
-        wrong += 1;
-        set(tx, backend, &scope, &name, numbers).await?;
-    }
-    Ok(wrong)
-}
-
-async fn set(
-    tx: &mut Tx,
-    backend: &str,
-    scope: &str,
-    name: &str,
-    [used, reserved, objects]: [i64; 3],
-) -> Result<()> {
-    execute!(
-        tx,
-        "INSERT INTO usage (backend, scope, name, used, reserved, objects) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (backend, scope, name) \
-         DO UPDATE SET used = excluded.used, reserved = excluded.reserved, objects = excluded.objects",
-        backend,
-        scope,
-        name,
-        used,
-        reserved,
-        objects,
     );
     Ok(())
 }

@@ -6,9 +6,8 @@
 )]
 
 use holdall::ErrorKind;
-use holdall::ledger::{
-    Amount, Charged, Ledger, QuotaLimits, QuotaUsage, Reserve, Reserved, Settle, Settled,
-};
+use holdall::ledger::{Amount, Charged, Ledger, QuotaUsage, Reserve, Reserved, Settle, Settled};
+use holdall::policy::Quota;
 use holdall_ledger::Database;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,10 +47,8 @@ fn backend() -> String {
 }
 
 fn ask(backend: &str, key: &str, owner: &str, bytes: Amount) -> Reserve {
-    let limits = QuotaLimits {
-        owner: Some(10 * MIB),
-        ..QuotaLimits::default()
-    };
+    let mut limits = Quota::UNLIMITED;
+    limits.owner = Some(10 * MIB);
     Reserve {
         id: (u64::from(std::process::id()) << 32) | NEXT.fetch_add(1, Ordering::Relaxed),
         backend: backend.to_owned(),

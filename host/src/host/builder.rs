@@ -239,7 +239,7 @@ impl Builder {
                 None => None,
             },
         };
-        needs_no_ledger(&config, ledger.is_some())?;
+        check_ledger(&config, ledger.is_some())?;
         let catalog = Catalog::new(&config, self.trial, quarantine);
         for plugin in self.built_in {
             catalog.add_built_in(plugin)?;
@@ -263,7 +263,7 @@ impl Builder {
 /// # Errors
 ///
 /// `ConfigInvalid`: a backend has a quota and there is no ledger.
-pub(crate) fn needs_no_ledger(config: &Config, has_ledger: bool) -> Result<()> {
+pub(crate) fn check_ledger(config: &Config, has_ledger: bool) -> Result<()> {
     let mut backends = config.backends.values();
     let counted = backends.find(|backend| !has_ledger && backend.mount.policy.quota.is_some());
     counted.map_or(Ok(()), |backend| {

@@ -9,7 +9,7 @@ mod status;
 mod upgrade;
 
 pub use builder::{Builder, OpenLedger};
-pub(crate) use builder::{needs_no_ledger, no_ledger};
+pub(crate) use builder::{check_ledger, no_ledger};
 pub use registration::Registration;
 pub use reload::Reconfigured;
 pub use status::{BackendStatus, ErrorStatus, PluginFaults, PluginState, PluginStatus, Status};

@@ -3,7 +3,7 @@
 use crate::backend::handle::Slot;
 use crate::config::{BackendConfig, Config, Schema};
 use crate::gateway::Gateway;
-use crate::host::{Host, needs_no_ledger};
+use crate::host::{Host, check_ledger};
 use holdall_plugin_api::Result;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ impl Host {
         let mut current = self.lock_config();
         context.catalog.scan();
         self.check(&config).problems.into_result()?;
-        needs_no_ledger(&config, context.ledger.is_some())?;
+        check_ledger(&config, context.ledger.is_some())?;
         let gateway = match &config.gateway {
             Some(gateway) => Gateway::new(gateway, &context.environment, &context.secrets)?,
             None => Gateway::unconfigured(),

@@ -10,9 +10,8 @@ use crate::backend::generation::Opened;
 use crate::backend::options::DEFAULT_OWNER;
 use crate::backend::scope::Scope;
 use crate::host::no_ledger;
-use crate::ledger::{
-    Amount, Charged, Ledger, Orphan, QuotaLimits, Reserve, Reserved, Row, Settle, Settled,
-};
+use crate::ledger::{Amount, Charged, Ledger, Orphan, Reserve, Reserved, Row, Settle, Settled};
+use crate::policy::Quota;
 use holdall_plugin_api::{Error, ErrorKind, Head, Key, Method, Result, SignUrl};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -49,13 +48,19 @@ impl From<Amount> for Wanted {
     }
 }
 
-/// The ledger, and the limits, of a backend that has a quota.
-pub(super) fn of<'s>(scope: &'s Scope<'_>) -> Result<Option<(&'s Arc<dyn Ledger>, QuotaLimits)>> {
-    let Some(limits) = scope.guards().and_then(|guards| guards.limits()) else {
+/// The ledger of a backend that has a quota, and what this caller may not exceed.
+pub(super) fn of<'s>(scope: &'s Scope<'_>) -> Result<Option<(&'s Arc<dyn Ledger>, Quota)>> {
+    let Some(quota) = scope.guards().and_then(|guards| guards.quota) else {
         return Ok(None);
     };
     let ledger = scope.context().ledger.as_ref().ok_or_else(no_ledger)?;
-    Ok(Some((ledger, limits)))
+    let options = scope.backend.options();
+    Ok(Some(
+        match options.is_some_and(|options| options.unlimited) {
+            true => (ledger, Quota::UNLIMITED),
+            false => (ledger, quota),
+        },
+    ))
 }
 
 /// Reserves for a write; `None` when the backend has no quota.
@@ -78,29 +83,13 @@ pub(super) async fn begin(
         error.with_message("a backend with a quota is written to inside of a Tokio runtime")
     })?;
     repair_once(scope, opened, ledger).await;
+    let mut ask = match wanted.moved {
+        Some(payer) => ask(scope, key, wanted.bytes, payer, Quota::UNLIMITED)?,
+        None => ask(scope, key, wanted.bytes, charged(scope), limits)?,
+    };
     let options = scope.backend.options();
-    let unlimited = wanted.moved.is_some() || options.is_some_and(|options| options.unlimited);
-    let ask = Reserve {
-        id: number()?,
-        backend: scope.backend.name().to_owned(),
-        key: key.text().to_owned(),
-        charged: wanted.moved.unwrap_or_else(|| charged(scope)),
-        bytes: wanted.bytes,
-        limits: match unlimited {
-            true => QuotaLimits::default(),
-            false => limits,
-        },
-        replaces: options.and_then(|options| options.reservation),
-        expires: None,
-    };
-    let settle = Settle {
-        id: Some(ask.id),
-        backend: ask.backend.clone(),
-        key: ask.key.clone(),
-        stored: None,
-        done: false,
-        looked_up: None,
-    };
+    ask.replaces = options.and_then(|options| options.reservation);
+    let settle = settlement(&ask.backend, &ask.key, Some(ask.id));
     let asked = ledger.clone();
     let mut write = Write(Some(State {
         backend: scope.backend.plain(scope.generation()?.clone()),
@@ -128,26 +117,11 @@ pub(super) async fn reserve_for_url(scope: &Scope<'_>, sign: &SignUrl<'_>) -> Re
     };
     let end = SystemTime::now().checked_add(sign.expires_in);
     let end = end.and_then(|end| end.duration_since(UNIX_EPOCH).ok());
-    let id = number()?;
-    let unlimited = scope
-        .backend
-        .options()
-        .is_some_and(|options| options.unlimited);
-    let ask = Reserve {
-        id,
-        backend: scope.backend.name().to_owned(),
-        key: sign.key.text().to_owned(),
-        charged: charged(scope),
-        bytes: Amount::Known(max),
-        limits: match unlimited {
-            true => QuotaLimits::default(),
-            false => limits,
-        },
-        replaces: None,
-        expires: end.map(|end| end.as_secs() + 1),
-    };
+    let bytes = Amount::Known(max);
+    let mut ask = ask(scope, sign.key, bytes, charged(scope), limits)?;
+    ask.expires = end.map(|end| end.as_secs() + 1);
     ledger.reserve(&ask).await?;
-    Ok(Some(id))
+    Ok(Some(ask.id))
 }
 
 /// Who is charged for what the caller stores.
@@ -159,10 +133,25 @@ pub(super) fn charged(scope: &Scope<'_>) -> Charged {
     }
 }
 
-/// A number that no other reservation has.
-pub(super) fn number() -> Result<u64> {
-    let number = getrandom::u64().map_err(|why| Error::new(ErrorKind::Other).because(why))?;
-    Ok(number >> 1)
+fn ask(
+    scope: &Scope<'_>,
+    key: &Key,
+    bytes: Amount,
+    charged: Charged,
+    limits: Quota,
+) -> Result<Reserve> {
+    // A number that no other reservation has.
+    let id = getrandom::u64().map_err(|why| Error::new(ErrorKind::Other).because(why))?;
+    Ok(Reserve {
+        id: id >> 1,
+        backend: scope.backend.name().to_owned(),
+        key: key.text().to_owned(),
+        charged,
+        bytes,
+        limits,
+        replaces: None,
+        expires: None,
+    })
 }
 
 impl Write {
@@ -317,7 +306,7 @@ pub(super) async fn repair(
 ) -> u64 {
     let mut released = 0;
     for Orphan { id, key, contested } in orphans {
-        let mut settle = correction(scope.backend.name(), &key, Some(id));
+        let mut settle = settlement(scope.backend.name(), &key, Some(id));
         let look_up = LookUp::Within(scope, opened);
         match settle_by(ledger, &mut settle, contested, look_up).await {
             Ok(true) => released += 1,
@@ -333,7 +322,8 @@ pub(super) async fn repair(
     released
 }
 
-pub(super) fn correction(backend: &str, key: &str, id: Option<u64>) -> Settle {
+/// A settlement of what is still to be looked up.
+fn settlement(backend: &str, key: &str, id: Option<u64>) -> Settle {
     Settle {
         id,
         backend: backend.to_owned(),

@@ -3,7 +3,8 @@
 use super::quota::{self, Wanted};
 use crate::backend::{Backend, DEFAULT_OWNER};
 use crate::host::no_ledger;
-use crate::ledger::{Amount, Charged, Ledger, QuotaLimits, QuotaUsage, Reconciled};
+use crate::ledger::{Amount, Charged, Ledger, QuotaUsage, Reconciled};
+use crate::policy::Quota;
 use futures_util::TryStreamExt;
 use holdall_plugin_api::{Key, List, Operation, Result};
 use std::collections::HashMap;
@@ -62,17 +63,15 @@ impl Backend {
         Ok(Some(all))
     }
 
-    /// QuotaLimits of the backend's quota; `None` when it has none.
+    /// The backend's quota; `None` when it has none.
     ///
     /// # Errors
     ///
     /// `BackendNotRegistered`: the backend was removed.
-    pub fn quota_limits(&self) -> Result<Option<QuotaLimits>> {
+    pub fn quota_limits(&self) -> Result<Option<Quota>> {
         let generation = self.generation()?;
-        Ok(generation
-            .guards
-            .as_deref()
-            .and_then(|guards| guards.limits()))
+        let guards = generation.guards.as_deref();
+        Ok(guards.and_then(|guards| guards.quota))
     }
 
     /// Compares the ledger with a listing of the whole backend and mends it: corrects sizes, removes rows of
@@ -168,7 +167,7 @@ impl Backend {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn counted(&self) -> Result<Option<(Arc<dyn Ledger>, QuotaLimits)>> {
+    fn counted(&self) -> Result<Option<(Arc<dyn Ledger>, Quota)>> {
         let Some(limits) = self.quota_limits()? else {
             return Ok(None);
         };

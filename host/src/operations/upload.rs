@@ -14,7 +14,8 @@ use crate::ledger::{Amount, Reserved};
 use crate::policy::calls;
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::{
-    Body, Capability, Checksums, Error, ErrorKind, MAX_CHUNK, Operation, Result, Upload, Uploaded,
+    Body, Capability, Checksums, Error, ErrorKind, Key, MAX_CHUNK, Operation, Result, Upload,
+    Uploaded,
 };
 use std::pin::pin;
 use std::sync::Arc;
@@ -130,7 +131,7 @@ pub(super) async fn send(
         && wanted.md5.is_none()
         && wanted.sha256.is_none()
     {
-        let begun = quota::begin(scope, opened, upload.key, Amount::Known(known)).await?;
+        let begun = reserve(scope, opened, upload.key, Amount::Known(known)).await?;
         let outcome = store_one_chunk(scope, opened, upload, known, &wanted).await;
         return booked(scope, opened, begun, outcome).await;
     }
@@ -146,7 +147,7 @@ pub(super) async fn send(
         Some(length) => Amount::Known(length),
         None => Amount::UpTo(max_size.unwrap_or(u64::MAX)),
     };
-    let begun = quota::begin(scope, opened, upload.key, bytes).await?;
+    let begun = reserve(scope, opened, upload.key, bytes).await?;
     let reserved = begun.as_ref().map(|(_, reserved)| reserved);
     let expected = Expected {
         reserved: reserved.and_then(|it| Some((it.bytes, it.excess.clone()?))),
@@ -160,17 +161,32 @@ pub(super) async fn send(
     booked(scope, opened, begun, outcome).await
 }
 
+type Begun = Option<(quota::Write, Reserved)>;
+
+async fn reserve(
+    scope: &Scope<'_>,
+    opened: &Arc<Opened>,
+    key: &Key,
+    bytes: Amount,
+) -> Result<Begun> {
+    match scope.guards() {
+        None => Ok(None),
+        // On the heap: few backends need it, and the futures of the others stay small.
+        Some(_) => Box::pin(quota::begin(scope, opened, key, bytes)).await,
+    }
+}
+
 async fn booked(
     scope: &Scope<'_>,
     opened: &Arc<Opened>,
-    begun: Option<(quota::Write, Reserved)>,
+    begun: Begun,
     outcome: Result<Uploaded>,
 ) -> Result<Uploaded> {
     match begun {
         None => outcome,
         Some((write, _)) => {
             let stored = |uploaded: &Uploaded| Some(Some(uploaded.size));
-            write.end(scope, opened, outcome, stored).await
+            Box::pin(write.end(scope, opened, outcome, stored)).await
         }
     }
 }

@@ -142,7 +142,7 @@ pub(crate) struct Guards {
     read_only: bool,
     pub(crate) max_size: Option<u64>,
     pub(crate) types: Option<FileTypes>,
-    quota: Option<Quota>,
+    pub(crate) quota: Option<Quota>,
     deadline: Deadlines,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) concurrency: Option<concurrency::Concurrency>,
@@ -161,7 +161,7 @@ impl Guards {
             read_only: policy.read_only,
             max_size: policy.max_size,
             types: policy.types.clone(),
-            quota: policy.quota.clone(),
+            quota: policy.quota,
             deadline: policy.deadline.clone(),
             idle_timeout: policy.idle_timeout,
             concurrency: policy

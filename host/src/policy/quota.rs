@@ -1,13 +1,12 @@
-//! QuotaLimits of what may be stored. The ledger counts; `operations/quota` asks it around each write.
+//! Limits of what may be stored. The ledger counts; `operations/quota` asks it around each write.
 
-use super::Guards;
-use crate::ledger::QuotaLimits;
+use serde::Serialize;
 
 /// Default quota of each owner, in bytes.
 pub const OWNER_QUOTA: u64 = 1 << 30;
 
-/// Most bytes that may be stored, counted in the [ledger](crate::ledger).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Most bytes that may be stored, counted in the [ledger](crate::ledger). `None` is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Quota {
     /// Of each owner.
@@ -18,24 +17,21 @@ pub struct Quota {
     pub backend: Option<u64>,
 }
 
+impl Quota {
+    /// No limit: what is stored is counted and not refused.
+    pub const UNLIMITED: Quota = Quota {
+        owner: None,
+        group: None,
+        backend: None,
+    };
+}
+
 impl Default for Quota {
     /// 1 GiB for each owner.
     fn default() -> Self {
         Self {
             owner: Some(OWNER_QUOTA),
-            group: None,
-            backend: None,
+            ..Self::UNLIMITED
         }
-    }
-}
-
-impl Guards {
-    /// The limits; `None` when nothing is counted.
-    pub(crate) fn limits(&self) -> Option<QuotaLimits> {
-        self.quota.as_ref().map(|quota| QuotaLimits {
-            owner: quota.owner,
-            group: quota.group,
-            backend: quota.backend,
-        })
     }
 }

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use holdall::Backend;
 use holdall::ledger::QuotaUsage;
+use holdall::policy::Quota as Limits;
 use serde_json::json;
 
 use crate::app::App;
@@ -118,7 +119,7 @@ fn line(backend: &Backend, usage: &QuotaUsage) -> String {
 }
 
 fn limits(app: &App, backend: &Backend) -> Result<()> {
-    let limits = backend.quota_limits()?.unwrap_or_default();
+    let limits = backend.quota_limits()?.unwrap_or(Limits::UNLIMITED);
     let record = json!({ "backend": backend.name(), "limits": limits });
     let shown = |limit: Option<u64>| limit.map_or("none".to_owned(), |limit| limit.to_string());
     app.output.answer(&record, || {
