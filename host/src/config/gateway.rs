@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::file::{check_key_id, check_public_url};
 use super::{
-    ConfigProblems, Environment, Location, Problem, ProblemCode, SecretText, Secrets, secret,
+    ConfigProblems, Environment, Location, Problem, ProblemCode, SecretText, Secrets, reference,
 };
 
 /// The shortest secret of a key, in bytes.
@@ -71,7 +71,7 @@ impl GatewayConfig {
             let path = key.path.clone();
             let id = check_key_id(&key.id, "gateway.keys", &key.place);
             problems.extend(id.err().map(|problem| *problem));
-            match secret::resolve(key.secret.expose(), &path, &key.place, environment, secrets) {
+            match reference::resolve(key.secret.expose(), &path, &key.place, environment, secrets) {
                 Ok(secret) if secret.expose().len() < MIN_SECRET => problems.push(
                     Problem::new(
                         ProblemCode::SecretTooShort,

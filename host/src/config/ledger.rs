@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use holdall_plugin_api::Result;
 
-use super::{Config, Environment, Location, SecretText, Secrets, relative_to, secret};
+use super::{Config, Environment, Location, SecretText, Secrets, reference, relative_to};
 
 /// Time between two reconciliations, unless the configuration says another.
 const RECONCILE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -56,7 +56,7 @@ impl Config {
         let url = match url.expose().starts_with(SQLITE) {
             // A path is no secret: it is not taken out of messages.
             true => url.clone(),
-            false => secret::resolve(url.expose(), "ledger.url", place, environment, secrets)
+            false => reference::resolve(url.expose(), "ledger.url", place, environment, secrets)
                 .map_err(|problem| super::ConfigProblems::from(*problem))?,
         };
         Ok(Some(match url.expose().strip_prefix(SQLITE) {

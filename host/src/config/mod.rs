@@ -76,6 +76,7 @@ mod owner;
 mod plugin_settings;
 mod problem;
 mod read;
+mod reference;
 mod resolve;
 mod schema;
 mod schema_budget;
@@ -90,7 +91,6 @@ mod trust_policy;
 mod validate;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use holdall_plugin_api::{Error, ErrorKind};
@@ -197,7 +197,7 @@ impl AuditConfig {
 }
 
 /// One backend: a plugin and how it is mounted.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BackendConfig {
     /// Its name.
@@ -299,18 +299,6 @@ impl BackendConfig {
         let create = ("create_root".to_owned(), false.into());
         local.settings.values.extend([create]);
         local
-    }
-}
-
-impl fmt::Debug for BackendConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BackendConfig")
-            .field("name", &self.name)
-            .field("plugin", &self.plugin)
-            .field("mount", &self.mount)
-            .field("required", &self.required)
-            .field("settings", &self.settings)
-            .finish()
     }
 }
 

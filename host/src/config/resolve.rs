@@ -14,7 +14,7 @@ use super::schema::{Node, in_words};
 use super::validate::{Subject, quoted};
 use super::{
     BackendConfig, ConfigProblems, Environment, Location, Problem, ProblemCode, Schema, Secrets,
-    Section, canonical, overlay, secret,
+    Section, canonical, overlay, reference,
 };
 
 /// The configuration of one plugin or section, ready to be handed over.
@@ -310,7 +310,7 @@ impl Resolver<'_> {
             }
             Value::String(text) if secret => {
                 let place = self.settings.place(pointer).clone();
-                match secret::resolve(text, path, &place, self.environment, self.secrets) {
+                match reference::resolve(text, path, &place, self.environment, self.secrets) {
                     Ok(secret) => {
                         text.zeroize();
                         text.push_str(secret.expose());
