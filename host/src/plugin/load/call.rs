@@ -442,6 +442,7 @@ impl Began {
 fn warn(plugin: &Plugin, operation: &'static str, took: Duration) {
     tracing::warn!(
         target: "holdall",
+        code = "long_poll",
         plugin = plugin.descriptor().about.name,
         operation,
         milliseconds = took.as_millis() as u64,

@@ -97,16 +97,14 @@ impl Visit for Poll {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "operation" {
-            self.operation = Some(value.to_owned());
+        match field.name() {
+            "code" => self.held = value == "long_poll",
+            "operation" => self.operation = Some(value.to_owned()),
+            _ => {}
         }
     }
 
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "message" {
-            self.held = format!("{value:?}").contains("held its caller's thread");
-        }
-    }
+    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
 }
 
 /// Adds what one more process saw.
