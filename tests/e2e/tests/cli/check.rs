@@ -173,6 +173,21 @@ fn in_exists(source: &str, what: &str) -> String {
     format!("{before}static HoldallStatus exists({rest}")
 }
 
+fn with_sleep(source: &str) -> String {
+    source.replace(
+        "#include <pthread.h>",
+        "#include <pthread.h>\n#include <unistd.h>",
+    )
+}
+
+/// Without the flag that moves the plugin's calls into the pool.
+fn on_the_callers_thread(source: &str) -> String {
+    source.replace(
+        "HOLDALL_ABI_FLAGS | HOLDALL_FLAG_BLOCKING",
+        "HOLDALL_ABI_FLAGS",
+    )
+}
+
 /// Mistakes at the handshake: those that the bytes of the file show are found by its reader, the others once
 /// it is loaded; both with the fix of their code.
 #[test]
@@ -312,17 +327,9 @@ fn a_crash_and_an_exit_are_results() {
 fn a_hang_is_ended_and_the_rest_runs() {
     let workdir = Workdir::new();
     let library = edited(&workdir, "hang.so", |source| {
-        let source = source.replace(
-            "#include <pthread.h>",
-            "#include <pthread.h>\n#include <unistd.h>",
-        );
         // On the caller's thread, where no timer of the kit can interrupt it.
-        let source = source.replace(
-            "HOLDALL_ABI_FLAGS | HOLDALL_FLAG_BLOCKING",
-            "HOLDALL_ABI_FLAGS",
-        );
         in_exists(
-            &source,
+            &on_the_callers_thread(&with_sleep(source)),
             "UNUSED(storage, cx, fut); static int asked; if (asked++ > 0) for (;;) sleep(1);",
         )
     });
@@ -359,14 +366,7 @@ fn a_leak_and_a_lie_are_named() {
 fn a_call_that_blocks_is_named() {
     let workdir = Workdir::new();
     let library = edited(&workdir, "blocks.so", |source| {
-        let source = source.replace(
-            "#include <pthread.h>",
-            "#include <pthread.h>\n#include <unistd.h>",
-        );
-        let source = source.replace(
-            "HOLDALL_ABI_FLAGS | HOLDALL_FLAG_BLOCKING",
-            "HOLDALL_ABI_FLAGS",
-        );
+        let source = on_the_callers_thread(&with_sleep(source));
         in_exists(&source, "UNUSED(storage, cx, fut); usleep(80000);")
     });
     let (code, found) = checked(&workdir, &library, "--only I");
@@ -378,11 +378,10 @@ fn a_call_that_blocks_is_named() {
         "{lint}"
     );
     let blocking = edited(&workdir, "said.so", |source| {
-        let source = source.replace(
-            "#include <pthread.h>",
-            "#include <pthread.h>\n#include <unistd.h>",
-        );
-        in_exists(&source, "UNUSED(storage, cx, fut); usleep(80000);")
+        in_exists(
+            &with_sleep(source),
+            "UNUSED(storage, cx, fut); usleep(80000);",
+        )
     });
     let (_, found) = checked(&workdir, &blocking, "--only I");
     assert_eq!(found["lints"], serde_json::json!([]));
