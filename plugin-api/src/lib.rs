@@ -41,6 +41,8 @@ pub use capability::{Capabilities, Capability, Limits, Operation, Operations};
 pub use checksums::Checksums;
 pub use disposition::attachment;
 pub use error::{Cause, Error, ErrorKind, Family, Place, ProviderReply, Result, Retry};
+#[doc(hidden)]
+pub use holdall_plugin_api_macros::config_schema as __config_schema;
 pub use key::{Key, KeyBuf, KeyFault, KeyPolicy, MAX_KEY_BYTES, MAX_SEGMENT_BYTES};
 pub use problems::Problems;
 pub use request::{

@@ -82,7 +82,7 @@ pub const fn rust_layout() -> *const std::ffi::c_void {
 ///
 /// The schema is a file beside `Cargo.toml`. The macro emits a test that fails when it is not what
 /// `schemars` (a dev-dependency of the plugin) derives from the configuration type; run
-/// `HOLDALL_UPDATE=1 cargo test` to write it. It has to be there to compile: begin with `{}`.
+/// `HOLDALL_UPDATE=1 cargo test` to write it, also for the first time.
 #[macro_export]
 macro_rules! export_plugin {
     ($($fields:tt)*) => {
@@ -182,7 +182,7 @@ macro_rules! __export_plugin {
             $crate::sdk::export::is_scheme($scheme),
             "a scheme is that of a URL: a letter, then letters, digits, \"+\", \"-\" and \".\", in lower case"
         );)*
-        const __HOLDALL_SCHEMA: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $schema));
+        const __HOLDALL_SCHEMA: &str = $crate::__config_schema!($schema);
         const __HOLDALL_PIECES: &[$crate::descriptor::json::Piece] = {
             use $crate::descriptor::json::Piece::{Authors, Raw, Text};
             &[

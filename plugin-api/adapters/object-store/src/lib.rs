@@ -40,9 +40,8 @@
 //!
 //! That is the whole library. Its manifest names `crate-type = ["cdylib"]`, depends on
 //! `holdall-plugin-api`, this crate and `serde` (with `derive`), and for its test on `schemars` and
-//! `serde_json`. The schema lies beside the manifest: begin with a file that holds `{}`, and let
-//! `HOLDALL_UPDATE=1 cargo test` write it from the type. `holdall inspect` on the built file says
-//! whether a host takes it.
+//! `serde_json`. The schema lies beside the manifest; `HOLDALL_UPDATE=1 cargo test` writes it from the
+//! type. `holdall inspect` on the built file says whether a host takes it.
 //!
 //! **Capabilities.** The macro declares the most that the plugin can do. What an *instance* claims
 //! follows from the store and its configuration: [`OpenedStore::capabilities`]. The adapter itself keeps
