@@ -15,7 +15,7 @@ pub struct Case {
     pub tag: Tag,
     /// What it asks, in one line.
     pub reason: &'static str,
-    /// How long it may take.
+    /// Longest time without the answer of a call. In all it may take ten times as long.
     pub limit: Duration,
     /// Claims that it proves when it passes, beside the one of its tag.
     pub proves: &'static [Capability],

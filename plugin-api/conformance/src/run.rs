@@ -8,6 +8,8 @@ use crate::watch::Watched;
 use crate::{cases, data, unclaimed};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,8 @@ pub enum Step<'a> {
     Opened(&'a SubjectInfo),
     /// A case begins.
     Begins(&'a Case),
+    /// A case has used up its time limit, and calls were answered meanwhile: the limit begins again.
+    Continues(&'a Case),
     /// A case has its outcome and cleans up.
     Cleans(&'a Case),
     /// A case has ended.
@@ -50,8 +54,7 @@ pub async fn run_watched(
     let run = format!("{:08x}", data::unpredictable() as u32);
     for case in wanted {
         watch(Step::Begins(case));
-        let limit = case.limit.min(most);
-        let result = one(case, &main, &shared, &run, limit, &watch).await;
+        let result = one(case, &main, &shared, &run, most, &watch).await;
         watch(Step::Ended(&result));
         let mut results = shared
             .results
@@ -117,7 +120,7 @@ async fn one(
     main: &Arc<dyn Subject>,
     shared: &Arc<Shared>,
     run: &str,
-    limit: Duration,
+    most: Duration,
     watch: &impl Fn(Step<'_>),
 ) -> CaseResult {
     let started = Instant::now();
@@ -146,14 +149,20 @@ async fn one(
             None => (case.check)(&trial).await,
         }
     };
-    let outcome = guarded(check, limit).await;
+    let answers = trial.answers();
+    let bounds = Bounds {
+        silence: case.limit.min(most),
+        whole: case.limit.saturating_mul(SLACK).min(most),
+    };
+    let moved = || watch(Step::Continues(case));
+    let outcome = guarded(check, bounds, &answers, moved).await;
     watch(Step::Cleans(case));
     // A backend that has panicked may do so again.
     let cleaning = async {
         trial.clean().await;
         Ok(())
     };
-    let cleaned = guarded(cleaning, limit).await;
+    let cleaned = guarded(cleaning, bounds, &answers, moved).await;
     let (status, message) = verdict(outcome.and(cleaned));
     let elapsed = started.elapsed();
     result(case, status, unclaimed.is_some(), &message, elapsed)
@@ -168,11 +177,44 @@ pub(crate) fn verdict(outcome: Outcome) -> (Status, String) {
     }
 }
 
+/// A case whose calls are answered may take this many times its limit: on a slow machine, or with a distant store.
+const SLACK: u32 = 10;
+
+/// How long a check may take.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// Without the answer of a call.
+    silence: Duration,
+    /// In all.
+    whole: Duration,
+}
+
 /// Bounds a check in time, and turns a panic into its failure.
-async fn guarded(check: impl Future<Output = Outcome>, limit: Duration) -> Outcome {
-    match tokio::time::timeout(limit, AssertUnwindSafe(check).catch_unwind()).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(panic)) => {
+///
+/// The silence is measured in periods: a call without an answer is found after one to two of them.
+async fn guarded(
+    check: impl Future<Output = Outcome>,
+    bounds: Bounds,
+    answers: &AtomicU64,
+    moved: impl Fn(),
+) -> Outcome {
+    let started = tokio::time::Instant::now();
+    let mut check = pin!(AssertUnwindSafe(check).catch_unwind());
+    let ended = loop {
+        let before = answers.load(Ordering::Relaxed);
+        let left = bounds.whole.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            break None;
+        }
+        match tokio::time::timeout(bounds.silence.min(left), &mut check).await {
+            Ok(ended) => break Some(ended),
+            Err(_) if answers.load(Ordering::Relaxed) != before => moved(),
+            Err(_) => break None,
+        }
+    };
+    match ended {
+        Some(Ok(outcome)) => outcome,
+        Some(Err(panic)) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
             let text = text.unwrap_or("no message");
@@ -182,9 +224,9 @@ async fn guarded(check: impl Future<Output = Outcome>, limit: Duration) -> Outco
             };
             Err(Stop::Failed(format!("panicked: {text}{hint}")))
         }
-        Err(_) => Err(Stop::Failed(format!(
+        None => Err(Stop::Failed(format!(
             "not done after {} s",
-            limit.as_secs()
+            started.elapsed().as_secs()
         ))),
     }
 }
@@ -216,5 +258,54 @@ pub fn test_case(stage: Arc<dyn Stage>, id: &str) {
         Status::Passed => {}
         Status::NotApplicable => println!("{id} is not applicable: {message}"),
         _ => panic!("{id} {status:?}: {message}\n  the case: {reason}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A call every 15 seconds, so many of them; then one without an answer, if it hangs. Answers also the seconds.
+    async fn judged(calls: u32, hangs: bool) -> (Outcome, u64) {
+        let answers = AtomicU64::new(0);
+        let check = async {
+            for _ in 0..calls {
+                tokio::time::sleep(Duration::from_secs(15)).await;
+                answers.fetch_add(1, Ordering::Relaxed);
+            }
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        };
+        let bounds = Bounds {
+            silence: Duration::from_secs(20),
+            whole: Duration::from_secs(200),
+        };
+        let started = tokio::time::Instant::now();
+        let outcome = guarded(check, bounds, &answers, || ()).await;
+        (outcome, started.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_case_has_time_while_its_calls_are_answered() {
+        assert_eq!(judged(12, false).await, (Ok(()), 180));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_without_an_answer_ends_its_case() {
+        for calls in [0, 1, 4] {
+            let (outcome, seconds) = judged(calls, true).await;
+            assert!(matches!(outcome, Err(Stop::Failed(_))), "{outcome:?}");
+            let last = u64::from(calls) * 15;
+            assert!((last..=last + 40).contains(&seconds), "{calls}: {seconds}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_case_that_does_not_end_is_ended() {
+        let (outcome, seconds) = judged(u32::MAX, false).await;
+        let message = "not done after 200 s".to_owned();
+        assert_eq!((outcome, seconds), (Err(Stop::Failed(message)), 200));
     }
 }

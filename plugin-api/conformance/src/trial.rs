@@ -37,7 +37,6 @@ pub(crate) struct Trial {
     main: Watched,
     prefix: String,
     pub(crate) shared: Arc<Shared>,
-    case: &'static str,
     others: Mutex<Vec<Watched>>,
 }
 
@@ -54,7 +53,6 @@ impl Trial {
             main,
             prefix: format!("kit-{run}/{}/", case.to_lowercase()),
             shared,
-            case,
             others: Mutex::default(),
         }
     }
@@ -90,7 +88,7 @@ impl Trial {
 
     /// Notes what happens to a subject that was opened otherwise.
     pub(crate) fn watch(&self, subject: Arc<dyn Subject>) -> Watched {
-        let watched = Watched::new(subject, self.case);
+        let watched = self.main.another(subject);
         self.others
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -137,7 +135,7 @@ pub(crate) fn not_applicable<T>(why: impl Into<String>) -> Outcome<T> {
 }
 
 /// Waits for what another thread is about to do, where nothing tells that it is done: polls for at
-/// most two seconds. `false`: it never came.
+/// most twenty seconds. `false`: it never came.
 pub(crate) async fn soon(mut done: impl FnMut() -> bool) -> bool {
     let until = Instant::now() + Duration::from_secs(20);
     while !done() {

@@ -11,6 +11,7 @@ use holdall_plugin_api::{
 };
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub(crate) struct Watched {
     subject: Arc<dyn Subject>,
     journal: Arc<Mutex<Journal>>,
     case: &'static str,
+    /// Calls that were answered, of all subjects of the case.
+    answers: Arc<AtomicU64>,
 }
 
 impl Watched {
@@ -44,7 +47,21 @@ impl Watched {
             subject,
             journal: Arc::default(),
             case,
+            answers: Arc::default(),
         }
+    }
+
+    /// Another subject of the same case, with notes of its own.
+    pub(crate) fn another(&self, subject: Arc<dyn Subject>) -> Self {
+        Self {
+            answers: Arc::clone(&self.answers),
+            ..Self::new(subject, self.case)
+        }
+    }
+
+    /// Counts the answers of all subjects of the case.
+    pub(crate) fn answers(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.answers)
     }
 
     pub(crate) fn info(&self) -> &SubjectInfo {
@@ -73,7 +90,9 @@ impl Watched {
         keys: Vec<String>,
         call: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        call.await.inspect_err(|error| {
+        let answer = call.await;
+        self.answers.fetch_add(1, Ordering::Relaxed);
+        answer.inspect_err(|error| {
             self.journal().met.push(Met {
                 case: self.case,
                 operation,

@@ -206,7 +206,7 @@ async fn past_deadline(t: &Trial) -> Outcome {
     };
     crate::watch::refused(call.await, ErrorKind::Timeout, "a deadline that has passed")?;
     ensure!(
-        started.elapsed() < Duration::from_secs(1),
+        started.elapsed() < Duration::from_secs(10),
         "it took {:?}",
         started.elapsed()
     );

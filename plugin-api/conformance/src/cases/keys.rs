@@ -3,7 +3,7 @@
 use crate::body;
 use crate::case::{Case, Outcome, Tag, case, ensure};
 use crate::trial::{MAIN_STORE, Trial, not_applicable};
-use crate::watch::{Watched, refused};
+use crate::watch::refused;
 use bytes::Bytes;
 use holdall_plugin_api::{
     Capability, CopyObject, Delete, DeleteMany, Download, ErrorKind, Head, KeyPolicy, List, Method,
@@ -650,7 +650,7 @@ async fn scoped(t: &Trial) -> Outcome {
     let Some(opening) = t.stage().scoped(MAIN_STORE, &prefix) else {
         return not_applicable("no instance below a prefix");
     };
-    let inner = Watched::new(opening.await?, "C-13");
+    let inner = t.another(opening.await?);
     let sibling = t.key("p2/x");
     t.put(&sibling, "sibling").await?;
     inner.put("x", "inner").await?;

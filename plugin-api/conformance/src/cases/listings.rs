@@ -672,7 +672,7 @@ async fn scoped(t: &Trial) -> Outcome {
         let Some(opening) = t.stage().scoped(MAIN_STORE, &root) else {
             return not_applicable("no instance below a prefix");
         };
-        let inner = Watched::new(opening.await?, "J-17");
+        let inner = t.another(opening.await?);
         let keys = ["a", "b/c", "b/d", "e"].map(str::to_owned);
         put_all(&inner, &keys).await?;
         for limit in [1, 1000] {

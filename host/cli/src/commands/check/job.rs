@@ -57,6 +57,7 @@ pub(super) enum Line {
         capabilities: Vec<String>,
     },
     Begins(String),
+    Continues(String),
     Cleans(String),
     Ended(Box<CaseResult>),
     Held(Polls),
@@ -225,6 +226,7 @@ async fn cases(
                 .collect(),
         }),
         Step::Begins(case) => lines.tell(&Line::Begins(case.id.to_owned())),
+        Step::Continues(case) => lines.tell(&Line::Continues(case.id.to_owned())),
         Step::Cleans(case) => lines.tell(&Line::Cleans(case.id.to_owned())),
         Step::Ended(result) => lines.tell(&Line::Ended(Box::new(result.clone()))),
     };

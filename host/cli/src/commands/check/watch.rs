@@ -295,7 +295,7 @@ async fn once(shared: &Shared<'_>, ids: Vec<String>) -> Result<Vec<CaseResult>> 
         memory: shared.bounds.memory,
     };
     let limit = |lines: &[Line]| match lines.last() {
-        Some(Line::Begins(id) | Line::Cleans(id)) => {
+        Some(Line::Begins(id) | Line::Continues(id) | Line::Cleans(id)) => {
             case(id).map_or(most, |case| case.limit.min(most))
         }
         _ => FIRST.min(most),
@@ -316,7 +316,7 @@ async fn once(shared: &Shared<'_>, ids: Vec<String>) -> Result<Vec<CaseResult>> 
                 opened = true;
                 *shared.claims.borrow_mut() = Some((operations, capabilities));
             }
-            Line::Begins(id) | Line::Cleans(id) => running = Some(id),
+            Line::Begins(id) | Line::Continues(id) | Line::Cleans(id) => running = Some(id),
             Line::Ended(result) => {
                 running = None;
                 results.push(*result);
