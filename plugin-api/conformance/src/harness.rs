@@ -22,6 +22,9 @@ pub trait Harness: Send + Sync + 'static {
 
     /// The configuration of store number `store`: equal numbers are one store; a number that was
     /// not used before is an empty one.
+    ///
+    /// `conformance_tests!` makes a harness for each case, and cases run at the same time in one process: stores of
+    /// two harnesses must differ, for example by a temporary directory in the harness.
     fn config(&self, store: u32) -> Self::Config;
 
     /// Whether two instances with the configuration of one store share its objects.
