@@ -15,10 +15,7 @@ pub(crate) fn plugin_load(path: &Path, faults: &[Fault]) -> Error {
     let what = match faults {
         [] => String::new(),
         [one] => format!(": {one}"),
-        [first, more @ ..] => {
-            let more: Vec<_> = more.iter().map(|fault| fault.code.name()).collect();
-            format!(": {first}; also {}", more.join(", "))
-        }
+        [first, more @ ..] => format!(": {first}; also {}", Fault::codes(more)),
     };
     // The message has the whole of one fault only.
     let causes = faults.iter().map(|it| (it.code.name(), it.without_code()));
@@ -125,8 +122,7 @@ fn complete(
     }
     let mut causes = Vec::new();
     for file in refused {
-        let codes: Vec<_> = file.faults.iter().map(|fault| fault.code.name()).collect();
-        let (path, codes) = (file.path.display(), codes.join(", "));
+        let (path, codes) = (file.path.display(), Fault::codes(&file.faults));
         let meant = [Some(requested), nearest];
         let meant = meant
             .into_iter()

@@ -299,6 +299,29 @@ impl Fault {
 }
 
 impl Fault {
+    /// The codes of some faults in one line, each once, with its count if it is repeated.
+    ///
+    /// ```
+    /// use holdall::fault::{Code, Fault};
+    ///
+    /// let faults = [Code::Changing, Code::DirectoryGroupWritable, Code::DirectoryGroupWritable].map(Fault::new);
+    /// assert_eq!(Fault::codes(&faults), "changing, directory_group_writable (2)");
+    /// ```
+    pub fn codes(faults: &[Self]) -> String {
+        let mut counts: Vec<(Code, usize)> = Vec::new();
+        for fault in faults {
+            match counts.iter_mut().find(|(code, _)| *code == fault.code) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((fault.code, 1)),
+            }
+        }
+        let texts = counts.iter().map(|(code, count)| match count {
+            1 => code.name().to_owned(),
+            _ => format!("{} ({count})", code.name()),
+        });
+        texts.collect::<Vec<_>>().join(", ")
+    }
+
     /// Both sides and the location in one line, for places where the code stands already.
     pub(crate) fn without_code(&self) -> String {
         let Self {

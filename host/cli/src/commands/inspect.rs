@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use holdall::fault::Fault;
 use holdall::inspect::{Inspection, Verdict, inspect_file};
 
 use crate::app::App;
@@ -29,14 +30,13 @@ impl Inspect {
         if found.verdict() == Verdict::Accepted {
             return Ok(());
         }
-        let codes: Vec<_> = found.faults.iter().map(|fault| fault.code.name()).collect();
         Err(Failure::refused(
             exit::SETUP,
             "plugin_load",
             format!(
                 "{} would not load here: {}",
                 self.file.display(),
-                codes.join(", ")
+                Fault::codes(&found.faults)
             ),
             match found.faults.first() {
                 Some(fault) => fault.fix.clone(),

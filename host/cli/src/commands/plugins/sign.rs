@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
+use holdall::fault::Fault;
 use holdall::trust::{Trust, signature_file};
 use minisign::{PublicKey, SecretKey, SecretKeyBox};
 use serde_json::json;
@@ -123,11 +124,10 @@ impl Verify {
                 let record = json!({ "path": path, "faults": faults });
                 let shown = || format!("{path}: refused{}", refusal(&faults));
                 app.output.answer(&record, shown)?;
-                let codes: Vec<_> = faults.iter().map(|fault| fault.code.name()).collect();
                 Err(Failure::refused(
                     exit::SETUP,
                     "plugin_load",
-                    format!("{path} would not load here: {}", codes.join(", ")),
+                    format!("{path} would not load here: {}", Fault::codes(&faults)),
                     faults
                         .first()
                         .map(|fault| fault.fix.clone())
