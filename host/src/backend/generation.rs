@@ -1,21 +1,16 @@
 //! One registration of a backend, and the instance that is opened for it.
-//!
-//! Getting an open instance is two atomic loads. Opening is single flight: the first caller
-//! starts a task, everybody waits for the same answer, and a caller that goes away ends nothing.
 
-use super::backoff::Backoff;
 use super::context::Context;
-use super::counters::{Counters, add};
+use super::counters::Counters;
 use super::etags::Form;
+use super::flight::{Flight, Kept};
+use super::place::Numbered;
 use crate::config::{BackendConfig, Resolved, Schema};
 use crate::plugin::PluginRef;
 use crate::plugin::catalog::Candidate;
 use crate::plugin::load::{Instance, Plugin};
 use crate::plugin::trial;
 use crate::policy::Guards;
-use arc_swap::ArcSwapOption;
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::descriptor::Descriptor;
 use holdall_plugin_api::{
@@ -23,7 +18,7 @@ use holdall_plugin_api::{
 };
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 /// An opened backend and what was agreed with it.
@@ -45,11 +40,25 @@ pub(crate) struct Opened {
     pub(crate) ended: AtomicBool,
 }
 
-impl Opened {
+impl Kept for Opened {
     fn is_usable(&self) -> bool {
-        !self.given_up.load(Ordering::Acquire) && !self.instance.is_poisoned()
+        !self.is_given_up() && !self.instance.is_poisoned()
     }
 
+    fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Acquire)
+    }
+
+    fn give_up(&self) -> bool {
+        self.given_up.swap(true, Ordering::AcqRel)
+    }
+
+    fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+}
+
+impl Opened {
     pub(crate) fn has(&self, operation: Operation) -> bool {
         self.operations.has(operation)
     }
@@ -58,8 +67,6 @@ impl Opened {
         self.terms.capabilities.has(capability)
     }
 }
-
-type Opening = Shared<BoxFuture<'static, Result<Arc<Opened>>>>;
 
 /// A backend as it was registered at one moment.
 pub(crate) struct Generation {
@@ -74,18 +81,13 @@ pub(crate) struct Generation {
     /// Kept from the first open on: an instance that is rebuilt runs the same code, whatever lies
     /// in the plugin's file by then.
     code: OnceLock<Arc<Plugin>>,
-    live: ArcSwapOption<Opened>,
-    state: Mutex<State>,
+    flight: Flight<Opened>,
 }
 
-#[derive(Default)]
-struct State {
-    /// Goes up with every attempt and every reset: an attempt that was overtaken keeps its answer
-    /// to its own waiters.
-    attempt: u64,
-    opening: Option<Opening>,
-    backoff: Backoff,
-    last_error: Option<Error>,
+impl Numbered for Generation {
+    fn number(&self) -> u64 {
+        self.number
+    }
 }
 
 impl Generation {
@@ -107,18 +109,13 @@ impl Generation {
             plugin,
             candidate,
             code: OnceLock::new(),
-            live: ArcSwapOption::empty(),
-            state: Mutex::default(),
+            flight: Flight::new(),
         })
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The instance, when one is open and good.
     pub(crate) fn live(&self) -> Option<Arc<Opened>> {
-        self.live.load_full().filter(|opened| opened.is_usable())
+        self.flight.live()
     }
 
     /// The instance; opened first when there is none.
@@ -131,91 +128,31 @@ impl Generation {
         context: &Arc<Context>,
         counters: &Arc<Counters>,
     ) -> Result<Arc<Opened>> {
-        let opening = self.start(context, counters)?;
-        opening.await
-    }
-
-    fn start(
-        self: &Arc<Self>,
-        context: &Arc<Context>,
-        counters: &Arc<Counters>,
-    ) -> Result<Opening> {
-        let mut state = self.state();
-        // Another caller may have finished between the look and the lock.
-        if let Some(opened) = self.live() {
-            return Ok(std::future::ready(Ok(opened)).boxed().shared());
-        }
-        if let Some(poisoned) = self.live.swap(None) {
-            // No operation reported the fault that poisoned it: it may have happened in a body.
-            if !poisoned.given_up.load(Ordering::Acquire) {
-                let error =
-                    Error::new(ErrorKind::PluginFault).with_message("the instance had a fault");
-                add(&counters.evictions, 1);
-                state.backoff.gave_up(&error);
-            }
-        }
-        if let Some(opening) = &state.opening {
-            return Ok(opening.clone());
-        }
-        if let Some(error) = state.backoff.refusal() {
-            return Err(error);
-        }
-        let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
-            Error::new(ErrorKind::Other).with_message("a backend is opened inside a tokio runtime")
-        })?;
-        state.attempt += 1;
-        let attempt = state.attempt;
-        let (this, context, counters) = (self.clone(), context.clone(), counters.clone());
-        let task = runtime.spawn({
-            let this = this.clone();
-            async move {
-                let outcome = this.open_now(&context).await.map(Arc::new);
-                this.finish(attempt, &outcome, &counters);
-                outcome
-            }
-        });
-        let opening = async move {
-            match task.await {
-                Ok(outcome) => outcome,
-                Err(ended) => {
-                    // The runtime that drove it has ended: the next caller starts anew.
-                    let mut state = this.state();
-                    if state.attempt == attempt {
-                        state.opening = None;
-                    }
+        let opening = self.flight.join(counters, |attempt| {
+            let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
+                Error::new(ErrorKind::Other)
+                    .with_message("a backend is opened inside a tokio runtime")
+            })?;
+            let (this, context, counters) = (self.clone(), context.clone(), counters.clone());
+            let task = runtime.spawn({
+                let this = this.clone();
+                async move {
+                    let outcome = this.open_now(&context).await.map(Arc::new);
+                    this.flight.finish(attempt, &outcome, &counters);
+                    outcome
+                }
+            });
+            Ok(async move {
+                task.await.unwrap_or_else(|ended| {
+                    // The runtime that drove it has ended.
+                    this.flight.cut_off(attempt);
                     Err(Error::new(ErrorKind::Cancelled)
                         .with_message("the open was cut off")
                         .because(ended))
-                }
-            }
-        };
-        let opening = opening.boxed().shared();
-        state.opening = Some(opening.clone());
-        Ok(opening)
-    }
-
-    fn finish(&self, attempt: u64, outcome: &Result<Arc<Opened>>, counters: &Counters) {
-        let mut state = self.state();
-        let current = state.attempt == attempt;
-        if current {
-            state.opening = None;
-        }
-        match outcome {
-            Ok(opened) => {
-                add(&counters.opens, 1);
-                if current {
-                    state.backoff.opened();
-                    self.live.store(Some(opened.clone()));
-                }
-            }
-            Err(error) => {
-                add(&counters.failed_opens, 1);
-                if current {
-                    state.backoff.failed(error);
-                    state.last_error = Some(error.clone());
-                }
-            }
-        }
+                })
+            })
+        })?;
+        opening.await
     }
 
     async fn open_now(&self, context: &Arc<Context>) -> Result<Opened> {
@@ -345,62 +282,32 @@ impl Generation {
 
     /// Gives an instance up, so that the next operation opens another.
     pub(crate) fn give_up(&self, opened: &Arc<Opened>, error: &Error, counters: &Counters) {
-        if opened.ended.load(Ordering::Acquire) {
-            return;
-        }
-        let mut state = self.state();
-        if opened.given_up.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        add(&counters.evictions, 1);
-        state.backoff.gave_up(error);
-        state.last_error = Some(error.clone());
-        let current = self.live.load_full();
-        if current.is_some_and(|current| Arc::ptr_eq(&current, opened)) {
-            self.live.store(None);
-        }
+        self.flight.give_up(opened, error, counters);
     }
 
     /// Forgets the instance and every failure. Operations and bodies that run keep theirs.
     pub(crate) fn reset(&self) {
-        let mut state = self.state();
-        let attempt = state.attempt + 1;
-        let new = State {
-            attempt,
-            ..State::default()
-        };
-        let forgotten = (std::mem::replace(&mut *state, new), self.live.swap(None));
-        drop(state);
-        // The instance may end here, which is the plugin's code: never under the lock.
-        drop(forgotten);
+        self.flight.reset();
     }
 
     /// Whether no operation and no body uses the instance, and none is being opened.
     pub(crate) fn is_idle(&self) -> bool {
-        if self.state().opening.is_some() {
+        if self.flight.is_opening() {
             return false;
         }
-        let live = self.live.load();
-        live.as_ref().is_none_or(|opened| {
-            Arc::strong_count(opened) == 1 && Arc::strong_count(&opened.instance) == 1
+        self.flight.kept().is_none_or(|opened| {
+            // Of the flight and of this look.
+            Arc::strong_count(&opened) == 2 && Arc::strong_count(&opened.instance) == 1
         })
     }
 
     /// In one word, for people and programs.
     pub(crate) fn state_name(&self) -> &'static str {
-        let state = self.state();
-        match self.live() {
-            Some(opened) if opened.ended.load(Ordering::Acquire) => "shut_down",
-            Some(_) => "open",
-            None if state.opening.is_some() => "opening",
-            None if state.backoff.refusal().is_some() => "backing_off",
-            None if state.last_error.is_some() => "failed",
-            None => "registered",
-        }
+        self.flight.state_name()
     }
 
     pub(crate) fn last_error(&self) -> Option<Error> {
-        self.state().last_error.clone()
+        self.flight.last_error()
     }
 }
 

@@ -5,17 +5,16 @@ use super::context::Context;
 use super::counters::Counters;
 use super::generation::{Generation, Opened};
 use super::options::CallOptions;
+use super::place::Place;
 use super::scope::Scope;
 use crate::config::BackendConfig;
 use crate::gateway::Account;
 use crate::ledger::Reconciled;
 use crate::plugin::{PluginRef, errors};
-use arc_swap::ArcSwapOption;
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::{Capabilities, Key, Limits, Operation, Operations, Result};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// A named store. Cheap to clone, usable from any thread, good for as long as the program runs.
 ///
@@ -199,12 +198,7 @@ pub(crate) struct Slot {
     pub(crate) name: String,
     pub(crate) context: Arc<Context>,
     pub(crate) counters: Arc<Counters>,
-    current: ArcSwapOption<Generation>,
-    /// Whether `current` holds one: a plain flag, because every lookup of a handle asks.
-    registered: AtomicBool,
-    /// The number of the last generation. Held while the next one is put in place, so that the
-    /// last to register is the one that stays.
-    last: Mutex<u64>,
+    place: Place<Generation>,
     /// What ended processes left in the ledger has been settled.
     pub(crate) repaired: tokio::sync::OnceCell<()>,
     /// What reconciliations have mended since the start.
@@ -217,9 +211,7 @@ impl Slot {
             name: name.to_owned(),
             context: context.clone(),
             counters: Arc::default(),
-            current: ArcSwapOption::empty(),
-            registered: AtomicBool::new(false),
-            last: Mutex::new(0),
+            place: Place::new(),
             repaired: tokio::sync::OnceCell::new(),
             mended: Mutex::default(),
         })
@@ -227,53 +219,27 @@ impl Slot {
 
     /// Replaces what is here, in one step. Operations and bodies that run keep what they have.
     pub(crate) fn register(&self, config: BackendConfig, plugin: PluginRef) -> u64 {
-        let mut last = self.lock();
-        *last += 1;
-        let number = *last;
-        let new = Generation::new(number, config, plugin);
-        let replaced = self.current.swap(Some(new));
-        self.registered.store(true, Ordering::Release);
-        drop(last);
-        // Its instance may end here, which is the plugin's code: never under the lock.
-        drop(replaced);
-        number
+        let make = |number| Generation::new(number, config, plugin);
+        self.place.register(make)
     }
 
     /// Puts `next` in the place of `current`, in one step; `false` when something else is there.
     pub(crate) fn switch(&self, current: &Arc<Generation>, next: Arc<Generation>) -> bool {
-        let mut last = self.lock();
-        if *last != current.number || self.current().is_none() {
-            return false;
-        }
-        *last = next.number;
-        let replaced = self.current.swap(Some(next));
-        drop(last);
-        // As above: what may end here ends outside of the lock.
-        drop(replaced);
-        true
+        self.place.switch(current, next)
     }
 
     /// Empties the place; `false` when it was empty.
     pub(crate) fn remove(&self) -> bool {
-        let last = self.lock();
-        let removed = self.current.swap(None);
-        self.registered.store(false, Ordering::Release);
-        drop(last);
-        // As above: what may end here ends outside of the lock.
-        removed.is_some()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, u64> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        self.place.remove()
     }
 
     /// Whether a backend is registered.
     pub(crate) fn is_registered(&self) -> bool {
-        self.registered.load(Ordering::Acquire)
+        self.place.is_taken()
     }
 
     pub(crate) fn current(&self) -> Option<Arc<Generation>> {
-        self.current.load_full()
+        self.place.current()
     }
 
     /// # Errors

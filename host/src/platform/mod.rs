@@ -6,3 +6,4 @@ pub mod exit;
 pub mod limits;
 pub mod privileges;
 pub mod signals;
+pub(crate) mod sync;
