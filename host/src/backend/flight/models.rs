@@ -140,7 +140,7 @@ fn an_attempt_that_was_overtaken_stays_with_its_callers() {
         store.flight.reset();
         let mine = store.open();
         let others = other.join().unwrap();
-        // Whoever asked last before the reset, what serves after it was made after it.
+        // What serves after the reset was made after it.
         assert!(Arc::ptr_eq(&mine, &store.flight.live().unwrap()));
         assert!(others.attempt <= mine.attempt);
     });

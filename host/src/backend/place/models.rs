@@ -75,7 +75,7 @@ fn an_upgrade_replaces_only_what_it_was_made_for() {
             })
         };
         let (number, switched) = (registered.join().unwrap(), upgraded.join().unwrap());
-        // What a program registered is never undone by an upgrade, whoever was first.
+        // What a program registered is never undone by an upgrade, in any order.
         assert_eq!(place.current().unwrap().text, "registered");
         assert_eq!(number, if switched { 3 } else { 2 });
     });
@@ -96,30 +96,5 @@ fn an_upgrade_never_brings_back_what_was_removed() {
         assert!(removed.join().unwrap());
         assert!(place.current().is_none());
         assert!(!place.is_taken());
-    });
-}
-
-#[test]
-fn readers_see_numbers_that_only_go_up() {
-    model(|| {
-        let place = Arc::new(Place::new());
-        register(&place, "a");
-        let writer = {
-            let place = place.clone();
-            thread::spawn(move || {
-                register(&place, "b");
-                let current = place.current().unwrap();
-                let next = entry(&place, current.number + 1, "c");
-                assert!(place.switch(&current, next));
-            })
-        };
-        let mut last = 0;
-        for _ in 0..4 {
-            let seen = place.current().unwrap().number;
-            assert!(seen >= last, "{seen} after {last}");
-            last = seen;
-        }
-        writer.join().unwrap();
-        assert_eq!(place.current().unwrap().text, "c");
     });
 }
