@@ -1,6 +1,8 @@
 //! Counters and latencies of a backend since it was registered. Atomics only: counting never blocks,
 //! and nothing is allocated or kept of a single call.
 
+use crate::policy::PolicyReport;
+use crate::policy::counts::PolicyCounters;
 use holdall_plugin_api::{ErrorKind, Operation};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -23,6 +25,7 @@ pub(crate) struct Counters {
     pub(crate) opens: AtomicU64,
     pub(crate) failed_opens: AtomicU64,
     pub(crate) evictions: AtomicU64,
+    pub(crate) policies: PolicyCounters,
 }
 
 #[derive(Debug, Default)]
@@ -78,6 +81,7 @@ impl Counters {
             opens: of(&self.opens),
             failed_opens: of(&self.failed_opens),
             evictions: of(&self.evictions),
+            policies: self.policies.snapshot(),
             ..CounterReport::default()
         };
         for operation in Operation::ALL {
@@ -153,6 +157,8 @@ pub struct CounterReport {
     pub failed_opens: u64,
     /// Instances that were given up after a fault of the plugin or refused credentials.
     pub evictions: u64,
+    /// What its policies have refused and repeated.
+    pub policies: PolicyReport,
 }
 
 /// One operation of a backend at one moment. What has begun is going on, answered or dropped:

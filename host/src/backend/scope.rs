@@ -8,7 +8,7 @@ use super::options::DEFAULT_OWNER;
 use crate::audit::{self, AuditEvent};
 use crate::plugin::errors;
 use crate::plugin::load::{Call, KeptSpan, identifier};
-use crate::policy::{Guards, Turn};
+use crate::policy::{Guards, Refusal, Turn};
 use holdall_plugin_api::{Error, ErrorKind, Key, Operation, Result};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,6 +25,8 @@ pub(crate) struct Scope<'a> {
     target: Option<&'a Key>,
     started: Instant,
     deadline: Option<Instant>,
+    /// Whether the deadline is that of the backend's policy.
+    is_policy: bool,
     generation: Option<Arc<Generation>>,
     opened: OnceLock<Arc<Opened>>,
     /// The operation's place among those that run at once, where their number is limited.
@@ -42,8 +44,10 @@ impl<'a> Scope<'a> {
         let guards = generation.as_ref().and_then(|it| it.guards.as_deref());
         let policy = guards.and_then(|guards| guards.deadline(operation));
         let own = timeout.into_iter().chain(policy).min();
+        let is_own = policy.is_some() && own == policy;
         let own = own.and_then(|timeout| started.checked_add(timeout));
         let asked = backend.options().and_then(|options| options.deadline);
+        let deadline = [own, asked].into_iter().flatten().min();
         let counters = &backend.slot.counters;
         counters.call(operation);
         Self {
@@ -52,7 +56,8 @@ impl<'a> Scope<'a> {
             key,
             target: None,
             started,
-            deadline: [own, asked].into_iter().flatten().min(),
+            deadline,
+            is_policy: is_own && deadline == own,
             generation,
             opened: OnceLock::new(),
             turn: OnceLock::new(),
@@ -88,7 +93,8 @@ impl<'a> Scope<'a> {
         }
         if let Some(concurrency) = self.guards().and_then(|it| it.concurrency.as_ref()) {
             // Before its requests are checked, which takes no time, so that one place serves all of them.
-            let turn = concurrency.turn().await?;
+            let turn = concurrency.turn().await;
+            let turn = turn.inspect_err(|_| self.refused(Refusal::Concurrency))?;
             self.turn.get_or_init(|| turn);
         }
         Ok(self.opened.get_or_init(|| opened))
@@ -102,6 +108,11 @@ impl<'a> Scope<'a> {
     /// The operation's place among those that run at once, for a body to keep.
     pub(crate) fn turn(&self) -> Option<Turn> {
         self.turn.get().cloned()
+    }
+
+    /// Counts what a policy refuses.
+    pub(crate) fn refused(&self, by: Refusal) {
+        self.counters().policies.refused(by);
     }
 
     /// Whether the deadline comes within this time.
@@ -289,7 +300,10 @@ async fn bounded<T>(
     let too_late = || {
         add(&scope.counters().released, 1);
         if let Some(guards) = scope.guards() {
-            guards.timed_out();
+            guards.timed_out(&scope.counters().policies);
+        }
+        if scope.is_policy {
+            scope.refused(Refusal::Deadline);
         }
         Err(Error::new(ErrorKind::Timeout).with_message("the deadline has passed"))
     };

@@ -196,6 +196,8 @@ pub struct BackendStatus {
     pub emulated: Vec<&'static str>,
     /// What happened so far.
     pub counters: CounterReport,
+    /// Whether its breaker is open; `None` when it has none.
+    pub breaker_open: Option<bool>,
     /// Why the last open failed, or the last instance was given up.
     pub last_error: Option<ErrorStatus>,
 }
@@ -336,6 +338,10 @@ pub(crate) fn of_slot(slot: &Slot) -> Option<BackendStatus> {
         operations: live.map_or_else(Vec::new, |opened| opened.operations.names()),
         emulated: live.map_or_else(Vec::new, |opened| emulated(opened.operations).names()),
         counters: slot.counters.snapshot(),
+        breaker_open: generation
+            .guards
+            .as_ref()
+            .and_then(|it| it.breaker_is_open()),
         last_error: generation.last_error().as_ref().map(ErrorStatus::from),
     })
 }

@@ -179,7 +179,7 @@ async fn detached(scope: &Scope<'_>, opened: &Opened, body: Body) -> Result<Body
     if !opened.instance.plugin().is_gated() {
         return Ok(body);
     }
-    let (_, body) = spool(body, &scope.context().spool, None).await?;
+    let (_, body) = spool(body, &scope.context().spool, None, upload::patience(scope)).await?;
     add(&scope.counters().spooled, 1);
     Ok(body)
 }

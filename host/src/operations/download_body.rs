@@ -7,6 +7,7 @@ use crate::backend::generation::{Generation, Opened};
 use crate::backend::handle::Slot;
 use crate::backend::scope::Placed;
 use crate::policy::Turn;
+use crate::policy::idle_timeout::stalled;
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use holdall_plugin_api::Source;
 use holdall_plugin_api::{
@@ -153,7 +154,8 @@ impl Verified {
                             error.with_message("the deadline has passed")
                         )));
                     }
-                    return Idle::poll(&mut self.idle, cx).map(|()| Some(Err(super::stalled())));
+                    let late = Idle::poll(&mut self.idle, cx);
+                    return late.map(|()| Some(Err(stalled(&self.counters().policies))));
                 }
             }
         }

@@ -27,7 +27,7 @@ pub use delete::DeletedPrefix;
 
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
-use crate::policy::Guards;
+use crate::policy::{Guards, Refusal};
 use holdall_plugin_api::{Capability, Error, ErrorKind, Operation, Result};
 
 /// # Errors
@@ -57,14 +57,8 @@ fn claimed(claims: bool, capability: Capability) -> Result<()> {
 ///
 /// `Unsupported`: the backend is read-only.
 fn may_write(scope: &Scope<'_>) -> Result<()> {
-    scope.guards().map_or(Ok(()), Guards::may_write)
-}
-
-/// A body stood still for longer than the policy allows.
-fn stalled() -> Error {
-    Error::new(ErrorKind::Timeout)
-        .with_message("the body stood still for too long")
-        .with_fact("policy", "idle_timeout")
+    let allowed = scope.guards().map_or(Ok(()), Guards::may_write);
+    allowed.inspect_err(|_| scope.refused(Refusal::ReadOnly))
 }
 
 /// The plugin broke the contract.

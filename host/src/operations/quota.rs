@@ -11,7 +11,7 @@ use crate::backend::options::DEFAULT_OWNER;
 use crate::backend::scope::Scope;
 use crate::host::no_ledger;
 use crate::ledger::{Amount, Charged, Ledger, Orphan, Reserve, Reserved, Row, Settle, Settled};
-use crate::policy::Quota;
+use crate::policy::{Quota, Refusal};
 use holdall_plugin_api::{Error, ErrorKind, Head, Key, Method, Result, SignUrl};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -98,7 +98,7 @@ pub(super) async fn begin(
         reserving: Some(runtime.spawn(async move { asked.reserve(&ask).await })),
         runtime,
     }));
-    let reserved = write.reserved().await?;
+    let reserved = counted(scope, write.reserved().await)?;
     Ok(Some((write, reserved)))
 }
 
@@ -120,8 +120,17 @@ pub(super) async fn reserve_for_url(scope: &Scope<'_>, sign: &SignUrl<'_>) -> Re
     let bytes = Amount::Known(max);
     let mut ask = ask(scope, sign.key, bytes, charged(scope), limits)?;
     ask.expires = end.map(|end| end.as_secs() + 1);
-    ledger.reserve(&ask).await?;
+    counted(scope, ledger.reserve(&ask).await)?;
     Ok(Some(ask.id))
+}
+
+/// Counts a refusal.
+fn counted<T>(scope: &Scope<'_>, outcome: Result<T>) -> Result<T> {
+    outcome.inspect_err(|error| {
+        if error.kind() == ErrorKind::QuotaExceeded {
+            scope.refused(Refusal::Quota);
+        }
+    })
 }
 
 /// Who is charged for what the caller stores.

@@ -2,7 +2,7 @@
 
 use super::{fault, may_write, quota};
 use crate::backend::Backend;
-use crate::policy::calls;
+use crate::policy::{Refusal, calls};
 use holdall_plugin_api::{Error, Method, Operation, Result, SignUrl, SignedUrl, Signing};
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
@@ -51,7 +51,8 @@ impl Backend {
                     None => true,
                     Some(guards) => {
                         if sign.method == Method::Put {
-                            guards.may_declare(sign.content_type)?;
+                            let allowed = guards.may_declare(sign.content_type);
+                            allowed.inspect_err(|_| scope.refused(Refusal::Types))?;
                             sign.max_size = guards.bound(sign.max_size);
                         }
                         guards.may_sign_natively(&sign)

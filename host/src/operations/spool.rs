@@ -3,6 +3,7 @@
 
 use super::upload::too_large;
 use crate::backend::context::SpoolSettings;
+use crate::policy::idle_timeout::Patience;
 use holdall_plugin_api::Source;
 use holdall_plugin_api::{Body, Bytes, Error, ErrorKind, MAX_CHUNK, Result};
 use std::fs::File;
@@ -17,16 +18,17 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 ///
 /// # Errors
 ///
-/// The body's own, `TooLarge`, or `Other` when the temporary file cannot be written.
+/// The body's own, `Timeout` of its policy, `TooLarge`, or `Other` when the temporary file cannot be written.
 pub(crate) async fn spool(
     mut body: Body,
     settings: &SpoolSettings,
     max_size: Option<u64>,
+    patience: Patience<'_>,
 ) -> Result<(u64, Body)> {
     let mut length = 0;
     let mut small: Vec<u8> = Vec::new();
     let mut file: Option<File> = None;
-    while let Some(chunk) = body.chunk().await {
+    while let Some(chunk) = patience.next(&mut body).await {
         let chunk = chunk?;
         length += chunk.len() as u64;
         if let Some(max) = max_size.filter(|max| length > *max) {

@@ -3,6 +3,7 @@
 use super::content_type;
 use super::etag;
 use super::fault;
+use super::may_write;
 use super::quota;
 use super::spool;
 use super::upload_body::{Checked, Expected};
@@ -11,7 +12,8 @@ use crate::backend::counters::add;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
 use crate::ledger::{Amount, Reserved};
-use crate::policy::calls;
+use crate::policy::idle_timeout::Patience;
+use crate::policy::{Guards, Refusal, calls};
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::{
     Body, Capability, Checksums, Error, ErrorKind, Key, MAX_CHUNK, Operation, Result, Upload,
@@ -73,26 +75,55 @@ async fn store(
     let Some(guards) = scope.guards() else {
         return send(scope, opened, upload).await;
     };
-    guards.may_write()?;
+    may_write(scope)?;
     opened.terms.key(upload.key.text())?;
-    let bound = guards.bound(upload.options().max_size);
+    let asked = upload.options().max_size;
+    let bound = guards.bound(asked);
     if bound.is_some() {
         upload.options_mut().max_size = bound;
     }
-    if guards.types.is_some() {
-        let length = upload.length.or(upload.body.known_length());
-        if let (Some(max), Some(length)) = (bound, length)
-            && length > max
+    let outcome = match guards.types {
+        None => send(scope, opened, upload).await,
+        Some(_) => store_typed(scope, opened, guards, upload).await,
+    };
+    outcome.inspect_err(|error| {
+        let most = guards
+            .max_size
+            .filter(|most| asked.is_none_or(|asked| *most < asked));
+        if error.kind() == ErrorKind::TooLarge
+            && most.is_some_and(|most| error.fact("limit") == Some(&*most.to_string()))
         {
-            return Err(too_large(max).with_fact("requested", length));
+            scope.refused(Refusal::MaxSize);
         }
-        let declared = upload.options().content_type;
-        let body = std::mem::replace(&mut upload.body, Body::empty());
-        let (body, corrected) = guards.sniff(upload.key, declared, body).await?;
-        upload.body = body;
-        if corrected.is_some() {
-            upload.options_mut().content_type = corrected;
+    })
+}
+
+/// Judges the type before anything else sees the body.
+async fn store_typed(
+    scope: &Scope<'_>,
+    opened: &Arc<Opened>,
+    guards: &Guards,
+    mut upload: Upload<'_>,
+) -> Result<Uploaded> {
+    let length = upload.length.or(upload.body.known_length());
+    if let (Some(max), Some(length)) = (upload.options().max_size, length)
+        && length > max
+    {
+        return Err(too_large(max).with_fact("requested", length));
+    }
+    let declared = upload.options().content_type;
+    let body = std::mem::replace(&mut upload.body, Body::empty());
+    let judged = guards
+        .sniff(upload.key, declared, body, patience(scope))
+        .await;
+    let (body, corrected) = judged.inspect_err(|error| {
+        if error.kind() == ErrorKind::InvalidFileType {
+            scope.refused(Refusal::Types);
         }
+    })?;
+    upload.body = body;
+    if corrected.is_some() {
+        upload.options_mut().content_type = corrected;
     }
     send(scope, opened, upload).await
 }
@@ -137,7 +168,8 @@ pub(super) async fn send(
     }
     if upload.length.is_none() && !opened.claims(Capability::UnknownLength) {
         let body = std::mem::replace(&mut upload.body, Body::empty());
-        let (length, body) = spool::spool(body, &scope.context().spool, max_size).await?;
+        let (length, body) =
+            spool::spool(body, &scope.context().spool, max_size, patience(scope)).await?;
         add(&scope.counters().spooled, 1);
         upload.length = Some(length);
         upload.body = body;
@@ -155,10 +187,17 @@ pub(super) async fn send(
         limit: opened.terms.limits.max_object_size,
         max_size,
         checksums: wanted,
-        idle: scope.guards().and_then(|guards| guards.idle_timeout),
+        idle: patience(scope).limit,
     };
     let outcome = store_stream(scope, opened, upload, expected).await;
     booked(scope, opened, begun, outcome).await
+}
+
+pub(super) fn patience<'s>(scope: &'s Scope<'_>) -> Patience<'s> {
+    Patience {
+        limit: scope.guards().and_then(|guards| guards.idle_timeout),
+        counts: &scope.counters().policies,
+    }
 }
 
 type Begun = Option<(quota::Write, Reserved)>;

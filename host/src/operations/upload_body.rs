@@ -7,6 +7,8 @@
 use super::idle::Idle;
 use super::upload::{compare, too_large, wrong_length};
 use crate::backend::counters::{Counters, add};
+use crate::policy::Refusal;
+use crate::policy::idle_timeout::stalled;
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use holdall_plugin_api::Source;
 use holdall_plugin_api::{Body, Bytes, Cause, Checksums, Error, ErrorKind, MAX_CHUNK, Result};
@@ -124,6 +126,7 @@ impl Checked {
         if let Some((most, excess)) = &self.expected.reserved
             && self.bytes > *most
         {
+            self.counters.policies.refused(Refusal::Quota);
             return Err(excess.clone());
         }
         self.crc32c.update(&chunk);
@@ -175,7 +178,7 @@ impl Source for Checked {
                     Poll::Ready(next) => break next,
                     Poll::Pending => {
                         ready!(Idle::poll(&mut this.idle, cx));
-                        break Some(Err(super::stalled()));
+                        break Some(Err(stalled(&this.counters.policies)));
                     }
                 }
             };

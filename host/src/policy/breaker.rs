@@ -1,6 +1,7 @@
 //! Leaves a backend alone that does not answer.
 
 use super::Breaker;
+use super::counts::PolicyCounters;
 use holdall_plugin_api::{Error, ErrorKind, Result, Retry};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
@@ -31,6 +32,11 @@ impl State {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether attempts are refused, but for probes.
+    pub(super) fn is_open(&self) -> bool {
+        self.seen().open_until.is_some()
+    }
+
     /// # Errors
     ///
     /// `Unavailable`, with the time until the next attempt: the plugin was not called.
@@ -51,9 +57,9 @@ impl State {
             .with_retry(Retry::After(until - now)))
     }
 
-    pub(super) fn saw<T>(&self, outcome: &Result<T>) {
+    pub(super) fn saw<T>(&self, outcome: &Result<T>, counts: &PolicyCounters) {
         match outcome {
-            Err(error) if is_outage(error.kind()) => self.failed(),
+            Err(error) if is_outage(error.kind()) => self.failed(counts),
             _ => {
                 let mut seen = self.seen();
                 if seen.failures > 0 {
@@ -63,10 +69,13 @@ impl State {
         }
     }
 
-    pub(super) fn failed(&self) {
+    pub(super) fn failed(&self, counts: &PolicyCounters) {
         let mut seen = self.seen();
         seen.failures = seen.failures.saturating_add(1);
         if seen.failures >= self.config.failures {
+            if seen.open_until.is_none() {
+                counts.breaker_opened();
+            }
             seen.open_until = Some(Instant::now() + self.config.open_for);
         }
     }

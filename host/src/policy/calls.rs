@@ -2,8 +2,8 @@
 //!
 //! Without such a policy a function here is the plugin's own, and costs one branch.
 
-use super::Guards;
 use super::retry::{Attempts, Unknown};
+use super::{Guards, Refusal};
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
 use futures_util::FutureExt;
@@ -52,11 +52,14 @@ impl Guards {
         self.prefix.is_some() || self.retry.is_some() || self.breaker.is_some()
     }
 
-    fn key<'k>(&self, key: &'k Key, terms: &Terms) -> Result<Cow<'k, str>> {
-        match &self.prefix {
-            None => Ok(Cow::Borrowed(key.text())),
-            Some(prefix) => prefix.key(key, terms).map(Cow::Owned),
-        }
+    fn key<'k>(&self, key: &'k Key, scope: &Scope<'_>, terms: &Terms) -> Result<Cow<'k, str>> {
+        let Some(prefix) = &self.prefix else {
+            return Ok(Cow::Borrowed(key.text()));
+        };
+        let whole = prefix.key(key, terms);
+        whole
+            .map(Cow::Owned)
+            .inspect_err(|_| scope.refused(Refusal::Prefix))
     }
 }
 
@@ -69,7 +72,7 @@ pub(crate) fn exists<'a>(
         scope,
         opened.instance.exists(key, scope.call()),
         |guards| async move {
-            let key = guards.key(key, &opened.terms)?;
+            let key = guards.key(key, scope, &opened.terms)?;
             attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
                 .exists(Key::new(&*key), scope.call()))
         }
@@ -86,7 +89,7 @@ pub(crate) fn head<'a>(
         opened.instance.head(head, scope.call()),
         |guards| async move {
             let mut head = head;
-            let key = guards.key(head.key, &opened.terms)?;
+            let key = guards.key(head.key, scope, &opened.terms)?;
             head.key = Key::new(&*key);
             attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
                 .head(head.clone(), scope.call()))
@@ -104,7 +107,7 @@ pub(crate) fn download<'a>(
         opened.instance.download(download, scope.call()),
         |guards| async move {
             let mut download = download;
-            let key = guards.key(download.key, &opened.terms)?;
+            let key = guards.key(download.key, scope, &opened.terms)?;
             download.key = Key::new(&*key);
             attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
                 .download(download.clone(), scope.call()))
@@ -149,7 +152,7 @@ pub(crate) fn signed_url<'a>(
         opened.instance.signed_url(sign, scope.call()),
         |guards| async move {
             let mut sign = sign;
-            let key = guards.key(sign.key, &opened.terms)?;
+            let key = guards.key(sign.key, scope, &opened.terms)?;
             sign.key = Key::new(&*key);
             attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
                 .signed_url(sign.clone(), scope.call()))
@@ -195,6 +198,7 @@ pub(crate) fn custom<'a>(
         opened.instance.custom(custom, scope.call()),
         |guards| async move {
             if guards.prefix.is_some() {
+                scope.refused(Refusal::Prefix);
                 let error = Error::unsupported("a vendor's own call could leave the prefix");
                 return Err(error.with_fact("policy", "prefix"));
             }
@@ -213,8 +217,8 @@ pub(crate) fn rename<'a>(
         scope,
         opened.instance.rename(rename, scope.call()),
         |guards| async move {
-            let from = guards.key(rename.from, &opened.terms)?;
-            let to = guards.key(rename.to, &opened.terms)?;
+            let from = guards.key(rename.from, scope, &opened.terms)?;
+            let to = guards.key(rename.to, scope, &opened.terms)?;
             let rename = Rename::new(Key::new(&*from), Key::new(&*to));
             // Done once, the source is gone: a repeat would answer `FileNotFound`.
             attempts!(guards, scope, opened, Unknown::Answer, |instance| instance
@@ -233,8 +237,8 @@ pub(crate) fn copy<'a>(
         opened.instance.copy(copy, scope.call()),
         |guards| async move {
             let mut copy = copy;
-            let from = guards.key(copy.from, &opened.terms)?;
-            let to = guards.key(copy.to, &opened.terms)?;
+            let from = guards.key(copy.from, scope, &opened.terms)?;
+            let to = guards.key(copy.to, scope, &opened.terms)?;
             (copy.from, copy.to) = (Key::new(&*from), Key::new(&*to));
             let condition = copy.create_only.then_some(Condition::Absent);
             let mut attempts = Attempts::new(guards, scope, opened);
@@ -265,7 +269,7 @@ pub(crate) fn delete<'a>(
         opened.instance.delete(delete, scope.call()),
         |guards| async move {
             let mut delete = delete;
-            let key = guards.key(delete.key, &opened.terms)?;
+            let key = guards.key(delete.key, scope, &opened.terms)?;
             delete.key = Key::new(&*key);
             let condition = delete.if_match.map(Condition::Etag);
             let mut attempts = Attempts::new(guards, scope, opened);
@@ -305,7 +309,7 @@ pub(crate) fn delete_many<'a>(
             let keys: Result<Vec<_>> = delete
                 .keys
                 .iter()
-                .map(|key| guards.key(key, &opened.terms))
+                .map(|key| guards.key(key, scope, &opened.terms))
                 .collect();
             let keys = keys?;
             let keys: Vec<&Key> = keys.iter().map(|key| Key::new(&**key)).collect();
@@ -356,7 +360,7 @@ async fn guarded_upload(
     opened: &Instance,
     upload: Upload<'_>,
 ) -> Result<Uploaded> {
-    let key = guards.key(upload.key, &opened.terms)?;
+    let key = guards.key(upload.key, scope, &opened.terms)?;
     let plain = upload.is_plain();
     let (_, body, length, options) = upload.into_parts();
     let options = (!plain).then_some(options);

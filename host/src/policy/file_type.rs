@@ -1,6 +1,7 @@
 //! Which content types may be uploaded: by what the request says and by what the bytes show.
 
 use super::Guards;
+use super::idle_timeout::Patience;
 use holdall_plugin_api::{Body, Bytes, Error, ErrorKind, Key, Result, Source};
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -178,6 +179,7 @@ impl Guards {
         key: &Key,
         declared: Option<&str>,
         body: Body,
+        patience: Patience<'_>,
     ) -> Result<(Body, Option<&'static str>)> {
         let Some(types) = &self.types else {
             return Ok((body, None));
@@ -188,7 +190,7 @@ impl Guards {
                 (types.judge(key, declared, head)?, body)
             }
             None => {
-                let peeked = Peeked::of(body).await?;
+                let peeked = Peeked::of(body, patience).await?;
                 let head = peeked.head();
                 let verdict = types.judge(key, declared, &head)?;
                 (verdict, Body::source(peeked))
@@ -227,10 +229,10 @@ struct Peeked {
 }
 
 impl Peeked {
-    async fn of(mut body: Body) -> Result<Self> {
+    async fn of(mut body: Body, patience: Patience<'_>) -> Result<Self> {
         let (mut first, mut length) = (VecDeque::new(), 0);
         while length < SNIFFED
-            && let Some(chunk) = body.chunk().await
+            && let Some(chunk) = patience.next(&mut body).await
         {
             let chunk = Bytes::from(chunk?);
             length += chunk.len();

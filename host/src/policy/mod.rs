@@ -7,14 +7,17 @@
 mod breaker;
 pub(crate) mod calls;
 mod concurrency;
+pub(crate) mod counts;
 mod deadline;
 pub(crate) mod file_type;
+pub(crate) mod idle_timeout;
 mod prefix;
 mod quota;
 mod read_only;
 mod retry;
 mod size;
 
+pub use counts::PolicyReport;
 pub use deadline::Deadlines;
 pub use file_type::{FileTypes, Mismatch};
 use holdall_plugin_api::{Operation, SignUrl};
@@ -22,6 +25,8 @@ pub use quota::{OWNER_QUOTA, Quota};
 use std::time::Duration;
 
 pub(crate) use concurrency::Turn;
+use counts::PolicyCounters;
+pub(crate) use counts::Refusal;
 pub(crate) use prefix::RULE as PREFIX_RULE;
 
 /// Default of `max_size`, in bytes.
@@ -177,10 +182,15 @@ impl Guards {
     }
 
     /// The host itself ended an operation at its deadline: the backend hangs.
-    pub(crate) fn timed_out(&self) {
+    pub(crate) fn timed_out(&self, counts: &PolicyCounters) {
         if let Some(breaker) = &self.breaker {
-            breaker.failed();
+            breaker.failed(counts);
         }
+    }
+
+    /// Whether the breaker is open; `None` when there is none.
+    pub(crate) fn breaker_is_open(&self) -> Option<bool> {
+        self.breaker.as_ref().map(breaker::State::is_open)
     }
 
     /// Whether a URL may be signed by the store, which then enforces nothing of ours but the bound size.

@@ -1,6 +1,7 @@
 //! Whether, when and how often an attempt is repeated.
 
-use super::{Guards, Retries};
+use super::counts::PolicyCounters;
+use super::{Guards, Refusal, Retries};
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -79,10 +80,17 @@ impl<'a> Attempts<'a> {
     /// The instance for the next attempt.
     pub(super) fn begin(&mut self) -> Result<Arc<Opened>> {
         if let Some(breaker) = &self.guards.breaker {
-            breaker.admit().map_err(|error| self.counted(error))?;
+            breaker.admit().map_err(|error| {
+                self.counts().refused(Refusal::Breaker);
+                self.counted(error)
+            })?;
         }
         self.made += 1;
         Ok(self.opened.clone())
+    }
+
+    fn counts(&self) -> &'a PolicyCounters {
+        &self.scope.counters().policies
     }
 
     fn counted(&self, error: Error) -> Error {
@@ -97,7 +105,7 @@ impl<'a> Attempts<'a> {
     /// Ends the attempt that has no successor.
     pub(super) fn last<T>(&self, outcome: Result<T>) -> Result<T> {
         if let Some(breaker) = &self.guards.breaker {
-            breaker.saw(&outcome);
+            breaker.saw(&outcome, self.counts());
         }
         outcome.map_err(|error| self.counted(error))
     }
@@ -109,7 +117,7 @@ impl<'a> Attempts<'a> {
         unknown: Unknown,
     ) -> ControlFlow<Result<T>> {
         if let Some(breaker) = &self.guards.breaker {
-            breaker.saw(&outcome);
+            breaker.saw(&outcome, self.counts());
         }
         let error = match outcome {
             Ok(answer) => return ControlFlow::Break(Ok(answer)),
@@ -133,6 +141,7 @@ impl<'a> Attempts<'a> {
             return ControlFlow::Break(Err(self.counted(error)));
         }
         self.left -= 1;
+        self.counts().retried();
         tracing::debug!(target: "holdall", %error, ?wait, attempt = self.made, "repeated");
         tokio::time::sleep(wait).await;
         ControlFlow::Continue(())
@@ -148,6 +157,7 @@ impl<'a> Attempts<'a> {
         match self.scope.backend.slot.open(generation).await {
             Ok(opened) => {
                 self.opened = opened;
+                self.counts().retried();
                 ControlFlow::Continue(())
             }
             Err(_) => ControlFlow::Break(Err(self.counted(error))),

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::call::{Call, Query};
 use crate::problem::Problem;
+use crate::watch::policies;
 use crate::watch::quotas::Quotas;
 
 const OPEN_METRICS: HeaderValue =
@@ -185,6 +186,7 @@ impl Collector for Scrape {
         self.requests(encoder)?;
         self.operations(encoder)?;
         self.backends(encoder)?;
+        policies::encode(&self.status, encoder)?;
         self.quotas.encode(encoder)?;
         self.plugins(encoder)
     }

@@ -3,6 +3,7 @@
 mod health;
 mod log;
 mod metrics;
+mod policies;
 mod quotas;
 mod status;
 

@@ -361,6 +361,7 @@ async fn policies_of_the_backend_answer_with_their_status_and_facts() {
     let mut policy = holdall::policy::Policy::new();
     policy.max_size = Some(64);
     policy.types = Some(holdall::policy::FileTypes::new(["image/*"]));
+    policy.breaker = Some(holdall::policy::Breaker::default());
     let registration = holdall::Registration::new("memory").policy(policy);
     server.host.register("memory", registration).unwrap();
     let png = [("content-type", "image/png")];
@@ -383,4 +384,15 @@ async fn policies_of_the_backend_answer_with_their_status_and_facts() {
         (413, &"too_large".into())
     );
     assert_eq!(server.get("/v1/memory/a.png").await.code(), 404);
+    let metrics = server.get("/metrics").await;
+    let metrics = metrics.text();
+    for line in [
+        r#"holdall_policy_refused_total{backend="memory",policy="types"} 1"#,
+        r#"holdall_policy_refused_total{backend="memory",policy="max_size"} 1"#,
+        r#"holdall_policy_retries_total{backend="memory"} 0"#,
+        r#"holdall_policy_breaker_opened_total{backend="memory"} 0"#,
+        r#"holdall_policy_breaker_open{backend="memory"} 0"#,
+    ] {
+        assert!(metrics.lines().any(|it| it == line), "{line}: {metrics}");
+    }
 }
