@@ -1,11 +1,12 @@
 //! Uploads to a folder that end before their end: what is left is looked for from outside.
 
-use crate::{Holdall, HostedPlugin, eventually, feed, script, wait_for_staged};
+use crate::{Holdall, HostedPlugin, Serving, curl, eventually, feed, script, wait_for_staged};
 use futures_util::stream;
 use holdall::{Body, Upload};
 use holdall_conformance::{DirectAccess, FolderStore};
 use serde_json::Value;
-use std::process::Child;
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// More than any buffer on the way.
@@ -54,10 +55,7 @@ pub fn server_killed(
     let holdall = Holdall::new(plugin, &config);
     let put = |text: &[u8]| {
         let mut put = holdall.start(&["put", "-", "b:object"]);
-        let taken = put
-            .stdin
-            .take()
-            .map(|mut input| std::io::Write::write_all(&mut input, text));
+        let taken = put.stdin.take().map(|mut input| input.write_all(text));
         matches!(taken, Some(Ok(()))) && ended(put.wait()).success()
     };
     let object = || ended(std::fs::read(folder.object("object")));
@@ -118,6 +116,59 @@ pub fn server_killed_under_a_host(
         let _ = hosted.run(backend.health());
         folder.leftovers().is_empty()
     });
+}
+
+/// A PUT of a body without end to `holdall serve`, whose server is killed and comes back: the staged file is
+/// removed by the same process, which gets nothing but probes of its readiness meanwhile. `server` and `dir`:
+/// its script and folder.
+///
+/// # Panics
+///
+/// When that is not so.
+pub fn server_killed_under_serve(
+    plugin: &str,
+    mut config: Value,
+    folder: &FolderStore,
+    server: &str,
+    dir: &str,
+) {
+    // Nothing is swept: what goes is what this process has left.
+    config["stale_after_seconds"] = 0.into();
+    let holdall = Holdall::new(plugin, &config);
+    let serving = Serving::start(&holdall);
+    let mut put = Command::new("curl");
+    put.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "-T", "-"])
+        .args(["-H", serving.authorization()])
+        .arg(format!("{}/v1/b/victim", serving.url()));
+    let mut put = ended(put.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn());
+    let input = put.stdin.take();
+    // Ends when curl does.
+    std::thread::spawn(move || {
+        if let Some(mut input) = input {
+            while input.write_all(&[7; 1 << 16]).is_ok() {}
+        }
+    });
+    let staged = || {
+        let sizes = folder.leftovers().into_iter().map(std::fs::metadata);
+        sizes.flatten().map(|file| file.len()).sum::<u64>()
+    };
+    eventually(60, "64 MiB are staged", || staged() >= 64 << 20);
+    script(server, &["kill", dir]);
+    let answer = ended(put.wait_with_output());
+    let status = String::from_utf8_lossy(&answer.stdout).into_owned();
+    assert_eq!(status, "500", "the PUT fails");
+    let ready = || curl(&[], &format!("{}/readyz", serving.url())).0;
+    eventually(60, "not ready", || ready() == "503");
+    let left = folder.leftovers();
+    assert_eq!(left.len(), 1, "the server kept its part");
+    println!("{} MiB were left by the PUT", staged() >> 20);
+    script(server, &["again", dir]);
+    eventually(60, "the staged file is removed", || {
+        ready();
+        folder.leftovers().is_empty()
+    });
+    assert_eq!(ready(), "200");
+    assert!(!folder.object("victim").exists());
 }
 
 /// An upload in the middle, seen in the store. It goes on while its input is kept.

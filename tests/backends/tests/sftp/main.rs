@@ -87,6 +87,15 @@ mod sshd {
 
     #[test]
     #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
+    fn a_staged_file_of_a_put_is_removed_without_a_restart() {
+        let account = account();
+        let (config, folder) = account.store("put-under-serve");
+        let dir = account.server["dir"].as_str().unwrap();
+        ended::server_killed_under_serve("sftp", config, &folder, "sshd", dir);
+    }
+
+    #[test]
+    #[ignore = "needs sshd: scripts/test-backends sftp/sshd"]
     fn signed_urls_are_used_by_curl() {
         urls::of_the_gateway(&Holdall::new("sftp", &account().below("signed")));
     }
