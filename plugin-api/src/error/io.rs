@@ -32,7 +32,7 @@ const KINDS: &[(io::ErrorKind, ErrorKind)] = &[
 ];
 
 /// An [`Error`] inside comes back whole; any other error becomes the cause, under the kind that
-/// corresponds to its own, or `Other`.
+/// corresponds to its own, or `Other`. A quota of the file system has the fact `scope`, a full one has none.
 ///
 /// ```
 /// use holdall_plugin_api::{Error, ErrorKind};
@@ -50,7 +50,12 @@ impl From<io::Error> for Error {
             Ok(error) => error,
             Err(error) => {
                 let kind = KINDS.iter().find(|(from, _)| *from == error.kind());
-                Error::new(kind.map_or(ErrorKind::Other, |(_, kind)| *kind)).because(error)
+                let ours = Error::new(kind.map_or(ErrorKind::Other, |(_, kind)| *kind));
+                let ours = match error.kind() {
+                    io::ErrorKind::QuotaExceeded => ours.with_fact("scope", "file_system"),
+                    _ => ours,
+                };
+                ours.because(error)
             }
         }
     }
@@ -87,5 +92,17 @@ mod tests {
             full.cause().map(|cause| cause.code.as_str()),
             Some("os error 28")
         );
+    }
+
+    #[test]
+    fn a_quota_has_a_scope_and_a_full_disk_has_none() {
+        for (io, scope) in [
+            (io::ErrorKind::QuotaExceeded, Some("file_system")),
+            (io::ErrorKind::StorageFull, None),
+        ] {
+            let error = Error::from(io::Error::from(io));
+            assert_eq!(error.kind(), ErrorKind::QuotaExceeded);
+            assert_eq!(error.fact("scope"), scope);
+        }
     }
 }
