@@ -9,7 +9,10 @@
 //! file = "/var/log/holdall/audit.jsonl"
 //! sync = true                           # also on disk before the answer
 //! ```
+//!
+//! `ledger = true` in place of `file` appends to the table `audit` of the [ledger](crate::ledger).
 
+use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Error, ErrorKind, Result, Retry};
 use serde::Serialize;
 use std::fmt;
@@ -64,12 +67,23 @@ pub struct AuditEvent<'a> {
 /// let builder = holdall::Host::builder().audit(std::sync::Arc::new(Printed));
 /// ```
 pub trait AuditLog: Send + Sync + fmt::Debug + 'static {
-    /// Appends an event. It must survive the end of the process when this returns.
+    /// Appends an event. It must survive the end of the process when this returns, except for a call that its caller
+    /// dropped: its outcome is `dropped`, and nothing waits for its event.
     ///
     /// # Errors
     ///
     /// Why it may be lost. The operation then answers `Unavailable`, though it was done.
     fn record(&self, event: &AuditEvent<'_>) -> io::Result<()>;
+
+    /// As [`record`](Self::record), for a log that waits for a server or a disk. The host calls this for every event
+    /// that its operation waits for.
+    ///
+    /// # Errors
+    ///
+    /// As [`record`](Self::record).
+    fn append<'a>(&'a self, event: &'a AuditEvent<'a>) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(std::future::ready(self.record(event)))
+    }
 }
 
 /// A file of one JSON object a line, to which is only appended.

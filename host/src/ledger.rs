@@ -3,11 +3,13 @@
 //! A write takes two steps: [`Ledger::reserve`] before the backend is called, [`Ledger::settle`] after it, by what
 //! is stored then. What a process that ended has left between the two is found by [`Ledger::orphans`].
 
+use crate::audit::AuditLog;
 use crate::policy::Quota;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::Result;
 use serde::Serialize;
 use std::fmt;
+use std::sync::Arc;
 
 /// Counts who stores how much. All numbers are bytes. Every error is `Unavailable`, unless it says otherwise.
 pub trait Ledger: Send + Sync + fmt::Debug + 'static {
@@ -64,6 +66,11 @@ pub trait Ledger: Send + Sync + fmt::Debug + 'static {
     ///
     /// `Unavailable`.
     fn recount<'a>(&'a self, backend: &'a str) -> BoxFuture<'a, Result<u64>>;
+
+    /// The audit log in the same database, for `audit.ledger` of the configuration. `None`: it keeps none.
+    fn audit(self: Arc<Self>) -> Option<Arc<dyn AuditLog>> {
+        None
+    }
 }
 
 /// Who is charged. The group may be empty: none.

@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod audit;
 mod functions;
 mod holder;
 mod protocol;
@@ -9,8 +10,10 @@ mod schema;
 mod sql;
 mod sums;
 
+use audit::Audit;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use holdall::audit::AuditLog;
 use holdall::ledger::{Ledger, Orphan, QuotaUsage, Reserve, Reserved, Row, Settle, Settled};
 use holdall::{Error, ErrorKind, Result};
 use holder::Holder;
@@ -20,6 +23,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::OnceCell;
 
@@ -40,6 +44,8 @@ pub struct Database {
     /// Made at the first use: a program may open the ledger outside of its runtime.
     pool: OnceCell<AnyPool>,
     holder: OnceCell<Holder>,
+    /// Second, since 1970, in which the version of the tables was compared last.
+    compared: AtomicU64,
 }
 
 /// Opens a ledger for [`Builder::open_ledger`](holdall::Builder::open_ledger).
@@ -88,6 +94,7 @@ impl Database {
             url: address,
             pool: OnceCell::new(),
             holder: OnceCell::new(),
+            compared: AtomicU64::new(0),
         })
     }
 
@@ -129,14 +136,22 @@ impl Database {
         self.pool.get_or_try_init(|| self.connect()).await
     }
 
-    /// The holder of this process's reservations; the schema is current then.
+    /// The holder of this process's reservations; the tables are of this version then, or were a second ago.
     async fn holder(&self) -> Result<&Holder> {
-        self.holder
+        let holder = self
+            .holder
             .get_or_try_init(|| async {
                 schema::migrate(self.pool().await?, self.file.is_none()).await?;
+                self.compared.store(now(), Ordering::Relaxed);
                 Holder::new(self.file.as_deref(), &self.url).await
             })
-            .await
+            .await?;
+        let now = now();
+        if self.compared.load(Ordering::Relaxed) != now {
+            schema::compare(self.pool().await?).await?;
+            self.compared.store(now, Ordering::Relaxed);
+        }
+        Ok(holder)
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Any>> {
@@ -251,6 +266,10 @@ impl Ledger for Database {
             Ok(mended)
         }
         .boxed()
+    }
+
+    fn audit(self: Arc<Self>) -> Option<Arc<dyn AuditLog>> {
+        Some(Arc::new(Audit(self)))
     }
 }
 

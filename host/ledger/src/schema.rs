@@ -10,13 +10,14 @@ use std::time::Duration;
 type Step = (&'static str, &'static str, bool);
 
 /// In order: the place is the version.
-const MIGRATIONS: [Step; 2] = [
+const MIGRATIONS: [Step; 3] = [
     ("ledger", include_str!("../migrations/1_ledger.sql"), false),
     (
         "functions",
         include_str!("../migrations/2_functions.postgres.sql"),
         true,
     ),
+    ("audit", include_str!("../migrations/3_audit.sql"), false),
 ];
 
 const TRIES: u32 = 3;
@@ -46,9 +47,31 @@ pub(crate) async fn migrate(pool: &AnyPool, is_postgres: bool) -> Result<()> {
     }
     match outcome {
         Ok(()) => Ok(()),
-        Err(MigrateError::VersionMissing(version)) => Err(Error::new(ErrorKind::Unavailable)
-            .with_message("the ledger's tables are of a newer version of Holdall")
-            .with_fact("version", version)),
+        Err(MigrateError::VersionMissing(version)) => Err(newer(version)),
         Err(why) => Err(unavailable(why)),
     }
+}
+
+/// Another process may have brought the tables to a later version meanwhile.
+///
+/// # Errors
+///
+/// `Unavailable`: they are of a newer version, or cannot be read.
+pub(crate) async fn compare(pool: &AnyPool) -> Result<()> {
+    let sql = "SELECT version FROM _sqlx_migrations ORDER BY version DESC LIMIT 1";
+    let version: i64 = sqlx::query_scalar(sql)
+        .fetch_one(pool)
+        .await
+        .map_err(unavailable)?;
+    match usize::try_from(version) {
+        Ok(version) if version <= MIGRATIONS.len() => Ok(()),
+        _ => Err(newer(version)),
+    }
+}
+
+fn newer(version: i64) -> Error {
+    Error::new(ErrorKind::Unavailable)
+        .with_message("the ledger's tables are of a newer version of Holdall")
+        .with_fact("version", version)
+        .with_fact("fix", "update this program")
 }

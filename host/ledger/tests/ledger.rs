@@ -1,4 +1,4 @@
-//! The protocol of the ledger, in SQLite; in PostgreSQL by `scripts/quota-postgres`.
+//! The protocol of the ledger, in SQLite; in PostgreSQL by `scripts/quotas`.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -299,9 +299,16 @@ async fn tables_of_a_newer_version_and_a_missing_database_are_unavailable() {
     .await
     .unwrap();
     let older = Database::open(&format!("sqlite:{}", file.display())).unwrap();
-    let error = older.usage("b").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
-    assert!(error.to_string().contains("newer"), "{error}");
+    // One that begins, and one that was running when the tables were migrated.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for ledger in [&older, &missing] {
+        let error = ledger.usage("b").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        assert!(error.to_string().contains("newer"), "{error}");
+        let write = ask("b", "k", "ann", Amount::Known(1));
+        let error = ledger.reserve(&write).await.unwrap_err();
+        assert_eq!(error.fact("version"), Some("1000"), "{error:?}");
+    }
     assert!(Database::open("mysql://x").is_err());
 }
 

@@ -5,7 +5,7 @@ use crate::config::{Environment, Secrets};
 use crate::gateway::Gateway;
 use crate::ledger::Ledger;
 use crate::plugin::catalog::Catalog;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use holdall_plugin_api::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +18,10 @@ pub(crate) struct Context {
     /// Replaced as a whole by a new configuration.
     pub(crate) gateway: ArcSwap<Gateway>,
     pub(crate) spool: SpoolSettings,
-    pub(crate) audit: Option<Arc<dyn AuditLog>>,
+    /// Opened anew with a new configuration.
+    pub(crate) audit: ArcSwapOption<Arc<dyn AuditLog>>,
+    /// The program brought the log: the configuration does not replace it.
+    pub(crate) audit_is_fixed: bool,
     pub(crate) ledger: Option<Arc<dyn Ledger>>,
 }
 

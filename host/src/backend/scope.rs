@@ -154,8 +154,9 @@ impl<'a> Scope<'a> {
             (None, None) => work.await,
             (deadline, cancel) => bounded(work, deadline, cancel, self).await,
         };
-        let outcome = match is_recorded(self.operation) {
-            true => self.record(self.key, outcome),
+        let outcome = match is_recorded(self.operation) && self.is_audited() {
+            // On the heap: the futures of other hosts stay small.
+            true => Box::pin(self.record(self.key, outcome)).await,
             false => outcome,
         };
         self.answered.store(true, Ordering::Relaxed);
@@ -175,14 +176,19 @@ impl<'a> Scope<'a> {
     /// # Errors
     ///
     /// The outcome's own, or `Unavailable`: the event could not be written.
-    pub(crate) fn record<T>(&self, key: Option<&Key>, outcome: Result<T>) -> Result<T> {
-        let Some(audit) = &self.context().audit else {
+    pub(crate) async fn record<T>(&self, key: Option<&Key>, outcome: Result<T>) -> Result<T> {
+        let Some(audit) = self.context().audit.load_full() else {
             return outcome;
         };
-        match audit.record(&self.event(key, audit::outcome(&outcome))) {
+        let code = audit::outcome(&outcome).to_owned();
+        match audit.append(&self.event(key, &code)).await {
             Ok(()) => outcome,
             Err(why) => outcome.and(Err(audit::unrecorded(why))),
         }
+    }
+
+    fn is_audited(&self) -> bool {
+        self.context().audit.load().is_some()
     }
 
     fn event<'e>(&'e self, key: Option<&'e Key>, outcome: &'e str) -> AuditEvent<'e> {
@@ -251,7 +257,7 @@ impl Drop for Scope<'_> {
     fn drop(&mut self) {
         if !*self.answered.get_mut() {
             self.counters().dropped(self.operation);
-            if let Some(audit) = &self.context().audit
+            if let Some(audit) = self.context().audit.load_full()
                 && (is_recorded(self.operation) || self.operation == Operation::DeleteMany)
                 && let Err(why) = audit.record(&self.event(self.key, "dropped"))
             {

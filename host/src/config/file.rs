@@ -412,13 +412,25 @@ fn read_audit<'d>(
 ) -> Option<AuditConfig> {
     let before = document.problems.len();
     let file = document.string(&mut section, "file");
-    if file.is_none() && document.problems.len() == before {
-        document.problems.push(missing(&section, "file", "a path"));
+    let ledger = document.boolean(&mut section, "ledger").unwrap_or_default();
+    let expected = "either a path or ledger = true";
+    if document.problems.len() == before {
+        match (&file, ledger) {
+            (None, false) => document.problems.push(missing(&section, "file", expected)),
+            (Some(file), true) => document.problems.push(Problem::new(
+                ProblemCode::Contradiction,
+                &*file.path,
+                file.place.clone(),
+                expected,
+                "both",
+            )),
+            _ => {}
+        }
     }
     let sync = document.boolean(&mut section, "sync").unwrap_or_default();
     document.finish(section, None);
-    let file = relative_to(folder, file?.value);
-    Some(AuditConfig { file, sync })
+    let file = file.map(|file| relative_to(folder, file.value));
+    (file.is_some() || ledger).then_some(AuditConfig { file, sync })
 }
 
 fn read_ledger<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> LedgerConfig {

@@ -92,10 +92,12 @@ mod validate;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use holdall_plugin_api::{Error, ErrorKind};
 
 use crate::audit::{AuditFile, AuditLog};
+use crate::ledger::Ledger;
 
 pub use check::{BackendReport, Report, check};
 pub use compiled::Schema;
@@ -145,7 +147,7 @@ pub struct Config {
     pub plugins: BTreeMap<String, PluginRule>,
     /// The gateway that signs URLs, when one is configured.
     pub gateway: Option<GatewayConfig>,
-    /// `[audit]`: where changes are recorded. Read at the start of a host only.
+    /// `[audit]`: where changes are recorded.
     pub audit: Option<AuditConfig>,
     /// `[ledger]`: where quotas are counted. Read at the start of a host only.
     pub ledger: LedgerConfig,
@@ -175,8 +177,8 @@ impl Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditConfig {
-    /// The file to which events are appended.
-    pub file: PathBuf,
+    /// The file to which events are appended; `None`: the ledger.
+    pub file: Option<PathBuf>,
     /// Whether an event is on the disk before its operation is answered.
     pub sync: bool,
 }
@@ -184,13 +186,27 @@ pub struct AuditConfig {
 impl AuditConfig {
     /// # Errors
     ///
-    /// `ConfigInvalid`: the file cannot be opened.
-    pub(crate) fn open(&self) -> holdall_plugin_api::Result<std::sync::Arc<dyn AuditLog>> {
-        match AuditFile::open(&self.file, self.sync) {
-            Ok(file) => Ok(std::sync::Arc::new(file)),
+    /// `ConfigInvalid`: the file cannot be opened, or there is no ledger that keeps events.
+    pub(crate) fn open(
+        &self,
+        ledger: Option<&Arc<dyn Ledger>>,
+    ) -> holdall_plugin_api::Result<Arc<dyn AuditLog>> {
+        let Some(file) = &self.file else {
+            let audit = ledger.and_then(|ledger| ledger.clone().audit());
+            return audit.ok_or_else(|| {
+                Error::new(ErrorKind::ConfigInvalid)
+                    .with_message("the host has no ledger that keeps audit events")
+                    .with_fact(
+                        "fix",
+                        "set ledger.url, or audit.file in place of audit.ledger",
+                    )
+            });
+        };
+        match AuditFile::open(file, self.sync) {
+            Ok(file) => Ok(Arc::new(file)),
             Err(why) => Err(Error::new(ErrorKind::ConfigInvalid)
                 .with_message("the audit file cannot be opened")
-                .with_fact("file", self.file.display())
+                .with_fact("file", file.display())
                 .because(why)),
         }
     }

@@ -9,7 +9,7 @@ use crate::ledger::Ledger;
 use crate::plugin::catalog::Catalog;
 use crate::plugin::quarantine::Quarantine;
 use crate::plugin::trial::Trial;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use holdall_plugin_api::StaticPlugin;
 use holdall_plugin_api::{Error, ErrorKind, Result};
 use std::path::PathBuf;
@@ -226,11 +226,6 @@ impl Builder {
             Some(gateway) => Gateway::new(gateway, &environment, &secrets)?,
             None => Gateway::unconfigured(),
         };
-        let audit = match (self.audit, &config.audit) {
-            (Some(audit), _) => Some(audit),
-            (None, Some(config)) => Some(config.open()?),
-            (None, None) => None,
-        };
         let ledger = match (self.ledger, self.open_ledger) {
             (Some(ledger), _) => Some(ledger),
             (None, None) => None,
@@ -240,6 +235,12 @@ impl Builder {
             },
         };
         check_ledger(&config, ledger.is_some())?;
+        let audit_is_fixed = self.audit.is_some();
+        let audit = match (self.audit, &config.audit) {
+            (Some(audit), _) => Some(audit),
+            (None, Some(config)) => Some(config.open(ledger.as_ref())?),
+            (None, None) => None,
+        };
         let catalog = Catalog::new(&config, self.trial, quarantine);
         for plugin in self.built_in {
             catalog.add_built_in(plugin)?;
@@ -251,7 +252,8 @@ impl Builder {
             secrets,
             gateway: ArcSwap::from_pointee(gateway),
             spool: self.spool,
-            audit,
+            audit: ArcSwapOption::new(audit.map(Arc::new)),
+            audit_is_fixed,
             ledger,
         };
         let host = Host::new(context, config);

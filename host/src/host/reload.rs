@@ -1,10 +1,11 @@
 //! A new configuration for a host that runs.
 
+use crate::audit::AuditLog;
 use crate::backend::handle::Slot;
 use crate::config::{BackendConfig, Config, Schema};
 use crate::gateway::Gateway;
 use crate::host::{Host, check_ledger};
-use holdall_plugin_api::Result;
+use holdall_plugin_api::{Error, ErrorKind, Result};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -26,12 +27,12 @@ impl Host {
     /// that it began with, and each backend whose configuration or secrets differ gets a new
     /// generation. Backends that a program registered itself stay. Plugin folders are scanned again.
     ///
-    /// The folders themselves, the rules for single plugins and the environment are those of the
-    /// start.
+    /// The audit log is opened anew. The folders themselves, the rules for single plugins, the ledger and the
+    /// environment are those of the start.
     ///
     /// # Errors
     ///
-    /// `ConfigInvalid`: every problem; nothing was changed then.
+    /// `ConfigInvalid`: every problem, or `[audit]` is missing that was there; nothing was changed then.
     pub fn reconfigure(&self, config: Config) -> Result<Reconfigured> {
         let context = self.context();
         // Two at once could leave the backends of one and the keys of the other.
@@ -43,7 +44,11 @@ impl Host {
             Some(gateway) => Gateway::new(gateway, &context.environment, &context.secrets)?,
             None => Gateway::unconfigured(),
         };
+        let audit = self.audit_of(&current, &config)?;
         context.gateway.store(Arc::new(gateway));
+        if let Some(audit) = audit {
+            context.audit.store(Some(Arc::new(audit)));
+        }
 
         let mut outcome = Reconfigured::default();
         for (name, backend) in &config.backends {
@@ -63,6 +68,24 @@ impl Host {
         }
         *current = Arc::new(config);
         Ok(outcome)
+    }
+
+    /// The audit log of the new configuration, opened anew, so that a file that was renamed is left. `None`: it stays
+    /// as it is.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInvalid`: it cannot be opened, or the configuration names none any more.
+    fn audit_of(&self, current: &Config, next: &Config) -> Result<Option<Arc<dyn AuditLog>>> {
+        let context = self.context();
+        match (&current.audit, &next.audit) {
+            _ if context.audit_is_fixed => Ok(None),
+            (_, Some(audit)) => audit.open(context.ledger.as_ref()).map(Some),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(Error::new(ErrorKind::ConfigInvalid)
+                .with_message("[audit] is missing; it is not ended while the host runs")
+                .with_fact("fix", "add [audit], or restart")),
+        }
     }
 
     /// Whether an instance of the new configuration would be the one that there is.

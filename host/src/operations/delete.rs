@@ -190,8 +190,9 @@ async fn remove_many(
     keys: &[&Key],
 ) -> Result<Vec<Result<Deleted>>> {
     may_write(scope)?;
-    let named = |key: &Key, answer: Result<Deleted>| {
-        scope.record(Some(key), answer).map_err(|error| {
+    let named = async |key: &Key, answer: Result<Deleted>| {
+        let answer = scope.record(Some(key), answer).await;
+        answer.map_err(|error| {
             let error = error.at(|place| place.key = Some(key.text().to_owned()));
             scope.completed(error)
         })
@@ -200,7 +201,7 @@ async fn remove_many(
         // A loop: as a closure of an iterator the futures would not be known to be `Send`.
         let mut each = Vec::with_capacity(keys.len());
         for key in keys {
-            each.push(async { named(key, remove(scope, opened, Delete::new(*key)).await) });
+            each.push(async { named(key, remove(scope, opened, Delete::new(*key)).await).await });
         }
         let each = futures_util::stream::iter(each);
         return Ok(each.buffered(AT_ONCE).collect().await);
@@ -236,9 +237,10 @@ async fn remove_many(
         );
     }
     let mut answers = answers.into_iter();
-    let merged = keys.iter().zip(checks).map(|(key, check)| {
+    let mut merged = Vec::with_capacity(keys.len());
+    for (key, check) in keys.iter().zip(checks) {
         let answer = check.and_then(|()| answers.next().unwrap_or_else(|| Err(Error::not_found())));
-        named(key, answer)
-    });
-    Ok(merged.collect())
+        merged.push(named(key, answer).await);
+    }
+    Ok(merged)
 }

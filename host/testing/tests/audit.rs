@@ -6,7 +6,7 @@
 )]
 
 use holdall::audit::{AuditEvent, AuditFile, AuditLog};
-use holdall::config::Config;
+use holdall::config::{Config, Sources};
 use holdall::{
     Backend, CallOptions, Delete, DeleteMany, ErrorKind, Host, Operation, SignUrl, Upload,
 };
@@ -170,5 +170,94 @@ fn no_answered_change_is_missing_after_a_kill() {
         for key in answered {
             assert_eq!(recorded.next().as_ref(), Some(&key), "round {round}");
         }
+    }
+}
+
+fn read(file: &Path) -> Config {
+    let mut sources = Sources::default();
+    sources.flags.config_file = Some(file.to_owned());
+    Config::load(&sources).unwrap()
+}
+
+#[tokio::test]
+async fn a_reload_opens_the_log_anew_and_does_not_end_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, log) = (
+        folder.path().join("holdall.toml"),
+        folder.path().join("a.jsonl"),
+    );
+    let write = |text: &str| std::fs::write(&config, text).unwrap();
+    write("audit.file = 'a.jsonl'");
+    let test = TestBackend::new();
+    let host = Host::builder().config_file(&config).build().unwrap();
+    host.register(BACKEND, test.registration()).unwrap();
+    let backend = host.backend(BACKEND).await.unwrap();
+    let keys = |file: &str| {
+        let events = events(&folder.path().join(file));
+        let keys = events
+            .iter()
+            .map(|event| event["key"].as_str().unwrap().to_owned());
+        keys.collect::<Vec<_>>()
+    };
+    backend.upload(("a", "text")).await.unwrap();
+    // Rotated.
+    std::fs::rename(&log, folder.path().join("a.1.jsonl")).unwrap();
+    backend.upload(("b", "text")).await.unwrap();
+    host.reconfigure(read(&config)).unwrap();
+    backend.upload(("c", "text")).await.unwrap();
+    assert_eq!(
+        (keys("a.1.jsonl"), keys("a.jsonl")),
+        (vec!["a".to_owned(), "b".to_owned()], vec!["c".to_owned()])
+    );
+    // Another file.
+    write("audit.file = 'b.jsonl'");
+    host.reconfigure(read(&config)).unwrap();
+    backend.upload(("d", "text")).await.unwrap();
+    // A configuration that was cut, and files that cannot be opened: the old log goes on.
+    for text in ["", "audit.file = 'missing/a.jsonl'", "audit.ledger = true"] {
+        write(text);
+        let error = host.reconfigure(read(&config)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConfigInvalid, "{text}: {error:?}");
+    }
+    backend.upload(("e", "text")).await.unwrap();
+    assert_eq!(keys("b.jsonl"), ["d", "e"]);
+    assert_eq!(keys("a.jsonl"), ["c"]);
+}
+
+#[tokio::test]
+async fn a_log_of_the_program_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, log) = (
+        folder.path().join("holdall.toml"),
+        folder.path().join("own.jsonl"),
+    );
+    let own = AuditFile::open(&log, false).unwrap();
+    let (_test, host, backend) = recorded(Arc::new(own)).await;
+    std::fs::write(&config, "audit.file = 'a.jsonl'").unwrap();
+    host.reconfigure(read(&config)).unwrap();
+    backend.upload(("a", "text")).await.unwrap();
+    assert_eq!(events(&log).len(), 1);
+    assert!(!folder.path().join("a.jsonl").exists());
+}
+
+#[test]
+fn either_a_file_or_the_ledger_is_named() {
+    for (text, expected) in [
+        (
+            "audit.sync = true",
+            "audit.file: expected either a path or ledger = true, found nothing",
+        ),
+        (
+            "audit = { file = 'a', ledger = true }",
+            "audit.file: expected either a path or ledger = true, found both",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("holdall.toml");
+        std::fs::write(&file, text).unwrap();
+        let mut sources = Sources::default();
+        sources.flags.config_file = Some(file);
+        let problems = Config::load(&sources).unwrap_err().to_string();
+        assert!(problems.contains(expected), "{problems}");
     }
 }

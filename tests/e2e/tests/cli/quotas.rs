@@ -457,3 +457,43 @@ fn without_a_ledger_writes_are_unavailable_and_reads_go_on() {
     drop(server);
     assert_eq!(counted.reconcile(), [1, 0, 0, 0, 0]);
 }
+
+#[test]
+fn a_ledger_of_a_newer_version_refuses_writes_and_reads_go_on() {
+    let counted = Counted::with("sqlite:ledger.sqlite");
+    let server = counted.serve();
+    let put = |server: &Running| {
+        let (status, body) = server.ask("PUT", &counted.target("a"), None, "x");
+        (
+            status / 100 == 5 && body.contains(r#""code":"unavailable""#),
+            status,
+        )
+    };
+    assert_eq!(put(&server), (false, 200));
+    // Another program migrates the tables while the server runs.
+    let file = counted.workdir.path("ledger.sqlite");
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().unwrap();
+    runtime.block_on(async {
+        sqlx::any::install_default_drivers();
+        let url = format!("sqlite:{}", file.display());
+        let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+        let later = "INSERT INTO _sqlx_migrations (version, description, success, checksum, \
+                     execution_time) VALUES (1000, 'later', 1, X'00', 0)";
+        sqlx::query(later).execute(&pool).await.unwrap();
+        pool.close().await;
+    });
+    until("the server sees it", || put(&server).0);
+    let reads_go_on = |server: &Running| {
+        assert!(put(server).0);
+        let answer = server.ask("GET", &counted.target("a"), None, "");
+        assert_eq!(answer, (200, "x".to_owned()));
+        assert_eq!(counted.listing(server).len(), 1);
+    };
+    reads_go_on(&server);
+    drop(server);
+    // And one that starts.
+    reads_go_on(&counted.serve());
+    let told = counted.workdir.fails(7, "quota usage");
+    assert!(told.contains("newer version"), "{told}");
+}
