@@ -27,8 +27,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::OnceCell;
 
-/// Longest wait for a connection or a lock.
+/// Longest wait for a connection of PostgreSQL.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait for the one writer of SQLite: 64 writes may stand before it on a busy machine. Deadlines of operations
+/// end it earlier.
+const TURN: Duration = Duration::from_secs(30);
 /// A connection that was used within this time is taken to live.
 const FRESH: Duration = Duration::from_secs(1);
 const POSTGRES_CONNECTIONS: u32 = 8;
@@ -103,7 +106,7 @@ impl Database {
         let options = AnyPoolOptions::new()
             // SQLite has one writer: waiting for the connection is fair, waiting for the file's lock is not.
             .max_connections(if is_sqlite { 1 } else { POSTGRES_CONNECTIONS })
-            .acquire_timeout(PATIENCE)
+            .acquire_timeout(if is_sqlite { TURN } else { PATIENCE })
             // A connection that was used just now is not asked whether it lives, which takes a round trip.
             .test_before_acquire(false)
             .before_acquire(|connection, used| {
@@ -120,7 +123,7 @@ impl Database {
                     if is_sqlite {
                         connection
                             .execute(
-                                "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
+                                "PRAGMA busy_timeout = 30000; PRAGMA journal_mode = WAL; \
                                  PRAGMA synchronous = NORMAL;",
                             )
                             .await?;
