@@ -1,10 +1,9 @@
 //! Which kind of library it is, and where its descriptor lies.
 
 use super::elf::{self, Segment};
-use super::{Inspection, descriptor};
+use super::{Inspection, descriptor, pe_mach_o};
 use crate::plugin::fault::{Code, Fault};
 use holdall_plugin_api::descriptor::{SECTION, SECTION_MACH_O};
-use object::read::NameOrOrdinal;
 use object::{
     Architecture, BinaryFormat, FileKind, Object, ObjectSection, ObjectSegment, ObjectSymbol,
     ReadRef, SymbolKind, SymbolScope,
@@ -14,7 +13,7 @@ use object::{
 const MAX_DESCRIPTOR: u64 = 4 << 20;
 
 /// The processor that this host runs on, as `object` names it.
-fn host_architecture() -> Architecture {
+pub(super) fn host_architecture() -> Architecture {
     match std::env::consts::ARCH {
         "x86_64" => Architecture::X86_64,
         "aarch64" => Architecture::Aarch64,
@@ -32,12 +31,21 @@ pub(super) fn host_target() -> String {
     format!("{}-{}-{libc}", std::env::consts::ARCH, std::env::consts::OS)
 }
 
-fn name_of(architecture: Architecture) -> String {
+pub(super) fn name_of(architecture: Architecture) -> String {
     format!("{architecture:?}").to_lowercase()
 }
 
 /// Judges a file of at least one byte.
 pub(super) fn check<'data, R: ReadRef<'data>>(found: &mut Inspection, data: R, size: u64) {
+    match FileKind::parse(data) {
+        Ok(FileKind::MachOFat32) => pe_mach_o::judge_universal(found, data, size, false),
+        Ok(FileKind::MachOFat64) => pe_mach_o::judge_universal(found, data, size, true),
+        _ => check_one(found, data, size),
+    }
+}
+
+/// Judges a library for one processor.
+pub(super) fn check_one<'data, R: ReadRef<'data>>(found: &mut Inspection, data: R, size: u64) {
     let stranger = |what: &str| {
         Fault::new(Code::NotALibrary)
             .expected("a shared library")
@@ -60,12 +68,9 @@ pub(super) fn check<'data, R: ReadRef<'data>>(found: &mut Inspection, data: R, s
             return found.faults.push(stranger("an object file"));
         }
         Ok(FileKind::MachOFat32 | FileKind::MachOFat64) => {
-            found.target = "mach-o, several processors".to_owned();
-            return found.faults.push(
-                Fault::new(Code::FormatMismatch)
-                    .expected(host_format())
-                    .found("a Mach-O library of several processors"),
-            );
+            return found
+                .faults
+                .push(stranger("a list of libraries inside a list"));
         }
         Ok(other) => {
             let name = format!("{other:?}").to_lowercase();
@@ -88,8 +93,9 @@ pub(super) fn check<'data, R: ReadRef<'data>>(found: &mut Inspection, data: R, s
     judge_size(found, &file, size);
     judge_descriptor(found, &file);
     judge_entry(found, &file, segments.as_deref());
-    if let Some(segments) = &segments {
-        elf::judge_loading(found, &file, data, segments);
+    match &segments {
+        Some(segments) => elf::judge_loading(found, &file, data, segments),
+        None => pe_mach_o::judge(found, &file),
     }
 }
 
@@ -234,8 +240,8 @@ fn judge_entry<'data, R: ReadRef<'data>>(
     let problem = match file.format() {
         BinaryFormat::Elf => elf_entry(file, entry, segments),
         // Every C name has an underscore in front there.
-        BinaryFormat::MachO => exported(file, &format!("_{entry}")),
-        _ => exported(file, entry),
+        BinaryFormat::MachO => pe_mach_o::entry(file, &format!("_{entry}")),
+        _ => pe_mach_o::entry(file, entry),
     };
     if let Some(problem) = problem {
         found.faults.push(
@@ -269,17 +275,4 @@ fn elf_entry<'data, R: ReadRef<'data>>(
     } else {
         None
     }
-}
-
-fn exported<'data, R: ReadRef<'data>>(
-    file: &object::File<'data, R>,
-    spelt: &str,
-) -> Option<&'static str> {
-    let is_it = |export: object::Result<object::read::Export<'data>>| {
-        export.is_ok_and(
-            |export| matches!(export.name(), NameOrOrdinal::Name(name) if name == spelt.as_bytes()),
-        )
-    };
-    let there = file.exports().is_ok_and(|mut exports| exports.any(is_it));
-    (!there).then_some("no such export")
 }

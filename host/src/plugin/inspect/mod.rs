@@ -11,6 +11,7 @@ mod elf;
 mod library;
 mod loading;
 mod negotiation;
+mod pe_mach_o;
 mod relocations;
 mod source;
 mod tables;

@@ -242,6 +242,49 @@ impl<'data, S: Read + Seek> ReadRef<'data> for &'data Reads<S> {
     }
 }
 
+/// A part of a file, read as a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part<R> {
+    of: R,
+    start: u64,
+    size: u64,
+}
+
+impl<R> Part<R> {
+    pub(super) fn new(of: R, range: Range<u64>) -> Self {
+        let size = range.end.saturating_sub(range.start);
+        let start = range.start;
+        Self { of, start, size }
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Where this range lies in the whole.
+    fn range(&self, range: Range<u64>) -> Result<Range<u64>, ()> {
+        match range.end <= self.size {
+            true => Ok(self.start + range.start..self.start + range.end),
+            false => Err(()),
+        }
+    }
+}
+
+impl<'data, R: ReadRef<'data>> ReadRef<'data> for Part<R> {
+    fn len(self) -> Result<u64, ()> {
+        Ok(self.size)
+    }
+
+    fn read_bytes_at(self, offset: u64, size: u64) -> Result<&'data [u8], ()> {
+        let end = offset.checked_add(size).ok_or(())?;
+        self.of.read_bytes_at(self.range(offset..end)?.start, size)
+    }
+
+    fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'data [u8], ()> {
+        self.of.read_bytes_at_until(self.range(range)?, delimiter)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
