@@ -327,12 +327,17 @@ impl StorageBackend for Local {
         let metadata = metadata(options);
         let vouched = options.checksums.crc32c;
         let (_, mut body, length, _) = upload.into_parts();
+        // What is known to be larger is not gathered: many uploads at once would hold as many times 1 MiB.
+        let gather = match length {
+            Some(length) if length > GATHER as u64 => 0,
+            _ => GATHER,
+        };
         let mut gathered = Gathered::default();
         let mut sink = None;
         while let Some(chunk) = body.chunk().await {
             let chunk = chunk?;
             match &mut sink {
-                None if gathered.bytes() == 0 || gathered.bytes() + chunk.len() <= GATHER => {
+                None if gathered.bytes() == 0 || gathered.bytes() + chunk.len() <= gather => {
                     gathered.push(chunk)
                 }
                 None => {

@@ -1,7 +1,7 @@
 //! Stream of an upload.
 //!
 //! Up to 1 MiB is gathered in memory and stored by one job of the blocking pool. Larger bodies go
-//! through a queue of four chunks to a job that writes them. The job does not wait for a slow sender: it
+//! through a queue of four chunks, or about 256 KiB, to a job that writes them. The job does not wait for a slow sender: it
 //! ends after 10 ms and the next chunk starts it again, so stalled uploads hold no threads of the pool.
 
 use crate::engine::current::Current;
@@ -23,9 +23,11 @@ pub(crate) const GATHER: usize = 1 << 20;
 /// A chunk below this is joined with its neighbours.
 const SMALL: usize = 64 << 10;
 /// Size from which joined chunks are written.
-const JOINED: usize = 512 << 10;
+const JOINED: usize = 128 << 10;
 /// Chunks between the sender and the job that writes.
 const QUEUE: usize = 4;
+/// Bytes between them from which the sender waits: the queues of many uploads to a slow medium are full.
+const QUEUED: usize = 256 << 10;
 /// Time that a job waits for the next chunk before it ends.
 const JOB_WAIT: Duration = Duration::from_millis(10);
 
@@ -133,6 +135,13 @@ struct State {
     sender: Option<Waker>,
 }
 
+impl State {
+    fn is_full(&self) -> bool {
+        let bytes = self.queue.iter().map(|part| part.as_ref().len());
+        self.queue.len() == QUEUE || bytes.sum::<usize>() >= QUEUED
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -209,7 +218,7 @@ impl Sink {
                 if let Some(error) = state.failed.take() {
                     return Poll::Ready(Err(error));
                 }
-                if state.queue.len() == QUEUE {
+                if state.is_full() {
                     state.sender = Some(cx.waker().clone());
                     return Poll::Pending;
                 }

@@ -79,6 +79,12 @@ impl Fault {
     /// An error of the system in a call about an object.
     ///
     /// A missing name is `NotFound` here; [`Fault::own`] is for the store's own files.
+    /// The server of the file system does not know the file any more.
+    pub(crate) fn is_stale(&self) -> bool {
+        let errno = self.source.as_ref().and_then(io::Error::raw_os_error);
+        errno == Some(Errno::STALE.raw_os_error())
+    }
+
     pub(crate) fn os(step: &'static str, errno: Errno) -> Self {
         use FaultKind::*;
         let (kind, message) = match errno {

@@ -54,10 +54,21 @@ const ATTEMPTS: usize = 64;
 impl LocalStore {
     /// Opens an object.
     pub(crate) fn object(&self, key: &str) -> Outcome<Object> {
-        const STEP: &str = "open object";
         self.usable()?;
         self.present_to_readers()?;
         check(key)?;
+        let mut attempts = 0;
+        loop {
+            match self.object_at_present(key) {
+                // Replaced between two steps, on a file system whose server forgets it at once (NFS, FUSE).
+                Err(fault) if fault.is_stale() && attempts < ATTEMPTS => attempts += 1,
+                found => return found,
+            }
+        }
+    }
+
+    fn object_at_present(&self, key: &str) -> Outcome<Object> {
+        const STEP: &str = "open object";
         for _ in 0..ATTEMPTS {
             let fd = match self.tree.open(key) {
                 Ok(fd) => fd,
@@ -68,7 +79,7 @@ impl LocalStore {
             };
             let stat = match self.tree.facts(&fd) {
                 // The server has no such file any more.
-                Err(Errno::NOENT | Errno::STALE) if self.tree.doubts_absence() => continue,
+                Err(Errno::NOENT) if self.tree.doubts_absence() => continue,
                 stat => stat.map_err(Fault::at("stat object"))?,
             };
             if file_type(&stat) != FileType::RegularFile {
