@@ -382,9 +382,11 @@ async fn an_honest_client_is_served_while_others_flood() {
     p99(&client, 200).await;
     let alone = p99(&client, 2000).await;
     for name in ["resets", "continuations"] {
+        // In a thread of its own, which gives way to those that serve: a flood comes from another machine.
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let flooding = {
             let server = server.clone();
-            tokio::spawn(async move {
+            let floods = async move {
                 let mut ended = 0;
                 let block = get("/v1/memory/a");
                 loop {
@@ -403,10 +405,21 @@ async fn an_honest_client_is_served_while_others_flood() {
                     ended += 1;
                     println!("{name}: {ended} connections ended");
                 }
+            };
+            let until_stopped = async move {
+                tokio::select! { () = floods => {}, _ = stopped => {} }
+            };
+            std::thread::spawn(move || {
+                rustix::process::nice(19).unwrap();
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build();
+                runtime.unwrap().block_on(until_stopped);
             })
         };
         let meanwhile = p99(&client, 2000).await;
-        flooding.abort();
+        drop(stop);
+        flooding.join().unwrap();
         println!("{name}: p99 {meanwhile:.2} ms, alone {alone:.2} ms");
         assert!(
             meanwhile <= 5.0 * alone,
