@@ -107,7 +107,9 @@ async fn many_are_deleted_at_once_and_each_has_its_answer() {
                 ("a", 204)
             ]
         );
-        assert_eq!(results[0]["existed"], true);
+        // Deletes of one key run at the same time: one of them found it.
+        let found = [&results[0], &results[4]].map(|it| it["existed"] == true);
+        assert_eq!(found.iter().filter(|found| **found).count(), 1, "{results}");
         assert_eq!(results[3]["problem"]["code"], "invalid_key");
         assert_eq!(server.get(&format!("/v1/{backend}/a")).await.code(), 404);
     }
