@@ -2,9 +2,8 @@
 
 use super::context::Context;
 use super::counters::Counters;
+use super::current::{Flight, Kept, Numbered};
 use super::etags::Form;
-use super::flight::{Flight, Kept};
-use super::place::Numbered;
 use crate::config::{BackendConfig, Resolved, Schema};
 use crate::plugin::PluginRef;
 use crate::plugin::catalog::Candidate;

@@ -3,9 +3,9 @@
 
 use super::context::Context;
 use super::counters::Counters;
+use super::current::Place;
 use super::generation::{Generation, Opened};
 use super::options::CallOptions;
-use super::place::Place;
 use super::scope::Scope;
 use crate::config::BackendConfig;
 use crate::gateway::Account;

@@ -3,12 +3,11 @@
 pub(crate) mod backoff;
 pub(crate) mod context;
 pub(crate) mod counters;
+pub(crate) mod current;
 pub(crate) mod etags;
-pub(crate) mod flight;
 pub(crate) mod generation;
 pub(crate) mod handle;
 pub(crate) mod options;
-pub(crate) mod place;
 pub(crate) mod scope;
 
 pub use counters::{CounterReport, Latency, OperationReport};

@@ -265,8 +265,20 @@ async fn store_one_chunk(
     upload.body = std::mem::replace(&mut upload.body, Body::empty()).with_crc32c(crc32c);
     scope.moved.store(length, Ordering::Relaxed);
     add(&scope.counters().bytes_in, length);
-    let uploaded = calls::upload(scope, opened, upload).await?;
+    let uploaded = in_plugin(scope, opened, upload).await?;
     accept(opened, uploaded, length, found)
+}
+
+/// Through the policies of each attempt, where there are any.
+async fn in_plugin(
+    scope: &Scope<'_>,
+    opened: &Arc<Opened>,
+    upload: Upload<'_>,
+) -> Result<Uploaded> {
+    match scope.guards() {
+        None => opened.instance.upload(upload, scope.call()).await,
+        Some(guards) => calls::upload(guards, scope, opened, upload).await,
+    }
 }
 
 async fn store_stream(
@@ -278,7 +290,7 @@ async fn store_stream(
     let body = std::mem::replace(&mut upload.body, Body::empty());
     let (body, outcome) = Checked::new(body, expected, scope.counters().clone());
     upload.body = Body::source(body);
-    let answer = calls::upload(scope, opened, upload).await;
+    let answer = in_plugin(scope, opened, upload).await;
     let bytes = outcome.bytes();
     scope.moved.store(bytes, Ordering::Relaxed);
     match (answer, outcome.end()) {

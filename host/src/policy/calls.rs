@@ -342,19 +342,7 @@ fn known(mut deleted: Deleted, may_have_deleted: bool) -> Deleted {
     deleted
 }
 
-pub(crate) fn upload<'a>(
-    scope: &'a Scope<'a>,
-    opened: &'a Instance,
-    upload: Upload<'a>,
-) -> impl Future<Output = Result<Uploaded>> + Send + 'a {
-    through!(
-        scope,
-        opened.instance.upload(upload, scope.call()),
-        |guards| guarded_upload(guards, scope, opened, upload)
-    )
-}
-
-async fn guarded_upload(
+pub(crate) async fn upload(
     guards: &Guards,
     scope: &Scope<'_>,
     opened: &Instance,

@@ -1,14 +1,9 @@
 //! Properties of a place, under each order of its threads that shuttle tries.
 
-use super::*;
+use super::super::*;
+use super::model;
 use shuttle::thread;
 use std::sync::Weak;
-
-const ORDERS: usize = 20_000;
-
-fn model(run: impl Fn() + Send + Sync + 'static) {
-    shuttle::check_random(run, ORDERS);
-}
 
 /// A generation that asks its place something when it ends.
 struct Entry {

@@ -1,16 +1,11 @@
 //! Properties of a flight, under each order of its threads that shuttle tries.
 
-use super::*;
+use super::super::*;
+use super::model;
 use shuttle::future::{block_on, spawn};
 use shuttle::thread;
 use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-
-const ORDERS: usize = 20_000;
-
-fn model(run: impl Fn() + Send + Sync + 'static) {
-    shuttle::check_random(run, ORDERS);
-}
 
 /// An instance that asks its flight something when it ends, as a plugin may through the host.
 struct Made {
