@@ -18,7 +18,7 @@ use holdall::ledger::{Ledger, Orphan, QuotaUsage, Reserve, Reserved, Row, Settle
 use holdall::{Error, ErrorKind, Result};
 use holder::Holder;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
-use sqlx::{Any, AnyPool, Connection, Executor, Transaction};
+use sqlx::{Any, AnyPool, AssertSqlSafe, Connection, Executor, Transaction};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -121,12 +121,12 @@ impl Database {
             .after_connect(move |connection, _| {
                 async move {
                     if is_sqlite {
-                        connection
-                            .execute(
-                                "PRAGMA busy_timeout = 30000; PRAGMA journal_mode = WAL; \
-                                 PRAGMA synchronous = NORMAL;",
-                            )
-                            .await?;
+                        let turn = TURN.as_millis();
+                        let pragmas = format!(
+                            "PRAGMA busy_timeout = {turn}; PRAGMA journal_mode = WAL; \
+                             PRAGMA synchronous = NORMAL;"
+                        );
+                        connection.execute(AssertSqlSafe(pragmas)).await?;
                     }
                     Ok(())
                 }

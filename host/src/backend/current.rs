@@ -7,15 +7,16 @@
 
 use super::backoff::Backoff;
 use super::counters::{Counters, add};
-use crate::platform::sync::{Current, Mutex, MutexGuard};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use holdall_plugin_api::{Error, ErrorKind, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
+use sync::{Current, Mutex, MutexGuard};
 
 #[cfg(all(test, shuttle))]
 mod models;
+mod sync;
 
 /// The answer of an attempt, for each of its callers.
 pub(crate) type Opening<T> = Shared<BoxFuture<'static, Result<Arc<T>>>>;

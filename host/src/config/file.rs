@@ -16,8 +16,8 @@ use super::document::{self, Document, Found, Table};
 use super::resolve::judged;
 use super::{
     AuditConfig, BackendConfig, ContentTypePolicy, GatewayConfig, GatewayKey, LedgerConfig,
-    Location, PluginRule, Problem, ProblemCode, SecretText, Section, check_name, parse_duration,
-    read, relative_to, trust,
+    Location, PluginRule, Problem, ProblemCode, SecretText, Section, audit, check_name, ledger,
+    parse_duration, read, relative_to, trust,
 };
 
 /// Largest configuration file, in bytes.
@@ -164,10 +164,10 @@ fn read<'d>(
         .unwrap_or_default();
     config.audit = document
         .table(&mut root, "audit")
-        .and_then(|section| read_audit(document, section, folder));
+        .and_then(|section| audit::read(document, section, folder));
     config.ledger = document
         .table(&mut root, "ledger")
-        .map(|section| read_ledger(document, section))
+        .map(|section| ledger::read(document, section))
         .unwrap_or_default();
     config.server = Section::new("server", document.settings(&mut root, "server"));
     document.finish(root, None);
@@ -405,51 +405,7 @@ fn read_gateway<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> Gate
     GatewayConfig { public_url, keys }
 }
 
-fn read_audit<'d>(
-    document: &mut Document<'d>,
-    mut section: Table<'d>,
-    folder: Option<&Path>,
-) -> Option<AuditConfig> {
-    let before = document.problems.len();
-    let file = document.string(&mut section, "file");
-    let ledger = document.boolean(&mut section, "ledger").unwrap_or_default();
-    let expected = "either a path or ledger = true";
-    if document.problems.len() == before {
-        match (&file, ledger) {
-            (None, false) => document.problems.push(missing(&section, "file", expected)),
-            (Some(file), true) => document.problems.push(Problem::new(
-                ProblemCode::Contradiction,
-                &*file.path,
-                file.place.clone(),
-                expected,
-                "both",
-            )),
-            _ => {}
-        }
-    }
-    let sync = document.boolean(&mut section, "sync").unwrap_or_default();
-    document.finish(section, None);
-    let file = file.map(|file| relative_to(folder, file.value));
-    (file.is_some() || ledger).then_some(AuditConfig { file, sync })
-}
-
-fn read_ledger<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> LedgerConfig {
-    let mut ledger = LedgerConfig::default();
-    if let Some(found) = document.string(&mut section, "url") {
-        ledger.url = Some(SecretText::new(found.value));
-        ledger.place = found.place;
-    }
-    if let Some(found) = document.string(&mut section, "reconcile") {
-        match read_wait(found.value, &found.path, &found.place) {
-            Ok(time) => ledger.reconcile = time,
-            Err(problem) => document.problems.push(*problem),
-        }
-    }
-    document.finish(section, None);
-    ledger
-}
-
-fn missing(section: &Table<'_>, key: &str, expected: &str) -> Problem {
+pub(super) fn missing(section: &Table<'_>, key: &str, expected: &str) -> Problem {
     Problem::new(
         ProblemCode::MissingKey,
         document::join(&section.path, key),

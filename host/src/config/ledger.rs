@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use holdall_plugin_api::Result;
 
+use super::document::{Document, Table};
+use super::file::read_wait;
 use super::{Config, Environment, Location, SecretText, Secrets, reference, relative_to};
 
 /// Time between two reconciliations, unless the configuration says another.
@@ -71,4 +73,20 @@ impl Config {
             }
         }))
     }
+}
+
+pub(super) fn read<'d>(document: &mut Document<'d>, mut section: Table<'d>) -> LedgerConfig {
+    let mut ledger = LedgerConfig::default();
+    if let Some(found) = document.string(&mut section, "url") {
+        ledger.url = Some(SecretText::new(found.value));
+        ledger.place = found.place;
+    }
+    if let Some(found) = document.string(&mut section, "reconcile") {
+        match read_wait(found.value, &found.path, &found.place) {
+            Ok(time) => ledger.reconcile = time,
+            Err(problem) => document.problems.push(*problem),
+        }
+    }
+    document.finish(section, None);
+    ledger
 }

@@ -60,6 +60,7 @@
 //! then, as soon as the plugins' schemas are known, every field of every backend ([`check()`]).
 //! Nothing here loads a plugin or writes anything.
 
+mod audit;
 mod backend_policy;
 mod canonical;
 mod check;
@@ -92,13 +93,8 @@ mod validate;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use holdall_plugin_api::{Error, ErrorKind};
-
-use crate::audit::{AuditFile, AuditLog};
-use crate::ledger::Ledger;
-
+pub use audit::AuditConfig;
 pub use check::{BackendReport, Report, check};
 pub use compiled::Schema;
 pub use duration::parse_duration;
@@ -170,45 +166,6 @@ impl Config {
     /// The environment that references to secrets are looked up in.
     pub fn environment(&self) -> &Environment {
         &self.environment
-    }
-}
-
-/// `[audit]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AuditConfig {
-    /// The file to which events are appended; `None`: the ledger.
-    pub file: Option<PathBuf>,
-    /// Whether an event is on the disk before its operation is answered.
-    pub sync: bool,
-}
-
-impl AuditConfig {
-    /// # Errors
-    ///
-    /// `ConfigInvalid`: the file cannot be opened, or there is no ledger that keeps events.
-    pub(crate) fn open(
-        &self,
-        ledger: Option<&Arc<dyn Ledger>>,
-    ) -> holdall_plugin_api::Result<Arc<dyn AuditLog>> {
-        let Some(file) = &self.file else {
-            let audit = ledger.and_then(|ledger| ledger.clone().audit());
-            return audit.ok_or_else(|| {
-                Error::new(ErrorKind::ConfigInvalid)
-                    .with_message("the host has no ledger that keeps audit events")
-                    .with_fact(
-                        "fix",
-                        "set ledger.url, or audit.file in place of audit.ledger",
-                    )
-            });
-        };
-        match AuditFile::open(file, self.sync) {
-            Ok(file) => Ok(Arc::new(file)),
-            Err(why) => Err(Error::new(ErrorKind::ConfigInvalid)
-                .with_message("the audit file cannot be opened")
-                .with_fact("file", file.display())
-                .because(why)),
-        }
     }
 }
 

@@ -275,7 +275,7 @@ async fn in_plugin(
     opened: &Arc<Opened>,
     upload: Upload<'_>,
 ) -> Result<Uploaded> {
-    match scope.guards() {
+    match scope.guards().filter(|guards| guards.surround_calls()) {
         None => opened.instance.upload(upload, scope.call()).await,
         Some(guards) => calls::upload(guards, scope, opened, upload).await,
     }

@@ -6,4 +6,3 @@ pub mod exit;
 pub mod limits;
 pub mod privileges;
 pub mod signals;
-pub(crate) mod sync;

@@ -7,7 +7,7 @@ use super::{Guards, Refusal};
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
 use futures_util::FutureExt;
-use futures_util::future::Either;
+use futures_util::future::{BoxFuture, Either};
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::{
     Body, Bytes, Checksums, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted, Download,
@@ -48,7 +48,8 @@ macro_rules! through {
 }
 
 impl Guards {
-    fn surround_calls(&self) -> bool {
+    /// Whether a policy stands around each attempt.
+    pub(crate) fn surround_calls(&self) -> bool {
         self.prefix.is_some() || self.retry.is_some() || self.breaker.is_some()
     }
 
@@ -342,7 +343,17 @@ fn known(mut deleted: Deleted, may_have_deleted: bool) -> Deleted {
     deleted
 }
 
-pub(crate) async fn upload(
+/// The guarded one: `operations/upload.rs` calls the plugin's own, so that the way without policies is short.
+pub(crate) fn upload<'a>(
+    guards: &'a Guards,
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+    upload: Upload<'a>,
+) -> BoxFuture<'a, Result<Uploaded>> {
+    guarded_upload(guards, scope, opened, upload).boxed()
+}
+
+async fn guarded_upload(
     guards: &Guards,
     scope: &Scope<'_>,
     opened: &Instance,

@@ -434,6 +434,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_queue_is_bounded_in_bytes() {
+        let (_dir, store) = store();
+        let mut sink = Sink::open(&store, Sync::None, Gathered::default())
+            .await
+            .unwrap();
+        // As while a job writes to a slow medium.
+        let busy = sink.shared.lock().writer.take();
+        let pushed = async {
+            loop {
+                sink.push(chunk(vec![1; JOINED])).await.unwrap();
+            }
+        };
+        let full: Result<(), _> = tokio::time::timeout(JOB_WAIT * 10, pushed).await;
+        full.unwrap_err();
+        let state = sink.shared.lock();
+        let queued: usize = state.queue.iter().map(|part| part.as_ref().len()).sum();
+        assert_eq!(queued, QUEUED);
+        drop((state, busy));
+    }
+
+    #[tokio::test]
     async fn a_dropped_sink_leaves_nothing_at_once() {
         let (dir, store) = store();
         for count in [0, 1, 3] {

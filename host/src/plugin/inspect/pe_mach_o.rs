@@ -234,12 +234,11 @@ pub(super) fn judge_universal<'data, R: ReadRef<'data>>(
     let here = library::host_architecture();
     let mine = processors.iter().find(|(processor, _)| *processor == here);
     let (_, part) = mine.unwrap_or(&processors[0]);
-    let end = part.end;
-    if end > size {
+    if part.end > size {
         found.target = "mach-o, several processors".to_owned();
         return found.faults.push(
             Fault::new(Code::Truncated)
-                .expected(format!("a library up to byte {end}"))
+                .expected(format!("a library up to byte {}", part.end))
                 .found(format!("{size} bytes")),
         );
     }

@@ -76,15 +76,15 @@ impl Fault {
         Self::new(FaultKind::NotFound, step, "")
     }
 
-    /// An error of the system in a call about an object.
-    ///
-    /// A missing name is `NotFound` here; [`Fault::own`] is for the store's own files.
     /// The server of the file system does not know the file any more.
     pub(crate) fn is_stale(&self) -> bool {
         let errno = self.source.as_ref().and_then(io::Error::raw_os_error);
         errno == Some(Errno::STALE.raw_os_error())
     }
 
+    /// An error of the system in a call about an object.
+    ///
+    /// A missing name is `NotFound` here; [`Fault::own`] is for the store's own files.
     pub(crate) fn os(step: &'static str, errno: Errno) -> Self {
         use FaultKind::*;
         let (kind, message) = match errno {
@@ -197,6 +197,14 @@ pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_its_server_forgot_is_known() {
+        assert!(Fault::os("test", Errno::STALE).is_stale());
+        assert!(Fault::name("test")(Errno::STALE).is_stale());
+        assert!(Fault::at("test")(Errno::STALE).is_stale());
+        assert!(!Fault::os("test", Errno::NOENT).is_stale());
+    }
 
     #[test]
     fn errors_of_the_system_map_to_kinds() {

@@ -1,14 +1,14 @@
-//! The primitives of the state machines that `scripts/models` checks: of the standard library, or of
-//! shuttle, which tries other orders of the threads at each use.
+//! The primitives of what serves at present: those of the standard library, or those of shuttle, which tries other
+//! orders of the threads at each use.
 
 #[cfg(not(shuttle))]
-pub(crate) use arc_swap::ArcSwapOption as Current;
+pub(super) use arc_swap::ArcSwapOption as Current;
 #[cfg(shuttle)]
-pub(crate) use model::Current;
+pub(super) use model::Current;
 #[cfg(shuttle)]
-pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+pub(super) use shuttle::sync::{Mutex, MutexGuard};
 #[cfg(not(shuttle))]
-pub(crate) use std::sync::{Mutex, MutexGuard};
+pub(super) use std::sync::{Mutex, MutexGuard};
 
 #[cfg(shuttle)]
 mod model {
