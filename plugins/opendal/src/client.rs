@@ -3,8 +3,10 @@
 use holdall_plugin_api::{Error, ErrorKind, Result};
 use holdall_plugin_api_opendal::TimedOut;
 use http::{Request, Response, header};
+use opendal::raw::Operation;
 use opendal::{Buffer, HttpBody, HttpTransport, HttpTransporter};
 use opendal_http_transport_reqwest::ReqwestTransport;
+use reqwest::redirect::Policy;
 use std::time::Duration;
 use tokio_stream::StreamExt;
 
@@ -23,27 +25,55 @@ pub(crate) struct TimeLimits {
     pub(crate) idle: Duration,
 }
 
-pub(crate) fn transporter(limits: TimeLimits) -> Result<HttpTransporter> {
+/// Redirects in a row that are followed, at most.
+const REDIRECTS: usize = 5;
+
+/// `read_elsewhere`: the object may be at another address, to which the service redirects. Nothing else is
+/// followed: a redirected write would become a `GET`, and a signature is of one address.
+pub(crate) fn transporter(limits: TimeLimits, read_elsewhere: bool) -> Result<HttpTransporter> {
     // Fails when there is one already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder()
-        .user_agent(concat!("holdall/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(limits.connect)
-        .pool_idle_timeout(POOL_IDLE)
-        .build()
-        .map_err(|cause| {
+    let client = |redirects| {
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("holdall/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(limits.connect)
+            .pool_idle_timeout(POOL_IDLE)
+            .redirect(redirects)
+            // The address of a request may hold a secret: HDFS has its token there.
+            .referer(false);
+        client.build().map(ReqwestTransport::new).map_err(|cause| {
             Error::new(ErrorKind::Other)
                 .with_message("no HTTP client can be made")
                 .because(cause)
-        })?;
+        })
+    };
     Ok(HttpTransporter::new(Client {
-        inner: ReqwestTransport::new(client),
+        plain: client(Policy::none())?,
+        following: read_elsewhere
+            .then(|| client(never_to_clear_text()))
+            .transpose()?,
         idle: limits.idle,
     }))
 }
 
+/// `reqwest` takes credentials off a request to another server.
+fn never_to_clear_text() -> Policy {
+    Policy::custom(|attempt| {
+        let from = attempt.previous().last().map(reqwest::Url::scheme);
+        if from == Some("https") && attempt.url().scheme() != "https" {
+            attempt.stop()
+        } else if attempt.previous().len() > REDIRECTS {
+            attempt.error("too many redirects")
+        } else {
+            attempt.follow()
+        }
+    })
+}
+
 struct Client {
-    inner: ReqwestTransport,
+    plain: ReqwestTransport,
+    /// For reading, where redirects are followed.
+    following: Option<ReqwestTransport>,
     idle: Duration,
 }
 
@@ -59,7 +89,10 @@ impl HttpTransport for Client {
 
 impl Client {
     async fn once(&self, request: Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
-        let answer = tokio::time::timeout(self.idle, self.inner.fetch(request));
+        let reads = request.extensions().get() == Some(&Operation::Read);
+        let following = self.following.as_ref().filter(|_| reads);
+        let transport = following.unwrap_or(&self.plain);
+        let answer = tokio::time::timeout(self.idle, transport.fetch(request));
         let response = answer.await.unwrap_or_else(|late| Err(timed_out(late)));
         let idle = self.idle;
         Ok(response.map_err(typed)?.map(|body| {
@@ -123,7 +156,7 @@ fn typed(error: opendal::Error) -> opendal::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use holdall_conformance::wire::{Endpoint, Reply};
+    use holdall_conformance::wire::{self, Endpoint, Reply};
 
     const PATIENT: TimeLimits = TimeLimits {
         connect: Duration::from_secs(60),
@@ -150,7 +183,7 @@ mod tests {
             if let Some(etag) = condition {
                 request = request.header(header::IF_MATCH, etag);
             }
-            let client = transporter(PATIENT).unwrap();
+            let client = transporter(PATIENT, false).unwrap();
             let answer = client.fetch(request.body(Buffer::new()).unwrap()).await;
             assert_eq!(answer.is_ok(), times == 2, "{method}");
             assert_eq!(endpoint.take_seen().len(), times, "{method}");
@@ -161,8 +194,47 @@ mod tests {
     async fn what_is_lost_twice_is_lost() {
         let endpoint = Endpoint::always(Reply::lost()).await;
         let request = Request::get(endpoint.url()).body(Buffer::new()).unwrap();
-        let answer = transporter(PATIENT).unwrap().fetch(request).await;
+        let answer = transporter(PATIENT, false).unwrap().fetch(request).await;
         assert!(answer.is_err());
         assert_eq!(endpoint.take_seen().len(), 1 + RETRIES as usize);
+    }
+
+    /// One server that redirects, and one that is somewhere else.
+    async fn redirected(
+        method: &str,
+        operation: Operation,
+        follows: bool,
+    ) -> (u16, Vec<wire::Seen>) {
+        let elsewhere = Endpoint::always(Reply::new(200)).await;
+        let target = format!("{}/there?signature=1", elsewhere.url());
+        let endpoint = Endpoint::always(Reply::new(302).header("location", &target)).await;
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}/here?delegation=hunter2", endpoint.url()))
+            .header(header::AUTHORIZATION, "Bearer hunter2")
+            .extension(operation)
+            .body(Buffer::new());
+        let client = transporter(PATIENT, follows).unwrap();
+        let answer = client.fetch(request.unwrap()).await.unwrap();
+        (answer.status().as_u16(), elsewhere.take_seen())
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_followed_by_readers_of_some_services_and_takes_no_secret_along() {
+        for (method, operation, follows) in [
+            ("GET", Operation::Read, false),
+            ("PUT", Operation::Write, false),
+            ("GET", Operation::List, true),
+            ("PUT", Operation::Write, true),
+            ("DELETE", Operation::Delete, true),
+        ] {
+            let (status, elsewhere) = redirected(method, operation, follows).await;
+            assert_eq!((status, elsewhere.len()), (302, 0), "{method}");
+        }
+        let (status, elsewhere) = redirected("GET", Operation::Read, true).await;
+        assert_eq!((status, elsewhere.len()), (200, 1));
+        let seen = format!("{elsewhere:?}");
+        assert!(seen.contains("/there?signature=1"), "{seen}");
+        assert!(!seen.contains("hunter2"), "{seen}");
     }
 }

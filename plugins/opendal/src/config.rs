@@ -72,7 +72,8 @@ impl OpendalConfig {
             connect: Duration::from_millis(self.connect_timeout_ms),
             idle: Duration::from_millis(self.idle_timeout_ms),
         };
-        let context = OperationContext::from_parts(client::transporter(limits)?, Executor::new());
+        let transporter = client::transporter(limits, service.is_read_elsewhere())?;
+        let context = OperationContext::from_parts(transporter, Executor::new());
         let operator = operator.with_context(context);
         let info = operator.info();
         let description = format!("{}://{}{}", service.name, info.name(), info.root());

@@ -26,7 +26,16 @@ pub(crate) struct Service {
     pub(crate) asserts: fn(OpenedOperator, &Map<String, Value>) -> OpenedOperator,
 }
 
+/// Services whose object is read from another address, to which the service redirects: a data node, a store
+/// behind it, a link that is signed. All others have no reason to redirect.
+const READ_ELSEWHERE: [&str; 5] = ["github", "ipfs", "lakefs", "onedrive", "webhdfs"];
+
 impl Service {
+    /// Whether a redirect of a reading request is followed.
+    pub(crate) fn is_read_elsewhere(&self) -> bool {
+        READ_ELSEWHERE.contains(&self.name)
+    }
+
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
         SERVICES.iter().find(|service| service.name == name)
     }

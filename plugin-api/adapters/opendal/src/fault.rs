@@ -103,6 +103,9 @@ pub(crate) fn fault(error: opendal_core::Error, captured: &ReplyCapture, intent:
 }
 
 fn of(error: opendal_core::Error, captured: &CapturedReply, intent: Intent) -> Error {
+    if let Some(300..=303 | 305..=399) = captured.reply.status {
+        return redirected(captured).because(error);
+    }
     let code = captured.reply.code.as_deref().unwrap_or_default();
     let one_of = |codes: &[&str]| codes.contains(&code);
     let (kind, message) = match error.kind() {
@@ -178,6 +181,21 @@ fn of(error: opendal_core::Error, captured: &CapturedReply, intent: Intent) -> E
         ours = ours.with_fact("size", size);
     }
     ours.because(error)
+}
+
+/// Not followed: the signature is of one address, and the credentials are for one server.
+fn redirected(captured: &CapturedReply) -> Error {
+    let error = Error::new(ErrorKind::ConfigInvalid).with_provider(captured.reply.clone());
+    match &captured.location {
+        Some(location) => error
+            .with_message(format!(
+                "the service redirects to {location}; redirects are not followed: name the right `endpoint` or region"
+            ))
+            .with_fact("location", location),
+        None => error.with_message(
+            "the service redirects and does not say where; name the right `endpoint` or region",
+        ),
+    }
 }
 
 /// EDQUOT, not ENOSPC.
@@ -298,6 +316,27 @@ mod tests {
             kind(Kind::NotFound, 404, "NoSuchBucket"),
             ErrorKind::ContainerMissing
         );
+    }
+
+    #[test]
+    fn a_redirect_is_named_with_its_server() {
+        for kind in [Kind::Unexpected, Kind::NotFound] {
+            let mut reply = captured(307, "TemporaryRedirect");
+            let error = of(
+                opendal_core::Error::new(kind, "test"),
+                &reply,
+                Intent::Write,
+            );
+            assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+            assert_eq!(error.fact("location"), None);
+            reply.location = Some("https://elsewhere.example".into());
+            let error = of(
+                opendal_core::Error::new(kind, "test"),
+                &reply,
+                Intent::Write,
+            );
+            assert_eq!(error.fact("location"), Some("https://elsewhere.example"));
+        }
     }
 
     #[test]

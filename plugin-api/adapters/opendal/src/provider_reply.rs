@@ -5,16 +5,22 @@
 //! taken where they are still typed. One capture belongs to one operation and keeps its last
 //! answer.
 
+use futures_util::StreamExt;
 use holdall_plugin_api::ProviderReply;
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
 use opendal_core::raw::Operation;
 use opendal_core::raw::oio::ReadStream;
 use opendal_core::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, HttpTransporter, Result};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// Bytes of a refusal that are looked at for the provider's code.
-const REFUSAL: usize = 64 << 10;
+/// Bytes of a refusal that are read: all that anybody reads of it.
+const REFUSAL: usize = 8 << 10;
+/// Longest answer that is no object, in bytes. A page of 1000 entries of the longest keys, escaped, is 4 MiB;
+/// a `PROPFIND`, which has no pages, takes some 400 bytes a member.
+const DOCUMENT: u64 = 16 << 20;
+/// Longest code, id or address of a provider, in bytes.
+const NAME: usize = 256;
 
 /// Names under which providers give the id of a request.
 const REQUEST_IDS: [&str; 10] = [
@@ -39,6 +45,8 @@ pub(crate) struct CapturedReply {
     pub(crate) size: Option<u64>,
     /// User metadata, where it stands in headers of a known prefix.
     pub(crate) metadata: Vec<(String, String)>,
+    /// Where a redirect leads: scheme, host and port. What follows them may hold a secret.
+    pub(crate) location: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -89,29 +97,33 @@ impl HttpTransport for ReplyCapture {
         *self.lock() = CapturedReply::default();
         let response = self.inner.fetch(request).await?;
         let status = response.status();
-        let mut captured = CapturedReply {
-            reply: ProviderReply::new()
-                .status(Some(status.as_u16()))
-                .request_id(
-                    REQUEST_IDS
-                        .iter()
-                        .find_map(|name| text(response.headers(), name)),
-                ),
-            retry_after: retry_after(response.headers()),
-            size: text(response.headers(), "content-range")
-                .and_then(|range| range.rsplit_once('/')?.1.parse().ok()),
-            metadata: self.metadata(response.headers()),
-        };
+        let mut captured =
+            CapturedReply {
+                reply: ProviderReply::new()
+                    .status(Some(status.as_u16()))
+                    .request_id(REQUEST_IDS.iter().find_map(|name| {
+                        Some(short(response.headers().get(*name)?.to_str().ok()?))
+                    })),
+                retry_after: retry_after(response.headers()),
+                size: text(response.headers(), "content-range")
+                    .and_then(|range| range.rsplit_once('/')?.1.parse().ok()),
+                metadata: self.metadata(response.headers()),
+                location: text(response.headers(), header::LOCATION.as_str())
+                    .and_then(|location| origin(&location)),
+            };
         if status.is_success() {
             let checked = asked.check(&response);
             *self.lock() = captured;
             checked?;
             return match operation {
-                Some(Operation::List | Operation::Copy) => self.document(response).await,
-                _ => Ok(response),
+                Some(Operation::Read) => Ok(response),
+                Some(Operation::List | Operation::Copy) => {
+                    self.document(response.map(bounded)).await
+                }
+                _ => Ok(response.map(bounded)),
             };
         }
-        captured.reply.code = text(response.headers(), "x-ms-error-code");
+        captured.reply.code = text(response.headers(), "x-ms-error-code").map(|code| short(&code));
         *self.lock() = captured;
         if status.is_redirection() {
             return Ok(response);
@@ -122,10 +134,45 @@ impl HttpTransport for ReplyCapture {
             let code = provider_code(&start.to_bytes());
             self.lock().reply.code = code;
         }
+        let start = Buffer::from(start.to_bytes().slice(..start.len().min(REFUSAL)));
         let size = Some(start.len() as u64);
         let body = HttpBody::new(futures_util::stream::iter([Ok(start)]), size);
         Ok(Response::from_parts(parts, body))
     }
+}
+
+/// The body, with an error in place of what exceeds [`DOCUMENT`].
+fn bounded(body: HttpBody) -> HttpBody {
+    body.map_inner(|chunks| {
+        let mut left = DOCUMENT;
+        let chunks = chunks.map(move |chunk| {
+            let chunk = chunk?;
+            left = left.checked_sub(chunk.len() as u64).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Unexpected,
+                    "the answer is longer than any that is read",
+                )
+                .with_context("limit_bytes", DOCUMENT)
+            })?;
+            Ok(chunk)
+        });
+        Box::new(chunks)
+    })
+}
+
+fn short(text: &str) -> String {
+    text[..text.floor_char_boundary(NAME)].to_owned()
+}
+
+/// Scheme, host and port of an address.
+fn origin(url: &str) -> Option<String> {
+    let url: Uri = url.parse().ok()?;
+    let (scheme, host) = (url.scheme_str()?, url.host()?);
+    let port = url.port().map(|port| format!(":{port}"));
+    Some(short(&format!(
+        "{scheme}://{host}{}",
+        port.unwrap_or_default()
+    )))
 }
 
 impl ReplyCapture {
@@ -170,7 +217,7 @@ fn root_name(body: &[u8]) -> Option<String> {
     }
 }
 
-/// The beginning of a refusal: all that anybody reads of it.
+/// The beginning of a refusal.
 async fn beginning(body: &mut HttpBody) -> Result<Buffer> {
     let mut chunks = Vec::new();
     let mut size = 0;
@@ -299,7 +346,7 @@ fn provider_code(body: &[u8]) -> Option<String> {
             .iter()
             .find_map(|name| object.get(*name))?;
         return match code {
-            serde_json::Value::String(text) => Some(text.clone()),
+            serde_json::Value::String(text) => Some(short(text)),
             serde_json::Value::Number(number) => Some(number.to_string()),
             _ => None,
         };
@@ -311,7 +358,7 @@ fn provider_code(body: &[u8]) -> Option<String> {
         match reader.read_event_into(&mut buffer) {
             Ok(Event::Start(start)) => inside = start.local_name().as_ref() == "Code",
             Ok(Event::Text(text)) if inside => {
-                return Some(text.trim().to_owned());
+                return Some(short(text.trim()));
             }
             Ok(Event::Eof) | Err(_) => return None,
             Ok(_) => inside = false,
@@ -425,5 +472,36 @@ mod tests {
         assert_eq!(answer("bytes=4-", 206, Some("bytes 4-4/5")), None);
         assert_eq!(answer_of("bytes=-1", 200, None, 0), past);
         assert_eq!(answer_of("bytes=0-9", 200, None, 0), past);
+    }
+
+    #[test]
+    fn of_a_redirect_only_the_server_is_named() {
+        for (location, found) in [
+            (
+                "https://elsewhere.example/b/k?sig=1",
+                Some("https://elsewhere.example"),
+            ),
+            ("http://u:p@[::1]:8080/", Some("http://[::1]:8080")),
+            ("/b/k", None),
+            ("::", None),
+        ] {
+            assert_eq!(origin(location).as_deref(), found, "{location}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_no_object_has_an_end() {
+        let chunk = Buffer::from(vec![b'x'; 1 << 20]);
+        let endless = futures_util::stream::repeat_with(move || Ok(chunk.clone()));
+        let mut body = bounded(HttpBody::new(endless, None));
+        let mut read = 0;
+        let error = loop {
+            match body.read().await {
+                Ok(chunk) => read += chunk.len() as u64,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(read, DOCUMENT);
+        assert!(error.to_string().contains("longer than any"), "{error}");
     }
 }
