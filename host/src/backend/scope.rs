@@ -12,7 +12,7 @@ use crate::policy::{Guards, Refusal, Turn};
 use holdall_plugin_api::{Error, ErrorKind, Key, Operation, Result};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,7 @@ pub(crate) struct Scope<'a> {
     generation: Option<Arc<Generation>>,
     opened: OnceLock<Arc<Opened>>,
     /// The operation's place among those that run at once, where their number is limited.
-    turn: OnceLock<Turn>,
+    turn: Mutex<Option<Turn>>,
     /// Payload bytes, once the operation knows.
     pub(crate) moved: AtomicU64,
     answered: AtomicBool,
@@ -60,7 +60,7 @@ impl<'a> Scope<'a> {
             is_policy: is_own && deadline == own,
             generation,
             opened: OnceLock::new(),
-            turn: OnceLock::new(),
+            turn: Mutex::default(),
             moved: AtomicU64::new(0),
             answered: AtomicBool::new(false),
         }
@@ -95,7 +95,7 @@ impl<'a> Scope<'a> {
             // Before its requests are checked, which takes no time, so that one place serves all of them.
             let turn = concurrency.turn().await;
             let turn = turn.inspect_err(|_| self.refused(Refusal::Concurrency))?;
-            self.turn.get_or_init(|| turn);
+            *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
         }
         Ok(self.opened.get_or_init(|| opened))
     }
@@ -105,9 +105,10 @@ impl<'a> Scope<'a> {
         self.generation.as_ref()?.guards.as_deref()
     }
 
-    /// The operation's place among those that run at once, for a body to keep.
-    pub(crate) fn turn(&self) -> Option<Turn> {
-        self.turn.get().cloned()
+    /// Hands the operation's place among those that run at once over to its body.
+    pub(crate) fn take_turn(&self) -> Option<Turn> {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        turn.take()
     }
 
     /// Counts what a policy refuses.
@@ -313,12 +314,12 @@ async fn bounded<T>(
         }
         Err(Error::new(ErrorKind::Timeout).with_message("the deadline has passed"))
     };
-    // The runtime's clock, which tests may stop. Asked here, because its timer counts whole
-    // milliseconds: it would let a caller begin who is late already.
-    let deadline = deadline.map(tokio::time::Instant::from_std);
-    if deadline.is_some_and(|at| at <= tokio::time::Instant::now()) {
+    // A caller who is late already begins nothing. The timer counts whole milliseconds and would let it.
+    if deadline.is_some_and(|at| at <= scope.started) {
         return too_late();
     }
+    // The runtime's clock, which tests may stop.
+    let deadline = deadline.map(tokio::time::Instant::from_std);
     let late = async {
         match deadline {
             Some(at) => tokio::time::sleep_until(at).await,

@@ -148,7 +148,7 @@ pub(super) async fn read(
         started,
         deadline: scope.body_deadline(),
         idle: scope.guards().and_then(|guards| guards.idle_timeout),
-        _turn: scope.turn(),
+        _turn: scope.take_turn(),
     };
     let body = std::mem::replace(&mut downloaded.body, Body::empty());
     downloaded.body = Body::source(Verified::new(body, range.end - range.start, stored, origin));

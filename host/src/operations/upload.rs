@@ -208,7 +208,7 @@ async fn reserve(
     key: &Key,
     bytes: Amount,
 ) -> Result<Begun> {
-    match scope.guards() {
+    match scope.guards().and_then(|guards| guards.quota) {
         None => Ok(None),
         // On the heap: few backends need it, and the futures of the others stay small.
         Some(_) => Box::pin(quota::begin(scope, opened, key, bytes)).await,
@@ -265,19 +265,20 @@ async fn store_one_chunk(
     upload.body = std::mem::replace(&mut upload.body, Body::empty()).with_crc32c(crc32c);
     scope.moved.store(length, Ordering::Relaxed);
     add(&scope.counters().bytes_in, length);
-    let uploaded = in_plugin(scope, opened, upload).await?;
+    let uploaded = in_plugin(scope, opened, upload, Some(crc32c)).await?;
     accept(opened, uploaded, length, found)
 }
 
-/// Through the policies of each attempt, where there are any.
+/// Through the policies of each attempt, where there are any. `crc32c`: of a body that is bytes.
 async fn in_plugin(
     scope: &Scope<'_>,
     opened: &Arc<Opened>,
     upload: Upload<'_>,
+    crc32c: Option<u32>,
 ) -> Result<Uploaded> {
     match scope.guards().filter(|guards| guards.surround_calls()) {
         None => opened.instance.upload(upload, scope.call()).await,
-        Some(guards) => calls::upload(guards, scope, opened, upload).await,
+        Some(guards) => calls::upload(guards, scope, opened, upload, crc32c).await,
     }
 }
 
@@ -290,7 +291,7 @@ async fn store_stream(
     let body = std::mem::replace(&mut upload.body, Body::empty());
     let (body, outcome) = Checked::new(body, expected, scope.counters().clone());
     upload.body = Body::source(body);
-    let answer = in_plugin(scope, opened, upload).await;
+    let answer = in_plugin(scope, opened, upload, None).await;
     let bytes = outcome.bytes();
     scope.moved.store(bytes, Ordering::Relaxed);
     match (answer, outcome.end()) {

@@ -3,12 +3,15 @@
 use super::Breaker;
 use super::counts::PolicyCounters;
 use holdall_plugin_api::{Error, ErrorKind, Result, Retry};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 #[derive(Debug)]
 pub(super) struct State {
     config: Breaker,
+    /// Whether the last attempt failed, or attempts are refused. A backend that works takes no lock.
+    is_failing: AtomicBool,
     seen: Mutex<Seen>,
 }
 
@@ -24,6 +27,7 @@ impl State {
     pub(super) fn new(config: Breaker) -> Self {
         Self {
             config,
+            is_failing: AtomicBool::new(false),
             seen: Mutex::default(),
         }
     }
@@ -41,6 +45,9 @@ impl State {
     ///
     /// `Unavailable`, with the time until the next attempt: the plugin was not called.
     pub(super) fn admit(&self) -> Result<()> {
+        if !self.is_failing.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let mut seen = self.seen();
         let Some(until) = seen.open_until else {
             return Ok(());
@@ -60,17 +67,18 @@ impl State {
     pub(super) fn saw<T>(&self, outcome: &Result<T>, counts: &PolicyCounters) {
         match outcome {
             Err(error) if is_outage(error.kind()) => self.failed(counts),
+            _ if !self.is_failing.load(Ordering::Acquire) => {}
             _ => {
                 let mut seen = self.seen();
-                if seen.failures > 0 {
-                    *seen = Seen::default();
-                }
+                *seen = Seen::default();
+                self.is_failing.store(false, Ordering::Release);
             }
         }
     }
 
     pub(super) fn failed(&self, counts: &PolicyCounters) {
         let mut seen = self.seen();
+        self.is_failing.store(true, Ordering::Release);
         seen.failures = seen.failures.saturating_add(1);
         if seen.failures >= self.config.failures {
             if seen.open_until.is_none() {

@@ -27,8 +27,8 @@ macro_rules! attempts {
     ($guards:expr, $scope:expr, $opened:expr, $unknown:expr, |$instance:ident| $call:expr) => {{
         let mut attempts = Attempts::new($guards, $scope, $opened);
         loop {
-            let opened = attempts.begin()?;
-            let $instance = &opened.instance;
+            attempts.begin()?;
+            let $instance = &attempts.opened().instance;
             let outcome = $call.await;
             if let ControlFlow::Break(answer) = attempts.end(outcome, $unknown).await {
                 break answer;
@@ -37,13 +37,17 @@ macro_rules! attempts {
     }};
 }
 
-/// The plugin's own function, or the guarded one.
+/// The plugin's own function, or the guarded one: on the heap, because few backends need it and the futures of
+/// the others stay small. What is `small` lies in the caller's future.
 macro_rules! through {
-    ($scope:expr, $plain:expr, |$guards:ident| $guarded:expr) => {
+    ($scope:expr, $plain:expr, small |$guards:ident| $guarded:expr) => {
         match $scope.guards().filter(|guards| guards.surround_calls()) {
             None => Either::Left($plain),
-            Some($guards) => Either::Right($guarded.boxed()),
+            Some($guards) => Either::Right($guarded),
         }
+    };
+    ($scope:expr, $plain:expr, |$guards:ident| $guarded:expr) => {
+        through!($scope, $plain, small | $guards | $guarded.boxed())
     };
 }
 
@@ -72,11 +76,13 @@ pub(crate) fn exists<'a>(
     through!(
         scope,
         opened.instance.exists(key, scope.call()),
-        |guards| async move {
-            let key = guards.key(key, scope, &opened.terms)?;
-            attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
-                .exists(Key::new(&*key), scope.call()))
-        }
+        small
+            | guards
+            | async move {
+                let key = guards.key(key, scope, &opened.terms)?;
+                attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
+                    .exists(Key::new(&*key), scope.call()))
+            }
     )
 }
 
@@ -244,11 +250,13 @@ pub(crate) fn copy<'a>(
             let condition = copy.create_only.then_some(Condition::Absent);
             let mut attempts = Attempts::new(guards, scope, opened);
             loop {
-                let opened = attempts.begin()?;
-                let outcome = opened.instance.copy(copy, scope.call()).await;
+                attempts.begin()?;
+                let outcome = attempts.opened().instance.copy(copy, scope.call()).await;
                 let unknown = match &condition {
                     Some(condition) if attempts.depends(&outcome) => {
-                        condition.still_holds(scope, &opened, copy.to).await
+                        condition
+                            .still_holds(scope, attempts.opened(), copy.to)
+                            .await
                     }
                     _ => Unknown::Repeat,
                 };
@@ -276,11 +284,17 @@ pub(crate) fn delete<'a>(
             let mut attempts = Attempts::new(guards, scope, opened);
             let mut may_have_deleted = false;
             loop {
-                let opened = attempts.begin()?;
-                let outcome = opened.instance.delete(delete, scope.call()).await;
+                attempts.begin()?;
+                let outcome = attempts
+                    .opened()
+                    .instance
+                    .delete(delete, scope.call())
+                    .await;
                 let unknown = match &condition {
                     Some(condition) if attempts.depends(&outcome) => {
-                        condition.still_holds(scope, &opened, delete.key).await
+                        condition
+                            .still_holds(scope, attempts.opened(), delete.key)
+                            .await
                     }
                     // Done once, it would fail.
                     None if delete.must_exist => Unknown::Answer,
@@ -317,9 +331,13 @@ pub(crate) fn delete_many<'a>(
             let mut attempts = Attempts::new(guards, scope, opened);
             let mut may_have_deleted = false;
             loop {
-                let opened = attempts.begin()?;
+                attempts.begin()?;
                 let delete = DeleteMany::new(keys.iter().copied());
-                let outcome = opened.instance.delete_many(delete, scope.call()).await;
+                let outcome = attempts
+                    .opened()
+                    .instance
+                    .delete_many(delete, scope.call())
+                    .await;
                 let in_doubt = attempts.depends(&outcome);
                 match attempts.end(outcome, Unknown::Repeat).await {
                     ControlFlow::Break(answers) => {
@@ -349,8 +367,9 @@ pub(crate) fn upload<'a>(
     scope: &'a Scope<'a>,
     opened: &'a Instance,
     upload: Upload<'a>,
+    crc32c: Option<u32>,
 ) -> BoxFuture<'a, Result<Uploaded>> {
-    guarded_upload(guards, scope, opened, upload).boxed()
+    guarded_upload(guards, scope, opened, upload, crc32c).boxed()
 }
 
 async fn guarded_upload(
@@ -358,6 +377,7 @@ async fn guarded_upload(
     scope: &Scope<'_>,
     opened: &Instance,
     upload: Upload<'_>,
+    crc32c: Option<u32>,
 ) -> Result<Uploaded> {
     let key = guards.key(upload.key, scope, &opened.terms)?;
     let plain = upload.is_plain();
@@ -368,20 +388,26 @@ async fn guarded_upload(
         Some(options) => options.if_match.map(Condition::Etag),
         None => None,
     };
-    let mut body = Replay::new(body, guards.retry.is_some());
+    let mut body = Replay::new(body, crc32c, guards.retry.is_some());
     let mut attempts = Attempts::new(guards, scope, opened);
     loop {
-        let opened = attempts.begin()?;
+        attempts.begin()?;
         let mut upload = Upload::new(Key::new(&*key), body.take());
         upload.length = length;
         let upload = upload.with_options(options.clone());
-        let outcome = opened.instance.upload(upload, scope.call()).await;
+        let outcome = attempts
+            .opened()
+            .instance
+            .upload(upload, scope.call())
+            .await;
         if !body.is_whole() {
             return attempts.last(outcome);
         }
         let unknown = match &condition {
             Some(condition) if attempts.depends(&outcome) => {
-                condition.still_holds(scope, &opened, Key::new(&*key)).await
+                condition
+                    .still_holds(scope, attempts.opened(), Key::new(&*key))
+                    .await
             }
             _ => Unknown::Repeat,
         };
@@ -426,11 +452,11 @@ enum Replay {
 }
 
 impl Replay {
-    fn new(body: Body, again: bool) -> Self {
-        match body.as_once() {
+    fn new(body: Body, crc32c: Option<u32>, again: bool) -> Self {
+        match (body.as_once(), crc32c) {
             _ if !again => Self::Once(body),
-            Some(bytes) => Self::Bytes(bytes.clone(), crc_fast::crc32_iscsi(bytes)),
-            None => Self::Stream(Arc::new(Mutex::new(Some(body)))),
+            (Some(bytes), Some(crc32c)) => Self::Bytes(bytes.clone(), crc32c),
+            _ => Self::Stream(Arc::new(Mutex::new(Some(body)))),
         }
     }
 

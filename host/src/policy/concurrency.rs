@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The permit of one operation, which its body may keep.
-pub(crate) type Turn = Arc<OwnedSemaphorePermit>;
+/// The permit of one operation, or of its body.
+pub(crate) type Turn = OwnedSemaphorePermit;
 
 #[derive(Debug)]
 pub(crate) struct Concurrency {
@@ -30,11 +30,11 @@ impl Concurrency {
     /// `Unavailable`: others kept it waiting for too long. Nothing was done.
     pub(crate) async fn turn(&self) -> Result<Turn> {
         if let Ok(permit) = self.permits.clone().try_acquire_owned() {
-            return Ok(Arc::new(permit));
+            return Ok(permit);
         }
         let waiting = tokio::time::timeout(self.max_wait, self.permits.clone().acquire_owned());
         match waiting.await {
-            Ok(Ok(permit)) => Ok(Arc::new(permit)),
+            Ok(Ok(permit)) => Ok(permit),
             _ => Err(Error::new(ErrorKind::Unavailable)
                 .with_message("too many operations at once")
                 .with_retry(Retry::Safe)

@@ -6,6 +6,7 @@ use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use holdall_plugin_api::{Error, ErrorKind, Result, Retry};
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +55,7 @@ impl Retries {
 pub(super) struct Attempts<'a> {
     guards: &'a Guards,
     scope: &'a Scope<'a>,
-    opened: Arc<Opened>,
+    opened: Cow<'a, Arc<Opened>>,
     /// Calls that are left after the present one.
     left: u32,
     made: u32,
@@ -63,13 +64,13 @@ pub(super) struct Attempts<'a> {
 }
 
 impl<'a> Attempts<'a> {
-    pub(super) fn new(guards: &'a Guards, scope: &'a Scope<'a>, opened: &Arc<Opened>) -> Self {
+    pub(super) fn new(guards: &'a Guards, scope: &'a Scope<'a>, opened: &'a Arc<Opened>) -> Self {
         let retry = guards.retry.as_ref();
         let calls = retry.map_or(1, |retry| retry.calls(opened.terms.limits.retries));
         Self {
             guards,
             scope,
-            opened: opened.clone(),
+            opened: Cow::Borrowed(opened),
             left: calls - 1,
             made: 0,
             waits: None,
@@ -77,8 +78,12 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// The instance for the next attempt.
-    pub(super) fn begin(&mut self) -> Result<Arc<Opened>> {
+    /// Begins the next attempt.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: the breaker is open.
+    pub(super) fn begin(&mut self) -> Result<()> {
         if let Some(breaker) = &self.guards.breaker {
             breaker.admit().map_err(|error| {
                 self.counts().refused(Refusal::Breaker);
@@ -86,7 +91,12 @@ impl<'a> Attempts<'a> {
             })?;
         }
         self.made += 1;
-        Ok(self.opened.clone())
+        Ok(())
+    }
+
+    /// What the present attempt runs on.
+    pub(super) fn opened(&self) -> &Arc<Opened> {
+        &self.opened
     }
 
     fn counts(&self) -> &'a PolicyCounters {
@@ -156,7 +166,7 @@ impl<'a> Attempts<'a> {
         generation.give_up(&self.opened, &error, self.scope.counters());
         match self.scope.backend.slot.open(generation).await {
             Ok(opened) => {
-                self.opened = opened;
+                self.opened = Cow::Owned(opened);
                 self.counts().retried();
                 ControlFlow::Continue(())
             }
