@@ -1,5 +1,6 @@
 //! `copy`.
 
+use super::calls;
 use super::quota;
 use super::spool::spool;
 use super::{download, may_write, needs, upload};
@@ -8,7 +9,6 @@ use crate::backend::counters::add;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
 use crate::ledger::Amount;
-use crate::policy::calls;
 use holdall_plugin_api::{
     Body, Capability, Copied, CopyObject, Download, Error, ErrorKind, Head, Key, ObjectInfo,
     Operation, Result, Upload,

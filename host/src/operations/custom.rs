@@ -1,8 +1,8 @@
 //! `custom`.
 
+use super::calls;
 use super::{claimed, may_write, needs};
 use crate::backend::Backend;
-use crate::policy::calls;
 use holdall_plugin_api::{Bytes, Capability, Custom, Operation, Result};
 use std::pin::pin;
 

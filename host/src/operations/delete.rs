@@ -1,5 +1,6 @@
 //! `delete`, `delete_many` and `delete_prefix`.
 
+use super::calls;
 use super::etag;
 use super::fault;
 use super::quota;
@@ -8,7 +9,6 @@ use crate::backend::Backend;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
 use crate::ledger::Amount;
-use crate::policy::calls;
 use futures_util::StreamExt;
 use holdall_plugin_api::{
     Capability, Delete, DeleteMany, Deleted, Error, Key, List, Operation, Result,

@@ -1,5 +1,6 @@
 //! `download`, `head` and `exists`.
 
+use super::calls;
 use super::download_body::{Origin, Verified};
 use super::etag;
 use super::fault;
@@ -7,7 +8,6 @@ use super::needs;
 use crate::backend::Backend;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
-use crate::policy::calls;
 use holdall_plugin_api::{Body, Download, Downloaded, Head, Key, ObjectInfo, Operation, Result};
 use std::pin::pin;
 use std::sync::Arc;

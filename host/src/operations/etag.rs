@@ -1,8 +1,8 @@
 //! Conditions on etags, in the form of the plugin.
 
+use super::calls;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
-use crate::policy::calls;
 use holdall_plugin_api::{Download, Head, Key, Operation};
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! `health`.
 
+use super::calls;
 use super::needs;
 use crate::backend::Backend;
-use crate::policy::calls;
 use holdall_plugin_api::{Error, ErrorKind, Health, Operation, Result};
 use std::pin::pin;
 

@@ -1,5 +1,6 @@
 //! `list`.
 
+use super::calls;
 use super::fault;
 use super::needs;
 use super::page_token::{self, Last};
@@ -7,7 +8,6 @@ use crate::backend::Backend;
 use crate::backend::counters::add;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
-use crate::policy::calls;
 use futures_core::Stream;
 use futures_util::{TryStreamExt, stream};
 use holdall_plugin_api::{

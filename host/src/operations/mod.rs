@@ -14,6 +14,8 @@ mod signed_url;
 mod upload;
 mod usage;
 
+mod attempts;
+mod calls;
 mod content_type;
 mod download_body;
 mod etag;

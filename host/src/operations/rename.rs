@@ -1,10 +1,10 @@
 //! `rename`.
 
+use super::calls;
 use super::copy::{duplicate, of_target, source};
 use super::{delete, may_write, needs, quota};
 use crate::backend::Backend;
 use crate::ledger::Amount;
-use crate::policy::calls;
 use holdall_plugin_api::{CopyObject, Delete, Operation, Rename, Renamed, Result};
 use std::pin::pin;
 

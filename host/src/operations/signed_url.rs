@@ -1,8 +1,9 @@
 //! `signed_url`.
 
+use super::calls;
 use super::{fault, may_write, quota};
 use crate::backend::Backend;
-use crate::policy::{Refusal, calls};
+use crate::policy::Refusal;
 use holdall_plugin_api::{Error, Method, Operation, Result, SignUrl, SignedUrl, Signing};
 use std::pin::pin;
 use std::time::{Duration, SystemTime};

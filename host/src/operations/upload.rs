@@ -1,5 +1,6 @@
 //! `upload`.
 
+use super::calls;
 use super::content_type;
 use super::etag;
 use super::fault;
@@ -13,7 +14,7 @@ use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
 use crate::ledger::{Amount, Reserved};
 use crate::policy::idle_timeout::Patience;
-use crate::policy::{Guards, Refusal, calls};
+use crate::policy::{Guards, Refusal};
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::{
     Body, Capability, Checksums, Error, ErrorKind, Key, MAX_CHUNK, Operation, Result, Upload,

@@ -1,8 +1,8 @@
 //! `usage`.
 
+use super::calls;
 use super::{claimed, needs};
 use crate::backend::Backend;
-use crate::policy::calls;
 use holdall_plugin_api::{Capability, Operation, Result, Usage};
 use std::pin::pin;
 

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 #[derive(Debug)]
-pub(super) struct State {
+pub(crate) struct State {
     config: Breaker,
     /// Whether the last attempt failed, or attempts are refused. A backend that works takes no lock.
     is_failing: AtomicBool,
@@ -24,7 +24,7 @@ struct Seen {
 }
 
 impl State {
-    pub(super) fn new(config: Breaker) -> Self {
+    pub(crate) fn new(config: Breaker) -> Self {
         Self {
             config,
             is_failing: AtomicBool::new(false),
@@ -37,14 +37,14 @@ impl State {
     }
 
     /// Whether attempts are refused, but for probes.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.seen().open_until.is_some()
     }
 
     /// # Errors
     ///
     /// `Unavailable`, with the time until the next attempt: the plugin was not called.
-    pub(super) fn admit(&self) -> Result<()> {
+    pub(crate) fn admit(&self) -> Result<()> {
         if !self.is_failing.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -64,7 +64,7 @@ impl State {
             .with_retry(Retry::After(until - now)))
     }
 
-    pub(super) fn saw<T>(&self, outcome: &Result<T>, counts: &PolicyCounters) {
+    pub(crate) fn saw<T>(&self, outcome: &Result<T>, counts: &PolicyCounters) {
         match outcome {
             Err(error) if is_outage(error.kind()) => self.failed(counts),
             _ if !self.is_failing.load(Ordering::Acquire) => {}
@@ -76,7 +76,7 @@ impl State {
         }
     }
 
-    pub(super) fn failed(&self, counts: &PolicyCounters) {
+    pub(crate) fn failed(&self, counts: &PolicyCounters) {
         let mut seen = self.seen();
         self.is_failing.store(true, Ordering::Release);
         seen.failures = seen.failures.saturating_add(1);

@@ -1,11 +1,10 @@
 //! What the host enforces between a caller and a backend, whatever the plugin: one file for each policy.
 //!
 //! The order is fixed. Before the plugin is called: key policy, prefix, read-only, size, file type, quota.
-//! Around the operation: deadline, then concurrency. Around each attempt (`calls`): retry, then breaker.
+//! Around the operation: deadline, then concurrency. Around each attempt (`operations/calls.rs`): retry, then breaker.
 //! A backend without `[backend.NAME.policy]` has no guards, and its calls go straight to the plugin.
 
 mod breaker;
-pub(crate) mod calls;
 mod concurrency;
 pub(crate) mod counts;
 mod deadline;
@@ -14,7 +13,7 @@ pub(crate) mod idle_timeout;
 mod prefix;
 mod quota;
 mod read_only;
-mod retry;
+pub(crate) mod retry;
 mod size;
 
 pub use counts::PolicyReport;
@@ -151,8 +150,8 @@ pub(crate) struct Guards {
     deadline: Deadlines,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) concurrency: Option<concurrency::Concurrency>,
-    retry: Option<Retries>,
-    breaker: Option<breaker::State>,
+    pub(crate) retry: Option<Retries>,
+    pub(crate) breaker: Option<breaker::State>,
 }
 
 impl Guards {

@@ -16,7 +16,7 @@ pub(crate) struct Prefix(String);
 /// # Errors
 ///
 /// Why it is none.
-pub(super) fn check(prefix: &str) -> std::result::Result<(), String> {
+pub(crate) fn check(prefix: &str) -> std::result::Result<(), String> {
     let Some(folder) = prefix.strip_suffix('/') else {
         return Err(format!("{prefix:?}, which does not end in \"/\""));
     };
@@ -26,11 +26,11 @@ pub(super) fn check(prefix: &str) -> std::result::Result<(), String> {
 }
 
 impl Prefix {
-    pub(super) fn new(prefix: &str) -> Self {
+    pub(crate) fn new(prefix: &str) -> Self {
         Self(prefix.to_owned())
     }
 
-    pub(super) fn join(&self, text: &str) -> String {
+    pub(crate) fn join(&self, text: &str) -> String {
         let mut whole = String::with_capacity(self.0.len() + text.len());
         whole.push_str(&self.0);
         whole.push_str(text);
@@ -42,7 +42,7 @@ impl Prefix {
     /// # Errors
     ///
     /// `InvalidKey`.
-    pub(super) fn key(&self, key: &Key, terms: &Terms) -> Result<String> {
+    pub(crate) fn key(&self, key: &Key, terms: &Terms) -> Result<String> {
         let whole = self.join(key.text());
         terms.key(&whole).map_err(|_| {
             Error::new(ErrorKind::InvalidKey)
@@ -57,7 +57,7 @@ impl Prefix {
     /// # Errors
     ///
     /// `PluginFault`: a name without it.
-    pub(super) fn strip(&self, page: &mut Page) -> Result<()> {
+    pub(crate) fn strip(&self, page: &mut Page) -> Result<()> {
         let keys = page.entries.iter_mut().map(|entry| &mut entry.key);
         for name in keys.chain(&mut page.common_prefixes) {
             if !name.starts_with(&self.0) {

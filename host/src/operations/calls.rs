@@ -2,10 +2,11 @@
 //!
 //! Without such a policy a function here is the plugin's own, and costs one branch.
 
-use super::retry::{Attempts, Unknown};
-use super::{Guards, Refusal};
+use super::attempts::Attempts;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
+use crate::policy::retry::Unknown;
+use crate::policy::{Guards, Refusal};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either};
 use holdall_plugin_api::contract::Terms;
@@ -53,7 +54,7 @@ macro_rules! through {
 
 impl Guards {
     /// Whether a policy stands around each attempt.
-    pub(crate) fn surround_calls(&self) -> bool {
+    pub(super) fn surround_calls(&self) -> bool {
         self.prefix.is_some() || self.retry.is_some() || self.breaker.is_some()
     }
 
