@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 const MIB: u64 = 1 << 20;
@@ -340,4 +342,71 @@ async fn writes_a_second() {
         println!("{in_flight} in flight: {} writes a second", done / 3);
         assert_eq!(ledger.recount(&backend).await.unwrap(), 0);
     }
+}
+
+/// Counts what a client sends to PostgreSQL and waits for: each `Query`, and each `Sync` after other messages, is one
+/// round trip (PostgreSQL's documentation, "Message Flow"). A `Sync` alone is the pool's own look at a connection
+/// that comes back: no operation waits for it.
+async fn counting_proxy(url: &str) -> (String, Arc<AtomicU64>) {
+    let (before, rest) = url.split_once('@').unwrap();
+    let (server, database) = rest.split_once('/').unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let round_trips = Arc::new(AtomicU64::new(0));
+    let (server, counted) = (server.to_owned(), round_trips.clone());
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (mut from_client, mut to_client) = client.into_split();
+            let (mut from_server, mut to_server) =
+                TcpStream::connect(&server).await.unwrap().into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+            let counted = counted.clone();
+            tokio::spawn(async move {
+                // The first messages have no type: a request for TLS, and the start, which is version 3.
+                let (mut started, mut asked) = (false, false);
+                loop {
+                    let kind = match started {
+                        true => Some(from_client.read_u8().await?),
+                        false => None,
+                    };
+                    let length = from_client.read_u32().await?;
+                    let mut content = vec![0; length as usize - 4];
+                    from_client.read_exact(&mut content).await?;
+                    started |= content.starts_with(&[0, 3]);
+                    if kind == Some(b'Q') || kind == Some(b'S') && asked {
+                        counted.fetch_add(1, Ordering::Relaxed);
+                    }
+                    asked = kind != Some(b'S');
+                    if let Some(kind) = kind {
+                        to_server.write_u8(kind).await?;
+                    }
+                    to_server.write_u32(length).await?;
+                    to_server.write_all(&content).await?;
+                }
+                #[expect(unreachable_code, reason = "the type of the block")]
+                std::io::Result::Ok(())
+            });
+        }
+    });
+    (format!("{before}@{address}/{database}"), round_trips)
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/quotas"]
+async fn an_upload_takes_two_round_trips() {
+    let url = std::env::var("HOLDALL_TEST_POSTGRES").expect("HOLDALL_TEST_POSTGRES");
+    let (url, round_trips) = counting_proxy(&url).await;
+    let ledger = Database::open(&url).unwrap();
+    let backend = backend();
+    // Tables, connection and statements are prepared at the first use.
+    put(&ledger, &backend, "first", "ann", 1).await;
+    let mut counts = Vec::new();
+    for (key, size) in [("k", 5), ("k", 7), ("other", 1), ("k", 1), ("k", 2)] {
+        let before = round_trips.load(Ordering::Relaxed);
+        put(&ledger, &backend, key, "ann", size).await;
+        counts.push(round_trips.load(Ordering::Relaxed) - before);
+    }
+    println!("round trips of uploads: {counts:?}");
+    // The version of the tables is compared once a second, which falls into some of them.
+    assert_eq!(counts.iter().min(), Some(&2), "{counts:?}");
 }

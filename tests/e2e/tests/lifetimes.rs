@@ -8,9 +8,11 @@
 
 use futures_util::FutureExt;
 use holdall::config::Config;
-use holdall::{Backend, Custom, Download, ErrorKind, Host, PluginRef, Registration, Upload};
+use holdall::{Backend, Bytes, Custom, Download, ErrorKind, Host, PluginRef, Registration, Upload};
 use holdall_e2e::artifacts;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 fn folder() -> tempfile::TempDir {
@@ -143,4 +145,116 @@ fn row_29_what_a_plugin_leaves_behind_survives_its_removal() {
     until("the waker", || ask("woken") > left[1]);
     let ticks = ask("ticks");
     until("the thread", || ask("ticks") > ticks);
+}
+
+/// From the environment, for `scripts/upgrades`.
+fn count(name: &str, default: usize) -> usize {
+    let given = std::env::var(name).ok();
+    given.map_or(default, |text| text.parse().unwrap())
+}
+
+/// Operations of one caller, one after the other, until told to end: no error, and each is answered by one
+/// generation, never by one before the last that this caller saw.
+async fn operations(backend: Backend, done: Arc<AtomicU64>, end: Arc<AtomicBool>) -> usize {
+    let mut seen: Vec<Bytes> = Vec::new();
+    while !end.load(Ordering::Relaxed) {
+        let body = backend.download("where").await.unwrap().body;
+        let bytes = body.collect(1024).await.unwrap();
+        let (first, _) = bytes.split_at(16);
+        assert_eq!(bytes.len(), 8 * 16);
+        assert!(bytes.chunks(16).all(|chunk| chunk == first), "{bytes:?}");
+        let asked = backend.custom(Custom::new("where", "")).await.unwrap();
+        for mark in [bytes.slice(..16), asked] {
+            if seen.last() != Some(&mark) {
+                assert!(!seen.contains(&mark), "back to {mark:?} of {seen:?}");
+                seen.push(mark);
+            }
+        }
+        backend.upload(("k", "bytes")).await.unwrap();
+        assert!(backend.exists("k").await.unwrap());
+        done.fetch_add(4, Ordering::Relaxed);
+    }
+    seen.len()
+}
+
+/// Resident memory of this process, in KiB.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    line.unwrap()
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+/// Each new file fails at its first opening, which no caller sees, and serves at its second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn upgrades_under_operations_fail_none_and_mix_none() {
+    const CALLERS: usize = 8;
+    let upgrades = count("HOLDALL_TEST_UPGRADES", 3);
+    let least = count("HOLDALL_TEST_OPERATIONS", 2_000);
+    let folder = tempfile::tempdir().unwrap();
+    artifacts().folder_of([artifacts().misbehaving()], folder.path());
+    let file = folder.path().join("libholdall_misbehaving.so");
+    let library = std::fs::read(&file).unwrap();
+    let mut config = Config::default();
+    config.upgrade.generations = 1000;
+    let host = Host::builder().config(config).plugin_dir(folder.path());
+    let host = host.build().unwrap();
+    let registration = Registration::new(PluginRef::from("misbehaving"));
+    let registration = registration.config(serde_json::json!({ "fail": 1 }));
+    host.register("store", registration).unwrap();
+    assert!(
+        host.backend("store").await.is_err(),
+        "the first opening fails"
+    );
+    let backend = loop {
+        match host.backend("store").await {
+            Ok(backend) => break backend,
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    };
+    let (done, end) = (
+        Arc::new(AtomicU64::new(0)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|_| tokio::spawn(operations(backend.clone(), done.clone(), end.clone())))
+        .collect();
+    let before = resident();
+    for number in 1..=upgrades {
+        // As many operations between two upgrades as at the end.
+        let share = (least * number / (upgrades + 1)) as u64;
+        while done.load(Ordering::Relaxed) < share {
+            assert!(callers.iter().all(|caller| !caller.is_finished()));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let new = folder.path().join("new");
+        std::fs::write(&new, [&library[..], &number.to_le_bytes()].concat()).unwrap();
+        std::fs::rename(new, &file).unwrap();
+        let failed = host.upgrade_plugins().await;
+        assert!(failed.iter().all(|one| one.error.is_some()), "{failed:?}");
+        let switched = host.upgrade_plugins().await;
+        assert!(
+            switched.iter().all(|one| one.error.is_none()),
+            "{switched:?}"
+        );
+        assert_eq!((failed.len(), switched.len()), (1, 1));
+    }
+    while done.load(Ordering::Relaxed) < least as u64 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    end.store(true, Ordering::Relaxed);
+    for caller in callers {
+        let generations = caller.await.unwrap();
+        assert!(generations > upgrades / 2, "{generations} generations seen");
+    }
+    let grown = resident().saturating_sub(before) / upgrades as u64;
+    println!(
+        "{upgrades} upgrades, as many rolled back, under {} operations: 0 failed, 0 mixed; {grown} KiB of \
+         resident memory for each generation",
+        done.load(Ordering::Relaxed)
+    );
 }
