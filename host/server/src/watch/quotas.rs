@@ -122,3 +122,52 @@ impl Quotas {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus_client::collector::Collector;
+    use prometheus_client::registry::Registry;
+
+    #[derive(Debug)]
+    struct Shown(Quotas);
+
+    impl Collector for Shown {
+        fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+            self.0.encode(&mut encoder)
+        }
+    }
+
+    /// Of a ledger that does not answer, too.
+    #[test]
+    fn what_reconciliations_mended_is_shown_by_kind() {
+        let mut mended = Reconciled::default();
+        (mended.runs, mended.added, mended.removed) = (3, 1, 2);
+        (mended.corrected, mended.released, mended.counters) = (4, 5, 6);
+        let backend = "photos".to_owned();
+        let usage = None;
+        let quota = QuotaOf {
+            backend,
+            usage,
+            mended,
+        };
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Shown(Quotas(vec![quota]))));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let of = |what: &str| {
+            format!("holdall_quota_mended_total{{backend=\"photos\",what=\"{what}\"}}")
+        };
+        for line in [
+            "holdall_ledger_up{backend=\"photos\"} 0".to_owned(),
+            "holdall_quota_reconciliations_total{backend=\"photos\"} 3".to_owned(),
+            format!("{} 1", of("added")),
+            format!("{} 2", of("removed")),
+            format!("{} 4", of("corrected")),
+            format!("{} 5", of("released")),
+            format!("{} 6", of("counters")),
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} in {text}");
+        }
+    }
+}
