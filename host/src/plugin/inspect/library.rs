@@ -108,12 +108,14 @@ fn starts_like_elf<'data, R: ReadRef<'data>>(data: R) -> bool {
         .is_ok_and(|magic| magic == b"\x7fELF")
 }
 
-fn host_format() -> &'static str {
-    match std::env::consts::OS {
+/// The libraries of this host, as faults name them.
+fn host_format() -> String {
+    let format = match std::env::consts::OS {
         "macos" => "a Mach-O library",
         "windows" => "a PE library",
         _ => "an ELF library",
-    }
+    };
+    format!("{format} for {}, this host", host_target())
 }
 
 fn judge_platform<'data, R: ReadRef<'data>>(found: &mut Inspection, file: &object::File<'data, R>) {
