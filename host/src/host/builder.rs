@@ -180,6 +180,7 @@ impl Builder {
     /// # Errors
     ///
     /// - `ConfigInvalid`: every problem of the configuration.
+    /// - `Unsupported`: this program is linked fully statically (the default for musl) and plugin directories are named.
     /// - `PluginLoad`: a linked-in plugin does not pass the checks, or a required one does not load.
     pub fn build(mut self) -> Result<Host> {
         if let Some(environment) = &self.environment {
@@ -202,6 +203,7 @@ impl Builder {
                 config
             }
         };
+        check_loader(&config)?;
         let environment = match self.environment {
             Some(environment) => environment,
             None => config.environment().clone(),
@@ -259,6 +261,25 @@ impl Builder {
         let host = Host::new(context, config);
         host.load_required()?;
         Ok(host)
+    }
+}
+
+/// # Errors
+///
+/// `Unsupported`: plugin directories are named, and this program is linked fully statically, so that there is no
+/// loader in it.
+fn check_loader(config: &Config) -> Result<()> {
+    // A static program of Windows has the system's loader.
+    let is_static = cfg!(all(unix, target_feature = "crt-static"));
+    match config.plugin_dirs.first() {
+        Some(directory) if is_static => Err(Error::new(ErrorKind::Unsupported)
+            .with_message("this host is fully static and cannot load libraries")
+            .with_fact("plugin_dir", directory.display().to_string())
+            .with_fact(
+                "fix",
+                "build it with RUSTFLAGS=\"-C target-feature=-crt-static\", or link the plugins in",
+            )),
+        _ => Ok(()),
     }
 }
 

@@ -148,15 +148,31 @@ pub(crate) fn code(plugin: u32, range: &std::ops::Range<usize>) {
     room[2].store(plugin.into(), Ordering::Release);
 }
 
+/// Address of the instruction that a signal has interrupted.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn interrupted(context: &libc::ucontext_t) -> u64 {
+    context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned()
+}
+
+#[cfg(all(target_os = "linux", target_arch = "aarch64"))]
+fn interrupted(context: &libc::ucontext_t) -> u64 {
+    context.uc_mcontext.pc
+}
+
+/// Of other processors it is not known, and no code is there.
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+fn interrupted(_: &libc::ucontext_t) -> u64 {
+    0
+}
+
 /// The plugin whose code a signal has interrupted; 0 for other code.
 fn by_address(context: *mut c_void) -> u64 {
-    #[cfg(target_arch = "x86_64")]
     // SAFETY: the kernel passes the context of the thread to a handler with `SA_SIGINFO`.
-    let address = unsafe { context.cast::<libc::ucontext_t>().as_ref() }.map_or(0, |context| {
-        context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned()
-    });
-    #[cfg(not(target_arch = "x86_64"))]
-    let address = u64::MAX - u64::from(context.is_null());
+    let context = unsafe { context.cast::<libc::ucontext_t>().as_ref() };
+    let address = context.map_or(0, interrupted);
     let mut ranges = CODE.iter();
     let found = ranges.find(|[start, end, plugin]| {
         let is_known = plugin.load(Ordering::Acquire) != 0;

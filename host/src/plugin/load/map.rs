@@ -5,7 +5,11 @@ use super::load_fault;
 use crate::platform::signals::Handlers;
 use crate::plugin::fault::{Code, Fault};
 use holdall_plugin_api::abi::tables::PluginTable;
+#[cfg(not(target_env = "musl"))]
+use libc::{RTLD_DI_LINKMAP, dlinfo};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+#[cfg(target_env = "musl")]
+use musl::{RTLD_DI_LINKMAP, dlinfo};
 use std::error::Error as _;
 use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
@@ -121,6 +125,18 @@ fn is_inside(code: &[Range<usize>], address: usize) -> bool {
     code.iter().any(|range| range.contains(&address))
 }
 
+/// The crate `libc` has these for glibc only (`dlfcn.h`).
+#[cfg(target_env = "musl")]
+mod musl {
+    use super::{c_int, c_void};
+
+    pub(super) const RTLD_DI_LINKMAP: c_int = 2;
+
+    unsafe extern "C" {
+        pub(super) fn dlinfo(handle: *mut c_void, request: c_int, info: *mut c_void) -> c_int;
+    }
+}
+
 /// The start of the loader's record of a library (`link.h`).
 #[repr(C)]
 struct LinkMap {
@@ -141,7 +157,7 @@ struct Search {
 fn executable_ranges(handle: *mut c_void) -> Result<Vec<Range<usize>>, &'static str> {
     let mut map: *const LinkMap = std::ptr::null();
     // SAFETY: the handle is that of an open library, and the record's address is written to `map`.
-    let asked = unsafe { libc::dlinfo(handle, libc::RTLD_DI_LINKMAP, (&raw mut map).cast()) };
+    let asked = unsafe { dlinfo(handle, RTLD_DI_LINKMAP, (&raw mut map).cast()) };
     // SAFETY: on success it leads to the record of an open library, which lives as long as that.
     let Some(map) = (unsafe { map.as_ref() }).filter(|_| asked == 0) else {
         return Err("the loader has no record of the library");
