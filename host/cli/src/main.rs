@@ -11,10 +11,16 @@ mod commands;
 mod exit;
 mod failure;
 mod fields;
+#[cfg_attr(unix, path = "files/unix.rs")]
+#[cfg_attr(windows, path = "files/windows.rs")]
+mod files;
 mod hint;
 mod local;
 mod log;
 mod output;
+#[cfg_attr(unix, path = "process/unix.rs")]
+#[cfg_attr(windows, path = "process/windows.rs")]
+mod process;
 mod progress;
 mod service;
 mod signals;
@@ -71,7 +77,7 @@ fn main() -> ExitCode {
     output.failure(&failure);
     if matches!(failure, Failure::BrokenPipe) {
         // As other commands end when their reader has gone. Should that fail, the code says it.
-        let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGPIPE);
+        signals::end_by_broken_pipe();
     }
     platform::exit::leave(failure.exit())
 }

@@ -16,17 +16,7 @@ static STDOUT: OnceLock<File> = OnceLock::new();
 ///
 /// Call it before any plugin is mapped.
 pub(crate) fn keep_for_the_command() -> io::Result<()> {
-    // A descriptor of its own, which a plugin does not know.
-    let own = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3);
-    let own = match own {
-        Ok(own) => File::from(own),
-        // Closed by the caller: what is written fails, as it would on the closed descriptor.
-        Err(_) => File::open("/dev/null")?,
-    };
-    if rustix::stdio::dup2_stdout(rustix::stdio::stderr()).is_err() {
-        let null = File::options().write(true).open("/dev/null")?;
-        rustix::stdio::dup2_stdout(&null)?;
-    }
+    let own = holdall::platform::standard_output::keep()?;
     let _ = STDOUT.set(own);
     Ok(())
 }

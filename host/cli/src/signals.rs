@@ -1,21 +1,21 @@
 //! Signals that end the command, and what is done about them.
 
+#[cfg_attr(unix, path = "signals/unix.rs")]
+#[cfg_attr(windows, path = "signals/windows.rs")]
+mod system;
+
+pub(crate) use system::{end_by_broken_pipe, hangups, ignore_file_size};
+
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use holdall::platform::exit::leave_at_once;
 use holdall::platform::signals::Handlers;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
-use signal_hook::iterator::Signals;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-
-/// The signals that ask a command to end.
-const ENDING: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
 
 /// How long a command may take to put things away before it is ended all the same.
 const PUTTING_AWAY: Duration = Duration::from_secs(5);
@@ -54,35 +54,22 @@ impl Grace {
 /// thread of the runtime busy, or hold the lock of the system's loader.
 pub(crate) fn first() -> io::Result<oneshot::Receiver<i32>> {
     let grace = u64::try_from(PUTTING_AWAY.as_millis()).unwrap_or(u64::MAX);
-    first_of(&ENDING, Grace(Arc::new(AtomicU64::new(grace))))
+    first_of(&system::ENDING, Grace(Arc::new(AtomicU64::new(grace))))
 }
 
 /// As [`first`], for a server: it lives on without a terminal.
 pub(crate) fn first_but_hangup(grace: Grace) -> io::Result<oneshot::Receiver<i32>> {
-    first_of(&ENDING[1..], grace)
-}
-
-/// A write beyond RLIMIT_FSIZE fails with `EFBIG`, instead of ending the process by SIGXFSZ.
-pub(crate) fn ignore_file_size() -> io::Result<()> {
-    let seen = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(SIGXFSZ, seen).map(drop)
-}
-
-/// Each SIGHUP, which no longer ends the process.
-pub(crate) fn hangups() -> io::Result<Signal> {
-    signal(SignalKind::hangup())
+    first_of(&system::ENDING[1..], grace)
 }
 
 fn first_of(ending: &'static [i32], grace: Grace) -> io::Result<oneshot::Receiver<i32>> {
-    let mut signals = Signals::new(ending)?;
+    let mut signals = system::Signals::new(ending)?;
     let handlers = Handlers::save();
     let (arrives, arrived) = channel();
     let (tell, told) = oneshot::channel();
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
     named("holdall-signals").spawn(move || {
-        signals
-            .forever()
-            .try_for_each(|number| arrives.send(number))
+        signals.each(|number| arrives.send(number).is_ok());
     })?;
     named("holdall-ending").spawn(move || end(ending, &handlers, &arrived, tell, &grace))?;
     Ok(told)

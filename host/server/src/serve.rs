@@ -3,6 +3,9 @@
 mod connections;
 mod exchange;
 mod places;
+#[cfg_attr(unix, path = "serve/socket/unix.rs")]
+#[cfg_attr(windows, path = "serve/socket/windows.rs")]
+mod socket;
 
 use std::fmt;
 use std::io;

@@ -103,7 +103,6 @@ pub(crate) use file::unhex;
 pub use gateway::{GatewayConfig, GatewayKey, MIN_SECRET};
 pub use ledger::LedgerConfig;
 pub use mount::Mount;
-pub(crate) use owner::is_trusted_owner;
 use plugin_settings::PluginSettings;
 pub use problem::{ConfigProblems, Location, Problem, ProblemCode};
 pub(crate) use problem::{chain, names, nearest};

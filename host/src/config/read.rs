@@ -1,9 +1,9 @@
 //! Files that an operator names: configuration and secrets.
 
 use super::owner::{FileRules, of_file};
-use std::fs::{File, OpenOptions};
+use crate::platform::files;
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -56,15 +56,10 @@ pub(super) fn regular_file(
 }
 
 fn read(path: &Path, most: u64, rules: Option<FileRules>) -> Result<Vec<u8>, Refused> {
-    // Without the flag the open of a FIFO waits for its writer.
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblocking)
-        .open(path)?;
+    let file = files::open_without_waiting(path)?;
     if let Some(rules) = rules {
-        let stat = rustix::fs::fstat(&file).map_err(io::Error::from)?;
-        of_file(&stat, path, &rules).map_err(|(code, found)| Refused::Rule(code, found))?;
+        let judged = of_file(&file, path, &rules)?;
+        judged.map_err(|(code, found)| Refused::Rule(code, found))?;
     }
     Ok(take(file, most)?)
 }

@@ -285,7 +285,9 @@ fn state_dir(environment: &Environment) -> Option<PathBuf> {
             .map(PathBuf::from)
             .filter(|it| it.is_absolute())
     };
-    let home = || absolute("HOME").map(|home| home.join(".local/state"));
+    // Windows has `LOCALAPPDATA`, and `HOME` only by other programs.
+    let local = || absolute("LOCALAPPDATA").filter(|_| cfg!(windows));
+    let home = || local().or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
     let state = absolute("XDG_STATE_HOME").or_else(home);
     state.map(|state| state.join("holdall"))
 }

@@ -1,6 +1,6 @@
 //! Values of the sections `[trust]`, `[trial]`, `[quarantine]` and `[upgrade]`.
 
-use rustix::process::geteuid;
+use crate::platform::users;
 use std::time::{Duration, SystemTime};
 
 /// What becomes of a file that breaks a rule.
@@ -124,7 +124,7 @@ impl TrustPolicy {
 }
 
 pub(super) fn group_rule(configured: Option<TrustRule>) -> TrustRule {
-    configured.unwrap_or(match geteuid().is_root() {
+    configured.unwrap_or(match users::is_root() {
         true => TrustRule::Refuse,
         false => TrustRule::Warn,
     })

@@ -4,15 +4,15 @@
 //! handler of fatal signals copies them into a file in memory that is shared with the disk's cache, which the
 //! kernel keeps whatever ends the process.
 
-use libc::{c_int, c_void};
-use rustix::fs::{FlockOperation, flock, ftruncate};
-use rustix::mm::{MapFlags, ProtFlags, mmap};
-use std::cell::{Cell, UnsafeCell};
+#[cfg_attr(unix, path = "crumbs/unix.rs")]
+#[cfg_attr(windows, path = "crumbs/windows.rs")]
+mod system;
+
+use super::files;
+use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, compiler_fence};
@@ -25,9 +25,6 @@ const REQUEST_WORDS: usize = 5;
 const NAME_WORDS: usize = 2;
 const MAGIC: u64 = u64::from_le_bytes(*b"HDCRUMB1");
 
-/// Signals that a fault raises.
-const SIGNALS: [c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGABRT];
-
 /// One line of a plugin's log.
 #[repr(C)]
 struct Line {
@@ -39,7 +36,7 @@ struct Line {
 #[repr(C)]
 struct Ring {
     magic: AtomicU64,
-    /// The signal that ended the process; 0 for another end.
+    /// The signal that ended the process, on Windows the exception; 0 for another end.
     signal: AtomicU64,
     /// The plugin that its thread was in, from 1; 0 for none.
     plugin: AtomicU64,
@@ -148,31 +145,8 @@ pub(crate) fn code(plugin: u32, range: &std::ops::Range<usize>) {
     room[2].store(plugin.into(), Ordering::Release);
 }
 
-/// Address of the instruction that a signal has interrupted.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-fn interrupted(context: &libc::ucontext_t) -> u64 {
-    context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned()
-}
-
-#[cfg(all(target_os = "linux", target_arch = "aarch64"))]
-fn interrupted(context: &libc::ucontext_t) -> u64 {
-    context.uc_mcontext.pc
-}
-
-/// Of other processors it is not known, and no code is there.
-#[cfg(not(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-)))]
-fn interrupted(_: &libc::ucontext_t) -> u64 {
-    0
-}
-
-/// The plugin whose code a signal has interrupted; 0 for other code.
-fn by_address(context: *mut c_void) -> u64 {
-    // SAFETY: the kernel passes the context of the thread to a handler with `SA_SIGINFO`.
-    let context = unsafe { context.cast::<libc::ucontext_t>().as_ref() };
-    let address = context.map_or(0, interrupted);
+/// The plugin that has code at this address; 0 for other code.
+fn by_address(address: u64) -> u64 {
     let mut ranges = CODE.iter();
     let found = ranges.find(|[start, end, plugin]| {
         let is_known = plugin.load(Ordering::Acquire) != 0;
@@ -180,6 +154,30 @@ fn by_address(context: *mut c_void) -> u64 {
         is_known && range.contains(&address)
     });
     found.map_or(0, |[_, _, plugin]| plugin.load(Ordering::Relaxed))
+}
+
+/// Notes a fault of this thread, whose code was at `address`. Called by handlers: uses atomics only.
+fn note(signal: u32, address: u64) {
+    let Some(ring) = RING.get() else {
+        return;
+    };
+    // The first signal is the one that counts.
+    let won = ring
+        .signal
+        .compare_exchange(0, signal.into(), Ordering::SeqCst, Ordering::SeqCst);
+    let here = HERE.try_with(Cell::get).unwrap_or(ptr::null());
+    // SAFETY: on the stack of this thread, below this handler: the call has not returned.
+    let here = unsafe { here.as_ref() };
+    match here {
+        _ if won.is_err() => {}
+        None => ring.plugin.store(by_address(address), Ordering::SeqCst),
+        Some(call) => {
+            store(&ring.operation, call.operation);
+            // SAFETY: what it leads to lives as long as the call.
+            store(&ring.request, unsafe { &*call.request });
+            ring.plugin.store(call.plugin.into(), Ordering::SeqCst);
+        }
+    }
 }
 
 /// Keeps a line of a plugin's log.
@@ -207,28 +205,13 @@ pub(crate) fn begin(directory: &Path) -> io::Result<()> {
     }
     let path = directory.join(format!("running-{}", std::process::id()));
     let mut options = File::options();
-    let options = options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600);
-    let file = options.open(&path)?;
+    let options = options.read(true).write(true).create(true).truncate(true);
+    let file = files::private(options).open(&path)?;
     // Who can take it knows that this process has ended.
-    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    file.try_lock()?;
     let size = size_of::<Ring>();
-    ftruncate(&file, size as u64)?;
-    // SAFETY: a new mapping of a file of this size; nothing else is at the address.
-    let address = unsafe {
-        mmap(
-            ptr::null_mut(),
-            size,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::SHARED,
-            &file,
-            0,
-        )
-    }?;
+    file.set_len(size as u64)?;
+    let address = system::map(&file, size)?;
     // SAFETY: mapped for the life of the process, of this size and aligned to a page; zeroes are a valid
     // ring, and only atomics are in it.
     let ring: &'static Ring = unsafe { &*address.cast::<Ring>() };
@@ -244,7 +227,7 @@ pub(crate) fn begin(directory: &Path) -> io::Result<()> {
     // The lock lasts as long as the file is open.
     std::mem::forget(file);
     let _ = RING.set(ring);
-    install();
+    system::install();
     *begun = true;
     Ok(())
 }
@@ -259,93 +242,6 @@ pub(crate) fn end() {
         // Left behind, they are removed by the next process.
         let _ = std::fs::remove_file(path);
         let _ = std::fs::remove_file(names_of(path));
-    }
-}
-
-/// Actions of the signals before.
-struct Before(UnsafeCell<[MaybeUninit<libc::sigaction>; SIGNALS.len()]>);
-
-// SAFETY: written whole by `install`, once and before its first handler is in place; read by handlers only.
-unsafe impl Sync for Before {}
-
-static BEFORE: Before = Before(UnsafeCell::new(
-    [const { MaybeUninit::uninit() }; SIGNALS.len()],
-));
-
-fn install() {
-    for (at, signal) in SIGNALS.into_iter().enumerate() {
-        // SAFETY: called once, under the lock of `begin`, before any handler that reads it is installed.
-        let all = unsafe { &mut *BEFORE.0.get() };
-        // Zeroes are the default action, should there be no answer.
-        all[at] = MaybeUninit::zeroed();
-        // SAFETY: no new action is given, and the old one is written into room for it.
-        unsafe { libc::sigaction(signal, ptr::null(), all[at].as_mut_ptr()) };
-    }
-    // All of them are kept by now: a handler may run as soon as the first is installed.
-    for signal in SIGNALS {
-        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-        let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = on_fault;
-        // SAFETY: zeroes are a valid `sigaction`; its fields are set in room that is ours.
-        let action = unsafe {
-            let action = action.assume_init_mut();
-            action.sa_sigaction = handler as libc::sighandler_t;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-            action
-        };
-        // SAFETY: the handler uses atomics and functions that are safe in signal handlers only.
-        unsafe { libc::sigaction(signal, action, ptr::null_mut()) };
-    }
-}
-
-extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    if let Some(ring) = RING.get() {
-        let number = u64::from(signal.unsigned_abs());
-        // The first signal is the one that counts.
-        let won = ring
-            .signal
-            .compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst);
-        let here = HERE.try_with(Cell::get).unwrap_or(ptr::null());
-        // SAFETY: on the stack of this thread, below this handler: the call has not returned.
-        let here = unsafe { here.as_ref() };
-        match here {
-            _ if won.is_err() => {}
-            None => ring.plugin.store(by_address(context), Ordering::SeqCst),
-            Some(call) => {
-                store(&ring.operation, call.operation);
-                // SAFETY: what it leads to lives as long as the call.
-                store(&ring.request, unsafe { &*call.request });
-                ring.plugin.store(call.plugin.into(), Ordering::SeqCst);
-            }
-        }
-    }
-    let Some(at) = SIGNALS.iter().position(|known| *known == signal) else {
-        return;
-    };
-    // SAFETY: written before this handler was installed, and not since.
-    let all = unsafe { &*BEFORE.0.get() };
-    // SAFETY: as above: each of them was.
-    let before = unsafe { all[at].assume_init_ref() };
-    match before.sa_sigaction {
-        libc::SIG_DFL | libc::SIG_IGN => {
-            // SAFETY: both are safe in a signal handler. The raised signal is delivered when this one returns.
-            unsafe { libc::signal(signal, libc::SIG_DFL) };
-            // SAFETY: as above.
-            unsafe { libc::raise(signal) };
-        }
-        handler if before.sa_flags & libc::SA_SIGINFO != 0 => {
-            type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
-            // SAFETY: the address of a function of this type, as the flag says.
-            let handler =
-                unsafe { std::mem::transmute::<*const c_void, Handler>(handler as *const c_void) };
-            handler(signal, info, context);
-        }
-        handler => {
-            type Handler = extern "C" fn(c_int);
-            // SAFETY: the address of a function of this type, without the flag.
-            let handler =
-                unsafe { std::mem::transmute::<*const c_void, Handler>(handler as *const c_void) };
-            handler(signal);
-        }
     }
 }
 
@@ -368,12 +264,12 @@ pub(crate) struct Found {
 ///
 /// What the operating system says.
 pub(crate) fn collect(path: &Path) -> io::Result<Option<Found>> {
-    let file = File::options().read(true).write(true).open(path)?;
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+    let mut file = File::options().read(true).write(true).open(path)?;
+    if file.try_lock().is_err() {
         return Ok(None);
     }
     let mut bytes = vec![0; size_of::<Ring>()];
-    let whole = file.read_exact_at(&mut bytes, 0).is_ok();
+    let whole = file.read_exact(&mut bytes).is_ok();
     let names = std::fs::read_to_string(names_of(path)).unwrap_or_default();
     std::fs::remove_file(path)?;
     let _ = std::fs::remove_file(names_of(path));

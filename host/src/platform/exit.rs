@@ -3,10 +3,7 @@
 //! Plugins are never unmapped, and their exit handlers and static destructors must not decide how a
 //! program ends: a handler may sleep or abort. A program therefore ends by [`leave`], and [`guard`]
 //! catches a plugin that calls `exit` itself.
-#![allow(
-    unsafe_code,
-    reason = "`atexit` and `_exit` of the C library have no safe binding"
-)]
+#![allow(unsafe_code, reason = "`atexit` of the C library has no safe binding")]
 
 use libc::c_int;
 use std::io::{self, Write};
@@ -34,7 +31,7 @@ extern "C" fn at_exit() {
     // Not `eprintln!`: the thread that called `exit` may hold its lock.
     let text = b"holdall: the process was ended by a call of exit() in a plugin [plugin_fault]\n";
     // With standard error closed the code still says it.
-    let _ = rustix::io::write(rustix::stdio::stderr(), text);
+    super::process::say(text);
     leave_now(GUARD.load(Ordering::SeqCst));
 }
 
@@ -53,6 +50,5 @@ pub fn leave_at_once(code: u8) -> ! {
 
 fn leave_now(code: c_int) -> ! {
     super::crumbs::end();
-    // SAFETY: `_exit` has no preconditions.
-    unsafe { libc::_exit(code) }
+    super::process::end(code)
 }

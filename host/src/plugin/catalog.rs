@@ -3,13 +3,14 @@
 use super::PluginRef;
 use super::errors;
 use super::fault::{Code, Fault};
-use super::inspect::{self, Stamp, Verdict};
+use super::inspect::Verdict;
 use super::load::{Image, Mapped, Plugin};
 use super::quarantine::Quarantine;
 use super::scan::{self, ScanReport, Shadowed};
 use super::trial::{Opening, Trial, Trials};
 use super::trust::{Standing, Trust};
 use crate::config::{Config, PluginRule};
+use crate::platform::file_facts::Stamp;
 use holdall_plugin_api::StaticPlugin;
 use holdall_plugin_api::descriptor::Descriptor;
 use holdall_plugin_api::{Error, ErrorKind, Result};
@@ -99,7 +100,7 @@ impl Candidate {
     /// Its file now, beside what was mapped, or judged as long as nothing is mapped.
     pub(crate) fn file_state(&self) -> Option<FileState> {
         let known = self.mapped.get().copied().or(self.judged);
-        Some(match inspect::stamp_of(self.path()?) {
+        Some(match Stamp::at(self.path()?) {
             Ok(now) if Some(now) == known => FileState::Unchanged,
             Ok(_) => FileState::Changed,
             Err(_) => FileState::Missing,

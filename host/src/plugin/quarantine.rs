@@ -6,13 +6,12 @@
 //! quarantine.
 
 use crate::config::{Quarantine as Rules, hex, read_whole};
-use crate::platform::crumbs;
+use crate::platform::{crumbs, files};
 use crate::plugin::fault::{Code, Fault};
 use crate::plugin::trust::replace;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -60,8 +59,7 @@ impl Quarantine {
     ///
     /// What the operating system says.
     pub(crate) fn begin(directory: PathBuf, rules: Rules) -> io::Result<Self> {
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(&directory)?;
+        files::create_private_directory(&directory)?;
         for crash in collect(&directory)? {
             tracing::error!(
                 target: "holdall",

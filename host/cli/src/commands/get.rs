@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -16,6 +15,7 @@ use crate::address::Address;
 use crate::app::App;
 use crate::args::Jobs;
 use crate::failure::{Failure, Result};
+use crate::files;
 use crate::local::{Folder, Part, Spot, StoreDirectory};
 use crate::output;
 use crate::progress::Progress;
@@ -121,7 +121,7 @@ impl Get {
         let about = std::fs::metadata(to).ok().map(|about| about.file_type());
         match about {
             Some(kind) if kind.is_dir() => self.checked(Folder::create(to)?.place(name)?),
-            Some(kind) if kind.is_char_device() || kind.is_block_device() || kind.is_fifo() => {
+            Some(kind) if files::is_stream(kind) => {
                 let file = File::options()
                     .write(true)
                     .open(to)
@@ -129,7 +129,7 @@ impl Get {
                 Ok(Target::Stream(file, to.clone()))
             }
             // `Path` ignores a slash at the end, and a folder that is meant must be there.
-            _ if to.as_os_str().as_encoded_bytes().ends_with(b"/") => {
+            _ if ends_in_separator(to) => {
                 Err(Failure::file("open", to)(io::ErrorKind::NotFound.into()))
             }
             _ => self.checked(Spot::of(to)?),
@@ -277,4 +277,9 @@ impl Get {
         let any = options != ReadOptions::default();
         request.with_options(any.then_some(options))
     }
+}
+
+fn ends_in_separator(path: &Path) -> bool {
+    let last = path.as_os_str().as_encoded_bytes().last();
+    last.is_some_and(|last| std::path::is_separator(char::from(*last)))
 }

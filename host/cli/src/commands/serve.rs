@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::exit;
 use crate::failure::{Failure, Result};
+use crate::files;
 use crate::output::Output;
 use crate::service::{self, Passed};
 use crate::signals::{self, Grace};
@@ -296,8 +296,8 @@ fn facts(dir: &Path) -> Vec<(PathBuf, u64, i64, i64)> {
     let mut facts: Vec<_> = entries
         .filter_map(|entry| {
             let metadata = std::fs::metadata(entry.path()).ok()?;
-            let times = (metadata.ctime(), metadata.ctime_nsec());
-            Some((entry.path(), metadata.ino(), times.0, times.1))
+            let (file, changed, part) = files::version(&metadata);
+            Some((entry.path(), file, changed, part))
         })
         .collect();
     facts.sort();
@@ -331,13 +331,9 @@ impl ThisRun {
     fn new(url: &str, is_loopback: bool) -> Result<Self> {
         let no_bytes = Failure::file("read random bytes from", "the system".as_ref());
         let mut secret = [0; 32];
-        let filled = rustix::rand::getrandom(&mut secret, rustix::rand::GetRandomFlags::empty());
-        let filled = match filled.map_err(io::Error::from) {
-            Ok(count) if count < secret.len() => Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) => Token::create("this-run", Rule::everything(), None),
-            Err(error) => Err(error),
-        };
-        let token = filled.map_err(no_bytes)?;
+        let filled = getrandom::fill(&mut secret).map_err(io::Error::other);
+        let token = filled.and_then(|()| Token::create("this-run", Rule::everything(), None));
+        let token = token.map_err(no_bytes)?;
         let secret: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self {
             gateway: GatewayConfig::new(url).key("this-run", secret),

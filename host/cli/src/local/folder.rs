@@ -1,19 +1,11 @@
 //! Where a file is to be: an opened folder and a name in it.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, statat};
-use rustix::io::Errno;
-
+use super::directory::{Directory, unusable};
 use crate::exit;
 use crate::failure::{Failure, Result};
-
-const FOLDER: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC);
 
 /// A folder that keys are laid out below.
 ///
@@ -21,7 +13,7 @@ const FOLDER: OFlags = OFlags::RDONLY
 /// machine: every step below the folder is taken without following links.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
-    fd: Arc<OwnedFd>,
+    directory: Directory,
     path: PathBuf,
 }
 
@@ -33,10 +25,8 @@ impl Folder {
     }
 
     fn open(path: &Path) -> Result<Self> {
-        let fd = openat(CWD, path, FOLDER, Mode::empty())
-            .map_err(|cause| Failure::file("open", path)(cause.into()))?;
         Ok(Self {
-            fd: Arc::new(fd),
+            directory: Directory::open(path).map_err(Failure::file("open", path))?,
             path: path.to_owned(),
         })
     }
@@ -56,48 +46,35 @@ impl Folder {
         };
         let mut segments = key.split('/').peekable();
         let mut spot = Spot {
-            folder: self.fd.clone(),
+            folder: self.directory.clone(),
             within: self.path.clone(),
             name: OsString::new(),
         };
         while let Some(segment) = segments.next() {
-            match segment {
-                "" | "." | ".." => return Err(refuse("it has an empty segment, \".\" or \"..\"")),
-                _ if segment.contains('\0') => return Err(refuse("it has a NUL character")),
-                _ => {}
+            if matches!(segment, "" | "." | "..") {
+                return Err(refuse("it has an empty segment, \".\" or \"..\""));
+            }
+            if let Some(why) = unusable(segment) {
+                return Err(refuse(why));
             }
             if segments.peek().is_none() {
                 spot.name = segment.into();
                 break;
             }
             spot.within.push(segment);
-            spot.folder = Arc::new(enter(&spot.folder, segment).map_err(|cause| match cause {
-                Errno::LOOP | Errno::NOTDIR => {
-                    refuse("a link or a file stands where a folder is needed")
-                }
-                cause => Failure::file("create", &spot.within)(cause.into()),
-            })?);
+            let entered = spot.folder.enter(segment);
+            spot.folder = entered
+                .map_err(Failure::file("create", &spot.within))?
+                .ok_or_else(|| refuse("a link or a file stands where a folder is needed"))?;
         }
         Ok(spot)
-    }
-}
-
-/// Opens a folder below, made if it is missing. A link is not followed.
-fn enter(folder: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
-    let open = || openat(folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty());
-    match open() {
-        Err(Errno::NOENT) => match mkdirat(folder, name, Mode::from_raw_mode(0o777)) {
-            Ok(()) | Err(Errno::EXIST) => open(),
-            Err(cause) => Err(cause),
-        },
-        opened => opened,
     }
 }
 
 /// A name in an opened folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Spot {
-    pub(crate) folder: Arc<OwnedFd>,
+    pub(crate) folder: Directory,
     within: PathBuf,
     pub(crate) name: OsString,
 }
@@ -114,7 +91,7 @@ impl Spot {
         };
         let folder = Folder::open(within)?;
         Ok(Self {
-            folder: folder.fd,
+            folder: folder.directory,
             within: folder.path,
             name: name.to_owned(),
         })
@@ -122,7 +99,7 @@ impl Spot {
 
     /// Whether something has the name, be it a link that leads nowhere.
     pub(crate) fn is_taken(&self) -> bool {
-        statat(&*self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+        self.folder.is_taken(&self.name)
     }
 
     /// The path, for people.

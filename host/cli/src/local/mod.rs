@@ -1,5 +1,8 @@
 //! Files of this machine that `get` makes: confined to their folder, whole or not at all.
 
+#[cfg_attr(unix, path = "directory/unix.rs")]
+#[cfg_attr(windows, path = "directory/windows.rs")]
+mod directory;
 mod folder;
 mod part;
 mod store;

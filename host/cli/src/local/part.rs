@@ -9,22 +9,16 @@ use std::collections::hash_map::DefaultHasher;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::hash::{Hash, Hasher};
-use std::io::Seek;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::io::{self, Seek};
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, XattrFlags};
-use rustix::fs::{
-    fgetxattr, flock, fsetxattr, fstat, linkat, openat, renameat, renameat_with, statat, unlinkat,
-};
-use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::Spot;
+use super::directory::{self, Existing};
 use crate::exit;
 use crate::failure::{Failure, Result};
 
 const SUFFIX: &str = ".holdall-part";
-const ATTRIBUTE: &str = "user.holdall.part";
 /// Longest mark that is written or read, in bytes.
 const MAX_MARK: usize = 4096;
 
@@ -59,56 +53,40 @@ impl Part {
     /// Exit code 4 when the name is taken by something that this command did not make, or by the part
     /// of a command that runs.
     pub(crate) fn open(spot: Spot) -> Result<Self> {
-        const EXISTING: OFlags = OFlags::RDWR
-            .union(OFlags::CLOEXEC)
-            .union(OFlags::NOFOLLOW)
-            .union(OFlags::NONBLOCK);
         let name = part_name(&spot.name);
-        let failed = |cause: Errno| Failure::file("create", &spot.beside(&name))(cause.into());
+        let failed = |cause: io::Error| Failure::file("create", &spot.beside(&name))(cause);
         let foreign = || foreign(&spot, &name);
+        let busy = || {
+            Failure::refused(
+                exit::PRECONDITION,
+                "busy",
+                format!(
+                    "another command is writing {}",
+                    spot.beside(&name).display()
+                ),
+                "wait until it has ended",
+            )
+        };
         loop {
-            let mode = Mode::from_raw_mode(0o666);
-            let new = EXISTING | OFlags::CREATE | OFlags::EXCL;
-            let (fd, created) = match openat(&*spot.folder, &name, new, mode) {
-                Ok(fd) => (fd, true),
-                Err(Errno::EXIST) => match openat(&*spot.folder, &name, EXISTING, mode) {
-                    Ok(fd) => (fd, false),
-                    Err(Errno::NOENT) => continue,
-                    Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::NODEV) => {
-                        return Err(foreign());
-                    }
-                    Err(cause) => return Err(failed(cause)),
+            let (file, created) = match spot.folder.create(&name).map_err(failed)? {
+                Some(file) => (file, true),
+                None => match spot.folder.existing(&name).map_err(failed)? {
+                    Existing::File(file) => (file, false),
+                    Existing::Gone => continue,
+                    Existing::Foreign => return Err(foreign()),
+                    Existing::Busy => return Err(busy()),
                 },
-                Err(cause) => return Err(failed(cause)),
             };
-            let about = fstat(&fd).map_err(failed)?;
-            if FileType::from_raw_mode(about.st_mode) != FileType::RegularFile {
+            let about = file.metadata().map_err(failed)?;
+            if !about.is_file() {
                 return Err(foreign());
             }
             // A new file can only be locked by a command that is about to refuse it.
-            let lock = match created {
-                true => FlockOperation::LockExclusive,
-                false => FlockOperation::NonBlockingLockExclusive,
-            };
-            match flock(&fd, lock) {
-                // Some network file systems have no locks: two commands do not exclude each other there.
-                Ok(()) | Err(Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK) => {}
-                Err(Errno::WOULDBLOCK) => {
-                    return Err(Failure::refused(
-                        exit::PRECONDITION,
-                        "busy",
-                        format!(
-                            "another command is writing {}",
-                            spot.beside(&name).display()
-                        ),
-                        "wait until it has ended",
-                    ));
-                }
-                Err(cause) => return Err(failed(cause)),
+            if !directory::lock(&file, created).map_err(failed)? {
+                return Err(busy());
             }
-            let file = File::from(fd);
             // The previous holder of the lock may have published the file that was opened.
-            if !is_at(&file, &spot, &name) {
+            if !spot.folder.is_at(&name, &file) {
                 continue;
             }
             let mark = match created {
@@ -118,7 +96,7 @@ impl Part {
                 }
                 false => Some(read_mark(&file).ok_or_else(foreign)?),
             };
-            let kept = mark.map(|mark| (mark, about.st_size.unsigned_abs()));
+            let kept = mark.map(|mark| (mark, about.len()));
             return Ok(Self {
                 resumable: kept.as_ref().is_some_and(|(mark, _)| mark.is_resumable()),
                 spot,
@@ -176,42 +154,28 @@ impl Part {
 
     /// Gives the file its name, in one step.
     pub(crate) fn publish(mut self, force: bool) -> Result<()> {
-        if !is_at(&self.file, &self.spot, &self.name) {
+        let folder = &self.spot.folder;
+        if !folder.is_at(&self.name, &self.file) {
             return Err(foreign(&self.spot, &self.name));
         }
-        let folder = &*self.spot.folder;
         let (from, to) = (&self.name, &self.spot.name);
-        let _ = rustix::fs::fremovexattr(&self.file, ATTRIBUTE);
-        let renamed = if force {
-            if let Ok(old) = statat(folder, to, AtFlags::SYMLINK_NOFOLLOW)
-                && FileType::from_raw_mode(old.st_mode) == FileType::RegularFile
-            {
-                // A private file stays private.
-                let _ = rustix::fs::fchmod(&self.file, Mode::from_raw_mode(old.st_mode));
-            }
-            renameat(folder, from, folder, to)
-        } else {
-            match renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
-                // Not every file system can; a link is not made over a name either.
-                Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-                    linkat(folder, from, folder, to, AtFlags::empty())
-                        .and_then(|()| unlinkat(folder, from, AtFlags::empty()))
-                }
-                done => done,
-            }
+        directory::remove_mark(&self.file);
+        let renamed = match force {
+            true => folder.replace(&self.file, from, to),
+            false => folder.rename_new(from, to),
         };
         match renamed {
             Ok(()) => {
                 self.published = true;
                 Ok(())
             }
-            Err(Errno::EXIST) => {
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
                 self.resumable = false;
                 Err(exists(&self.spot))
             }
             Err(cause) => {
                 self.resumable = false;
-                Err(Failure::file("write", &self.spot.path())(cause.into()))
+                Err(Failure::file("write", &self.spot.path())(cause))
             }
         }
     }
@@ -224,21 +188,11 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        if !self.published && self.stays().is_none() && is_at(&self.file, &self.spot, &self.name) {
+        let folder = &self.spot.folder;
+        if !self.published && self.stays().is_none() && folder.is_at(&self.name, &self.file) {
             // Under the lock: no part of another command.
-            let _ = unlinkat(&*self.spot.folder, &self.name, AtFlags::empty());
+            let _ = folder.remove(&self.name);
         }
-    }
-}
-
-/// Whether this name leads to this file.
-fn is_at(file: &File, spot: &Spot, name: &OsStr) -> bool {
-    match (
-        fstat(file),
-        statat(&*spot.folder, name, AtFlags::SYMLINK_NOFOLLOW),
-    ) {
-        (Ok(ours), Ok(there)) => (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino),
-        _ => false,
     }
 }
 
@@ -274,47 +228,29 @@ pub(crate) fn exists(spot: &Spot) -> Failure {
 /// `NAME.holdall-part`; a name that is too long for that is cut and told apart by a hash.
 fn part_name(name: &OsStr) -> OsString {
     const LONGEST: usize = 255;
-    let bytes = name.as_bytes();
+    let bytes = name.as_encoded_bytes();
     if bytes.len() + SUFFIX.len() <= LONGEST {
-        return [name, OsStr::new(SUFFIX)].concat_names();
+        let mut whole = name.to_owned();
+        whole.push(SUFFIX);
+        return whole;
     }
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
     let tail = format!("~{:016x}{SUFFIX}", hasher.finish());
-    let mut kept = bytes[..LONGEST - tail.len()].to_vec();
-    // Some file systems take nothing but UTF-8: no half of a character.
-    if let Err(broken) = std::str::from_utf8(&kept)
-        && std::str::from_utf8(bytes).is_ok()
-    {
-        kept.truncate(broken.valid_up_to());
-    }
-    kept.extend_from_slice(tail.as_bytes());
-    OsString::from_vec(kept)
+    let mut kept = directory::cut(name, LONGEST - tail.len());
+    kept.push(tail);
+    kept
 }
 
-trait ConcatNames {
-    fn concat_names(&self) -> OsString;
-}
-
-impl ConcatNames for [&OsStr; 2] {
-    fn concat_names(&self) -> OsString {
-        let mut whole = self[0].to_owned();
-        whole.push(self[1]);
-        whole
-    }
-}
-
-/// Whether the mark was written: the file system may have no extended attributes.
+/// Whether the mark was written: the file system may have no place for it.
 fn set_mark(file: &File, mark: &Mark) -> bool {
-    serde_json::to_vec(mark).is_ok_and(|mark| {
-        mark.len() <= MAX_MARK && fsetxattr(file, ATTRIBUTE, &mark, XattrFlags::empty()).is_ok()
-    })
+    serde_json::to_vec(mark)
+        .is_ok_and(|mark| mark.len() <= MAX_MARK && directory::set_mark(file, &mark))
 }
 
 fn read_mark(file: &File) -> Option<Mark> {
-    let mut buffer = vec![0; MAX_MARK];
-    let len = fgetxattr(file, ATTRIBUTE, buffer.as_mut_slice()).ok()?;
-    serde_json::from_slice(buffer.get(..len)?).ok()
+    let mark = directory::mark(file, MAX_MARK)?;
+    serde_json::from_slice(&mark).ok()
 }
 
 #[cfg(test)]

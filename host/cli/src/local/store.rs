@@ -3,20 +3,20 @@
 //! A store must not be copied into itself: each run would add a level.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use holdall::Backend;
 
 use crate::exit;
 use crate::failure::{Failure, Result};
+use crate::files::{self, Identity};
 
 /// The root of a store, known from a `file:` URL in the description of its backend.
 #[derive(Clone, Debug)]
 pub(crate) struct StoreDirectory {
     backend: String,
     root: PathBuf,
-    identity: (u64, u64),
+    identity: Identity,
 }
 
 impl StoreDirectory {
@@ -25,17 +25,17 @@ impl StoreDirectory {
         let description = backend.info().await?.description;
         let root = description.strip_prefix("file://");
         let root = root.and_then(|root| fs::canonicalize(root).ok());
-        let about = root.as_ref().and_then(|root| fs::metadata(root).ok());
-        Ok(root.zip(about).map(|(root, about)| Self {
+        let identity = root.as_ref().and_then(|root| files::identity(root).ok());
+        Ok(root.zip(identity).map(|(root, identity)| Self {
             backend: backend.name().to_owned(),
             root,
-            identity: (about.dev(), about.ino()),
+            identity,
         }))
     }
 
     /// Whether this is the root itself.
     pub(crate) fn is(&self, directory: &Path) -> bool {
-        fs::metadata(directory).is_ok_and(|it| (it.dev(), it.ino()) == self.identity)
+        files::identity(directory).is_ok_and(|identity| identity == self.identity)
     }
 
     /// Whether both are the same directory.

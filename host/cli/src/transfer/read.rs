@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc as std_mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +14,7 @@ use tokio::sync::mpsc;
 use super::{AHEAD, CHUNK};
 use crate::exit;
 use crate::failure::{Failure, Result};
+use crate::files;
 use crate::progress::Progress;
 
 /// Where the bytes of a `put` come from.
@@ -36,8 +36,7 @@ impl Input {
     fn open(&self) -> Result<(File, Option<FileState>)> {
         let path = self.path();
         let file = match self {
-            // The descriptor itself: the buffer of `Stdin` would cost a copy.
-            Input::Stdin => io::stdin().as_fd().try_clone_to_owned().map(File::from),
+            Input::Stdin => files::standard_input(),
             Input::File(path) => File::open(path),
         };
         let file = file.map_err(Failure::file("open", path))?;
@@ -53,8 +52,7 @@ impl Input {
         if !about.is_file() {
             return Ok((file, None));
         }
-        // Only a hint: whatever it answers, the bytes are the same.
-        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Sequential);
+        files::read_ahead(&file);
         // Files of the kernel say 0 and have content all the same; and standard input may have been
         // read from before it was handed to us.
         let whole = matches!(self, Input::File(_)) && about.len() > 0;

@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use axum::Router;
-use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
@@ -15,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Stopped;
 use super::exchange::Exchange;
 use super::places::{Permit, Places};
+use super::socket;
 use crate::connection::{Connection, LeastRate, Watched};
 use crate::state::App;
 
@@ -123,7 +123,7 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT) {
+        if let Err(error) = socket::limit_unsent(&stream, UNSENT) {
             tracing::debug!(%error, "no TCP_NOTSENT_LOWAT");
         }
         self.bound_extra();

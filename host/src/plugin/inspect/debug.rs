@@ -4,9 +4,9 @@
 //! does without; names of functions, which profilers and backtraces show, stay.
 
 use super::elf::number;
+use crate::platform::files;
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 const HEADER: usize = 64;
 const SECTION_HEADER: usize = 64;
@@ -32,7 +32,7 @@ fn find(file: &File, size: u64) -> Option<Vec<Range<u64>>> {
     let read = |at: u64, len: u64| {
         let end = at.checked_add(len).filter(|end| *end <= size)?;
         let mut bytes = vec![0; usize::try_from(end - at).ok()?];
-        file.read_exact_at(&mut bytes, at).ok()?;
+        files::read_exact_at(file, &mut bytes, at).ok()?;
         Some(bytes)
     };
     let header = read(0, HEADER as u64)?;

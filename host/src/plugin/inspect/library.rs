@@ -23,10 +23,10 @@ pub(super) fn host_architecture() -> Architecture {
 
 /// The host, as faults name it.
 pub(super) fn host_target() -> String {
-    let libc = if cfg!(target_env = "musl") {
-        "musl"
-    } else {
-        "gnu"
+    let libc = match () {
+        () if cfg!(target_env = "musl") => "musl",
+        () if cfg!(target_env = "msvc") => "msvc",
+        () => "gnu",
     };
     format!("{}-{}-{libc}", std::env::consts::ARCH, std::env::consts::OS)
 }

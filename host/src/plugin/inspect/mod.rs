@@ -5,6 +5,7 @@
 //! over a file on disk, and over the very bytes that will be mapped.
 
 mod debug;
+#[cfg_attr(windows, path = "dependencies/windows.rs")]
 mod dependencies;
 mod descriptor;
 mod elf;
@@ -16,6 +17,7 @@ mod relocations;
 mod source;
 mod tables;
 
+use crate::platform::file_facts::Stamp;
 use crate::plugin::emulation::{emulated, unsupported};
 use crate::plugin::fault::{Code, Fault};
 use holdall_plugin_api::Operations;
@@ -24,7 +26,7 @@ pub(crate) use negotiation::{Spoken, effective_minor};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use source::Reads;
-pub(crate) use source::{Sink, Stamp, stamp, stamp_of, unreadable};
+pub(crate) use source::{Sink, unreadable};
 use std::fs::File;
 use std::io::{Cursor, Read, Seek};
 use std::path::{Path, PathBuf};

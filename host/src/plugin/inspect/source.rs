@@ -1,9 +1,9 @@
 //! Opening and reading a candidate within bounds.
 
 use super::debug;
+use crate::platform::file_facts::{Opened, Stamp, open_regular};
 use crate::plugin::fault::{Code, Fault};
 use object::{ReadCache, ReadRef};
-use rustix::fs::{FileType, Mode, OFlags, RawMode, Stat, fstat, open as open_file, stat};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::fs::File;
@@ -19,20 +19,18 @@ const READ_BUDGET: u64 = 64 << 20;
 
 /// A regular file and its size.
 pub(super) fn open(path: &Path) -> Result<(File, u64), Box<Fault>> {
-    // Asked before it is opened: opening alone would wake a writer that waits at a pipe, or move a
-    // tape. Asked again afterwards, because the name may lead elsewhere by then.
-    regular(stat(path).map_err(unreadable)?.st_mode)?;
-    // `NONBLOCK`, so that not even then a pipe without a writer hangs us.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = open_file(path, flags, Mode::empty()).map_err(unreadable)?;
-    let stat = fstat(&file).map_err(unreadable)?;
-    regular(stat.st_mode)?;
-    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    let (file, size) = match open_regular(path).map_err(unreadable)? {
+        Opened::Regular(file, size) => (file, size),
+        Opened::Other(kind) => {
+            let fault = Fault::new(Code::NotRegularFile).expected("a regular file");
+            return Err(Box::new(fault.found(kind)));
+        }
+    };
     if size > MAX_BYTES {
         let fault = Fault::new(Code::TooLarge).expected("at most 1 GiB");
         return Err(Box::new(fault.found(format!("{size} bytes"))));
     }
-    Ok((File::from(file), size))
+    Ok((file, size))
 }
 
 pub(crate) fn unreadable(cause: impl Into<io::Error>) -> Box<Fault> {
@@ -44,58 +42,9 @@ pub(crate) fn unreadable(cause: impl Into<io::Error>) -> Box<Fault> {
     )
 }
 
-fn regular(mode: RawMode) -> Result<(), Box<Fault>> {
-    let kind = match FileType::from_raw_mode(mode) {
-        FileType::RegularFile => return Ok(()),
-        FileType::Directory => "a folder",
-        FileType::Fifo => "a pipe",
-        FileType::Socket => "a socket",
-        FileType::CharacterDevice | FileType::BlockDevice => "a device",
-        _ => "something else",
-    };
-    Err(Box::new(
-        Fault::new(Code::NotRegularFile)
-            .expected("a regular file")
-            .found(kind),
-    ))
-}
-
-/// Facts of a file that change when its content does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    device: u64,
-    inode: u64,
-    size: i64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
 /// The facts of now.
-pub(crate) fn stamp(file: &File) -> Result<Stamp, Box<Fault>> {
-    fstat(file).map(Stamp::from).map_err(unreadable)
-}
-
-/// The facts of what lies at a path now.
-pub(crate) fn stamp_of(path: &Path) -> io::Result<Stamp> {
-    Ok(stat(path)?.into())
-}
-
-impl From<Stat> for Stamp {
-    fn from(stat: Stat) -> Self {
-        Stamp {
-            device: stat.st_dev,
-            inode: stat.st_ino,
-            size: stat.st_size,
-            modified: (
-                stat.st_mtime,
-                i64::try_from(stat.st_mtime_nsec).unwrap_or(0),
-            ),
-            changed: (
-                stat.st_ctime,
-                i64::try_from(stat.st_ctime_nsec).unwrap_or(0),
-            ),
-        }
-    }
+pub(super) fn stamp(file: &File) -> Result<Stamp, Box<Fault>> {
+    Stamp::of(file).map_err(unreadable)
 }
 
 /// Two changes within one tick of a file system's clock leave equal times behind. A tick is at most
@@ -108,14 +57,9 @@ const ATTEMPTS: u32 = 10;
 fn settled(file: &File) -> Result<Stamp, Box<Fault>> {
     for _ in 0..ATTEMPTS {
         let stamp = stamp(file)?;
-        let (seconds, nanoseconds) = stamp.changed;
-        let since_epoch = Duration::new(
-            u64::try_from(seconds).unwrap_or(0),
-            u32::try_from(nanoseconds).unwrap_or(0),
-        );
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         // A time in the future is that of another machine's clock: nothing can be told by it.
-        let age = now.unwrap_or_default().checked_sub(since_epoch);
+        let age = now.unwrap_or_default().checked_sub(stamp.changed());
         match age.and_then(|age| TICK.checked_sub(age)) {
             Some(wait) if !wait.is_zero() => std::thread::sleep(wait),
             _ => return Ok(stamp),
@@ -148,6 +92,8 @@ pub(super) fn copy(path: &Path, to: &mut dyn Sink) -> Result<Stamp, Box<Fault>> 
     let (mut file, size) = open(path)?;
     let before = settled(&file)?;
     let debug = debug::ranges(&file, size);
+    // Reading by position moves the position on Windows.
+    file.rewind().map_err(unreadable)?;
     let mut block = vec![0; BLOCK];
     let mut at = 0;
     loop {

@@ -1,20 +1,19 @@
 //! Mapping the bytes of an image, and finding what the loader mapped.
 
+#[cfg_attr(unix, path = "map/unix.rs")]
+#[cfg_attr(windows, path = "map/windows.rs")]
+mod system;
+
 use super::image::Image;
 use super::load_fault;
 use crate::platform::signals::Handlers;
 use crate::plugin::fault::{Code, Fault};
 use holdall_plugin_api::abi::tables::PluginTable;
-#[cfg(not(target_env = "musl"))]
-use libc::{RTLD_DI_LINKMAP, dlinfo};
-use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
-#[cfg(target_env = "musl")]
-use musl::{RTLD_DI_LINKMAP, dlinfo};
 use std::error::Error as _;
-use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::path::Path;
+use system::Library;
 
 /// The shape of the exported symbol.
 pub(super) type Entry = extern "C" fn() -> *const PluginTable;
@@ -47,8 +46,8 @@ impl Mapping {
         // SAFETY: loading runs the library's constructors. Naming a plugin directory is the act of
         // trust (documented at `Builder::plugin_dir`); the bytes passed every check that can be made
         // without running them.
-        let library = unsafe { Library::open(Some(&name), RTLD_NOW | RTLD_LOCAL) };
-        let handle = library.map_err(|cause| {
+        let library = unsafe { system::open(&name) };
+        let library = library.map_err(|cause| {
             // The loader's own reason, with the file's name instead of the copy's.
             let reason = cause
                 .source()
@@ -56,11 +55,12 @@ impl Mapping {
             let (copy, file) = (name.display().to_string(), path.display().to_string());
             refused(reason.replace(&copy, &file))
         })?;
-        let handle = handle.into_raw();
+        let handle = library.into_raw();
         // SAFETY: the handle that `into_raw` has just given.
         let library = ManuallyDrop::new(unsafe { Library::from_raw(handle) });
         // The loader has resolved every name by now.
-        let code = executable_ranges(handle).map_err(|cause| refused(cause.to_owned()))?;
+        let code = system::executable_ranges(handle);
+        let code = code.map_err(|cause| refused(cause.to_owned()))?;
         image.remove_copy();
         Ok(Mapping {
             sha256: image.sha256(),
@@ -123,84 +123,4 @@ impl super::handshake::Code for Mapping {
 
 fn is_inside(code: &[Range<usize>], address: usize) -> bool {
     code.iter().any(|range| range.contains(&address))
-}
-
-/// The crate `libc` has these for glibc only (`dlfcn.h`).
-#[cfg(target_env = "musl")]
-mod musl {
-    use super::{c_int, c_void};
-
-    pub(super) const RTLD_DI_LINKMAP: c_int = 2;
-
-    unsafe extern "C" {
-        pub(super) fn dlinfo(handle: *mut c_void, request: c_int, info: *mut c_void) -> c_int;
-    }
-}
-
-/// The start of the loader's record of a library (`link.h`).
-#[repr(C)]
-struct LinkMap {
-    base: usize,
-    name: *const std::ffi::c_char,
-    dynamic: *const c_void,
-}
-
-/// Which library is looked for, and what was found of it.
-struct Search {
-    base: usize,
-    dynamic: usize,
-    code: Vec<Range<usize>>,
-}
-
-/// The addresses at which the loader put the code of this library, by the loader's own records:
-/// names and paths play no part.
-fn executable_ranges(handle: *mut c_void) -> Result<Vec<Range<usize>>, &'static str> {
-    let mut map: *const LinkMap = std::ptr::null();
-    // SAFETY: the handle is that of an open library, and the record's address is written to `map`.
-    let asked = unsafe { dlinfo(handle, RTLD_DI_LINKMAP, (&raw mut map).cast()) };
-    // SAFETY: on success it leads to the record of an open library, which lives as long as that.
-    let Some(map) = (unsafe { map.as_ref() }).filter(|_| asked == 0) else {
-        return Err("the loader has no record of the library");
-    };
-    let mut search = Search {
-        base: map.base,
-        dynamic: map.dynamic.addr(),
-        code: Vec::new(),
-    };
-    // SAFETY: the callback gets the address of `search`, which outlives the call.
-    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
-    if search.code.is_empty() {
-        return Err("the loader mapped no code of the library");
-    }
-    Ok(search.code)
-}
-
-unsafe extern "C" fn visit(
-    info: *mut libc::dl_phdr_info,
-    _size: usize,
-    search: *mut c_void,
-) -> c_int {
-    // SAFETY: `executable_ranges` passes its own `Search`, which nothing else uses meanwhile.
-    let search = unsafe { &mut *search.cast::<Search>() };
-    // SAFETY: the loader passes a record that is valid for the call.
-    let info = unsafe { &*info };
-    if info.dlpi_addr as usize != search.base || info.dlpi_phdr.is_null() {
-        return 0;
-    }
-    // SAFETY: the record says how many headers there are.
-    let headers =
-        unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
-    let at = |header: &libc::Elf64_Phdr| search.base.wrapping_add(header.p_vaddr as usize);
-    let is_it = |header: &libc::Elf64_Phdr| {
-        header.p_type == libc::PT_DYNAMIC && at(header) == search.dynamic
-    };
-    if !headers.iter().any(is_it) {
-        return 0;
-    }
-    search.code = headers
-        .iter()
-        .filter(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_X != 0)
-        .map(|header| at(header)..at(header).wrapping_add(header.p_memsz as usize))
-        .collect();
-    1
 }

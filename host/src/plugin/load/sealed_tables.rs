@@ -1,10 +1,13 @@
 //! The host's copy of a plugin's tables, in read-only memory.
 
+#[cfg_attr(unix, path = "sealed_tables/unix.rs")]
+#[cfg_attr(windows, path = "sealed_tables/windows.rs")]
+mod system;
+
 use super::handshake::Checked;
 use super::load_fault;
 use crate::plugin::fault::{Code, Fault};
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
-use std::ptr::NonNull;
+use std::io;
 
 /// Less than any page, so that a copy has pages of its own by being mapped.
 const ROOM: usize = 4096;
@@ -18,21 +21,16 @@ pub(super) fn read_only(tables: Checked) -> Result<&'static Checked, Box<Fault>>
         // Miri has no pages that are read only.
         return Ok(Box::leak(Box::new(tables)));
     }
-    let refused = |cause: rustix::io::Errno| {
+    let refused = |cause: io::Error| {
         let expected = "a page of memory for the plugin's tables";
         Box::new(load_fault(Code::MapFailed, expected, cause.to_string()))
     };
-    let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
-    // SAFETY: a new mapping, where the system chooses.
-    let page = unsafe { mmap_anonymous(std::ptr::null_mut(), ROOM, protection, flags) };
-    let page = page.map_err(refused)?;
-    let Some(copy) = NonNull::new(page.cast::<Checked>()) else {
-        return Err(refused(rustix::io::Errno::NOMEM));
-    };
+    let page = system::page(ROOM).map_err(refused)?;
+    let copy = page.cast::<Checked>();
     // SAFETY: writable, aligned to a page, and large enough by the assertion above.
     unsafe { copy.write(tables) };
     // SAFETY: the whole mapping, of which nothing but `copy` is in use.
-    unsafe { mprotect(page, ROOM, MprotectFlags::READ) }.map_err(refused)?;
+    unsafe { system::seal(page, ROOM) }.map_err(refused)?;
     // SAFETY: written above, never unmapped, and never written again.
     Ok(unsafe { copy.as_ref() })
 }

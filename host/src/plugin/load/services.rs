@@ -1,7 +1,7 @@
 //! What the host does for a plugin: rule R13.
 
 use crate::config::{Secrets, WeakSecrets, hex};
-use crate::platform::crumbs;
+use crate::platform::{crumbs, process, random as system_random};
 use holdall_plugin_api::abi::LINKED_IN;
 use holdall_plugin_api::abi::grow::{self, copy_in};
 use holdall_plugin_api::abi::tables::{FfiLogRecord, FfiSlice, HostServices};
@@ -9,8 +9,6 @@ use holdall_plugin_api::abi::text::{copied, copied_pairs, time_out};
 use std::borrow::Cow;
 use std::ffi::c_void;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
@@ -241,60 +239,16 @@ unsafe extern "C" fn random(_: *const c_void, out: *mut u8, len: usize) {
     }
     // SAFETY: by the contract of `HostServices::random`, `len` bytes are writable.
     let out = unsafe { std::slice::from_raw_parts_mut(out, len) };
-    let system = |out: &mut [u8]| {
-        rustix::rand::getrandom(out, rustix::rand::GetRandomFlags::empty()).map_err(io::Error::from)
-    };
-    let device = |out: &mut [u8]| File::open("/dev/urandom")?.read(out);
-    if !fill_random(out, &[&system, &device]) {
+    if !system_random::fill(out) {
         // The plugin cannot be told, and would take what lies there for random: for a key, say.
-        let text = b"holdall: the system gives no random bytes\n";
-        let _ = rustix::io::write(rustix::stdio::stderr(), text);
+        process::say(b"holdall: the system gives no random bytes\n");
         std::process::abort();
     }
-}
-
-/// What fills a part of a buffer, and says how many bytes.
-type Source<'a> = &'a dyn Fn(&mut [u8]) -> io::Result<usize>;
-
-/// Fills `out` from the first source that works; false when none does.
-fn fill_random(mut out: &mut [u8], mut sources: &[Source<'_>]) -> bool {
-    while !out.is_empty() {
-        let Some((source, rest)) = sources.split_first() else {
-            return false;
-        };
-        match source(out) {
-            Ok(filled @ 1..) => out = &mut std::mem::take(&mut out)[filled..],
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-            Ok(0) | Err(_) => sources = rest,
-        }
-    }
-    true
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::Cell;
-
-    #[test]
-    fn every_random_byte_is_filled_or_none_is_used() {
-        let refused = |_: &mut [u8]| Err(io::Error::from_raw_os_error(libc::ENOSYS));
-        let calls = Cell::new(0);
-        let slowly = |out: &mut [u8]| {
-            calls.set(calls.get() + 1);
-            if calls.get() % 2 == 0 {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            out[0] = 7;
-            Ok(1)
-        };
-        let mut out = [0; 5];
-        assert!(fill_random(&mut out, &[&refused, &slowly]));
-        assert_eq!(out, [7; 5]);
-        let ended = |_: &mut [u8]| Ok(0);
-        assert!(!fill_random(&mut out, &[&refused, &ended]));
-        assert!(!fill_random(&mut out, &[]));
-    }
 
     #[test]
     fn random_bytes_reach_the_plugin() {

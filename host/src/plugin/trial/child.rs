@@ -1,25 +1,22 @@
 //! The side of the child: maps and opens one plugin, and says how far it came.
 
+#[cfg_attr(unix, path = "child/unix.rs")]
+#[cfg_attr(windows, path = "child/windows.rs")]
+mod system;
+
+pub(super) use system::this_executable;
+
 use super::said::{Opening, Request, Said, Told};
 use crate::config::Polling;
-use crate::platform::{crash, exit};
+use crate::platform::{exit, files};
 use crate::plugin::load::{Call, Image, Plugin};
 use holdall_plugin_api::{Error, Key};
-use rustix::io::fcntl_dupfd_cloexec;
-use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, getpid, set_child_subreaper,
-    set_parent_process_death_signal, setrlimit, waitpid,
-};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Descriptors of the child's own begin here: a plugin that closes the first ones must not silence it.
-const OWN: i32 = 200;
 /// A request is one line; its configuration is at most a few hundred kilobytes.
 const MAX_REQUEST: usize = 16 << 20;
 /// The longest wait for open, health and `exists` together is the parent's.
@@ -47,32 +44,24 @@ pub(super) fn main() -> ! {
 }
 
 fn run() -> io::Result<()> {
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    let image = File::from(fcntl_dupfd_cloexec(rustix::stdio::stdin(), OWN)?);
-    let mut answers = Answers(File::from(fcntl_dupfd_cloexec(
-        rustix::stdio::stdout(),
-        OWN,
-    )?));
-    // What the plugin prints.
-    rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
-    let request = request(&answers.0)?;
-    // Orphans of the plugin become children of this process.
-    set_child_subreaper(Some(getpid()))?;
+    let (image, answers) = system::begin()?;
+    let request = request(&answers)?;
+    let mut answers = Answers(answers);
+    system::take_orphans()?;
     let image = Image::of_file(image)?;
     if crate::config::hex(&image.sha256()) != request.sha256 {
         return Err(io::Error::other("the child got other bytes"));
     }
-    // Where memory runs out, the kernel ends this process before the host.
-    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
-    limit(&request, &mut answers)?;
-    crash::report_to(answers.0.as_raw_fd());
-    let before = Before::now();
+    let memory = system::limit(&request)?;
+    answers.say(&Said::Limit(memory));
+    system::report_crashes(&answers.0);
+    let before = system::Before::now();
     let loaded = Plugin::load(image, Path::new(&request.name), |_, _, _| Ok(()));
-    if getpid() != before.process {
+    if before.is_copy() {
         // A copy of this process that a constructor has made.
         exit::leave(0);
     }
-    before.compare(&mut answers);
+    before.compare(|said| answers.say(&said));
     let plugin = match loaded {
         Ok(plugin) => plugin,
         Err(faults) => {
@@ -96,73 +85,11 @@ fn run() -> io::Result<()> {
 fn request(file: &File) -> io::Result<Request> {
     let size = usize::try_from(file.metadata()?.len()).unwrap_or(MAX_REQUEST);
     let mut bytes = zeroize::Zeroizing::new(vec![0; size.min(MAX_REQUEST)]);
-    file.read_exact_at(&mut bytes, 0)?;
+    files::read_exact_at(file, &mut bytes, 0)?;
+    // The answers follow: reading by position moves the position on some systems.
+    let mut end = file;
+    io::Seek::seek(&mut end, io::SeekFrom::End(0))?;
     Ok(serde_json::from_slice(bytes.trim_ascii_end())?)
-}
-
-fn limit(request: &Request, answers: &mut Answers) -> io::Result<()> {
-    let set = |resource, soft: u64, hard: u64| {
-        let limit = Rlimit {
-            current: Some(soft),
-            maximum: Some(hard),
-        };
-        setrlimit(resource, limit)
-    };
-    set(Resource::Core, 0, 0)?;
-    // SIGXCPU at the soft limit, SIGKILL a second later.
-    set(Resource::Cpu, request.cpu_secs, request.cpu_secs + 1)?;
-    let descriptors = request.descriptors.max(OWN.unsigned_abs().into()) + 56;
-    set(Resource::Nofile, descriptors, descriptors)?;
-    let used = std::fs::read_to_string("/proc/self/statm")?;
-    let pages = used.split(' ').next().and_then(|pages| pages.parse().ok());
-    let page = rustix::param::page_size() as u64;
-    let used: u64 = pages.unwrap_or(0_u64).saturating_mul(page);
-    let memory = used.saturating_add(request.memory);
-    set(Resource::As, memory, memory)?;
-    answers.say(&Said::Limit(memory));
-    Ok(())
-}
-
-/// The process before the constructors of the plugin have run.
-struct Before {
-    process: Pid,
-    threads: u64,
-    descriptors: Vec<i32>,
-}
-
-impl Before {
-    fn now() -> Self {
-        Self {
-            process: getpid(),
-            threads: threads(),
-            descriptors: (0..10).filter(|number| is_open(*number)).collect(),
-        }
-    }
-
-    /// Says what the constructors have changed.
-    fn compare(&self, answers: &mut Answers) {
-        // An error: there is no child.
-        if waitpid(None, WaitOptions::NOHANG).is_ok() {
-            answers.say(&Said::Forked);
-        }
-        let closed = self.descriptors.iter().filter(|number| !is_open(**number));
-        let closed: Vec<i32> = closed.copied().collect();
-        if !closed.is_empty() {
-            answers.say(&Said::Closed(closed));
-        }
-        match threads().saturating_sub(self.threads) {
-            0 => {}
-            count => answers.say(&Said::Threads(count)),
-        }
-    }
-}
-
-fn threads() -> u64 {
-    std::fs::read_dir("/proc/self/task").map_or(0, |tasks| tasks.count() as u64)
-}
-
-fn is_open(number: i32) -> bool {
-    Path::new(&format!("/proc/self/fd/{number}")).is_symlink()
 }
 
 fn opened(plugin: &Arc<Plugin>, open: &Opening) -> io::Result<Said> {

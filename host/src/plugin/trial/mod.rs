@@ -42,8 +42,7 @@ pub struct Trial {
 impl Trial {
     /// This executable, whose `main` calls [`run_if_asked`].
     pub fn this_executable() -> Self {
-        // The file that runs, also when another one has its name by now.
-        Self::executable("/proc/self/exe")
+        Self::executable(child::this_executable())
     }
 
     /// Another executable that answers [`ARGUMENT`], such as the `holdall` command.

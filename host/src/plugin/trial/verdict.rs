@@ -2,12 +2,12 @@
 
 use super::said::Told;
 use crate::config::hex;
+use crate::platform::files;
 use crate::plugin::fault::Fault;
 use crate::plugin::load::Image;
 use crate::plugin::trust::{StateDir, replace};
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 const DIRECTORY: &str = "trials";
@@ -63,8 +63,7 @@ pub(super) fn write(
 ) -> io::Result<()> {
     let file = file(state, image);
     let directory = state.path().join(DIRECTORY);
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(&directory)?;
+    files::create_private_directory(&directory)?;
     let refused = match verdict {
         TrialVerdict::Refused(faults) => faults.iter().map(Told::from).collect(),
         TrialVerdict::Mapped | TrialVerdict::Opened => Vec::new(),

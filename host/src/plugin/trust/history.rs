@@ -1,14 +1,13 @@
 //! What a host remembers of plugins from one run to the next, in its state directory.
 
 use super::TrustRule;
+use crate::platform::files;
 use crate::plugin::fault::{Code, Fault};
-use rustix::fs::{FlockOperation, flock};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
@@ -45,8 +44,7 @@ pub(crate) fn replace(
     write(&mut to)?;
     to.flush()?;
     drop(to);
-    new.as_file()
-        .set_permissions(std::fs::Permissions::from_mode(mode))?;
+    files::set_mode(new.as_file(), mode)?;
     new.as_file().sync_all()?;
     new.persist(file)?;
     Ok(())
@@ -94,17 +92,12 @@ impl StateDir {
 
     /// Changes the records, one process after the other.
     fn change(&self, change: impl FnOnce(&mut Records) -> bool) -> io::Result<bool> {
-        let mut folder = std::fs::DirBuilder::new();
-        folder.recursive(true).mode(0o700).create(&self.0)?;
+        files::create_private_directory(&self.0)?;
         let mut options = File::options();
-        let lock = options
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(self.0.join("lock"))?;
+        options.create(true).truncate(false).write(true);
+        let lock = files::private(&mut options).open(self.0.join("lock"))?;
         // Held for a read and a write of one small file; ends with the descriptor.
-        flock(&lock, FlockOperation::LockExclusive)?;
+        lock.lock()?;
         let mut records = self.known()?;
         let changed = change(&mut records);
         if changed {

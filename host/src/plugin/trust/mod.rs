@@ -4,6 +4,8 @@
 //! is one key of `[trust]`. The bytes that are judged are the bytes that are mapped.
 
 mod history;
+#[cfg_attr(unix, path = "modes/unix.rs")]
+#[cfg_attr(windows, path = "modes/windows.rs")]
 mod modes;
 mod pins;
 mod signature;

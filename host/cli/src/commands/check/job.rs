@@ -12,14 +12,13 @@ use std::time::Duration;
 use holdall::{Delete, Error, Host, Key, Upload};
 use holdall_cli::kit::{BEGINS, ENDS, HostStage, PUBLIC_URL, Tools, use_once};
 use holdall_conformance::{CaseResult, Stage, Step, run_watched};
-use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::held::{Held, Polls};
 use super::stores::{Filled, Source};
 use crate::failure::{Failure, Result};
-use crate::hint;
+use crate::{hint, process};
 
 /// One process.
 #[derive(Debug, Serialize, Deserialize)]
@@ -84,13 +83,8 @@ impl Job {
     }
 
     pub(super) async fn run(self) -> Result<()> {
-        let limit = |most| Rlimit {
-            current: Some(most),
-            maximum: Some(most),
-        };
-        // Where a limit cannot be set there is none; time is bounded from outside.
-        let _ = setrlimit(Resource::Data, limit(self.memory));
-        let _ = setrlimit(Resource::Core, limit(0));
+        // Time is bounded from outside.
+        process::limit_memory(self.memory);
         let file = File::options().append(true).create(true).open(&self.lines);
         let lines = Lines(RefCell::new(
             file.map_err(Failure::file("write", &self.lines))?,

@@ -67,11 +67,10 @@ enum End {
 impl End {
     /// For people, with the last that it wrote.
     fn text(&self, said: &str) -> String {
-        use std::os::unix::process::ExitStatusExt;
         let how = match self {
             End::Hung(after) => format!("hung: no answer, ended after {} s", after.as_secs()),
-            End::Exited(status) => match (status.signal(), status.code()) {
-                (Some(signal), _) => format!("crashed: signal {signal}{}", name_of(signal)),
+            End::Exited(status) => match (crate::process::crash(*status), status.code()) {
+                (Some(cause), _) => format!("crashed: {cause}"),
                 (None, Some(code)) => format!("ended the process: exit code {code}"),
                 (None, None) => "crashed".to_owned(),
             },
@@ -84,19 +83,6 @@ impl End {
             Some(last) if !last.is_empty() => format!("{how}; it wrote: {}", last.join(" | ")),
             _ => how,
         }
-    }
-}
-
-fn name_of(signal: i32) -> &'static str {
-    match signal {
-        4 => " (SIGILL)",
-        6 => " (SIGABRT)",
-        7 => " (SIGBUS)",
-        8 => " (SIGFPE)",
-        9 => " (SIGKILL)",
-        11 => " (SIGSEGV)",
-        13 => " (SIGPIPE)",
-        _ => "",
     }
 }
 

@@ -1,8 +1,7 @@
 //! `plugins install` and `plugins remove`.
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -18,6 +17,7 @@ use super::{refusal, standing_line};
 use crate::app::App;
 use crate::exit;
 use crate::failure::{Failure, Result};
+use crate::files;
 
 /// Copies a plugin file, and its signature when there is one, into a plugin directory. The copy is judged
 /// without running it, then renamed into place.
@@ -113,7 +113,7 @@ fn shown(to: &Path, standing: &Standing) -> String {
 fn copy_file(from: &Path, to: &Path, mode: u32) -> Result<()> {
     let written = || -> io::Result<()> {
         let mut file = File::create_new(to)?;
-        file.set_permissions(Permissions::from_mode(mode))?;
+        files::set_mode(&file, mode)?;
         io::copy(&mut File::open(from)?, &mut file)?;
         file.sync_all()
     };
@@ -134,8 +134,7 @@ fn place(copy: &Path, to: &Path) -> Result<()> {
     signature.map_err(Failure::file("write", &beside))?;
     std::fs::rename(copy, to).map_err(Failure::file("write", to))?;
     let directory = to.parent().unwrap_or(Path::new("."));
-    let synced = File::open(directory).and_then(|directory| directory.sync_all());
-    synced.map_err(Failure::file("write to", directory))
+    files::sync_directory(directory).map_err(Failure::file("write to", directory))
 }
 
 /// Removes the file of a plugin, and its signature, from its plugin directory.

@@ -1,7 +1,7 @@
 //! Owners and modes: who could put other bytes where a file is.
 
 use super::{TrustPolicy, TrustRule};
-use crate::config::is_trusted_owner as is_trusted;
+use crate::platform::users::is_trusted_owner as is_trusted;
 use crate::plugin::fault::{Code, Fault};
 use rustix::fs::{FileType, Stat, lstat, readlink};
 use rustix::process::geteuid;
