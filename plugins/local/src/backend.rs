@@ -11,6 +11,7 @@ use crate::engine::fault::{FaultKind, Outcome};
 use crate::engine::left_out::LeftOut;
 use crate::engine::list::{Entry as Found, Query};
 use crate::engine::metadata_record::Metadata;
+use crate::engine::platform::RESOLVES_PATHS;
 use crate::engine::read::{Cached, Object, ObjectFacts};
 use crate::engine::store::{LocalStore, Options, Unwritable};
 use crate::engine::write::{Publish, Writer};
@@ -297,7 +298,7 @@ impl StorageBackend for Local {
                 format_args!("{reason}: root {path} is open for reading and deleting only"),
             );
         }
-        if !store.tree.kernel_walk() {
+        if RESOLVES_PATHS && !store.tree.kernel_walk() {
             note(
                 Level::Info,
                 format_args!("openat2 is missing or forbidden: paths are walked by segments"),

@@ -58,7 +58,7 @@ mod tests {
     /// A quota of the file system differs from a full disk: a server answers them differently.
     #[test]
     fn a_quota_of_the_file_system_has_a_scope() {
-        use rustix::io::Errno;
+        use crate::engine::platform::Errno;
         for (errno, scope) in [(Errno::NOSPC, None), (Errno::DQUOT, Some("file_system"))] {
             let error = from_fault(Fault::os("write", errno));
             assert_eq!(

@@ -9,10 +9,11 @@
 //!
 //! Reading order: `config`, `instance` (capabilities), `backend` (operations), `condition`, `writer` and
 //! `reader` (streams), `error`, `engine` (the disk).
-#![forbid(unsafe_code)]
+// On Windows the calls of the system are in one file, `engine/platform/windows/native.rs`.
+#![cfg_attr(not(windows), forbid(unsafe_code))]
 
-#[cfg(not(target_os = "linux"))]
-compile_error!("the plugin `local` is written for Linux: openat2, renameat2, extended attributes");
+#[cfg(not(any(target_os = "linux", windows)))]
+compile_error!("the plugin `local` is written for Linux and Windows: see `engine/platform`");
 
 mod backend;
 mod buffers;

@@ -1,17 +1,15 @@
 //! Delete, copy and rename.
 
-use super::fault::{Fault, FaultKind, Outcome, retry};
+use super::fault::{Fault, FaultKind, Outcome};
 use super::metadata_record::MetadataRecord;
-use super::read::ObjectFacts;
-use super::stamp::Stamp;
-use super::store::{LocalStore, Sync};
-use super::tree::{check, file_type, size, split};
-use super::write::{Publish, RefusedName, Writer, changed_at, sync_names};
-use rustix::fd::OwnedFd;
-use rustix::fs::{
-    AtFlags, FileType, Stat, copy_file_range, fsync, ioctl_ficlone, renameat, unlinkat,
+use super::platform::{
+    Errno, FileType, OwnedFd, Stat, clone_file, copy_range, remove_file_at, rename_at, retry,
+    sync_dir,
 };
-use rustix::io::Errno;
+use super::read::ObjectFacts;
+use super::store::{LocalStore, Sync};
+use super::tree::{check, split};
+use super::write::{Publish, RefusedName, Writer, changed_at, sync_names};
 use std::sync::Arc;
 
 /// Bytes that one call copies at most: a cancelled copy stops after it.
@@ -68,7 +66,7 @@ impl LocalStore {
         };
         let old: Stat = match found {
             None => return absent(),
-            Some(old) => match file_type(&old) {
+            Some(old) => match old.kind {
                 FileType::RegularFile => old,
                 // Neither followed nor removed: it is not ours.
                 FileType::Symlink => return Err(Fault::os(STEP, Errno::LOOP)),
@@ -77,17 +75,17 @@ impl LocalStore {
         };
         self.conditions(Some(&old), how)?;
         self.present()?;
-        match unlinkat(&dir, name, AtFlags::empty()) {
+        match remove_file_at(&dir, name) {
             Ok(()) => {}
             Err(Errno::NOENT) => return absent(),
             Err(errno) => return Err(Fault::os(STEP, errno)),
         }
         if let Some(sidecars) = &self.sidecars {
-            sidecars.remove(key, Stamp::of(&old), size(&old));
+            sidecars.remove(key, old.modified, old.size);
         }
         drop(lock);
         if sync == Sync::Full {
-            retry(|| fsync(&dir)).map_err(Fault::at("sync directory"))?;
+            retry(|| sync_dir(&dir)).map_err(Fault::at("sync directory"))?;
         }
         drop(dir);
         self.tree.prune(parent);
@@ -121,13 +119,12 @@ impl LocalStore {
         let mut writer = Writer::begin(self, how.sync)?;
         let size = source.facts.size;
         // Shared blocks, each side's own from its first write on.
-        let cloned = size > 0 && ioctl_ficlone(writer.file(), &source.fd).is_ok();
+        let cloned = size > 0 && clone_file(&source.fd, writer.file()).is_ok();
         let mut copied = if cloned { size } else { 0 };
         while copied < size {
             self.usable()?;
             let want = usize::try_from(size - copied).map_or(STRETCH, |left| left.min(STRETCH));
-            let mut offset = copied;
-            match copy_file_range(&source.fd, Some(&mut offset), writer.file(), None, want) {
+            match copy_range(&source.fd, copied, writer.file(), want) {
                 Ok(0) => break,
                 Ok(count) => copied += count as u64,
                 Err(Errno::INTR) => {}
@@ -226,14 +223,14 @@ impl LocalStore {
                 continue;
             };
             let facts = &source.facts;
-            if (Stamp::of(&found), size(&found)) != (facts.stamp, facts.size) {
+            if (found.modified, found.size) != (facts.stamp, facts.size) {
                 continue;
             }
             let target = self
                 .tree
                 .look(&target_dir, to_name)
                 .map_err(Fault::name(STEP))?;
-            match target.as_ref().map(file_type) {
+            match target.as_ref().map(|stat| stat.kind) {
                 Some(FileType::Symlink) => return Err(Fault::os(STEP, Errno::LOOP)),
                 Some(FileType::Directory) if !cleared && self.tree.clear_empty(to) => {
                     cleared = true;
@@ -260,7 +257,7 @@ impl LocalStore {
                 sidecars.write(self.staging()?, to, &record, sync > Sync::None)?;
             }
             self.present()?;
-            match renameat(&source_dir, from_name, &target_dir, to_name) {
+            match rename_at(&source_dir, from_name, &target_dir, to_name) {
                 Ok(()) => {}
                 Err(Errno::NOENT) if refused.name_of(&target_dir) => {
                     return Err(Fault::name(STEP)(Errno::INVAL));
@@ -269,23 +266,22 @@ impl LocalStore {
                 Err(errno) => return Err(Fault::name(STEP)(errno)),
             }
             // Two names of one inode, made by another program: rename does nothing then.
-            let one_inode =
-                |target: &Stat| (target.st_dev, target.st_ino) == (found.st_dev, found.st_ino);
+            let one_inode = |target: &Stat| target.identity == found.identity;
             if target.as_ref().is_some_and(one_inode) {
-                let _ = unlinkat(&source_dir, from_name, AtFlags::empty());
+                let _ = remove_file_at(&source_dir, from_name);
             }
             if let Some(sidecars) = sidecars {
                 sidecars.remove(from, facts.stamp, facts.size);
                 if let Some(target) =
-                    target.filter(|t| (Stamp::of(t), size(t)) != (facts.stamp, facts.size))
+                    target.filter(|t| (t.modified, t.size) != (facts.stamp, facts.size))
                 {
-                    sidecars.remove(to, Stamp::of(&target), size(&target));
+                    sidecars.remove(to, target.modified, target.size);
                 }
             }
             drop(locks);
             if sync == Sync::Full {
                 sync_names(&target_dir, made)?;
-                retry(|| fsync(&source_dir)).map_err(Fault::at("sync directory"))?;
+                retry(|| sync_dir(&source_dir)).map_err(Fault::at("sync directory"))?;
             }
             drop(source_dir);
             self.tree.prune(from_parent);

@@ -1,6 +1,6 @@
 //! Faults of the engine, and the one place where an error of the system gets a meaning.
 
-use rustix::io::Errno;
+use super::platform::Errno;
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
@@ -181,16 +181,6 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|error| error as _)
-    }
-}
-
-/// Repeats a call that a signal has interrupted.
-pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            other => return other,
-        }
     }
 }
 

@@ -3,11 +3,9 @@
 use super::fault::{Fault, Outcome};
 use super::list::LONGEST_KEY;
 use super::names::portable;
+use super::platform::{AsFd, Errno, FileType, OwnedFd, entries};
 use super::store::LocalStore;
-use super::tree::{check, file_type, look, open_child_dir, split};
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Dir, FileType};
-use rustix::io::Errno;
+use super::tree::{check, look, open_child_dir, split};
 
 /// A name that is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,17 +47,14 @@ impl LocalStore {
         };
         while let Some((dir, path)) = directories.pop() {
             self.usable()?;
-            for entry in Dir::read_from(&dir).map_err(Fault::at(STEP))? {
+            for entry in entries(&dir).map_err(Fault::at(STEP))? {
                 let entry = entry.map_err(Fault::at(STEP))?;
-                let name = entry.file_name().to_bytes();
-                if matches!(name, b"." | b"..") {
-                    continue;
-                }
+                let name = entry.name.as_slice();
                 let shown = format!("{path}{}", String::from_utf8_lossy(name));
                 if !shown.starts_with(prefix) {
                     continue;
                 }
-                match judge(&dir, &path, name, entry.file_type()) {
+                match judge(&dir, &path, name, entry.kind) {
                     Judged::Listed => {}
                     Judged::Directory(child) => directories.push((child, format!("{shown}/"))),
                     Judged::LeftOut(_) if found.len() == MOST => return Ok((found, true)),
@@ -83,7 +78,7 @@ fn judge(dir: &OwnedFd, path: &str, name: &[u8], kind: FileType) -> Judged {
     };
     // Some file systems do not report the type; a directory may be read and not searched.
     let kind = match look(dir, name) {
-        Ok(Some(stat)) => file_type(&stat),
+        Ok(Some(stat)) => stat.kind,
         Ok(None) => return Judged::Listed,
         Err(Errno::ACCESS) if kind == FileType::RegularFile => {
             return Judged::LeftOut("its directory may not be searched");
@@ -95,7 +90,7 @@ fn judge(dir: &OwnedFd, path: &str, name: &[u8], kind: FileType) -> Judged {
         FileType::Symlink => Some("a symbolic link"),
         FileType::Fifo => Some("a FIFO"),
         FileType::Socket => Some("a socket"),
-        FileType::BlockDevice | FileType::CharacterDevice => Some("a device"),
+        FileType::Device => Some("a device"),
         FileType::Unknown => Some("its type cannot be told"),
     };
     if let Some(why) = why {

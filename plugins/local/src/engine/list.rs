@@ -7,12 +7,10 @@
 
 use super::fault::{Fault, FaultKind, Outcome};
 use super::names::{Kind, Names};
+use super::platform::{AsFd, Errno, FileType, OwnedFd, stat};
 use super::stamp::Stamp;
 use super::store::LocalStore;
-use super::tree::{Tree, check, file_type, open_child_dir, size, split};
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{FileType, fstat};
-use rustix::io::Errno;
+use super::tree::{Tree, check, open_child_dir, split};
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -141,7 +139,7 @@ const TICK_NS: i64 = 20_000_000;
 
 impl OpenDirectory {
     fn open(dir: OwnedFd, path: String) -> Result<Self, Errno> {
-        let stamp = Stamp::of(&fstat(&dir)?);
+        let stamp = stat(&dir)?.modified;
         let settled = Stamp::now().0.saturating_sub(stamp.0) > TICK_NS;
         let names = Names::read(&dir, path.is_empty())?;
         Ok(Self {
@@ -155,7 +153,7 @@ impl OpenDirectory {
     }
 
     fn unchanged(&self) -> bool {
-        self.settled && fstat(&self.dir).is_ok_and(|stat| Stamp::of(&stat) == self.stamp)
+        self.settled && stat(&self.dir).is_ok_and(|stat| stat.modified == self.stamp)
     }
 }
 
@@ -277,12 +275,12 @@ impl Walk {
                     found => found.map_err(Fault::at("stat object"))?,
                 };
                 match found {
-                    Some(stat) if file_type(&stat) == FileType::RegularFile => {
+                    Some(stat) if stat.kind == FileType::RegularFile => {
                         return Ok(Some(Item::Object(Entry {
                             key,
-                            size: size(&stat),
-                            stamp: Stamp::of(&stat),
-                            changed: Stamp::changed(&stat),
+                            size: stat.size,
+                            stamp: stat.modified,
+                            changed: stat.changed,
                         })));
                     }
                     // Deleted or replaced since the names were read.

@@ -13,10 +13,7 @@
 //! that the fault is `Locked`, nothing has changed, and the caller waits without a thread.
 
 use super::fault::{Fault, FaultKind, Outcome};
-use super::staging::lock_mode;
-use rustix::fd::OwnedFd;
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, openat};
-use rustix::io::Errno;
+use super::platform::{Errno, Lock, LockFile, OwnedFd, open_lock, stat, try_lock};
 use std::time::{Duration, Instant};
 
 /// `ROOT/locks`.
@@ -48,25 +45,16 @@ impl KeyLocks {
 
     /// Waits until no other writer changes keys of this hash.
     pub(crate) fn exclusive(&self, key: &str) -> Outcome<KeyLock> {
-        take(
-            self.make(key)?,
-            FlockOperation::NonBlockingLockExclusive,
-            WAIT,
-        )
+        take(self.make(key)?, Lock::Exclusive, WAIT)
     }
 
     /// As [`KeyLocks::exclusive`], but gives up at once.
     pub(crate) fn try_exclusive(&self, key: &str) -> Outcome<KeyLock> {
-        take(
-            self.make(key)?,
-            FlockOperation::NonBlockingLockExclusive,
-            Duration::ZERO,
-        )
+        take(self.make(key)?, Lock::Exclusive, Duration::ZERO)
     }
 
     fn make(&self, key: &str) -> Outcome<OwnedFd> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let opened = openat(&self.0, file_name(key).as_str(), flags, lock_mode(&self.0));
+        let opened = open_lock(&self.0, &file_name(key), LockFile::Any);
         opened.map_err(|errno| match errno {
             Errno::NOENT => removed(),
             other => Fault::own("open a lock file")(other),
@@ -75,17 +63,16 @@ impl KeyLocks {
 
     /// Fails when the directory was removed: other processes use another one by now.
     pub(crate) fn present(&self) -> Outcome<()> {
-        match fstat(&self.0) {
-            Ok(stat) if stat.st_nlink > 0 => Ok(()),
+        match stat(&self.0) {
+            Ok(stat) if stat.links > 0 => Ok(()),
             _ => Err(removed()),
         }
     }
 
     /// Waits for conditional writers of this hash, if there were any.
     pub(crate) fn shared_if_used(&self, key: &str) -> Outcome<Option<KeyLock>> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        match openat(&self.0, file_name(key).as_str(), flags, Mode::empty()) {
-            Ok(file) => take(file, FlockOperation::NonBlockingLockShared, WAIT).map(Some),
+        match open_lock(&self.0, &file_name(key), LockFile::Existing) {
+            Ok(file) => take(file, Lock::Shared, WAIT).map(Some),
             Err(Errno::NOENT) => self.present().map(|()| None),
             Err(errno) => Err(Fault::own("open a lock file")(errno)),
         }
@@ -120,11 +107,11 @@ fn removed() -> Fault {
     )
 }
 
-fn take(file: OwnedFd, operation: FlockOperation, patience: Duration) -> Outcome<KeyLock> {
+fn take(file: OwnedFd, lock: Lock, patience: Duration) -> Outcome<KeyLock> {
     let deadline = Instant::now() + patience;
     let mut pause = Duration::from_micros(20);
     loop {
-        match flock(&file, operation) {
+        match try_lock(&file, lock) {
             Ok(()) => return Ok(KeyLock(file)),
             Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < deadline => {
                 std::thread::sleep(pause)
@@ -145,19 +132,12 @@ fn take(file: OwnedFd, operation: FlockOperation, patience: Duration) -> Outcome
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fs::open;
+    use crate::engine::platform::open_path;
 
     #[test]
     fn a_shared_lock_waits_only_for_an_exclusive_one() {
         let root = tempfile::tempdir().unwrap();
-        let locks = KeyLocks::new(
-            open(
-                root.path(),
-                OFlags::RDONLY | OFlags::DIRECTORY,
-                Mode::empty(),
-            )
-            .unwrap(),
-        );
+        let locks = KeyLocks::new(open_path(root.path()).unwrap());
         assert!(locks.shared_if_used("a").unwrap().is_none());
         drop(locks.exclusive("a").unwrap());
         let shared = locks.shared_if_used("a").unwrap();

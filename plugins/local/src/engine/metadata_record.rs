@@ -38,9 +38,6 @@ pub(crate) struct MetadataRecord {
     pub(crate) metadata: Metadata,
 }
 
-/// Name of the attribute.
-pub(crate) const ATTRIBUTE: &str = "user.holdall";
-
 const VERSION: u8 = 1;
 const CRC: u8 = 1;
 const TYPE_CODE: u8 = 2;

@@ -20,6 +20,7 @@ pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod metadata_record;
 mod names;
+pub(crate) mod platform;
 pub(crate) mod probe;
 pub(crate) mod read;
 mod sidecar;

@@ -1,10 +1,7 @@
 //! Names of one directory, in the order of keys.
 
-use super::tree::{file_type, look};
-use rustix::fd::AsFd;
-use rustix::fs::{FileType, RawDir};
-use rustix::io::Errno;
-use std::mem::MaybeUninit;
+use super::platform::{AsFd, Errno, FileType, each_name, storable};
+use super::tree::look;
 
 /// Meaning of a name in a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,25 +26,13 @@ impl Names {
     /// Reads a directory that was just opened. `top`: its names begin keys.
     pub(crate) fn read(dir: &impl AsFd, top: bool) -> Result<Self, Errno> {
         let mut names = Names::default();
-        let mut buffer = vec![MaybeUninit::<u8>::uninit(); 64 << 10];
-        let mut entries = RawDir::new(dir, &mut buffer);
-        while let Some(entry) = entries.next() {
-            let entry = match entry {
-                // Removed meanwhile, so it is empty.
-                Err(Errno::NOENT) => break,
-                other => other?,
-            };
-            let name = entry.file_name().to_bytes();
-            if matches!(name, b"." | b"..") {
-                continue;
-            }
+        each_name(dir, |name, kind| {
             let text = std::str::from_utf8(name).ok();
-            let kind = match (entry.file_type(), text) {
+            let kind = match (kind, text) {
                 // Some file systems do not report the type.
-                (FileType::Unknown, Some(text)) => match look(dir, text) {
-                    Ok(Some(stat)) => file_type(&stat),
-                    Ok(None) => continue,
-                    Err(errno) => return Err(errno),
+                (FileType::Unknown, Some(text)) => match look(dir, text)? {
+                    Some(stat) => stat.kind,
+                    None => return Ok(()),
                 },
                 (known, _) => known,
             };
@@ -56,8 +41,8 @@ impl Names {
                 (FileType::Directory, Some(text)) if portable(text, top, false) => Kind::Directory,
                 _ => Kind::Foreign,
             };
-            names.push(name, kind)?;
-        }
+            names.push(name, kind)
+        })?;
         let Names { text, items } = &mut names;
         items.sort_unstable_by(|one, other| slice(text, one).cmp(slice(text, other)));
         Ok(names)
@@ -116,16 +101,16 @@ pub(super) fn portable(name: &str, first: bool, last: bool) -> bool {
     let refused = name.chars().any(|c| c.is_control() || c == '\\');
     let outer_space = first && name.starts_with(char::is_whitespace)
         || last && name.ends_with(char::is_whitespace);
-    !refused && !outer_space
+    !refused && !outer_space && storable(name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::ffi::OsStrExt;
+    use crate::engine::platform::{OwnedFd, open_path};
 
-    fn open(at: &std::path::Path) -> std::fs::File {
-        std::fs::File::open(at).unwrap()
+    fn open(at: &std::path::Path) -> OwnedFd {
+        open_path(at).unwrap()
     }
 
     #[test]
@@ -149,8 +134,10 @@ mod tests {
         assert_eq!(names.not_before(b"a0"), 3);
     }
 
+    #[cfg(unix)]
     #[test]
     fn what_no_key_can_name_is_foreign() {
+        use std::os::unix::ffi::OsStrExt;
         let root = tempfile::tempdir().unwrap();
         for name in [
             &b"back\\slash"[..],

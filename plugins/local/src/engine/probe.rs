@@ -1,17 +1,14 @@
 //! Capabilities of the file system under a root, found by trying each one.
 
 use super::fault::{Fault, FaultKind, Outcome};
-use super::metadata_record::ATTRIBUTE;
-use super::staging::{FILE_MODE, Staging};
-use super::stamp::Stamp;
-use super::tree::{OBJECT, Tree};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, ResolveFlags, Stat, XattrFlags, fgetxattr, fsetxattr,
-    fstat, fstatfs, fstatvfs, futimens, linkat, mkdirat, openat, openat2, renameat, renameat_with,
-    statat, unlinkat,
+use super::platform::{
+    AsFd, BorrowedFd, Errno, OwnedFd, Stat, attribute, create_at, is_in_memory, is_remembered,
+    link_at, make_private_dir_at, remove_dir_at, remove_file_at, rename_at, rename_new_at,
+    set_attribute, set_modified, space, stat, stat_at,
 };
-use rustix::io::Errno;
+use super::staging::Staging;
+use super::stamp::Stamp;
+use super::tree::Tree;
 
 /// How a key that must not exist yet is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,39 +66,30 @@ const TIME_STEPS: [u32; 4] = [1, 100, 1_000, 1_000_000];
 /// attribute that is too large, too.
 const ENOUGH_BYTES: u64 = 64 << 10;
 
-const NEW_FILE: OFlags = OFlags::RDWR
-    .union(OFlags::CREATE)
-    .union(OFlags::EXCL)
-    .union(OFlags::CLOEXEC);
-
 /// Tries everything in the staging directory.
 ///
 /// # Errors
 ///
 /// `Full`: nothing can be found out. `Unsupported`: objects cannot be published here.
 pub(crate) fn probe(staging: &Staging, tree: &Tree) -> Outcome<Probe> {
-    probe_by(staging, tree, create_file)
+    probe_by(staging, tree, |dir, name| create_at(dir, name))
 }
 
 /// Creates an empty file of a new name.
 type Create = fn(&OwnedFd, &str) -> Result<OwnedFd, Errno>;
 
-fn create_file(dir: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
-    openat(dir, name, NEW_FILE, FILE_MODE)
-}
-
 /// Only what every upload needs may fail: whatever else is refused is a claim less.
 fn probe_by(staging: &Staging, tree: &Tree, create: Create) -> Outcome<Probe> {
     let dir = staging.dir();
-    let space = fstatvfs(dir).map_err(Fault::own("probe: free space"))?;
-    if space.f_blocks > 0 && space.f_bavail.saturating_mul(space.f_frsize) < ENOUGH_BYTES {
+    let space = space(dir).map_err(Fault::own("probe: free space"))?;
+    if space.total > 0 && space.free < ENOUGH_BYTES {
         let why = "the file system is full";
         return Err(Fault::new(FaultKind::Full, "probe: free space", why));
     }
     let name = format!("Probe-{}", staging.name());
     let file = create(dir, &name).map_err(Fault::own("probe: create a file"))?;
     let answers = publishes(staging, tree).and_then(|()| probe_file(staging, &name, &file, create));
-    let _ = unlinkat(dir, name.as_str(), AtFlags::empty());
+    let _ = remove_file_at(dir, &name);
     answers
 }
 
@@ -112,15 +100,14 @@ fn probe_file(staging: &Staging, name: &str, file: &OwnedFd, create: Create) -> 
         create_only: create_only(staging, name, create),
         case_sensitive: is_absent(staging.dir().as_fd(), &name.replace("Probe", "pROBE")),
         unicode_exact: unicode_exact(staging, create),
-        in_memory: is_one_of(file.as_fd(), &IN_MEMORY),
-        remembered: is_one_of(file.as_fd(), &REMEMBERED),
+        in_memory: is_in_memory(file),
+        remembered: is_remembered(file),
     })
 }
 
 /// Whether this spelling is no name there; another error proves nothing.
 fn is_absent(dir: BorrowedFd<'_>, name: &str) -> bool {
-    let found = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
-    matches!(found, Err(Errno::NOENT))
+    matches!(stat_at(dir, name), Err(Errno::NOENT))
 }
 
 /// Moves an empty directory, which no listing shows, from staging to the objects: device numbers do
@@ -129,14 +116,14 @@ fn publishes(staging: &Staging, tree: &Tree) -> Outcome<()> {
     const STEP: &str = "probe: publish";
     let name = format!("probe-{}-{}", staging.id(), staging.name());
     let (dir, name) = (staging.dir(), name.as_str());
-    mkdirat(dir, name, Mode::RWXU).map_err(Fault::own("probe: create a directory"))?;
-    match renameat(dir, name, tree.root(), name) {
+    make_private_dir_at(dir, name).map_err(Fault::own("probe: create a directory"))?;
+    match rename_at(dir, name, tree.root(), name) {
         Ok(()) => {
-            let _ = unlinkat(tree.root(), name, AtFlags::REMOVEDIR);
+            let _ = remove_dir_at(tree.root(), name);
             Ok(())
         }
         Err(errno) => {
-            let _ = unlinkat(dir, name, AtFlags::REMOVEDIR);
+            let _ = remove_dir_at(dir, name);
             let mut fault = Fault::own(STEP)(errno);
             if errno == Errno::XDEV {
                 fault.message = "`objects` and `staging` are on different file systems or mounts: \
@@ -164,20 +151,20 @@ fn attribute_bytes(file: &OwnedFd) -> Outcome<Option<u32>> {
 fn takes_attribute(file: &OwnedFd, bytes: u32) -> Result<bool, Errno> {
     let value = vec![0x5a_u8; bytes as usize];
     let mut back = vec![0; value.len()];
-    fsetxattr(file, ATTRIBUTE, &value, XattrFlags::empty())?;
-    Ok(fgetxattr(file, ATTRIBUTE, &mut back[..])? == value.len() && back == value)
+    set_attribute(file, &value)?;
+    Ok(attribute(file, &mut back)? == value.len() && back == value)
 }
 
 fn time_step(file: &OwnedFd) -> Option<u32> {
     // A time with a digit in every place.
     let set = Stamp(1_234_567_890_123_456_789);
-    futimens(file, &set.times()).ok()?;
-    let stat = fstat(file).ok()?;
+    set_modified(file, set).ok()?;
+    let stat = stat(file).ok()?;
     // sshfs and exFAT answer the modification time for both.
-    if Stamp::changed(&stat) == Stamp::of(&stat) {
+    if stat.changed == stat.modified {
         return None;
     }
-    let kept = Stamp::of(&stat).0;
+    let kept = stat.modified.0;
     TIME_STEPS
         .into_iter()
         .find(|step| kept == set.0 - set.0 % i64::from(*step))
@@ -187,14 +174,13 @@ fn time_step(file: &OwnedFd) -> Option<u32> {
 fn create_only(staging: &Staging, name: &str, create: Create) -> CreateOnly {
     let (fresh, taken) = (staging.name(), staging.name());
     let (dir, fresh, taken) = (staging.dir(), fresh.as_str(), taken.as_str());
-    let noreplace =
-        |from: &str, to: &str| renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE);
+    let noreplace = |from: &str, to: &str| rename_new_at(dir, from, dir, to);
     let answer = if create(dir, taken).is_err() {
         CreateOnly::No
     } else if noreplace(name, fresh) == Ok(()) {
         let refuses = noreplace(fresh, taken) == Err(Errno::EXIST);
         // Back to its name, by which the caller removes it.
-        let _ = renameat(dir, fresh, dir, name);
+        let _ = rename_at(dir, fresh, dir, name);
         if refuses {
             CreateOnly::Rename
         } else {
@@ -204,13 +190,13 @@ fn create_only(staging: &Staging, name: &str, create: Create) -> CreateOnly {
         by_link(dir, name, fresh, taken)
     };
     for left in [fresh, taken] {
-        let _ = unlinkat(dir, left, AtFlags::empty());
+        let _ = remove_file_at(dir, left);
     }
     answer
 }
 
 fn by_link(dir: &OwnedFd, name: &str, fresh: &str, taken: &str) -> CreateOnly {
-    let link = |to: &str| linkat(dir, name, dir, to, AtFlags::empty());
+    let link = |to: &str| link_at(dir, name, dir, to);
     if link(fresh) == Ok(()) && link(taken) == Err(Errno::EXIST) {
         CreateOnly::Link
     } else {
@@ -226,7 +212,7 @@ fn unicode_exact(staging: &Staging, create: Create) -> bool {
         return false;
     }
     let exact = is_absent(dir.as_fd(), &name.replace('\u{e9}', "e\u{301}"));
-    let _ = unlinkat(dir, name.as_str(), AtFlags::empty());
+    let _ = remove_file_at(dir, &name);
     exact
 }
 
@@ -235,9 +221,9 @@ pub(crate) fn probe_read_only(root: &OwnedFd, tree: &Tree) -> Probe {
     let seen: Vec<Stat> = [Some(root.as_fd()), Some(tree.root())]
         .into_iter()
         .flatten()
-        .filter_map(|dir| fstat(dir).ok())
+        .filter_map(|dir| stat(dir).ok())
         .collect();
-    let attribute = fgetxattr(tree.root(), ATTRIBUTE, &mut [0_u8; 0][..]);
+    let attribute = attribute(tree.root(), &mut []);
     Probe {
         attribute_bytes: (attribute != Err(Errno::OPNOTSUPP)).then_some(ATTRIBUTE_SIZES[0]),
         // A digit that a coarser step could not hold is a proof; its absence is none.
@@ -246,57 +232,25 @@ pub(crate) fn probe_read_only(root: &OwnedFd, tree: &Tree) -> Probe {
                 time.0 % i64::from(*step) == 0 && time.0 % (i64::from(*step) * 10) != 0
             };
             seen.iter()
-                .any(|stat| digit(Stamp::of(stat)) || digit(Stamp::changed(stat)))
+                .any(|stat| digit(stat.modified) || digit(stat.changed))
         }),
         create_only: CreateOnly::No,
         case_sensitive: is_absent(root.as_fd(), "OBJECTS"),
         unicode_exact: false,
-        in_memory: is_one_of(tree.root(), &IN_MEMORY),
-        remembered: is_one_of(tree.root(), &REMEMBERED),
+        in_memory: is_in_memory(tree.root()),
+        remembered: is_remembered(tree.root()),
     }
-}
-
-/// tmpfs, ramfs.
-const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
-/// FUSE, NFS, SMB, CIFS, 9P, Ceph.
-const REMEMBERED: [u64; 6] = [
-    0x6573_5546,
-    0x6969,
-    0xfe53_4d42,
-    0xff53_4d42,
-    0x0102_1997,
-    0x00c3_6400,
-];
-
-/// Whether the file system's number is among these.
-fn is_one_of(file: BorrowedFd<'_>, numbers: &[u64]) -> bool {
-    #[allow(
-        clippy::unnecessary_cast,
-        reason = "the field's width differs between architectures"
-    )]
-    fstatfs(file).is_ok_and(|facts| numbers.contains(&(facts.f_type as u64)))
-}
-
-/// Whether the kernel can confine a walk, and this process may ask it to.
-pub(crate) fn has_openat2(dir: &impl AsFd) -> bool {
-    openat2(
-        dir,
-        ".",
-        OBJECT | OFlags::DIRECTORY,
-        Mode::empty(),
-        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
-    )
-    .is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::platform::{entries, open_path};
 
     /// fusefat refuses such names with this number.
     fn only_ascii(dir: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
         match name.is_ascii() {
-            true => create_file(dir, name),
+            true => create_at(dir, name),
             false => Err(Errno::INVAL),
         }
     }
@@ -304,15 +258,15 @@ mod tests {
     /// Takes the first file only: every further one is refused.
     fn only_one(dir: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
         match name.starts_with("Probe-") {
-            true => create_file(dir, name),
+            true => create_at(dir, name),
             false => Err(Errno::IO),
         }
     }
 
     fn names_in(dir: &OwnedFd) -> Vec<String> {
-        let entries = rustix::fs::Dir::read_from(dir).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name().to_str().unwrap().to_owned());
-        names.filter(|name| name != "." && name != "..").collect()
+        let entries = entries(dir).unwrap();
+        let names = entries.map(|entry| String::from_utf8(entry.unwrap().name).unwrap());
+        names.collect()
     }
 
     #[test]
@@ -321,7 +275,7 @@ mod tests {
         let part = |name: &str| {
             let at = root.path().join(name);
             std::fs::create_dir(&at).unwrap();
-            OwnedFd::from(std::fs::File::open(at).unwrap())
+            open_path(&at).unwrap()
         };
         let tree = Tree::new(part("objects"), true);
         let staging = Staging::claim(part("staging")).unwrap();

@@ -4,16 +4,15 @@
 //! nothing for a reader that has begun. Other programs may write *into* a file; that changes its time
 //! or size, and a reader compares both at the end.
 
-use super::fault::{Fault, FaultKind, Outcome, retry};
-use super::metadata_record::{ATTRIBUTE, Metadata, MetadataRecord, Unreadable};
+use super::fault::{Fault, FaultKind, Outcome};
+use super::metadata_record::{Metadata, MetadataRecord, Unreadable};
+use super::platform::{
+    self, Errno, FileType, OwnedFd, Stat, attribute_size, read_at, read_cached_at, read_onto,
+    retry, stat,
+};
 use super::stamp::Stamp;
 use super::store::LocalStore;
-use super::tree::{check, file_type, size};
-use rustix::buffer::spare_capacity;
-use rustix::fd::OwnedFd;
-use rustix::fs::{FileType, Stat, fgetxattr, fgetxattr_query, fstat};
-use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
-use std::io::IoSliceMut;
+use super::tree::check;
 
 /// Facts about a version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,11 +81,11 @@ impl LocalStore {
                 Err(Errno::NOENT) if self.tree.doubts_absence() => continue,
                 stat => stat.map_err(Fault::at("stat object"))?,
             };
-            if file_type(&stat) != FileType::RegularFile {
+            if stat.kind != FileType::RegularFile {
                 return Err(self.missing(STEP));
             }
             // Replaced since it was opened: its change time is that of the removal, and no etag of it.
-            if stat.st_nlink == 0 {
+            if stat.links == 0 {
                 continue;
             }
             // There a replaced file keeps a link, and its change time is that of the removal.
@@ -122,10 +121,10 @@ impl LocalStore {
         let Ok(fd) = self.tree.open_cached(key) else {
             return Ok(Cached::No);
         };
-        let Ok(stat) = fstat(&fd) else {
+        let Ok(stat) = stat(&fd) else {
             return Ok(Cached::No);
         };
-        if file_type(&stat) != FileType::RegularFile || stat.st_nlink == 0 {
+        if stat.kind != FileType::RegularFile || stat.links == 0 {
             return Ok(Cached::No);
         }
         let facts = self.facts_of(key, &fd, &stat)?;
@@ -139,14 +138,9 @@ impl LocalStore {
             Ok(0)
         } else if self.probe.in_memory {
             // Memory needs no wait, and tmpfs does not support RWF_NOWAIT.
-            pread(&object.fd, &mut bytes[..], range.start)
+            read_at(&object.fd, &mut bytes, range.start)
         } else {
-            preadv2(
-                &object.fd,
-                &mut [IoSliceMut::new(&mut bytes)],
-                range.start,
-                ReadWriteFlags::NOWAIT,
-            )
+            read_cached_at(&object.fd, &mut bytes, range.start)
         };
         if read == Ok(bytes.len()) && object.unchanged() {
             Ok(Cached::Read(object, bytes))
@@ -162,8 +156,8 @@ impl LocalStore {
         if !self.lately_present() {
             return Ok(false);
         }
-        let found = self.tree.open_cached(key).and_then(|fd| fstat(&fd));
-        Ok(found.is_ok_and(|stat| file_type(&stat) == FileType::RegularFile))
+        let found = self.tree.open_cached(key).and_then(|fd| stat(&fd));
+        Ok(found.is_ok_and(|stat| stat.kind == FileType::RegularFile))
     }
 
     /// Whether an object has exactly this key.
@@ -174,7 +168,7 @@ impl LocalStore {
         check(key)?;
         let found = self.tree.stat(key).map_err(Fault::name(STEP))?;
         let found = found.map_or_else(|| self.settled(key), |stat| Ok(Some(stat)))?;
-        match found.map(|stat| file_type(&stat)) {
+        match found.map(|stat| stat.kind) {
             Some(FileType::RegularFile) => Ok(true),
             Some(FileType::Symlink) => Err(Fault::os(STEP, Errno::LOOP)),
             Some(_) => Ok(false),
@@ -184,11 +178,11 @@ impl LocalStore {
     }
 
     fn facts_of(&self, key: &str, fd: &OwnedFd, stat: &Stat) -> Outcome<ObjectFacts> {
-        let (stamp, size) = (Stamp::of(stat), size(stat));
+        let (stamp, size) = (stat.modified, stat.size);
         let bare = ObjectFacts {
             stamp,
             size,
-            changed: Stamp::changed(stat),
+            changed: stat.changed,
             ..ObjectFacts::default()
         };
         let record = match attribute(fd)? {
@@ -244,15 +238,7 @@ impl LocalStore {
     /// shows only in the change time.
     fn moved(&self, key: &str, before: &Stat) -> Outcome<bool> {
         let now = self.tree.stat(key).map_err(Fault::at("look for object"))?;
-        let identity = |stat: &Stat| {
-            (
-                stat.st_dev,
-                stat.st_ino,
-                Stamp::changed(stat),
-                Stamp::of(stat),
-                size(stat),
-            )
-        };
+        let identity = |stat: &Stat| (stat.identity, stat.changed, stat.modified, stat.size);
         Ok(now.as_ref().map(identity) != Some(identity(before)))
     }
 }
@@ -263,8 +249,8 @@ impl Object {
     pub(crate) fn read_at(&self, buffer: &mut Vec<u8>, mut offset: u64) -> Outcome<usize> {
         let before = buffer.len();
         while buffer.len() < buffer.capacity() {
-            let count = retry(|| pread(&self.fd, spare_capacity(buffer), offset))
-                .map_err(Fault::at("read object"))?;
+            let count =
+                retry(|| read_onto(&self.fd, buffer, offset)).map_err(Fault::at("read object"))?;
             if count == 0 {
                 break;
             }
@@ -278,7 +264,7 @@ impl Object {
         let mut filled = 0;
         while filled < buffer.len() {
             let rest = &mut buffer[filled..];
-            let count = retry(|| pread(&self.fd, &mut *rest, offset + filled as u64))
+            let count = retry(|| read_at(&self.fd, rest, offset + filled as u64))
                 .map_err(Fault::at("read object"))?;
             if count == 0 {
                 return Ok(false);
@@ -292,16 +278,13 @@ impl Object {
     /// would, or failed; what is in the buffer then means nothing.
     pub(crate) fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> bool {
         let wanted = buffer.len();
-        let mut buffers = [IoSliceMut::new(buffer)];
-        let read = preadv2(&self.fd, &mut buffers, offset, ReadWriteFlags::NOWAIT);
-        read == Ok(wanted)
+        read_cached_at(&self.fd, buffer, offset) == Ok(wanted)
     }
 
     /// Whether no program has written in place since the object was opened.
     pub(crate) fn unchanged(&self) -> bool {
-        fstat(&self.fd).is_ok_and(|stat| {
-            (Stamp::of(&stat), size(&stat)) == (self.facts.stamp, self.facts.size)
-        })
+        stat(&self.fd)
+            .is_ok_and(|stat| (stat.modified, stat.size) == (self.facts.stamp, self.facts.size))
     }
 }
 
@@ -310,13 +293,13 @@ fn attribute(fd: &OwnedFd) -> Outcome<Option<MetadataRecord>> {
     const STEP: &str = "read metadata";
     let mut short = [0; 256];
     let mut long = Vec::new();
-    let bytes = match fgetxattr(fd, ATTRIBUTE, &mut short[..]) {
+    let bytes = match platform::attribute(fd, &mut short) {
         Ok(count) => &short[..count],
         Err(Errno::NODATA | Errno::OPNOTSUPP) => return Ok(None),
         Err(Errno::RANGE) => {
-            let count = fgetxattr_query(fd, ATTRIBUTE).map_err(Fault::at(STEP))?;
+            let count = attribute_size(fd).map_err(Fault::at(STEP))?;
             long.resize(count, 0);
-            let count = fgetxattr(fd, ATTRIBUTE, &mut long[..]).map_err(Fault::at(STEP))?;
+            let count = platform::attribute(fd, &mut long).map_err(Fault::at(STEP))?;
             &long[..count]
         }
         Err(errno) => return Err(Fault::os(STEP, errno)),

@@ -8,15 +8,16 @@
 //! Writers hold the key's lock, so a sidecar without its object is garbage once the lock is free. The
 //! sweep in the background removes those.
 
-use super::fault::{Fault, FaultKind, Outcome, retry};
+use super::fault::{Fault, FaultKind, Outcome};
 use super::lock::{KeyLocks, key_hash};
 use super::metadata_record::MetadataRecord;
-use super::staging::{FILE_MODE, Staging, random};
+use super::platform::{
+    Errno, Open, OwnedFd, Stat, create_at, entries, open_at, remove_file_at, rename_at, retry,
+    stat, sync, sync_dir,
+};
+use super::staging::{Staging, random};
 use super::stamp::Stamp;
-use super::tree::{Tree, open_child_dir, size};
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, fstat, fsync, openat, renameat, unlinkat};
-use rustix::io::Errno;
+use super::tree::Tree;
 use std::fs::File;
 use std::io::{Read, Write};
 
@@ -46,8 +47,7 @@ impl Sidecars {
     ) -> Outcome<()> {
         let step = "write a sidecar";
         let staged = staging.name();
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let written = openat(staging.dir(), staged.as_str(), flags, FILE_MODE).and_then(|fd| {
+        let written = create_at(staging.dir(), &staged).and_then(|fd| {
             let mut file = File::from(fd);
             // Keys may share a hash, so the file contains its key.
             let mut content = u32::try_from(key.len())
@@ -59,14 +59,14 @@ impl Sidecars {
             file.write_all(&content)
                 .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
             if durable {
-                fsync(&file)?;
+                sync(&file)?;
             }
             let target = file_name(key, record.stamp, record.size);
-            renameat(staging.dir(), staged.as_str(), &self.0, target.as_str())?;
-            if durable { fsync(&self.0) } else { Ok(()) }
+            rename_at(staging.dir(), &staged, &self.0, &target)?;
+            if durable { sync_dir(&self.0) } else { Ok(()) }
         });
         written.map_err(|errno| {
-            let _ = unlinkat(staging.dir(), staged.as_str(), AtFlags::empty());
+            let _ = remove_file_at(staging.dir(), &staged);
             match errno {
                 Errno::NOENT => Fault::new(
                     FaultKind::PartMissing,
@@ -80,7 +80,7 @@ impl Sidecars {
 
     /// Whether the directory was removed.
     pub(crate) fn removed(&self) -> bool {
-        fstat(&self.0).is_ok_and(|stat| stat.st_nlink == 0)
+        stat(&self.0).is_ok_and(|stat| stat.links == 0)
     }
 
     /// The record of exactly this version, if there is one.
@@ -99,11 +99,7 @@ impl Sidecars {
 
     /// Removes the sidecar of this version.
     pub(crate) fn remove(&self, key: &str, stamp: Stamp, size: u64) {
-        let _ = unlinkat(
-            &self.0,
-            file_name(key, stamp, size).as_str(),
-            AtFlags::empty(),
-        );
+        let _ = remove_file_at(&self.0, &file_name(key, stamp, size));
     }
 
     /// Removes sidecars whose object is gone or has changed, out of at most `most` that are looked
@@ -115,14 +111,11 @@ impl Sidecars {
         most: usize,
         stop: impl Fn() -> bool,
     ) -> u64 {
-        // A descriptor of its own: the position of a directory belongs to its descriptor.
-        let Ok(entries) = open_child_dir(self.0.as_fd(), ".").and_then(Dir::new) else {
+        let Ok(entries) = entries(&self.0) else {
             return 0;
         };
         let mut names: Vec<String> = entries
-            .filter_map(Result::ok)
-            .filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned))
-            .filter(|name| !matches!(name.as_str(), "." | ".."))
+            .filter_map(|entry| String::from_utf8(entry.ok()?.name).ok())
             .collect();
         if !names.is_empty() {
             let first = random() as usize % names.len();
@@ -131,7 +124,7 @@ impl Sidecars {
         names.truncate(most);
         let orphaned = |key: &str, record: &MetadataRecord| {
             let current = tree.stat(key).ok();
-            let version = |stat: Option<Stat>| stat.map(|stat| (Stamp::of(&stat), size(&stat)));
+            let version = |stat: Option<Stat>| stat.map(|stat| (stat.modified, stat.size));
             current.is_some_and(|stat| version(stat) != Some((record.stamp, record.size)))
         };
         let mut removed = 0;
@@ -146,7 +139,7 @@ impl Sidecars {
             if orphaned(&key, &record)
                 && let Ok(_lock) = locks.try_exclusive(&key)
                 && orphaned(&key, &record)
-                && unlinkat(&self.0, name.as_str(), AtFlags::empty()).is_ok()
+                && remove_file_at(&self.0, &name).is_ok()
             {
                 removed += 1;
             }
@@ -155,8 +148,7 @@ impl Sidecars {
     }
 
     fn load(&self, name: &str) -> Outcome<Option<(String, MetadataRecord)>> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let fd = match retry(|| openat(&self.0, name, flags, Mode::empty())) {
+        let fd = match retry(|| open_at(&self.0, name, Open::Object)) {
             Err(Errno::NOENT) => return Ok(None),
             other => other.map_err(Fault::own("open a sidecar"))?,
         };

@@ -1,18 +1,17 @@
 //! Staging of unfinished uploads, and the sweep of what killed processes left there.
 //!
-//! Each opened store has a directory of its own, `ROOT/staging/<id>`, and holds an exclusive `flock`
+//! Each opened store has a directory of its own, `ROOT/staging/<id>`, and holds an exclusive lock
 //! on `ROOT/staging/<id>.lock` for its whole life. The kernel releases that lock however a process
 //! ends, so a process that can take it knows that the owner is dead, and may sweep. The lock file is
 //! created and locked before the directory and removed after it: no directory is in use without a
 //! held lock.
 
-use super::fault::{Fault, FaultKind, Outcome, retry};
-use super::tree::open_child_dir;
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{
-    AtFlags, Dir, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, unlinkat,
+use super::fault::{Fault, FaultKind, Outcome};
+use super::platform::{
+    AsFd, Errno, Lock, LockFile, OwnedFd, entries, make_private_dir_at, open_lock, remove_dir_at,
+    remove_file_at, retry, stat, try_lock,
 };
-use rustix::io::Errno;
+use super::tree::open_child_dir;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,21 +29,6 @@ pub(crate) struct Staging {
 }
 
 const LOCK_SUFFIX: &str = ".lock";
-const LOCK_FILE: OFlags = OFlags::RDWR.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
-pub(crate) const FILE_MODE: Mode = Mode::RUSR
-    .union(Mode::WUSR)
-    .union(Mode::RGRP)
-    .union(Mode::WGRP)
-    .union(Mode::ROTH)
-    .union(Mode::WOTH);
-
-/// Mode of a lock file in `dir`: those who may write there, and no one who may only read. A reader
-/// that can open a file can lock it.
-pub(crate) fn lock_mode(dir: &OwnedFd) -> Mode {
-    let writers = fstat(dir).map_or(0, |stat| stat.st_mode & 0o222);
-    Mode::from_raw_mode(0o600 | writers | writers << 1)
-}
-
 /// A random number, for names that no other process draws.
 pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
@@ -56,33 +40,28 @@ impl Staging {
         for _ in 0..64 {
             let id = format!("{:016x}", random());
             let lock_name = format!("{id}{LOCK_SUFFIX}");
-            let lock = match openat(
-                &all,
-                lock_name.as_str(),
-                LOCK_FILE | OFlags::CREATE | OFlags::EXCL,
-                lock_mode(&all),
-            ) {
+            let lock = match open_lock(&all, &lock_name, LockFile::New) {
                 Ok(lock) => lock,
                 Err(Errno::EXIST | Errno::INTR) => continue,
                 Err(errno) => return Err(Fault::own("create a lock file in staging")(errno)),
             };
-            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            match try_lock(&lock, Lock::Exclusive) {
                 // A sweeper took the lock first; it removes this file. Draw again.
                 Err(Errno::WOULDBLOCK | Errno::INTR) => continue,
                 other => other.map_err(Fault::own("lock a file in staging"))?,
             }
-            if fstat(&lock).is_ok_and(|stat| stat.st_nlink == 0) {
+            if stat(&lock).is_ok_and(|stat| stat.links == 0) {
                 continue;
             }
-            let made = mkdirat(&all, id.as_str(), Mode::RWXU)
-                .map_err(Fault::own("create a directory in staging"));
+            let made =
+                make_private_dir_at(&all, &id).map_err(Fault::own("create a directory in staging"));
             let opened = made.and_then(|()| {
                 open_child_dir(all.as_fd(), &id).map_err(Fault::own("open a directory in staging"))
             });
             let own = opened.inspect_err(|_| {
                 // A disk that is full may take an empty file and no directory.
-                let _ = unlinkat(&all, id.as_str(), AtFlags::REMOVEDIR);
-                let _ = unlinkat(&all, lock_name.as_str(), AtFlags::empty());
+                let _ = remove_dir_at(&all, &id);
+                let _ = remove_file_at(&all, &lock_name);
             })?;
             return Ok(Self {
                 all,
@@ -116,11 +95,12 @@ impl Staging {
 
     /// Removes what dead processes left behind, at most about `most` files. Returns how many.
     pub(crate) fn sweep(&self, most: usize) -> u64 {
-        let Ok(entries) = Dir::read_from(&self.all) else {
+        let Ok(entries) = entries(&self.all) else {
             return 0;
         };
         let locks = entries.filter_map(Result::ok).filter_map(|entry| {
-            let id = entry.file_name().to_str().ok()?.strip_suffix(LOCK_SUFFIX)?;
+            let name = std::str::from_utf8(&entry.name).ok()?;
+            let id = name.strip_suffix(LOCK_SUFFIX)?;
             (id != self.id).then(|| id.to_owned())
         });
         let dead: Vec<String> = locks.take(most).collect();
@@ -137,18 +117,18 @@ impl Staging {
 
     fn sweep_one(&self, id: &str, most: usize) -> u64 {
         let lock_name = format!("{id}{LOCK_SUFFIX}");
-        let Ok(lock) = openat(&self.all, lock_name.as_str(), LOCK_FILE, Mode::empty()) else {
+        let Ok(lock) = open_lock(&self.all, &lock_name, LockFile::Existing) else {
             return 0;
         };
         // Held by a living owner, or by another sweeper.
-        if retry(|| flock(&lock, FlockOperation::NonBlockingLockExclusive)).is_err() {
+        if retry(|| try_lock(&lock, Lock::Exclusive)).is_err() {
             return 0;
         }
         let removed =
             open_child_dir(self.all.as_fd(), id).map_or(0, |dir| remove_files(&dir, most));
-        match unlinkat(&self.all, id, AtFlags::REMOVEDIR) {
+        match remove_dir_at(&self.all, id) {
             Ok(()) | Err(Errno::NOENT) => {
-                let _ = unlinkat(&self.all, lock_name.as_str(), AtFlags::empty());
+                let _ = remove_file_at(&self.all, &lock_name);
             }
             // Something in it could not be removed: the lock file stays, the next sweep tries again.
             Err(_) => {}
@@ -158,19 +138,17 @@ impl Staging {
 }
 
 fn remove_files(dir: &OwnedFd, most: usize) -> u64 {
-    let Ok(entries) = Dir::read_from(dir) else {
+    let Ok(entries) = entries(dir) else {
         return 0;
     };
+    // All names first: a directory is not changed while it is read.
     let names: Vec<_> = entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.file_name().to_owned())
+        .filter_map(|entry| String::from_utf8(entry.ok()?.name).ok())
         .collect();
-    let dots = [c".", c".."];
     names
         .iter()
-        .filter(|name| !dots.contains(&name.as_c_str()))
         .take(most)
-        .filter(|name| unlinkat(dir, name.as_c_str(), AtFlags::empty()).is_ok())
+        .filter(|name| remove_file_at(dir, name).is_ok())
         .count() as u64
 }
 
@@ -180,12 +158,8 @@ impl Staging {
     /// The last job that holds the store would do so too, but may be later than the end of the
     /// process.
     pub(crate) fn release_if_empty(&self) {
-        if unlinkat(&self.all, self.id.as_str(), AtFlags::REMOVEDIR).is_ok() {
-            let _ = unlinkat(
-                &self.all,
-                format!("{}{LOCK_SUFFIX}", self.id).as_str(),
-                AtFlags::empty(),
-            );
+        if remove_dir_at(&self.all, &self.id).is_ok() {
+            let _ = remove_file_at(&self.all, &format!("{}{LOCK_SUFFIX}", self.id));
         }
     }
 }
@@ -200,12 +174,11 @@ impl Drop for Staging {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fs::open;
+    use crate::engine::platform::{create_at, open_path, replaces_what_is_open};
     use std::path::Path;
 
     fn claim(at: &Path) -> Staging {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Staging::claim(open(at, flags, Mode::empty()).unwrap()).unwrap()
+        Staging::claim(open_path(at).unwrap()).unwrap()
     }
 
     fn names(at: &Path) -> Vec<String> {
@@ -239,6 +212,9 @@ mod tests {
 
     #[test]
     fn a_released_store_leaves_no_lock_behind_though_a_job_holds_it() {
+        if !replaces_what_is_open("a_released_store_leaves_no_lock_behind_though_a_job_holds_it") {
+            return;
+        }
         let root = tempfile::tempdir().unwrap();
         let names = || std::fs::read_dir(root.path()).unwrap().count();
         let staging = claim(root.path());
@@ -277,15 +253,9 @@ mod tests {
                     for _ in 0..50 {
                         let staging = claim(root.path());
                         let name = staging.name();
-                        let file = openat(
-                            staging.dir(),
-                            name.as_str(),
-                            OFlags::CREATE | OFlags::WRONLY,
-                            FILE_MODE,
-                        );
-                        drop(file.unwrap());
+                        drop(create_at(staging.dir(), &name).unwrap());
                         staging.sweep(usize::MAX);
-                        unlinkat(staging.dir(), name.as_str(), AtFlags::empty()).unwrap();
+                        remove_file_at(staging.dir(), &name).unwrap();
                     }
                 });
             }

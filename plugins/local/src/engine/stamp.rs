@@ -6,7 +6,6 @@
 //! lowest byte differs between processes. The change time, which no program can set, tells apart what
 //! other programs store with an old modification time (`cp -p`, `rsync -t`, `touch -d`).
 
-use rustix::fs::{Stat, Timespec, Timestamps, UTIME_OMIT};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,26 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp(pub(crate) i64);
 
-const SECOND: i64 = 1_000_000_000;
-
 impl Stamp {
-    pub(crate) fn of(stat: &Stat) -> Self {
-        let (seconds, nanoseconds) = modified(stat);
-        Self(seconds.saturating_mul(SECOND).saturating_add(nanoseconds))
-    }
-
-    /// The change time.
-    // The fields are of different widths on different machines.
-    #[allow(
-        clippy::unnecessary_cast,
-        clippy::useless_conversion,
-        reason = "widths differ between architectures"
-    )]
-    pub(crate) fn changed(stat: &Stat) -> Self {
-        let (seconds, nanoseconds) = (stat.st_ctime as i64, stat.st_ctime_nsec as i64);
-        Self(seconds.saturating_mul(SECOND).saturating_add(nanoseconds))
-    }
-
     pub(crate) fn now() -> Self {
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -50,30 +30,6 @@ impl Stamp {
         };
         time.unwrap_or(UNIX_EPOCH)
     }
-
-    /// For `futimens`: this modification time, the access time left alone.
-    pub(crate) fn times(self) -> Timestamps {
-        Timestamps {
-            last_access: Timespec {
-                tv_sec: 0,
-                tv_nsec: UTIME_OMIT,
-            },
-            last_modification: Timespec {
-                tv_sec: self.0.div_euclid(SECOND),
-                tv_nsec: self.0.rem_euclid(SECOND) as _,
-            },
-        }
-    }
-}
-
-// The fields are of different widths on different machines.
-#[allow(
-    clippy::unnecessary_cast,
-    clippy::useless_conversion,
-    reason = "widths differ between architectures"
-)]
-fn modified(stat: &Stat) -> (i64, i64) {
-    (stat.st_mtime as i64, stat.st_mtime_nsec as i64)
 }
 
 /// Source of stamps, strictly rising.
@@ -153,14 +109,7 @@ mod tests {
 
     #[test]
     fn times_before_1970_are_kept() {
-        let times = Stamp(-1).times();
-        assert_eq!(
-            (
-                times.last_modification.tv_sec,
-                times.last_modification.tv_nsec
-            ),
-            (-1, 999_999_999)
-        );
-        assert_eq!(Stamp(-SECOND).time(), UNIX_EPOCH - Duration::from_secs(1));
+        let second = Duration::from_secs(1);
+        assert_eq!(Stamp(-1_000_000_000).time(), UNIX_EPOCH - second);
     }
 }

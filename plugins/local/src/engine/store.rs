@@ -3,14 +3,15 @@
 use super::fault::{Fault, FaultKind, Outcome};
 use super::list::Listings;
 use super::lock::KeyLocks;
-use super::probe::{Probe, has_openat2, probe, probe_read_only};
+use super::platform::{
+    self, Errno, Open, OwnedFd, Space, Stat, can_open_confined, identity, identity_of_path,
+    keep_readers_out, make_dir_at, open_at, open_path, sync_dir,
+};
+use super::probe::{Probe, probe, probe_read_only};
 use super::sidecar::Sidecars;
 use super::staging::{Staging, random};
 use super::stamp::{Clock, Stamp, etag};
-use super::tree::{Tree, size};
-use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags, Stat, fchmod, fstat, fstatvfs, fsync, mkdirat, open, openat, stat};
-use rustix::io::Errno;
+use super::tree::Tree;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -58,7 +59,7 @@ pub(crate) struct Options {
 pub(crate) struct LocalStore {
     path: PathBuf,
     pub(crate) tree: Tree,
-    /// Device and inode of `objects`.
+    /// Which directory `objects` is.
     objects_id: (u64, u64),
     /// `None`: the root takes no new objects.
     staging: Option<Staging>,
@@ -76,25 +77,12 @@ pub(crate) struct LocalStore {
     pub(crate) swept: u64,
 }
 
-/// Space of the file system, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Space {
-    pub(crate) used: u64,
-    pub(crate) free: u64,
-    pub(crate) total: u64,
-}
-
 /// Reads of objects that are found look for the root only this often, in milliseconds.
 const PRESENT_MS: u64 = 1000;
 /// Files of dead processes that one opening removes; the rest is left to the background.
 const SWEPT_AT_OPEN: usize = 256;
 /// Sidecars that one background sweep looks at.
 const SIDECARS_PER_SWEEP: usize = 4096;
-
-const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC);
-const MODE: Mode = Mode::RWXU.union(Mode::RWXG).union(Mode::RWXO);
 
 impl LocalStore {
     /// Opens a root: creates `objects`, `staging` and `locks` where they are missing, and probes the
@@ -119,7 +107,7 @@ impl LocalStore {
         if create {
             unless_unwritable(create_root(&path), &mut unwritable)?;
         }
-        let root = open(&path, DIRECTORY, Mode::empty()).map_err(|errno| match errno {
+        let root = open_path(&path).map_err(|errno| match errno {
             Errno::NOENT => Fault::new(
                 FaultKind::RootMissing,
                 "open root",
@@ -146,8 +134,8 @@ impl LocalStore {
         };
         let staging = part(&root, "staging", &mut unwritable)?;
         let locks = part(&root, "locks", &mut unwritable)?;
-        let objects_stat = fstat(&objects).map_err(Fault::own("stat objects"))?;
-        let kernel_walk = !options.without_openat2 && has_openat2(&objects);
+        let objects_id = identity(&objects).map_err(Fault::own("stat objects"))?;
+        let kernel_walk = !options.without_openat2 && can_open_confined(&objects);
         let mut tree = Tree::new(objects, kernel_walk);
         let mut writable = None;
         if let Some(all) = staging.filter(|_| !options.untouched) {
@@ -189,7 +177,7 @@ impl LocalStore {
         Ok(Self {
             path,
             tree,
-            objects_id: (objects_stat.st_dev, objects_stat.st_ino),
+            objects_id,
             staging,
             unwritable,
             locks: locks.map(KeyLocks::new),
@@ -314,7 +302,7 @@ impl LocalStore {
 
     /// The etag of a file that was just looked at.
     pub(crate) fn etag_of(&self, stat: &Stat) -> Option<String> {
-        self.etag(Stamp::of(stat), Stamp::changed(stat), size(stat))
+        self.etag(stat.modified, stat.changed, stat.size)
     }
 
     /// The fault for a name that is not there: the object is missing, or the whole root is.
@@ -344,8 +332,8 @@ impl LocalStore {
                 "the root was moved, removed, replaced or covered by a mount",
             )
         };
-        match stat(self.path.join("objects")) {
-            Ok(there) if (there.st_dev, there.st_ino) == self.objects_id => Ok(()),
+        match identity_of_path(&self.path.join("objects")) {
+            Ok(there) if there == self.objects_id => Ok(()),
             Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(gone()),
             Err(errno) => Err(Fault::own("look for root")(errno)),
         }
@@ -375,13 +363,7 @@ impl LocalStore {
     pub(crate) fn space(&self) -> Outcome<Space> {
         self.usable()?;
         self.present()?;
-        let facts = fstatvfs(self.tree.root()).map_err(Fault::own("statvfs"))?;
-        let bytes = |blocks: u64| blocks.saturating_mul(facts.f_frsize);
-        Ok(Space {
-            used: bytes(facts.f_blocks.saturating_sub(facts.f_bfree)),
-            free: bytes(facts.f_bavail),
-            total: bytes(facts.f_blocks),
-        })
+        platform::space(self.tree.root()).map_err(Fault::own("statvfs"))
     }
 }
 
@@ -397,8 +379,8 @@ fn create_root(path: &Path) -> Outcome<()> {
         .unwrap_or(0);
     std::fs::create_dir_all(path).map_err(failed)?;
     for above in path.ancestors().skip(1).take(missing) {
-        open(above, DIRECTORY, Mode::empty())
-            .and_then(fsync)
+        open_path(above)
+            .and_then(sync_dir)
             .map_err(Fault::own(STEP))?;
     }
     Ok(())
@@ -411,8 +393,8 @@ fn part(
     name: &'static str,
     unwritable: &mut Option<Unwritable>,
 ) -> Outcome<Option<OwnedFd>> {
-    let created = match mkdirat(root, name, MODE) {
-        Ok(()) => fsync(root),
+    let created = match make_dir_at(root, name) {
+        Ok(()) => sync_dir(root),
         Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(errno),
     };
@@ -427,22 +409,10 @@ fn part(
 
 /// `None`: it is missing, or this process may not open it.
 fn open_part(root: &OwnedFd, name: &'static str) -> Outcome<Option<OwnedFd>> {
-    match openat(root, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
+    match open_at(root, name, Open::Directory) {
         Ok(fd) => Ok(Some(fd)),
         Err(Errno::NOENT | Errno::ACCESS) => Ok(None),
         Err(errno) => Err(Fault::own("open a directory of the root")(errno)),
-    }
-}
-
-/// Takes reading and searching from those who may not write: a process that can open a lock file can
-/// lock it.
-fn keep_readers_out(dir: &OwnedFd) {
-    let Ok(stat) = fstat(dir) else { return };
-    let writers = stat.st_mode & 0o222;
-    let mode = stat.st_mode & 0o7777 & (0o7000 | writers | writers << 1 | writers >> 1);
-    if mode != stat.st_mode & 0o7777 {
-        // Only the owner can, and where modes exist.
-        let _ = fchmod(dir, Mode::from_raw_mode(mode));
     }
 }
 

@@ -1,24 +1,23 @@
 //! The object tree, confined to its root.
 //!
 //! Checks of texts miss symbolic links, in particular one that replaces a directory between check and
-//! use. So the kernel resolves paths: `openat2` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-//! RESOLVE_NO_MAGICLINKS`. Where it is missing (before Linux 5.6, or forbidden by a sandbox) each
-//! component is opened with `O_NOFOLLOW` below the one before, which is as safe and three times as
-//! slow.
+//! use. So the kernel resolves paths where it can (`openat2` of Linux). Where that is missing (before
+//! Linux 5.6, forbidden by a sandbox, on Windows) each component is opened below the one before, and
+//! never through a link, which is as safe and three times as slow.
 
-use super::fault::{Fault, FaultKind, Outcome, retry};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags, fstat, mkdirat, openat,
-    openat2, statat, statx, unlinkat,
+use super::fault::{Fault, FaultKind, Outcome};
+use super::platform::{
+    AsFd, BorrowedFd, Errno, FileType, Open, OwnedFd, REFUSES_AS_ABSENT, Stat, duplicate, entries,
+    fetch, holds, make_dir_at, open_at, open_cached, open_confined, remove_dir_at, retry, stat,
+    stat_at,
 };
-use rustix::io::Errno;
 
 /// `ROOT/objects`.
 #[derive(Debug)]
 pub(crate) struct Tree {
     root: OwnedFd,
-    openat2: bool,
+    /// The kernel resolves paths.
+    kernel_walk: bool,
     /// The file system takes several spellings for one name; a key is one of them.
     folds: bool,
     /// The kernel remembers facts of files for a server, such as a FUSE daemon.
@@ -42,25 +41,6 @@ impl AsFd for Dir<'_> {
         }
     }
 }
-
-/// For directories: readable, because `fsync` needs that.
-// Without O_NOFOLLOW, which would turn the answer for a link from ELOOP into ENOTDIR: `openat2` refuses
-// links on its own, and `open_segment` adds the flag.
-const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC);
-/// For objects: opening a FIFO must not block.
-pub(crate) const OBJECT: OFlags = OFlags::RDONLY
-    .union(OFlags::CLOEXEC)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::NONBLOCK)
-    .union(OFlags::NOCTTY);
-
-const CONFINED: ResolveFlags = ResolveFlags::BENEATH
-    .union(ResolveFlags::NO_SYMLINKS)
-    .union(ResolveFlags::NO_MAGICLINKS);
-
-const NEW_DIRECTORY: Mode = Mode::RWXU.union(Mode::RWXG).union(Mode::RWXO);
 
 /// Splits a key into the path of its parent, empty for the root, and its last segment.
 pub(crate) fn split(key: &str) -> (&str, &str) {
@@ -86,10 +66,10 @@ pub(crate) fn check(key: &str) -> Outcome<()> {
 }
 
 impl Tree {
-    pub(crate) fn new(root: OwnedFd, openat2: bool) -> Self {
+    pub(crate) fn new(root: OwnedFd, kernel_walk: bool) -> Self {
         Self {
             root,
-            openat2,
+            kernel_walk,
             folds: false,
             remembered: false,
         }
@@ -110,9 +90,9 @@ impl Tree {
     /// Facts about an open file.
     pub(crate) fn facts(&self, file: &impl AsFd) -> Result<Stat, Errno> {
         if self.remembered {
-            fetch(file.as_fd(), "", AtFlags::EMPTY_PATH)?;
+            fetch(file.as_fd(), "")?;
         }
-        fstat(file)
+        stat(file)
     }
 
     /// For a file system that folds case or composition: names are taken in the spelling that a
@@ -128,26 +108,20 @@ impl Tree {
 
     /// Whether the kernel resolves paths.
     pub(crate) fn kernel_walk(&self) -> bool {
-        self.openat2
+        self.kernel_walk
     }
 
     /// Opens an object's file.
     pub(crate) fn open(&self, key: &str) -> Result<OwnedFd, Errno> {
-        self.open_at(key, OBJECT)
+        self.open_below(key, Open::Object)
     }
 
     /// Opens an object's file if the whole path is in the kernel's caches, else fails with `AGAIN`.
     pub(crate) fn open_cached(&self, key: &str) -> Result<OwnedFd, Errno> {
-        if !self.openat2 || self.folds || self.remembered {
+        if !self.kernel_walk || self.folds || self.remembered {
             return Err(Errno::AGAIN);
         }
-        openat2(
-            &self.root,
-            key,
-            OBJECT,
-            Mode::empty(),
-            CONFINED | ResolveFlags::CACHED,
-        )
+        open_cached(&self.root, key)
     }
 
     /// Opens a directory; the empty path is the tree itself.
@@ -155,7 +129,7 @@ impl Tree {
         if path.is_empty() {
             Ok(Dir::Root(self.root()))
         } else {
-            self.open_at(path, DIRECTORY).map(Dir::Below)
+            self.open_below(path, Open::Directory).map(Dir::Below)
         }
     }
 
@@ -169,18 +143,20 @@ impl Tree {
         let mut at: Option<OwnedFd> = None;
         for segment in path.split('/') {
             let here = at.as_ref().map_or(self.root(), AsFd::as_fd);
-            let next = match self.segment(here, segment, DIRECTORY) {
+            let next = match self.segment(here, segment, Open::Directory) {
                 Err(Errno::NOENT) => {
-                    match mkdirat(here, segment, NEW_DIRECTORY) {
-                        Ok(()) => made.push(rustix::io::fcntl_dupfd_cloexec(here, 0)?),
+                    match make_dir_at(here, segment) {
+                        Ok(()) => made.push(duplicate(here)?),
                         Err(Errno::EXIST) => {}
                         // The parent is still there, so the file system refuses the name.
-                        Err(Errno::NOENT) if fstat(here).is_ok_and(|stat| stat.st_nlink > 0) => {
+                        Err(Errno::NOENT)
+                            if REFUSES_AS_ABSENT && stat(here).is_ok_and(|stat| stat.links > 0) =>
+                        {
                             return Err(Errno::INVAL);
                         }
                         Err(errno) => return Err(errno),
                     }
-                    self.segment(here, segment, DIRECTORY)?
+                    self.segment(here, segment, Open::Directory)?
                 }
                 other => other?,
             };
@@ -207,7 +183,7 @@ impl Tree {
             let (parent, name) = split(path);
             let Ok(dir) = self.dir(parent) else { return };
             // Never follows a link; fails for a directory with entries.
-            if unlinkat(&dir, name, AtFlags::REMOVEDIR).is_err() {
+            if remove_dir_at(&dir, name).is_err() {
                 return;
             }
             path = parent;
@@ -224,31 +200,31 @@ impl Tree {
         clear_empty_below(dir.as_fd(), name, 0)
     }
 
-    fn open_at(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    fn open_below(&self, path: &str, what: Open) -> Result<OwnedFd, Errno> {
         if self.folds {
-            return match self.walk(path, flags) {
+            return match self.walk(path, what) {
                 Err(OTHER_SPELLING) => Err(Errno::NOENT),
                 other => other,
             };
         }
-        if self.openat2 {
+        if self.kernel_walk {
             // EAGAIN: a rename raced with the walk and the kernel could not prove the confinement.
             for _ in 0..64 {
-                match openat2(&self.root, path, flags, Mode::empty(), CONFINED) {
+                match open_confined(&self.root, path, what) {
                     Err(Errno::AGAIN | Errno::INTR) => {}
                     other => return other,
                 }
             }
         }
-        self.walk(path, flags)
+        self.walk(path, what)
     }
 
     /// As [`open_segment`], by the exact name.
-    fn segment(&self, dir: BorrowedFd<'_>, segment: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    fn segment(&self, dir: BorrowedFd<'_>, segment: &str, what: Open) -> Result<OwnedFd, Errno> {
         if self.folds {
             self.spelled(dir, segment)?;
         }
-        open_segment(dir, segment, flags)
+        open_segment(dir, segment, what)
     }
 
     /// As [`look`], by the exact name.
@@ -270,7 +246,7 @@ impl Tree {
     /// As [`Tree::look`], by whatever spelling the file system takes for the name.
     pub(crate) fn look_any(&self, dir: &impl AsFd, name: &str) -> Result<Option<Stat>, Errno> {
         if self.remembered {
-            let again = || fetch(dir.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW);
+            let again = || fetch(dir.as_fd(), name);
             // "Not found" may be what the server says of a file that was just replaced.
             match again().or_else(|_| again()) {
                 Err(Errno::NOENT | Errno::STALE) => return Ok(None),
@@ -297,43 +273,27 @@ impl Tree {
         }
     }
 
-    fn walk(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    fn walk(&self, path: &str, what: Open) -> Result<OwnedFd, Errno> {
         let (parent, name) = split(path);
         let mut at: Option<OwnedFd> = None;
         for segment in parent.split('/').filter(|segment| !segment.is_empty()) {
             let here = at.as_ref().map_or(self.root(), AsFd::as_fd);
-            at = Some(self.segment(here, segment, DIRECTORY)?);
+            at = Some(self.segment(here, segment, Open::Directory)?);
         }
-        self.segment(at.as_ref().map_or(self.root(), AsFd::as_fd), name, flags)
+        self.segment(at.as_ref().map_or(self.root(), AsFd::as_fd), name, what)
     }
 }
 
 /// The file system has the name in another spelling.
 const OTHER_SPELLING: Errno = Errno::NOTUNIQ;
 
-/// Whether the names of a directory contain exactly this one.
-fn holds(dir: BorrowedFd<'_>, name: &str) -> Result<bool, Errno> {
-    for entry in rustix::fs::Dir::read_from(dir)? {
-        if entry?.file_name().to_bytes() == name.as_bytes() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Lets the kernel fetch the facts of a name from the server.
-fn fetch(dir: BorrowedFd<'_>, name: &str, flags: AtFlags) -> Result<(), Errno> {
-    let flags = flags | AtFlags::STATX_FORCE_SYNC;
-    retry(|| statx(dir, name, flags, StatxFlags::BASIC_STATS)).map(drop)
-}
-
 /// Opens one name below a directory, never through a link.
 pub(crate) fn open_segment(
     dir: BorrowedFd<'_>,
     segment: &str,
-    flags: OFlags,
+    what: Open,
 ) -> Result<OwnedFd, Errno> {
-    let opened = retry(|| openat(dir, segment, flags | OFlags::NOFOLLOW, Mode::empty()));
+    let opened = retry(|| open_at(dir, segment, what));
     match opened {
         // O_DIRECTORY on a link says "not a directory"; distinguish the two as openat2 does.
         Err(Errno::NOTDIR) if is_link(dir, segment) => Err(Errno::LOOP),
@@ -343,35 +303,27 @@ pub(crate) fn open_segment(
 
 /// Opens a directory of a listing, by a name that may be any bytes.
 pub(crate) fn open_child_dir(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
-    open_segment(dir, name, DIRECTORY)
+    open_segment(dir, name, Open::Directory)
 }
 
 fn is_link(dir: BorrowedFd<'_>, name: &str) -> bool {
-    matches!(look(&dir, name), Ok(Some(stat)) if file_type(&stat) == FileType::Symlink)
+    matches!(look(&dir, name), Ok(Some(stat)) if stat.kind == FileType::Symlink)
 }
 
 /// Facts about a name in a directory; `None`: nothing has this name.
 pub(crate) fn look(dir: &impl AsFd, name: &str) -> Result<Option<Stat>, Errno> {
-    match retry(|| statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)) {
+    match retry(|| stat_at(dir, name)) {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno),
     }
 }
 
-pub(crate) fn file_type(stat: &Stat) -> FileType {
-    FileType::from_raw_mode(stat.st_mode)
-}
-
-pub(crate) fn size(stat: &Stat) -> u64 {
-    u64::try_from(stat.st_size).unwrap_or(0)
-}
-
 /// Deeper than any key can be: 1024 bytes hold 512 segments.
 const DEEPEST: u32 = 512;
 
 fn clear_empty_below(dir: BorrowedFd<'_>, name: &str, depth: u32) -> bool {
-    if unlinkat(dir, name, AtFlags::REMOVEDIR).is_ok() {
+    if remove_dir_at(dir, name).is_ok() {
         return true;
     }
     if depth > DEEPEST {
@@ -380,36 +332,38 @@ fn clear_empty_below(dir: BorrowedFd<'_>, name: &str, depth: u32) -> bool {
     let Ok(inner) = open_child_dir(dir, name) else {
         return false;
     };
-    let Ok(children) = rustix::fs::Dir::read_from(&inner) else {
+    let Ok(children) = entries(&inner) else {
         return false;
     };
     for child in children {
         let Ok(child) = child else { return false };
-        let Ok(child_name) = child.file_name().to_str() else {
+        let Ok(child_name) = std::str::from_utf8(&child.name) else {
             return false;
         };
-        if !matches!(child_name, "." | "..")
-            && !clear_empty_below(inner.as_fd(), child_name, depth + 1)
-        {
+        if !clear_empty_below(inner.as_fd(), child_name, depth + 1) {
             return false;
         }
     }
-    unlinkat(dir, name, AtFlags::REMOVEDIR).is_ok()
+    remove_dir_at(dir, name).is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fs::{CWD, open};
-    use std::os::unix::fs::symlink;
+    use crate::engine::platform::{can_open_confined, open_path};
 
+    /// With and without the kernel's walk.
     fn both(at: &std::path::Path) -> [Tree; 2] {
-        let fd = || open(at, DIRECTORY, Mode::empty()).unwrap();
-        [Tree::new(fd(), true), Tree::new(fd(), false)]
+        let fd = || open_path(at).unwrap();
+        let confined = can_open_confined(fd());
+        assert!(confined || cfg!(windows), "openat2 is missing here");
+        [Tree::new(fd(), confined), Tree::new(fd(), false)]
     }
 
+    #[cfg(unix)]
     #[test]
     fn links_are_never_followed() {
+        use std::os::unix::fs::symlink;
         let root = tempfile::tempdir().unwrap();
         let outside = tempfile::tempdir().unwrap();
         std::fs::write(outside.path().join("secret"), "s").unwrap();
@@ -444,8 +398,16 @@ mod tests {
             assert!(check(key).is_err(), "{key:?}");
         }
         let kernel = &both(&base.path().join("root"))[0];
-        assert_eq!(kernel.open("../x").unwrap_err(), Errno::XDEV);
-        assert_eq!(kernel.open("/etc/passwd").unwrap_err(), Errno::XDEV);
+        for key in ["../x", "/etc/passwd"] {
+            let refused = kernel.open(key).unwrap_err();
+            // On Windows `..` is no name, and the root's `etc` is missing.
+            let expected = match (cfg!(windows), key) {
+                (false, _) => Errno::XDEV,
+                (true, "../x") => Errno::ILSEQ,
+                (true, _) => Errno::NOENT,
+            };
+            assert_eq!(refused, expected, "{key}");
+        }
     }
 
     #[test]
@@ -464,7 +426,7 @@ mod tests {
             tree.make_dir("a/d", &mut Vec::new()).unwrap();
             assert!(tree.clear_empty("a"));
             assert!(!root.path().join("a").exists());
-            assert!(statat(CWD, root.path(), AtFlags::empty()).is_ok());
+            assert!(root.path().exists());
         }
     }
 }

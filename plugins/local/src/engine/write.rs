@@ -4,23 +4,20 @@
 //! asked, and is published by one rename. Work that ends before the rename leaves the previous object
 //! in place and no residue.
 
-use super::fault::{Fault, FaultKind, Outcome, retry};
+use super::fault::{Fault, FaultKind, Outcome};
 use super::lock::KeyLock;
-use super::metadata_record::{ATTRIBUTE, Metadata, MetadataRecord};
+use super::metadata_record::{Metadata, MetadataRecord};
+use super::platform::{
+    AsFd, Errno, FileType, OwnedFd, REFUSES_AS_ABSENT, Stat, begin_write_back, create_at, link_at,
+    remove_file_at, rename_at, rename_new_at, retry, set_attribute, set_modified, stat, sync,
+    sync_dir, write,
+};
 use super::probe::CreateOnly;
 use super::read::ObjectFacts;
-use super::staging::FILE_MODE;
 use super::stamp::Stamp;
 use super::store::{LocalStore, Sync};
-use super::tree::{Dir, Tree, check, file_type, look, size, split};
+use super::tree::{Dir, Tree, check, look, split};
 use crc_fast::{CrcAlgorithm, Digest};
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{
-    Advice, AtFlags, FileType, OFlags, RenameFlags, Stat, XattrFlags, fadvise, fsetxattr, fstat,
-    fsync, futimens, linkat, openat, renameat, renameat_with, unlinkat,
-};
-use rustix::io::{Errno, write};
-use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -47,7 +44,7 @@ impl Staged {
         if !self.gone.swap(true, Ordering::AcqRel)
             && let Ok(staging) = self.store.staging()
         {
-            let _ = unlinkat(staging.dir(), self.name.as_str(), AtFlags::empty());
+            let _ = remove_file_at(staging.dir(), &self.name);
         }
     }
 }
@@ -86,8 +83,7 @@ impl Writer {
             .parts_present()
             .map_err(|fault| store.part_or_root(fault))?;
         let name = staging.name();
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = match openat(staging.dir(), name.as_str(), flags, FILE_MODE) {
+        let file = match create_at(staging.dir(), &name) {
             Err(Errno::NOENT) => {
                 store.present()?;
                 let why = "the directory `staging` of the root, or part of it, was removed";
@@ -130,14 +126,7 @@ impl Writer {
             rest = &rest[count..];
         }
         if self.sync > Sync::None && self.size - self.flushed >= FLUSH {
-            // "Not needed soon" starts the write-back of dirty pages and waits for nothing: what
-            // sync_file_range would do, without needing a binding of our own.
-            let _ = fadvise(
-                &self.file,
-                self.flushed,
-                NonZeroU64::new(self.size - self.flushed),
-                Advice::DontNeed,
-            );
+            begin_write_back(&self.file, self.flushed, self.size - self.flushed);
             self.flushed = self.size;
         }
         Ok(())
@@ -235,7 +224,7 @@ impl Writer {
             let lock = store.lock_for(key, how.if_match.is_some())?;
             let old = store.tree.look(&dir, name);
             let old = old.map_err(Fault::name("look for object"))?;
-            match old.as_ref().map(file_type) {
+            match old.as_ref().map(|stat| stat.kind) {
                 Some(FileType::Symlink) => return Err(Fault::os("publish", Errno::LOOP)),
                 Some(FileType::Directory) if !cleared && store.tree.clear_empty(key) => {
                     cleared = true;
@@ -247,7 +236,7 @@ impl Writer {
             store.conditions(old.as_ref(), how)?;
             if old
                 .as_ref()
-                .is_some_and(|old| (Stamp::of(old), size(old)) == (record.stamp, record.size))
+                .is_some_and(|old| (old.modified, old.size) == (record.stamp, record.size))
             {
                 // Another process drew the same stamp for the same size; one etag, two contents.
                 drop(lock);
@@ -288,22 +277,20 @@ impl Writer {
     }
 
     /// Gives the staged file its stamp and its metadata, and syncs it as asked.
-    fn describe(&self, record: &mut MetadataRecord, sync: Sync) -> Outcome<()> {
+    fn describe(&self, record: &mut MetadataRecord, how: Sync) -> Outcome<()> {
         let store = &self.staged.store;
         record.stamp = store.clock.next();
-        futimens(&self.file, &record.stamp.times()).map_err(Fault::own("set time"))?;
+        set_modified(&self.file, record.stamp).map_err(Fault::own("set time"))?;
         if let Some(most) = store.probe.attribute_bytes {
             let value = record.encode();
             if value.len() > most as usize {
                 let why = "metadata and headers are more than this file system keeps with a file";
                 return Err(Fault::new(FaultKind::BadArgument, "write metadata", why));
             }
-            // Leaves the time alone.
-            fsetxattr(&self.file, ATTRIBUTE, &value, XattrFlags::empty())
-                .map_err(Fault::at("write metadata"))?;
+            set_attribute(&self.file, &value).map_err(Fault::at("write metadata"))?;
         }
-        if sync > Sync::None {
-            retry(|| fsync(&self.file)).map_err(Fault::at("sync file"))?;
+        if how > Sync::None {
+            retry(|| sync(&self.file)).map_err(Fault::at("sync file"))?;
         }
         *self
             .described
@@ -336,14 +323,11 @@ impl Writer {
             sidecars.write(staging, key, record, how.sync > Sync::None)?;
         }
         let from = self.staged.name.as_str();
-        let link = || {
-            linkat(staging.dir(), from, dir, name, AtFlags::empty())
-                .inspect(|()| self.staged.discard())
-        };
+        let link = || link_at(staging.dir(), from, dir, name).inspect(|()| self.staged.discard());
         let renamed = match (how.create_only, store.probe.create_only) {
-            (false, _) => renameat(staging.dir(), from, dir, name),
+            (false, _) => rename_at(staging.dir(), from, dir, name),
             (true, CreateOnly::Rename) => {
-                match renameat_with(staging.dir(), from, dir, name, RenameFlags::NOREPLACE) {
+                match rename_new_at(staging.dir(), from, dir, name) {
                     // Not here, though it was tried: a file system that changes its mind.
                     Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link(),
                     renamed => renamed,
@@ -354,7 +338,7 @@ impl Writer {
         };
         if let Some(sidecars) = sidecars {
             match (&renamed, old) {
-                (Ok(()), Some(old)) => sidecars.remove(key, Stamp::of(old), size(old)),
+                (Ok(()), Some(old)) => sidecars.remove(key, old.modified, old.size),
                 (Err(_), _) => sidecars.remove(key, record.stamp, record.size),
                 _ => {}
             }
@@ -367,16 +351,18 @@ impl Writer {
 /// writer has removed.
 #[derive(Debug, Default)]
 pub(crate) struct RefusedName {
-    inode: Option<(u64, u64)>,
+    directory: Option<(u64, u64)>,
 }
 
 impl RefusedName {
     /// After "no such file": whether the directory has still been there each of two times.
     pub(crate) fn name_of(&mut self, dir: &impl AsFd) -> bool {
-        let linked = fstat(dir).ok().filter(|stat| stat.st_nlink > 0);
-        let inode = linked.map(|stat| (stat.st_dev, stat.st_ino));
-        let again = inode.is_some() && self.inode == inode;
-        self.inode = inode;
+        let linked = stat(dir)
+            .ok()
+            .filter(|stat| REFUSES_AS_ABSENT && stat.links > 0);
+        let found = linked.map(|stat| stat.identity);
+        let again = found.is_some() && self.directory == found;
+        self.directory = found;
         again
     }
 }
@@ -384,8 +370,9 @@ impl RefusedName {
 /// The change time of an open file, after a rename.
 pub(crate) fn changed_at(tree: &Tree, file: &OwnedFd) -> Outcome<Stamp> {
     // Where a server has replaced it since, what the kernel remembers is all there is.
-    let stat = tree.facts(file).or_else(|_| fstat(file));
-    stat.map(|stat| Stamp::changed(&stat))
+    let found = tree.facts(file).or_else(|_| stat(file));
+    found
+        .map(|stat| stat.changed)
         .map_err(Fault::own("stat object"))
 }
 
@@ -427,7 +414,7 @@ impl LocalStore {
             .stat(key)
             .map_err(Fault::name("look for object"))?;
         let old = old.map_or_else(|| self.settled(key), |stat| Ok(Some(stat)))?;
-        match old.as_ref().map(file_type) {
+        match old.as_ref().map(|stat| stat.kind) {
             Some(FileType::Symlink) => Err(Fault::os("look for object", Errno::LOOP)),
             Some(FileType::RegularFile) | None => {
                 if old.is_none() {
@@ -468,9 +455,9 @@ impl LocalStore {
 
 /// Syncs a new name, and the names of directories that were created for it.
 pub(crate) fn sync_names(dir: &impl AsFd, made: &[OwnedFd]) -> Outcome<()> {
-    retry(|| fsync(dir)).map_err(Fault::at("sync directory"))?;
+    retry(|| sync_dir(dir)).map_err(Fault::at("sync directory"))?;
     // Innermost first, so that no durable name leads to a missing directory.
     made.iter()
         .rev()
-        .try_for_each(|parent| retry(|| fsync(parent)).map_err(Fault::at("sync directory")))
+        .try_for_each(|parent| retry(|| sync_dir(parent)).map_err(Fault::at("sync directory")))
 }
