@@ -110,12 +110,17 @@ fn starts_like_elf<'data, R: ReadRef<'data>>(data: R) -> bool {
 
 /// The libraries of this host, as faults name them.
 fn host_format() -> String {
-    let format = match std::env::consts::OS {
+    let os = std::env::consts::OS;
+    format!("{} for {}, this host", format_of(os), host_target())
+}
+
+/// The libraries of a system, by its name.
+fn format_of(os: &str) -> &'static str {
+    match os {
         "macos" => "a Mach-O library",
         "windows" => "a PE library",
         _ => "an ELF library",
-    };
-    format!("{format} for {}, this host", host_target())
+    }
 }
 
 fn judge_platform<'data, R: ReadRef<'data>>(found: &mut Inspection, file: &object::File<'data, R>) {
@@ -130,15 +135,13 @@ fn judge_platform<'data, R: ReadRef<'data>>(found: &mut Inspection, file: &objec
     } else {
         ", big endian"
     };
-    found.target = format!(
-        "{format} {}-{os}{width}{order}",
-        name_of(file.architecture())
-    );
+    let system = format!("{}-{os}{width}{order}", name_of(file.architecture()));
+    found.target = format!("{format} {system}");
     if !native {
         found.faults.push(
             Fault::new(Code::FormatMismatch)
                 .expected(host_format())
-                .found(format!("a {} file", found.target)),
+                .found(format!("{} for {system}", format_of(os))),
         );
     }
     let fits =
