@@ -10,7 +10,7 @@ use std::time::Duration;
 type Step = (&'static str, &'static str, bool);
 
 /// In order: the place is the version.
-const MIGRATIONS: [Step; 3] = [
+const MIGRATIONS: [Step; 4] = [
     ("ledger", include_str!("../migrations/1_ledger.sql"), false),
     (
         "functions",
@@ -18,6 +18,11 @@ const MIGRATIONS: [Step; 3] = [
         true,
     ),
     ("audit", include_str!("../migrations/3_audit.sql"), false),
+    (
+        "audit number",
+        include_str!("../migrations/4_audit_number.postgres.sql"),
+        true,
+    ),
 ];
 
 const TRIES: u32 = 3;

@@ -51,8 +51,18 @@ async fn events(url: &str, actor: &str) -> Vec<String> {
         false => url.to_owned(),
     };
     let pool = AnyPool::connect(&url).await.unwrap();
-    let sql = "SELECT operation, key, outcome, owner, request_id FROM audit WHERE actor = $1";
-    let rows = sqlx::query(sql).bind(actor).fetch_all(&pool).await.unwrap();
+    let order = match url.starts_with("sqlite:") {
+        true => "rowid",
+        false => "number",
+    };
+    let sql = format!(
+        "SELECT operation, key, outcome, owner, request_id FROM audit WHERE actor = $1 ORDER BY {order}"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(actor)
+        .fetch_all(&pool)
+        .await
+        .unwrap();
     let rows = rows.iter().map(|row| {
         let text = |at: usize| row.get::<String, _>(at);
         assert_eq!((text(3), text(4)), ("ann".to_owned(), "r-1".to_owned()));
