@@ -5,8 +5,10 @@
 mod system;
 
 use super::TrustRule;
-use super::trust_policy::TrustPolicy;
-pub(super) use system::of_file;
+use super::trust_policy::{TrustPolicy, group_rule};
+use std::fs::File;
+use std::io;
+use std::path::Path;
 
 /// Rules for single files: the configuration, and files that hold a secret.
 #[derive(Clone, Copy, Debug)]
@@ -36,3 +38,47 @@ impl FileRules {
 
 /// A rule that a file breaks: its word, and what was found.
 pub(super) type Finding = (&'static str, String);
+
+/// What a file breaks: for each rule what was found.
+struct Broken {
+    owner: Option<String>,
+    world_writable: Option<String>,
+    group_writable: Option<String>,
+    world_readable: Option<String>,
+}
+
+/// Judges a file that is open.
+///
+/// Returns the first rule that it breaks and that refuses.
+///
+/// # Errors
+///
+/// What the operating system says.
+pub(super) fn of_file(
+    file: &File,
+    path: &Path,
+    rules: &FileRules,
+) -> io::Result<Result<(), Finding>> {
+    let broken = system::broken(file)?;
+    let group = group_rule(rules.group_writable);
+    for (code, found, rule) in [
+        ("file_owner", broken.owner, rules.foreign),
+        ("file_world_writable", broken.world_writable, rules.foreign),
+        ("file_group_writable", broken.group_writable, group),
+        ("file_world_readable", broken.world_readable, rules.readable),
+    ] {
+        let Some(found) = found else { continue };
+        match rule {
+            TrustRule::Refuse => return Ok(Err((code, found))),
+            TrustRule::Warn => tracing::warn!(
+                target: "holdall",
+                code,
+                path = %path.display(),
+                found,
+                "other users can change or read a file of the configuration",
+            ),
+            TrustRule::Allow => {}
+        }
+    }
+    Ok(Ok(()))
+}

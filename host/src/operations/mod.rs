@@ -22,6 +22,7 @@ mod etag;
 mod idle;
 mod page_token;
 mod quota;
+mod replay;
 mod spool;
 mod upload_body;
 

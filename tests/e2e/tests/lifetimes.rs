@@ -223,14 +223,18 @@ async fn upgrades_under_operations_fail_none_and_mix_none() {
     let callers: Vec<_> = (0..CALLERS)
         .map(|_| tokio::spawn(operations(backend.clone(), done.clone(), end.clone())))
         .collect();
+    // A caller ends before it is told to when an operation fails.
+    let wait_for = async |operations: u64| {
+        while done.load(Ordering::Relaxed) < operations {
+            assert!(callers.iter().all(|caller| !caller.is_finished()));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
     let before = resident();
     for number in 1..=upgrades {
         // As many operations between two upgrades as at the end.
         let share = (least * number / (upgrades + 1)) as u64;
-        while done.load(Ordering::Relaxed) < share {
-            assert!(callers.iter().all(|caller| !caller.is_finished()));
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        wait_for(share).await;
         let new = folder.path().join("new");
         std::fs::write(&new, [&library[..], &number.to_le_bytes()].concat()).unwrap();
         std::fs::rename(new, &file).unwrap();
@@ -243,9 +247,7 @@ async fn upgrades_under_operations_fail_none_and_mix_none() {
         );
         assert_eq!((failed.len(), switched.len()), (1, 1));
     }
-    while done.load(Ordering::Relaxed) < least as u64 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    wait_for(least as u64).await;
     end.store(true, Ordering::Relaxed);
     for caller in callers {
         let generations = caller.await.unwrap();

@@ -49,6 +49,21 @@ pub struct Standing {
     pub pinned: bool,
 }
 
+/// Does with a broken rule what the policy says.
+fn apply(rule: TrustRule, fault: Fault, faults: &mut Vec<Fault>) {
+    match rule {
+        TrustRule::Refuse => faults.push(fault),
+        TrustRule::Warn => tracing::warn!(
+            target: "holdall",
+            code = fault.code.name(),
+            path = fault.location,
+            found = fault.found,
+            "{}", fault.code.meaning(),
+        ),
+        TrustRule::Allow => {}
+    }
+}
+
 impl Trust {
     /// The judge of this configuration.
     pub fn new(config: &Config) -> Self {

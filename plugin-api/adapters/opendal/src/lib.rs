@@ -60,6 +60,7 @@
 #![forbid(unsafe_code)]
 
 mod adapter;
+mod asked;
 mod claims;
 mod convert;
 mod copy;

@@ -1,6 +1,6 @@
 //! Owners and modes: who could put other bytes where a file is.
 
-use super::{TrustPolicy, TrustRule};
+use super::{TrustPolicy, apply};
 use crate::platform::users::is_trusted_owner as is_trusted;
 use crate::plugin::fault::{Code, Fault};
 use rustix::fs::{FileType, Stat, lstat, readlink};
@@ -147,18 +147,4 @@ pub(super) fn judge(policy: &TrustPolicy, path: &Path, directory: Option<&Path>)
 
 fn shown(path: &Path) -> String {
     path.display().to_string()
-}
-
-fn apply(rule: TrustRule, fault: Fault, faults: &mut Vec<Fault>) {
-    match rule {
-        TrustRule::Refuse => faults.push(fault),
-        TrustRule::Warn => tracing::warn!(
-            target: "holdall",
-            code = fault.code.name(),
-            path = fault.location,
-            found = fault.found,
-            "{}", fault.code.meaning(),
-        ),
-        TrustRule::Allow => {}
-    }
 }

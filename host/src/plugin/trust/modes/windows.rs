@@ -1,6 +1,6 @@
 //! Owners and access control lists: who could put other bytes where a file is.
 
-use super::{TrustPolicy, TrustRule};
+use super::{TrustPolicy, apply};
 use crate::platform::access::{
     Access, CHANGE_DIRECTORY, CHANGE_FILE, Holder, REPLACE_IN_DIRECTORY,
 };
@@ -81,19 +81,5 @@ fn shown(path: &Path) -> String {
     match text.strip_prefix(r"\\?\") {
         Some(plain) if plain.get(1..2) == Some(":") => plain.to_owned(),
         _ => text,
-    }
-}
-
-fn apply(rule: TrustRule, fault: Fault, faults: &mut Vec<Fault>) {
-    match rule {
-        TrustRule::Refuse => faults.push(fault),
-        TrustRule::Warn => tracing::warn!(
-            target: "holdall",
-            code = fault.code.name(),
-            path = fault.location,
-            found = fault.found,
-            "{}", fault.code.meaning(),
-        ),
-        TrustRule::Allow => {}
     }
 }
