@@ -223,7 +223,7 @@ async fn upgrades_under_operations_fail_none_and_mix_none() {
     let callers: Vec<_> = (0..CALLERS)
         .map(|_| tokio::spawn(operations(backend.clone(), done.clone(), end.clone())))
         .collect();
-    // A caller ends before it is told to when an operation fails.
+    // A caller whose operation fails ends early.
     let wait_for = async |operations: u64| {
         while done.load(Ordering::Relaxed) < operations {
             assert!(callers.iter().all(|caller| !caller.is_finished()));

@@ -30,7 +30,7 @@ impl PrivateDirectory {
         remove_left_behind(&parent);
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let name = format!("{PREFIX}{}", crate::config::hex(&random));
+        let name = format!("{PREFIX}{:016x}", u64::from_le_bytes(random));
         let path = parent.join(name);
         // Inherited by what is created in it (OICI).
         let text = format!("D:P(A;OICI;FA;;;{})", users::current()?);
