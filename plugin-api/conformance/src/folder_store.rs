@@ -67,7 +67,11 @@ impl DirectAccess for FolderStore {
     }
 
     fn put_foreign(&self, name: &str, bytes: &[u8]) -> bool {
-        let path = self.object(name);
+        // Windows splits a path at a backslash; a file has one as Cygwin and the plugin `local` write it.
+        let path = match cfg!(windows) {
+            true => self.object(&name.replace('\\', "\u{f05c}")),
+            false => self.object(name),
+        };
         // A path has no empty segments: this would be the file of another key.
         let Some(folder) = path.parent().filter(|_| !name.contains("//")) else {
             return false;

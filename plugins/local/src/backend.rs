@@ -279,8 +279,9 @@ impl StorageBackend for Local {
             .map_err(from_join)?;
         let current = opened.map_err(|fault| {
             let error = from_fault(fault);
-            let text = format!("root {root:?}: {}", error.message());
-            error.with_message(text).with_fact("root", root.display())
+            let shown = root.display();
+            let text = format!("root \"{shown}\": {}", error.message());
+            error.with_message(text).with_fact("root", shown)
         })?;
         let store = current.store();
         let note = |level, text: std::fmt::Arguments<'_>| host.log(level, text);

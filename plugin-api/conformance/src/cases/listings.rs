@@ -619,19 +619,22 @@ async fn foreign(t: &Trial) -> Outcome {
     Ok(())
 }
 
-/// Puts a file whose name is ill-formed UTF-8 beside the keys of this case.
-#[cfg(unix)]
+/// Puts a file whose name is no text beside the keys of this case.
 fn put_ill_formed(t: &Trial, objects: Option<PathBuf>) -> bool {
-    use std::os::unix::ffi::OsStrExt;
-    let name = std::ffi::OsStr::from_bytes(b"ill-\xff\xfe-formed");
+    #[cfg(unix)]
+    let name = {
+        use std::os::unix::ffi::OsStrExt;
+        std::ffi::OsStr::from_bytes(b"ill-\xff\xfe-formed")
+    };
+    #[cfg(windows)]
+    let name = {
+        use std::os::windows::ffi::OsStringExt;
+        // Half of a pair.
+        std::ffi::OsString::from_wide(&[0x69, 0xd83d])
+    };
     objects.is_some_and(|objects| {
         std::fs::write(objects.join(t.prefix()).join(name), "foreign").is_ok()
     })
-}
-
-#[cfg(not(unix))]
-fn put_ill_formed(_: &Trial, _: Option<PathBuf>) -> bool {
-    false
 }
 
 async fn no_furniture(t: &Trial) -> Outcome {

@@ -66,6 +66,12 @@ impl LocalStore {
     }
 }
 
+const NO_TEXT: &str = if cfg!(windows) {
+    "its name is written as this plugin writes none"
+} else {
+    "its name is not UTF-8"
+};
+
 enum Judged {
     Listed,
     Directory(OwnedFd),
@@ -74,7 +80,7 @@ enum Judged {
 
 fn judge(dir: &OwnedFd, path: &str, name: &[u8], kind: FileType) -> Judged {
     let Ok(name) = std::str::from_utf8(name) else {
-        return Judged::LeftOut("its name is not UTF-8");
+        return Judged::LeftOut(NO_TEXT);
     };
     // Some file systems do not report the type; a directory may be read and not searched.
     let kind = match look(dir, name) {

@@ -1,6 +1,6 @@
 //! Names of one directory, in the order of keys.
 
-use super::platform::{AsFd, Errno, FileType, each_name, storable};
+use super::platform::{AsFd, Errno, FileType, each_name};
 use super::tree::look;
 
 /// Meaning of a name in a listing.
@@ -101,7 +101,7 @@ pub(super) fn portable(name: &str, first: bool, last: bool) -> bool {
     let refused = name.chars().any(|c| c.is_control() || c == '\\');
     let outer_space = first && name.starts_with(char::is_whitespace)
         || last && name.ends_with(char::is_whitespace);
-    !refused && !outer_space && storable(name)
+    !refused && !outer_space
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 use super::fault::{Fault, FaultKind, Outcome};
 use super::platform::{
     AsFd, Errno, Lock, LockFile, OwnedFd, entries, make_private_dir_at, open_lock, remove_dir_at,
-    remove_file_at, retry, stat, try_lock,
+    remove_entry_at, remove_file_at, retry, stat, try_lock,
 };
 use super::tree::open_child_dir;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -142,13 +142,11 @@ fn remove_files(dir: &OwnedFd, most: usize) -> u64 {
         return 0;
     };
     // All names first: a directory is not changed while it is read.
-    let names: Vec<_> = entries
-        .filter_map(|entry| String::from_utf8(entry.ok()?.name).ok())
-        .collect();
+    let names: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.name)).collect();
     names
         .iter()
         .take(most)
-        .filter(|name| remove_file_at(dir, name).is_ok())
+        .filter(|name| remove_entry_at(dir, name).is_ok())
         .count() as u64
 }
 
@@ -208,6 +206,20 @@ mod tests {
         assert_eq!(next.sweep(usize::MAX), 0);
         drop((living, next));
         assert_eq!(names(root.path()), ["README"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_are_no_text_are_swept_too() {
+        use std::os::unix::ffi::OsStrExt;
+        let root = tempfile::tempdir().unwrap();
+        let dead = root.path().join("0dead");
+        std::fs::create_dir(&dead).unwrap();
+        std::fs::write(dead.join(std::ffi::OsStr::from_bytes(b"\xff\xfe")), "").unwrap();
+        std::fs::write(root.path().join("0dead.lock"), "").unwrap();
+        let staging = claim(root.path());
+        assert_eq!(staging.sweep(usize::MAX), 1);
+        assert!(!dead.exists());
     }
 
     #[test]

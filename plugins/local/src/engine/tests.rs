@@ -239,6 +239,8 @@ fn create_only_keeps_the_existing_object() {
 
 #[test]
 fn if_match_counts_without_loss() {
+    // Else another worker that reads the counter may hold up a put, which then changes nothing.
+    let replaces = replaces_what_is_open("the busy answers of if_match_counts_without_loss");
     in_every_mode(|root| {
         root.put("counter", b"0");
         let other = open(root.dir.path(), PLAIN);
@@ -264,6 +266,7 @@ fn if_match_counts_without_loss() {
                                 how,
                             ) {
                                 Ok(_) => break,
+                                Err(fault) if fault.kind == FaultKind::Busy && !replaces => {}
                                 Err(fault) => assert_eq!(fault.kind, FaultKind::Precondition),
                             }
                         }

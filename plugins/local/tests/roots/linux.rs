@@ -215,7 +215,10 @@ fn a_read_only_mount_claims_what_was_probed_and_is_probed_again() {
         put(&local, "a", "1").await.unwrap();
         let writable = local.instance().capabilities.unwrap();
         drop(local);
-        shell("mount -o remount,ro ro", folder.path());
+        // The sweep that began with the store holds a file open for writing until it has ended.
+        let until_free =
+            "for _ in $(seq 600); do mount -o remount,ro ro && exit; sleep 0.1; done; exit 1";
+        shell(until_free, folder.path());
         let local = opened(&root).await;
         let claimed = local.instance().capabilities.unwrap();
         let writes = [

@@ -161,6 +161,11 @@ pub(crate) fn remove_file_at(dir: impl AsFd, name: &str) -> Result<(), Errno> {
     unlinkat(dir, name, AtFlags::empty())
 }
 
+/// As [`remove_file_at`], by the name of an [`Entry`], which may be no key's.
+pub(crate) fn remove_entry_at(dir: impl AsFd, name: &[u8]) -> Result<(), Errno> {
+    unlinkat(dir, name, AtFlags::empty())
+}
+
 /// Removes an empty directory.
 pub(crate) fn remove_dir_at(dir: impl AsFd, name: &str) -> Result<(), Errno> {
     unlinkat(dir, name, AtFlags::REMOVEDIR)
@@ -315,11 +320,6 @@ pub(crate) fn holds(dir: impl AsFd, name: &str) -> Result<bool, Errno> {
         }
     }
     Ok(false)
-}
-
-/// Whether the system gives this name no meaning of its own.
-pub(crate) fn storable(_name: &str) -> bool {
-    true
 }
 
 /// Reads at `offset`; 0 is the end.

@@ -77,7 +77,7 @@ pub(crate) enum Lock {
 /// A name in a directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    /// Bytes of the name, UTF-8 where it is text.
+    /// The name as it is in keys; not UTF-8 where no key has it.
     pub(crate) name: Vec<u8>,
     pub(crate) kind: FileType,
 }

@@ -3,8 +3,8 @@
 use super::*;
 use crate::engine::probe::CreateOnly;
 
-/// Names that no object has, and what else would be reached by each.
-const REFUSED: [&str; 16] = [
+/// Names to which Win32 gives a meaning of their own, and what would be reached by them.
+const SPECIAL: [&str; 17] = [
     "con",
     "NUL",
     "nul.txt",
@@ -17,41 +17,62 @@ const REFUSED: [&str; 16] = [
     "stream:data",
     "a::$DATA",
     "c:",
-    "back\\slash",
-    "star*",
-    "what?",
+    "<star*>",
+    "\"what?\"",
     "pipe|",
+    // As such a name is written, which is another key.
+    "\u{f063}on",
+    "\u{f07f}",
 ];
 
 #[test]
-fn names_with_a_meaning_of_their_own_are_refused_by_name() {
+fn names_with_a_meaning_of_their_own_are_stored_under_their_name() {
     let root = root();
     root.put("a", b"1");
-    for name in REFUSED {
-        for key in [name.to_owned(), format!("d/{name}"), format!("{name}/x")] {
-            let store = &root.store;
-            let kinds = [
-                root.fails(&key, FAST),
-                root.fails(&key, CREATE),
-                store.copy("a", &key, FAST).unwrap_err().kind,
-                store.rename("a", &key, Sync::None).unwrap_err().kind,
-            ];
-            assert_eq!(kinds, [FaultKind::BadKey; 4], "{key:?}");
-            // Below a directory that is missing there is nothing, whatever the name.
-            let kind = store.object(&key).unwrap_err().kind;
-            assert!(
-                matches!(kind, FaultKind::BadKey | FaultKind::NotFound),
-                "{key:?} {kind:?}"
-            );
-            assert!(!store.exists(&key).unwrap_or(false), "{key:?}");
-            assert!(
-                !store.delete(&key, None, Sync::None).unwrap_or(false),
-                "{key:?}"
-            );
+    for name in SPECIAL {
+        let file = format!("d/{name}");
+        let below = format!("{name}/x");
+        let (from, to) = (format!("from/{name}"), format!("to/{name}/{name}"));
+        for key in [&file, &below, &from] {
+            root.store
+                .put(key, &[key.as_bytes()], rich(), CREATE)
+                .unwrap();
+            assert_eq!(root.fails(key, CREATE), FaultKind::Precondition, "{key}");
+            root.put(key, key.as_bytes());
+            assert_eq!(root.get(key), key.as_bytes());
+            assert!(root.store.exists(key).unwrap(), "{key}");
+        }
+        root.store.copy(&file, &to, FAST).unwrap();
+        assert_eq!(root.get(&to), file.as_bytes());
+        root.store.rename(&from, &to, Sync::Full).unwrap();
+        assert_eq!(root.get(&to), from.as_bytes());
+        let mut keys = [below.clone(), file.clone(), to.clone(), "a".to_owned()];
+        keys.sort();
+        assert_eq!(root.keys(""), keys, "{name}");
+        assert_eq!(root.keys(&below), [below.clone()]);
+        for key in [&file, &below, &to] {
+            assert!(root.store.delete(key, None, Sync::None).unwrap(), "{key}");
+            assert!(!root.store.exists(key).unwrap(), "{key}");
         }
     }
     assert_eq!((root.keys(""), root.residue()), (vec!["a".to_owned()], 0));
     assert_eq!(root.get("a"), b"1");
+}
+
+#[test]
+fn what_is_written_otherwise_is_left_out() {
+    let root = root();
+    root.put("a", b"1");
+    // As another program writes them: the key `a` has one name, and this is none.
+    std::fs::write(root.file("\u{f061}"), "").unwrap();
+    std::fs::write(root.file("b\u{f02e}c"), "").unwrap();
+    let (keys, _, skipped) = root.pages("", false, 10);
+    assert_eq!((keys, skipped), (vec!["a".to_owned()], 2));
+    let (left, more) = root.store.left_out("").unwrap();
+    assert_eq!((left.len(), more), (2, false), "{left:?}");
+    for key in ["\u{f061}", "b\u{f02e}c", "b.c"] {
+        assert!(!root.store.exists(key).unwrap(), "{key}");
+    }
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //!
 //! - A name is one segment, so a path is walked by segments. Each open takes the name itself and never what
 //!   a reparse point (a link, a junction, a placeholder of a cloud) leads to; those are refused.
-//! - Win32 gives some names a meaning of their own (`con`, `nul.txt`, `a.`, `a:b`). They are no names here, see
-//!   [`storable`].
+//! - Win32 gives some names a meaning of their own (`con`, `nul.txt`, `a.`, `a:b`). They are written otherwise, see
+//!   [`spelling`]: outside of this module a name is what it is in a key.
 //! - Names are compared as the directory compares them: without case, except in a directory that is marked
 //!   case-sensitive.
 //! - Files are renamed and removed with the semantics of POSIX, so that open files are replaced; file systems
@@ -14,16 +14,17 @@ mod errno;
 mod names;
 #[allow(unsafe_code, reason = "the calls of the system")]
 mod native;
+mod spelling;
 
 pub(crate) use errno::Errno;
-pub(crate) use names::storable;
 pub(crate) use std::fs::File as OwnedFd;
 pub(crate) use std::os::windows::io::BorrowedHandle as BorrowedFd;
 
 use super::{Entry, FileType, Lock, LockFile, Open, Space, Stat};
 use crate::engine::stamp::Stamp;
-use names::{name_of, segment, utf8};
+use names::{listed, name_of, of_listed};
 use native::{Named, Wanted};
+use spelling::segment;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
@@ -137,13 +138,13 @@ fn opened(
 }
 
 /// Opens the name itself, a reparse point's own if it is one.
-fn open_name(dir: impl AsFd, name: &str, access: u32, options: u32) -> Result<File, Errno> {
+fn open_name(dir: impl AsFd, name: &[u16], access: u32, options: u32) -> Result<File, Errno> {
     let wanted = Wanted {
         access,
         options,
         disposition: FILE_OPEN,
     };
-    native::open(dir.as_fd(), &segment(name)?, wanted)
+    native::open(dir.as_fd(), name, wanted)
 }
 
 /// Not on Windows: see [`RESOLVES_PATHS`].
@@ -156,7 +157,7 @@ pub(crate) fn open_cached(_dir: impl AsFd, _path: &str) -> Result<OwnedFd, Errno
     Err(Errno::AGAIN)
 }
 
-/// Whether "not found" may mean that the file system refuses a name; Windows says that by [`Errno::ILSEQ`].
+/// Whether "not found" may mean that the file system refuses a name; what is no name is [`Errno::ILSEQ`].
 pub(crate) const REFUSES_AS_ABSENT: bool = false;
 
 /// Whether [`open_confined`] works here.
@@ -211,15 +212,20 @@ pub(crate) fn keep_readers_out(_dir: &OwnedFd) {}
 
 /// Removes a file's name.
 pub(crate) fn remove_file_at(dir: impl AsFd, name: &str) -> Result<(), Errno> {
-    remove(dir, name, FILE_NON_DIRECTORY_FILE)
+    remove(dir, &segment(name)?, FILE_NON_DIRECTORY_FILE)
+}
+
+/// As [`remove_file_at`], by the name of an [`Entry`], which may be no key's.
+pub(crate) fn remove_entry_at(dir: impl AsFd, name: &[u8]) -> Result<(), Errno> {
+    remove(dir, &of_listed(name)?, FILE_NON_DIRECTORY_FILE)
 }
 
 /// Removes an empty directory.
 pub(crate) fn remove_dir_at(dir: impl AsFd, name: &str) -> Result<(), Errno> {
-    remove(dir, name, FILE_DIRECTORY_FILE)
+    remove(dir, &segment(name)?, FILE_DIRECTORY_FILE)
 }
 
-fn remove(dir: impl AsFd, name: &str, options: u32) -> Result<(), Errno> {
+fn remove(dir: impl AsFd, name: &[u16], options: u32) -> Result<(), Errno> {
     patiently(|| {
         let file = open_name(&dir, name, DELETE | SYNCHRONIZE, options)?;
         let flags = FILE_DISPOSITION_DELETE
@@ -264,9 +270,9 @@ fn rename(
     replace: u32,
 ) -> Result<(), Errno> {
     let posix = replace | FILE_RENAME_POSIX_SEMANTICS | FILE_RENAME_IGNORE_READONLY_ATTRIBUTE;
-    let (target, name) = (to_dir.as_fd(), segment(to)?);
+    let (target, from, name) = (to_dir.as_fd(), segment(from)?, segment(to)?);
     patiently(|| {
-        let file = open_name(&from_dir, from, DELETE | SYNCHRONIZE, 0)?;
+        let file = open_name(&from_dir, &from, DELETE | SYNCHRONIZE, 0)?;
         let named = Named::new(target, &name, posix)?;
         match native::name(file.as_fd(), FileRenameInformationEx, &named) {
             Err(unknown) if unknown.is_unsupported() => {
@@ -274,7 +280,7 @@ fn rename(
                 native::name(file.as_fd(), FileRenameInformation, &named)
             }
             // Which is what the system says of a right that is missing, too.
-            Err(Errno::ACCESS) => Err(in_the_way(target, to).unwrap_or(Errno::ACCESS)),
+            Err(Errno::ACCESS) => Err(in_the_way(target, &name).unwrap_or(Errno::ACCESS)),
             done => done,
         }
     })
@@ -282,8 +288,8 @@ fn rename(
 
 /// What "access denied" means where a name is taken: a directory has it, or a file that is in use, on a file system
 /// that does not replace those.
-fn in_the_way(dir: BorrowedFd<'_>, name: &str) -> Option<Errno> {
-    if stat_at(dir, name).ok()?.kind == FileType::Directory {
+fn in_the_way(dir: BorrowedFd<'_>, name: &[u16]) -> Option<Errno> {
+    if stat_name(dir, name).ok()?.kind == FileType::Directory {
         return Some(Errno::ISDIR);
     }
     let removable = open_name(dir, name, DELETE | SYNCHRONIZE, 0);
@@ -298,7 +304,7 @@ pub(crate) fn link_at(
     to: &str,
 ) -> Result<(), Errno> {
     let access = FILE_WRITE_ATTRIBUTES | SYNCHRONIZE;
-    let file = open_name(from_dir, from, access, FILE_NON_DIRECTORY_FILE)?;
+    let file = open_name(from_dir, &segment(from)?, access, FILE_NON_DIRECTORY_FILE)?;
     let named = Named::new(to_dir.as_fd(), &segment(to)?, 0)?;
     native::name(file.as_fd(), FileLinkInformation, &named)
 }
@@ -358,6 +364,10 @@ fn stamp(ticks: i64) -> Stamp {
 
 /// Facts about a name, a link's own if it is one.
 pub(crate) fn stat_at(dir: impl AsFd, name: &str) -> Result<Stat, Errno> {
+    stat_name(dir, &segment(name)?)
+}
+
+fn stat_name(dir: impl AsFd, name: &[u16]) -> Result<Stat, Errno> {
     stat(open_name(dir, name, FILE_READ_ATTRIBUTES | SYNCHRONIZE, 0)?)
 }
 
@@ -403,8 +413,8 @@ pub(crate) fn each_name(
         };
         first = false;
         while let Some((found, next)) = name_of(rest) {
-            utf8(found.name, &mut text);
-            if !matches!(text.as_slice(), b"." | b"..") {
+            if !found.is_dots() {
+                listed(found.name, &mut text);
                 each(&text, kind_of(found.attributes))?;
             }
             match next {

@@ -1,61 +1,20 @@
-//! Names: which ones a key may have, and how they are written.
+//! Names of directories: what the system answers, and how the engine has them.
 
 use super::Errno;
-
-/// Units of UTF-16 in the longest name.
-pub(super) const LONGEST: usize = 255;
-
-/// Whether the system gives this name no meaning of its own.
-///
-/// Refused are names that Win32 programs could not open by a path, or would take for something else: devices
-/// (`con`, `nul.txt`), a trailing dot or blank, which is dropped, and characters with a meaning, among them the
-/// colon of alternate data streams and of drives. The source is [Naming Files, Paths, and Namespaces].
-///
-/// [Naming Files, Paths, and Namespaces]: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
-pub(crate) fn storable(name: &str) -> bool {
-    let reserved =
-        |c: char| c < ' ' || matches!(c, '<' | '>' | ':' | '"' | '/' | '\\' | '|' | '?' | '*');
-    !name.is_empty() && !name.contains(reserved) && !name.ends_with(['.', ' ']) && !is_device(name)
-}
-
-/// Whether Win32 takes a name for a device, whatever its extension.
-fn is_device(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or(name).trim_end();
-    let is = |device: &str| stem.eq_ignore_ascii_case(device);
-    let numbered = |device: &str| {
-        let Some((head, number)) = stem.split_at_checked(3) else {
-            return false;
-        };
-        head.eq_ignore_ascii_case(device)
-            && (matches!(number.as_bytes(), [b'0'..=b'9'])
-                || matches!(number, "\u{b9}" | "\u{b2}" | "\u{b3}"))
-    };
-    ["con", "prn", "aux", "nul", "conin$", "conout$"]
-        .into_iter()
-        .any(is)
-        || ["com", "lpt"].into_iter().any(numbered)
-}
-
-/// A name as the system writes it.
-///
-/// # Errors
-///
-/// `ILSEQ`: it is not [`storable`]. `NAMETOOLONG`.
-pub(super) fn segment(name: &str) -> Result<Vec<u16>, Errno> {
-    if !storable(name) {
-        return Err(Errno::ILSEQ);
-    }
-    let units: Vec<u16> = name.encode_utf16().collect();
-    match units.len() {
-        ..=LONGEST => Ok(units),
-        _ => Err(Errno::NAMETOOLONG),
-    }
-}
+use super::spelling::{LONGEST, name_of_segment, segment};
 
 /// A name that was read from a directory.
 pub(super) struct Found<'b> {
     pub(super) attributes: u32,
     pub(super) name: Units<'b>,
+}
+
+impl Found<'_> {
+    /// The directory itself, or the one above it.
+    pub(super) fn is_dots(&self) -> bool {
+        let dot = u16::from(b'.');
+        self.name.clone().eq([dot]) || self.name.clone().eq([dot, dot])
+    }
 }
 
 /// Units of UTF-16, as bytes.
@@ -91,13 +50,23 @@ pub(super) fn name_of(bytes: &[u8]) -> Option<(Found<'_>, usize)> {
     Some((found, usize::try_from(number(0)?).ok()?))
 }
 
-/// Writes a name in UTF-8. What is not UTF-16 becomes what is not UTF-8.
-pub(super) fn utf8(name: Units<'_>, text: &mut Vec<u8>) {
+/// The end of a name that [`listed`] gives to what no key can name.
+const NO_KEY: u8 = 0xff;
+
+/// Writes a name as the engine has it: as it is in keys, in UTF-8. What is written otherwise than the engine writes it
+/// is no key's, and becomes what is not UTF-8: [WTF-8] and one byte more.
+///
+/// [WTF-8]: https://simonsapin.github.io/wtf-8/
+pub(super) fn listed(name: Units<'_>, text: &mut Vec<u8>) {
     text.clear();
-    for unit in char::decode_utf16(name) {
+    let units: Vec<u16> = name.collect();
+    if let Some(name) = name_of_segment(&units) {
+        text.extend(name.bytes());
+        return;
+    }
+    for unit in char::decode_utf16(units) {
         match unit {
             Ok(c) => text.extend(c.encode_utf8(&mut [0; 4]).bytes()),
-            // Half of a pair, as WTF-8 writes it.
             Err(half) => {
                 let half = half.unpaired_surrogate();
                 let [high, low] = [half >> 6, half].map(|bits| 0x80 | (bits & 0x3f) as u8);
@@ -105,6 +74,35 @@ pub(super) fn utf8(name: Units<'_>, text: &mut Vec<u8>) {
             }
         }
     }
+    text.push(NO_KEY);
+}
+
+/// The units of a name that [`listed`] gave.
+pub(super) fn of_listed(name: &[u8]) -> Result<Vec<u16>, Errno> {
+    if let Ok(name) = std::str::from_utf8(name) {
+        return segment(name);
+    }
+    let mut rest = name.strip_suffix(&[NO_KEY]).ok_or(Errno::ILSEQ)?;
+    let mut units = Vec::with_capacity(LONGEST);
+    while !rest.is_empty() {
+        let text = match std::str::from_utf8(rest) {
+            Ok(text) => text,
+            Err(error) => {
+                let valid = rest.get(..error.valid_up_to()).unwrap_or_default();
+                std::str::from_utf8(valid).map_err(|_| Errno::ILSEQ)?
+            }
+        };
+        units.extend(text.encode_utf16());
+        rest = rest.get(text.len()..).unwrap_or_default();
+        if let Some((half, after)) = rest.split_first_chunk() {
+            let [high, middle, low] = half.map(u16::from);
+            units.push((high & 0x0f) << 12 | (middle & 0x3f) << 6 | low & 0x3f);
+            rest = after;
+        } else if !rest.is_empty() {
+            return Err(Errno::ILSEQ);
+        }
+    }
+    Ok(units)
 }
 
 #[cfg(test)]
@@ -112,80 +110,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_with_a_meaning_of_their_own_are_refused() {
-        for name in [
-            "con",
-            "CON",
-            "Nul.txt",
-            "aux.tar.gz",
-            "prn",
-            "com1",
-            "LPT9.log",
-            "com\u{b9}",
-            "con .x",
-            "conin$",
-            "a.",
-            "a ",
-            "a:b",
-            "c:",
-            "a\\b",
-            "a?",
-            "a*",
-            "<a",
-            "a>",
-            "a|b",
-            "\"a\"",
-            "a\tb",
-            "",
-            ".",
-            "..",
-            "nul ",
-        ] {
-            assert!(!storable(name), "{name:?}");
-            assert!(segment(name).is_err(), "{name:?}");
-        }
-        for name in [
-            "a",
-            "a.b",
-            ".a",
-            "console",
-            "com",
-            "com10",
-            "company",
-            "nulls",
-            "xaux",
-            "auxiliary.txt",
-            " a",
-            "a~1",
-            "\u{e9}",
-            "\u{1f600}",
-            "lpt",
-            "a b",
-            "#%&{}'",
-            "..a",
-        ] {
-            assert!(storable(name), "{name:?}");
-        }
-        let longest = "x".repeat(LONGEST);
-        assert!(segment(&longest).is_ok());
-        assert_eq!(segment(&format!("{longest}x")), Err(Errno::NAMETOOLONG));
-        // Two units each.
-        assert!(segment(&"\u{1f600}".repeat(127)).is_ok());
-        assert!(segment(&"\u{1f600}".repeat(128)).is_err());
-    }
-
-    #[test]
-    fn names_are_read_as_utf_8() {
+    fn names_are_read_as_keys_have_them() {
         let mut text = Vec::new();
         let mut read = |units: &[u16]| {
             let bytes: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
-            utf8(Units(bytes.chunks_exact(2)), &mut text);
+            listed(Units(bytes.chunks_exact(2)), &mut text);
+            assert_eq!(of_listed(&text), Ok(units.to_vec()));
             text.clone()
         };
         let plain: Vec<u16> = "a\u{e9}\u{1f600}".encode_utf16().collect();
         assert_eq!(read(&plain), "a\u{e9}\u{1f600}".as_bytes());
-        assert_eq!(read(&[0xd83d]), [0xed, 0xa0, 0xbd]);
-        assert!(std::str::from_utf8(&read(&[b'a'.into(), 0xdc00])).is_err());
+        assert_eq!(read(&[u16::from(b'a'), 0xf03a]), b"a:");
+        // Nothing that a key can have: halves of pairs, and names that are written otherwise.
+        for (units, bytes) in [
+            (&[0xd83d][..], &[0xed, 0xa0, 0xbd, 0xff][..]),
+            (&[0x61, 0xdc00, 0x62], b"a\xed\xb0\x80b\xff"),
+            (&[0x61, 0x3a], b"a:\xff"),
+            (&[0xf061], b"\xef\x81\xa1\xff"),
+        ] {
+            assert_eq!(read(units), bytes);
+            assert!(std::str::from_utf8(bytes).is_err());
+        }
+        assert_eq!(of_listed(b"\xed\xff"), Err(Errno::ILSEQ));
+        assert_eq!(of_listed(b"\xed"), Err(Errno::ILSEQ));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The calls of the native interface, each in one safe function.
 
 use super::Errno;
-use super::names::LONGEST;
+use super::spelling::LONGEST;
 use std::ffi::c_void;
 use std::fs::File;
 use std::mem::offset_of;
