@@ -9,6 +9,7 @@ use super::{Polling, Quarantine, TrialRules, TrustPolicy, TrustRule, UpgradeRule
 use holdall_plugin_api::KeyPolicy;
 use url::Url;
 
+use crate::platform::files::MEND_RIGHTS;
 use crate::policy as guards;
 
 use super::backend_policy;
@@ -94,7 +95,9 @@ pub(super) fn load(
             "a file of root or of this user, which no one else can write",
             found,
         )
-        .fix("mend it by chown and chmod, or set HOLDALL_TRUST_CONFIG=allow in the environment")
+        .fix(format!(
+            "{MEND_RIGHTS}, or set HOLDALL_TRUST_CONFIG=allow in the environment"
+        ))
         .into(),
         read::Refused::Unreadable(why) => unreadable(why),
     })?;

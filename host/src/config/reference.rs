@@ -13,6 +13,8 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use crate::platform::files::MEND_RIGHTS;
+
 use super::owner::FileRules;
 use super::{Environment, Location, Problem, ProblemCode, SecretText, Secrets, read};
 
@@ -72,7 +74,9 @@ pub(crate) fn resolve(
                 "a file of root or of this user, which no one else can change",
                 format!("file:{name}, {found}"),
             )
-            .fix("mend it by chown and chmod, or set trust.secret_files = \"allow\""),
+            .fix(format!(
+                "{MEND_RIGHTS}, or set trust.secret_files = \"allow\""
+            )),
             read::Refused::Unreadable(why) => problem(
                 "file:PATH of a readable text file of at most 64 KiB",
                 format!("file:{name}, {why}"),

@@ -17,6 +17,8 @@ pub(crate) mod file_facts;
 pub(crate) mod files;
 #[cfg(windows)]
 pub(crate) mod job;
+#[cfg(windows)]
+pub(crate) mod libraries;
 #[cfg_attr(unix, path = "limits/unix.rs")]
 #[cfg_attr(windows, path = "limits/windows.rs")]
 pub mod limits;

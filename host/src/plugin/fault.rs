@@ -45,9 +45,30 @@ macro_rules! codes {
             }
 
             /// What usually helps.
-            pub const fn usual_fix(self) -> &'static str { match self { $(Code::$code => $fix,)+ } }
+            pub const fn usual_fix(self) -> &'static str {
+                match on_windows(self) {
+                    Some(fix) if cfg!(windows) => fix,
+                    _ => match self { $(Code::$code => $fix,)+ },
+                }
+            }
         }
     };
+}
+
+/// What helps on Windows, where that is something else.
+const fn on_windows(code: Code) -> Option<&'static str> {
+    Some(match code {
+        Code::FileOwner | Code::DirectoryOwner => {
+            "give it to the administrators or to the user of this process (icacls /setowner), or set trust.owner = \"allow\""
+        }
+        Code::FileWorldWritable | Code::DirectoryWorldWritable => {
+            "take the right to write from the groups of every user (icacls), or set trust.world_writable = \"allow\""
+        }
+        Code::FileGroupWritable | Code::DirectoryGroupWritable => {
+            "take the right to write from other users and groups (icacls), or set trust.group_writable = \"allow\""
+        }
+        _ => return None,
+    })
 }
 
 codes! {

@@ -5,6 +5,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+/// What helps against a file that others own or can change.
+pub(crate) const MEND_RIGHTS: &str = "mend it by chown and chmod";
+
 /// A file that these options create is for its owner alone.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.mode(0o600)

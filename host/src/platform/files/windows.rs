@@ -5,6 +5,9 @@ use std::io;
 use std::os::windows::fs::FileExt;
 use std::path::Path;
 
+/// What helps against a file that others own or can change.
+pub(crate) const MEND_RIGHTS: &str = "mend its owner and its access control list (icacls)";
+
 /// Changes nothing: a file has the access control list that its directory passes on.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options

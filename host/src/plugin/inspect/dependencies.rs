@@ -3,6 +3,7 @@
 //! Looks where the loader of glibc and musl looks. A library is called missing only when it is in
 //! none of these places; what cannot be decided is left to the loader.
 
+use object::BinaryFormat;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -18,6 +19,9 @@ const FOLDERS: &[&str] = &[
     "/lib/aarch64-linux-gnu",
     "/usr/lib/aarch64-linux-gnu",
 ];
+
+/// The format whose libraries are looked for here.
+pub(super) const JUDGED: BinaryFormat = BinaryFormat::Elf;
 
 /// Most files that are looked for: names times folders.
 pub(super) const MAX_LOOKUPS: usize = 8192;

@@ -1,10 +1,10 @@
 //! What the loader would do with an ELF file beside mapping it: its dynamic section.
 
 use super::elf::{PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_TLS, Segment, in_file, number};
-use super::{Inspection, dependencies, elf, library, relocations, tables};
+use super::{Inspection, elf, library, needs, relocations, tables};
 use crate::plugin::fault::{Code, Fault};
 use holdall_plugin_api::descriptor::SECTION;
-use object::{Object, ObjectSection, ReadRef};
+use object::{BinaryFormat, Object, ObjectSection, ReadRef};
 
 const DT_NULL: u64 = 0;
 const DT_NEEDED: u64 = 1;
@@ -282,26 +282,5 @@ fn judge_libraries(found: &mut Inspection, needed: &[String], paths: &[String]) 
             return;
         }
     }
-    let missing = match dependencies::missing(needed, paths) {
-        Ok(missing) => missing,
-        Err(lookups) => {
-            return found.faults.push(
-                Fault::new(Code::Malformed)
-                    .expected(format!(
-                        "at most {} places to look for libraries",
-                        dependencies::MAX_LOOKUPS
-                    ))
-                    .found(format!("{lookups}"))
-                    .location("needed libraries"),
-            );
-        }
-    };
-    for missing in missing {
-        found.faults.push(
-            Fault::new(Code::DependencyMissing)
-                .expected(format!("the library {missing}"))
-                .found("not on this system")
-                .location("needed libraries"),
-        );
-    }
+    needs::judge(found, BinaryFormat::Elf, needed, paths);
 }

@@ -11,6 +11,7 @@ mod descriptor;
 mod elf;
 mod library;
 mod loading;
+mod needs;
 mod negotiation;
 mod pe_mach_o;
 mod relocations;
@@ -62,6 +63,8 @@ pub struct Inspection {
     /// Symbols of which the system's loader has one in the whole process (`STB_GNU_UNIQUE`), such as
     /// inline statics of C++: two libraries that have one share it. The first 4096.
     pub unique_symbols: Vec<String>,
+    /// Libraries that it needs and of which this system cannot tell whether they are there.
+    pub(crate) not_judged: Vec<String>,
     /// The facts of the file that was judged.
     pub(crate) stamp: Option<Stamp>,
     /// How long it took to find out. Not in the JSON form, which is the same for the same file.
@@ -77,6 +80,7 @@ impl Inspection {
             descriptor: None,
             faults: Vec::new(),
             unique_symbols: Vec::new(),
+            not_judged: Vec::new(),
             stamp: None,
             took: Duration::ZERO,
         }
@@ -112,7 +116,13 @@ impl Inspection {
                 "{count} symbols of which the process has one only (STB_GNU_UNIQUE), such as {first:.80}: a second plugin with one of them is refused; compile with -fno-gnu-unique"
             )
         });
-        unique.into_iter().collect()
+        let elsewhere = self.not_judged.first().map(|first| {
+            let count = self.not_judged.len();
+            format!(
+                "{count} libraries that it needs, such as {first:.80}, are not judged: they are those of another system"
+            )
+        });
+        unique.into_iter().chain(elsewhere).collect()
     }
 
     /// What the file turned out to be.

@@ -1,6 +1,6 @@
 //! What the loaders of Windows and macOS look at: kind, protection, exports and platform of a library.
 
-use super::{Inspection, library, source};
+use super::{Inspection, library, needs, source};
 use crate::plugin::fault::{Code, Fault};
 use object::endian::LittleEndian as LE;
 use object::macho::{self, FatArch32, FatArch64, MH_BUNDLE, MH_DYLIB, MH_EXECUTE, PLATFORM_MACOS};
@@ -8,9 +8,11 @@ use object::pe;
 use object::read::macho::{FatArch, MachHeader, MachOFatFile, MachOFile};
 use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile};
 use object::read::{ExportTarget, NameOrOrdinal};
-use object::{Object, ObjectSection, ObjectSegment, ReadRef, SegmentFlags};
+use object::{BinaryFormat, Object, ObjectSection, ObjectSegment, ReadRef, SegmentFlags};
 use std::ops::Range;
 
+/// Most libraries that one file may name: real ones name some tens.
+const MAX_NEEDED: usize = 4096;
 /// Real files have two or three.
 const MAX_PROCESSORS: usize = 32;
 
@@ -95,6 +97,14 @@ fn judge_pe<'data, Pe: ImageNtHeaders, R: ReadRef<'data>>(
         let expected = "a library for programs of Windows (subsystem 2 or 3)";
         other_system(found, expected, format!("subsystem {}", subsystem.0));
     }
+    match imported(file) {
+        Ok(needed) => needs::judge(found, BinaryFormat::Pe, &needed, &[]),
+        Err(cause) => found.faults.push(
+            Fault::new(Code::Malformed)
+                .expected("imports that can be read")
+                .found(cause),
+        ),
+    }
     let Some(section) = file
         .sections()
         .find(|section| section.name() == Ok(holdall_plugin_api::descriptor::SECTION))
@@ -116,6 +126,33 @@ fn judge_pe<'data, Pe: ImageNtHeaders, R: ReadRef<'data>>(
                 .found(cause.to_string()),
         ),
     }
+}
+
+/// The libraries that the loader maps with it. What is loaded on first use (delay-load) is not needed for that.
+fn imported<'data, Pe: ImageNtHeaders, R: ReadRef<'data>>(
+    file: &PeFile<'data, Pe, R>,
+) -> Result<Vec<String>, String> {
+    let mut needed = Vec::new();
+    let error = |cause: object::Error| cause.to_string();
+    let Some(table) = file.import_table().map_err(error)? else {
+        return Ok(needed);
+    };
+    let mut libraries = table.descriptors().map_err(error)?;
+    while let Some(library) = libraries.next().map_err(error)? {
+        let name = table.name(library.name.get(LE)).map_err(error)?;
+        match std::str::from_utf8(name) {
+            Ok(name) if name.len() <= 255 && needed.len() < MAX_NEEDED => {
+                needed.push(name.to_owned());
+            }
+            Ok(_) => {
+                return Err(format!(
+                    "more than {MAX_NEEDED}, or a name that is too long"
+                ));
+            }
+            Err(_) => return Err("the name of a library that is no text".to_owned()),
+        }
+    }
+    Ok(needed)
 }
 
 /// The first address in this range that the loader would change.
