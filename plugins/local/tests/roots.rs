@@ -322,7 +322,8 @@ fn writers_that_wait_for_a_lock_hold_no_thread() {
         // 100 writers wait before the first of these begins, and after the last of them ended.
         for number in 0..20 {
             put(&local, &format!("other/{number}"), "x").await.unwrap();
-            assert!(waiting.try_join_next().is_none(), "the lock is held");
+            let ended = waiting.try_join_next();
+            assert!(ended.is_none(), "the lock is held: {ended:?}");
         }
         assert_eq!(get(&local, "held").await.unwrap(), "2");
         lock.unlock().unwrap();

@@ -107,14 +107,11 @@ pub(crate) fn open_at(dir: impl AsFd, name: &str, what: Open) -> Result<OwnedFd,
         Open::Directory => (DIRECTORY, FILE_DIRECTORY_FILE),
         Open::Object => (FILE_GENERIC_READ, 0),
     };
-    if name == "." {
-        return match opened(dir, &[], access, options, FILE_OPEN) {
-            // What wine says of a directory that was moved or removed.
-            Err(Errno::INVAL) => Err(Errno::NOENT),
-            opened => opened,
-        };
-    }
-    opened(dir, &segment(name)?, access, options, FILE_OPEN)
+    let name = match name {
+        "." => Vec::new(),
+        name => segment(name)?,
+    };
+    opened(dir, &name, access, options, FILE_OPEN)
 }
 
 /// Opens a name, and refuses a reparse point.
@@ -130,7 +127,7 @@ fn opened(
         options,
         disposition,
     };
-    let file = native::open(dir.as_fd(), name, wanted)?;
+    let file = open_any(dir, name, wanted)?;
     if disposition != FILE_CREATE && stat(&file)?.kind == FileType::Symlink {
         return Err(Errno::LOOP);
     }
@@ -144,7 +141,15 @@ fn open_name(dir: impl AsFd, name: &[u16], access: u32, options: u32) -> Result<
         options,
         disposition: FILE_OPEN,
     };
-    native::open(dir.as_fd(), name, wanted)
+    open_any(dir, name, wanted)
+}
+
+fn open_any(dir: impl AsFd, name: &[u16], wanted: Wanted) -> Result<File, Errno> {
+    match native::open(dir.as_fd(), name, wanted) {
+        // What wine says of a directory that was moved or removed.
+        Err(Errno::INVAL) => Err(Errno::NOENT),
+        opened => opened,
+    }
 }
 
 /// Not on Windows: see [`RESOLVES_PATHS`].
@@ -373,10 +378,15 @@ fn stat_name(dir: impl AsFd, name: &[u16]) -> Result<Stat, Errno> {
 
 /// Tells the files of a machine apart.
 pub(crate) fn identity(file: impl AsFd) -> Result<(u64, u64), Errno> {
-    let volume: FILE_FS_VOLUME_INFORMATION =
-        native::query_volume(file.as_fd(), FileFsVolumeInformation)?;
+    let volume: Result<FILE_FS_VOLUME_INFORMATION, Errno> =
+        native::query_volume(file.as_fd(), FileFsVolumeInformation);
+    let volume = match volume {
+        // Drives that other programs provide, and mounts without a device under wine.
+        Err(unknown) if unknown.is_unsupported() => 0,
+        volume => volume?.VolumeSerialNumber.into(),
+    };
     let (_, index) = stat(file)?.identity;
-    Ok((volume.VolumeSerialNumber.into(), index))
+    Ok((volume, index))
 }
 
 /// As [`identity`], of what a path leads to.
