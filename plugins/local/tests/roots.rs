@@ -72,7 +72,19 @@ async fn a_moved_root_takes_no_changes() {
     let (root, moved) = (folder.path().join("root"), folder.path().join("root.old"));
     let local = opened(&root).await;
     put(&local, "old", "old").await.unwrap();
-    std::fs::rename(&root, &moved).unwrap();
+    let renamed = std::fs::rename(&root, &moved);
+    if cfg!(windows) {
+        // Windows moves no directory below which something is open; wine does, and opens names below it by its path.
+        match renamed {
+            Err(_) => assert_eq!(get(&local, "old").await.unwrap(), "old"),
+            Ok(()) => skipped(
+                "a_moved_root_takes_no_changes",
+                "directories in use are moved here",
+            ),
+        }
+        return;
+    }
+    renamed.unwrap();
     for replaced in [false, true] {
         if replaced {
             std::fs::create_dir_all(root.join("objects")).unwrap();
@@ -101,8 +113,28 @@ async fn a_moved_root_takes_no_changes() {
     put(&local, "new/plain", "x").await.unwrap();
 }
 
+/// Says aloud that a test is left out.
+fn skipped(test: &str, why: &str) {
+    let line = format!("SKIPPED: {test}: {why}\n");
+    std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+}
+
+/// Whether the name of an open file is free again once it is removed, which it is not under wine.
+fn removes_what_is_open() -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("open");
+    let open = std::fs::File::create(&path).unwrap();
+    let removed = std::fs::remove_file(&path).and_then(|()| std::fs::File::create_new(&path));
+    drop(open);
+    removed.is_ok()
+}
+
 #[tokio::test]
 async fn removed_parts_of_a_root_are_made_again() {
+    if !removes_what_is_open() {
+        let why = "the names of open files stay after they are removed here";
+        return skipped("removed_parts_of_a_root_are_made_again", why);
+    }
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let local = opened(root).await;
@@ -315,18 +347,21 @@ fn writers_that_wait_for_a_lock_hold_no_thread() {
         let lock = std::fs::File::options().write(true).open(lock).unwrap();
         lock.lock().unwrap();
         let mut waiting = tokio::task::JoinSet::new();
-        for _ in 0..100 {
+        // Under wine one process answers the calls of all threads.
+        let writers = if cfg!(windows) { 20 } else { 100 };
+        for _ in 0..writers {
             let local = local.clone();
             waiting.spawn(async move { put(&local, "held", "3").await });
         }
-        // 100 writers wait before the first of these begins, and after the last of them ended.
+        // All of them wait before the first of these begins, and after the last of them ended.
         for number in 0..20 {
             put(&local, &format!("other/{number}"), "x").await.unwrap();
             let ended = waiting.try_join_next();
             assert!(ended.is_none(), "the lock is held: {ended:?}");
         }
         assert_eq!(get(&local, "held").await.unwrap(), "2");
-        lock.unlock().unwrap();
+        // Which ends it: `unlock` asks twice, and wine has another answer than Windows to the second.
+        drop(lock);
         while let Some(done) = waiting.join_next().await {
             done.unwrap().unwrap();
         }

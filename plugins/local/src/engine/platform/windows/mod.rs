@@ -382,7 +382,7 @@ pub(crate) fn identity(file: impl AsFd) -> Result<(u64, u64), Errno> {
         native::query_volume(file.as_fd(), FileFsVolumeInformation);
     let volume = match volume {
         // Drives that other programs provide, and mounts without a device under wine.
-        Err(unknown) if unknown.is_unsupported() => 0,
+        Err(Errno::OPNOTSUPP) => 0,
         volume => volume?.VolumeSerialNumber.into(),
     };
     let (_, index) = stat(file)?.identity;
