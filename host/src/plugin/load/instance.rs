@@ -152,12 +152,20 @@ pub(super) async fn open(
 }
 
 /// Makes an instance of what `open` answered; from here on its drop ends the backend.
-fn finished(opening: &Instance, (Opened(backend), facts): (Opened, Facts)) -> Result<Instance> {
+fn finished(opening: &Instance, (Opened(backend), facts): OpenAnswer) -> Result<Instance> {
     let plugin = opening.plugin.clone();
+    let (facts, refused) = match facts {
+        Ok(facts) => (facts, None),
+        Err(refused) => (Facts::new(""), Some(refused)),
+    };
     let instance = Instance::new(plugin, Handle(backend), facts, opening.terms);
     if !backend.is_null() {
         PluginCounters::count(&instance.plugin.counters().instances);
-    } else {
+    }
+    if let Some(refused) = refused {
+        return Err(refused);
+    }
+    if backend.is_null() {
         return Err(breach("`open` succeeded without a backend"));
     }
     instance.plugin.restore_signals();
@@ -229,12 +237,15 @@ struct Opened(*const c_void);
 // SAFETY: as `Handle`.
 unsafe impl Send for Opened {}
 
+/// The backend ends also when its facts are refused.
+type OpenAnswer = (Opened, Result<Facts>);
+
 /// # Safety
 ///
 /// As [`answer::read_opened`].
-unsafe fn read_opened(out: &OpenOut) -> Result<(Opened, Facts)> {
+unsafe fn read_opened(out: &OpenOut) -> Result<OpenAnswer> {
     // SAFETY: by the contract.
-    let facts = unsafe { answer::read_opened(out) }?;
+    let facts = unsafe { answer::read_opened(out) };
     Ok((Opened(out.backend), facts))
 }
 
