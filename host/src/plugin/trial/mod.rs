@@ -45,7 +45,10 @@ impl Trial {
         Self::executable(child::this_executable())
     }
 
-    /// Another executable that answers [`ARGUMENT`], such as the `holdall` command.
+    /// Another executable that answers [`ARGUMENT`], such as the `holdall` command of the same version.
+    ///
+    /// A plugin with undefined behaviour can pass in one build of the host and crash in another, because the two
+    /// call it with other values in registers and on the stack. [`Trial::this_executable`] leaves no such difference.
     pub fn executable(path: impl Into<PathBuf>) -> Self {
         Self {
             executable: path.into(),
