@@ -1,7 +1,7 @@
 //! One name, registered again and again while others use it: nothing is lost, no caller sees half of
 //! one generation and half of another, and what is replaced ends. Cases P-05 and P-07.
 //!
-//! `HOLDALL_REGISTRATIONS` sets the size; `scripts/tsan` runs a million under ThreadSanitizer.
+//! `HOLDALL_REGISTRATIONS` sets the size; `scripts/sanitize thread` runs a million under ThreadSanitizer.
 
 use crate::labelled::{ALIVE, CHUNKS, PLUGIN};
 use holdall::config::Config;
