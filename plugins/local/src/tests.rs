@@ -700,6 +700,11 @@ async fn state_of_the_store() {
         .unwrap();
     assert_eq!(signing, Signing::AtGateway);
 
+    if cfg!(windows) {
+        let line = "SKIPPED: the end of state_of_the_store: no directory in use is moved\n";
+        std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+        return;
+    }
     subject.put("a", "1").await;
     std::fs::rename(
         subject.dir.path().join("objects"),

@@ -48,7 +48,9 @@ fn names_with_a_meaning_of_their_own_are_stored_under_their_name() {
         assert_eq!(root.get(&to), from.as_bytes());
         let mut keys = [below.clone(), file.clone(), to.clone(), "a".to_owned()];
         keys.sort();
-        assert_eq!(root.keys(""), keys, "{name}");
+        // No key of the contract ends in a blank: such a file is kept, and left out.
+        let listed = keys.iter().filter(|key| !key.ends_with(' '));
+        assert_eq!(root.keys(""), listed.cloned().collect::<Vec<_>>(), "{name}");
         assert_eq!(root.keys(&below), [below.clone()]);
         for key in [&file, &below, &to] {
             assert!(root.store.delete(key, None, Sync::None).unwrap(), "{key}");

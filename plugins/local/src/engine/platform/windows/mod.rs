@@ -39,8 +39,8 @@ use windows_sys::Wdk::Storage::FileSystem::{
     FILE_RENAME_IGNORE_READONLY_ATTRIBUTE, FILE_RENAME_POSIX_SEMANTICS,
     FILE_RENAME_REPLACE_IF_EXISTS, FileAllInformation, FileBasicInformation,
     FileDispositionInformation, FileDispositionInformationEx, FileFsDeviceInformation,
-    FileFsFullSizeInformation, FileFsVolumeInformation, FileLinkInformation, FileRenameInformation,
-    FileRenameInformationEx,
+    FileFsFullSizeInformation, FileFsVolumeInformation, FileInternalInformation,
+    FileLinkInformation, FileRenameInformation, FileRenameInformationEx, FileStandardInformation,
 };
 use windows_sys::Wdk::System::SystemServices::{
     FILE_FS_DEVICE_INFORMATION, FILE_FS_FULL_SIZE_INFORMATION, FILE_FS_VOLUME_INFORMATION,
@@ -331,8 +331,20 @@ fn patiently(mut change: impl FnMut() -> Result<(), Errno>) -> Result<(), Errno>
 
 /// Facts about an open file.
 pub(crate) fn stat(file: impl AsFd) -> Result<Stat, Errno> {
-    let facts: FILE_ALL_INFORMATION = native::query(file.as_fd(), FileAllInformation)?;
-    let (basic, standard) = (facts.BasicInformation, facts.StandardInformation);
+    let all: Result<FILE_ALL_INFORMATION, Errno> = native::query(file.as_fd(), FileAllInformation);
+    let (basic, standard, internal) = match all {
+        // What wine says when the file's path is gone, which is one of the facts.
+        Err(Errno::INVAL) => (
+            native::query(file.as_fd(), FileBasicInformation)?,
+            native::query(file.as_fd(), FileStandardInformation)?,
+            native::query(file.as_fd(), FileInternalInformation)?,
+        ),
+        all => {
+            let all = all?;
+            let (basic, standard) = (all.BasicInformation, all.StandardInformation);
+            (basic, standard, all.InternalInformation)
+        }
+    };
     let links = if standard.DeletePending {
         0
     } else {
@@ -344,7 +356,7 @@ pub(crate) fn stat(file: impl AsFd) -> Result<Stat, Errno> {
         modified: stamp(basic.LastWriteTime),
         changed: stamp(basic.ChangeTime),
         links,
-        identity: (0, facts.InternalInformation.IndexNumber.cast_unsigned()),
+        identity: (0, internal.IndexNumber.cast_unsigned()),
     })
 }
 

@@ -10,11 +10,11 @@ use std::ptr::{null, null_mut};
 use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
 use windows_sys::Wdk::Storage::FileSystem::{
     FILE_ALL_INFORMATION, FILE_BASIC_INFORMATION, FILE_DISPOSITION_INFORMATION,
-    FILE_DISPOSITION_INFORMATION_EX, FILE_INFORMATION_CLASS, FILE_LINK_INFORMATION,
-    FILE_OPEN_REPARSE_POINT, FILE_RENAME_INFORMATION, FILE_SYNCHRONOUS_IO_NONALERT,
-    FS_INFORMATION_CLASS, FileDirectoryInformation, NtCreateFile, NtFlushBuffersFile,
-    NtQueryDirectoryFile, NtQueryInformationFile, NtQueryVolumeInformationFile,
-    NtSetInformationFile,
+    FILE_DISPOSITION_INFORMATION_EX, FILE_INFORMATION_CLASS, FILE_INTERNAL_INFORMATION,
+    FILE_LINK_INFORMATION, FILE_OPEN_REPARSE_POINT, FILE_RENAME_INFORMATION,
+    FILE_STANDARD_INFORMATION, FILE_SYNCHRONOUS_IO_NONALERT, FS_INFORMATION_CLASS,
+    FileDirectoryInformation, NtCreateFile, NtFlushBuffersFile, NtQueryDirectoryFile,
+    NtQueryInformationFile, NtQueryVolumeInformationFile, NtSetInformationFile,
 };
 use windows_sys::Wdk::System::SystemServices::{
     FILE_FS_DEVICE_INFORMATION, FILE_FS_FULL_SIZE_INFORMATION, FILE_FS_VOLUME_INFORMATION,
@@ -39,6 +39,10 @@ pub(super) unsafe trait Plain: Copy {}
 unsafe impl Plain for FILE_ALL_INFORMATION {}
 // SAFETY: numbers.
 unsafe impl Plain for FILE_BASIC_INFORMATION {}
+// SAFETY: a number.
+unsafe impl Plain for FILE_INTERNAL_INFORMATION {}
+// SAFETY: numbers, and BOOLEANs of which the system writes 0 and 1.
+unsafe impl Plain for FILE_STANDARD_INFORMATION {}
 // SAFETY: a BOOLEAN; it is only read by the system.
 unsafe impl Plain for FILE_DISPOSITION_INFORMATION {}
 // SAFETY: a number.
