@@ -441,14 +441,28 @@ fn tens_of_thousands_of_gateway_keys_are_read_in_time_that_grows_with_their_numb
         "[gateway]\npublic_url = \"https://a.example\"\nkeys = [{}]\n",
         keys.join(",\n")
     );
-    let started = std::time::Instant::now();
+    let started = on_processor();
     let config = right(&text, &[]);
     let report = super::super::check(&config, &schemas(), &Secrets::new());
     assert!(report.problems.is_empty());
     assert_eq!(config.gateway.unwrap().keys.len(), KEYS);
     // Every key against every other takes minutes.
-    let took = started.elapsed();
+    let took = on_processor() - started;
     assert!(took < Duration::from_secs(60), "{took:?}");
+}
+
+/// How long this thread has been on a processor: others may use the machine.
+#[cfg(unix)]
+fn on_processor() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+#[cfg(not(unix))]
+fn on_processor() -> Duration {
+    std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .unwrap_or_default()
 }
 
 #[test]
