@@ -5,10 +5,12 @@
 // Tables and answers
 //   - `size` comes first (R1). In a table that you make it is `sizeof`. In an answer (`out`, `err`, `end`) it holds
 //     before the call how many bytes the caller has room for, and after it how many you filled: copy
-//     min(room, sizeof) bytes. Fields beyond `size` are absent and read as zero.
+//     min(room, sizeof) bytes. Fields beyond `size` are absent and read as zero. A field that a later header adds is
+//     zero in a table that names its fields: g++ -Wextra warns of it, -Wno-missing-field-initializers is right here.
 //   - An item of an array that states the size of its items (`entry_size`, `result_size`, `cause_size`) grows too:
 //     step by the stated size.
-//   - A field named `reserved` or `extension` is zero.
+//   - A field named `reserved` is zero. `extension` is null, or (since 1.1) a chain of `HoldallFfiExtension`: read at most
+//     64 links, skip every kind that you do not know (R17).
 //
 // Texts
 //   - UTF-8 with a length, without a final zero. A null `ptr` is an absent text, an empty text has a non-null one
@@ -20,7 +22,7 @@
 //     `release` means that nothing is owned.
 //   - Arguments, and all that they point to, are lent until the operation is ready or dropped (R5);
 //     `HoldallOpenArgs.config` only until `open` returns.
-//   - The body of an upload and the payload of a vendor's call are given, not lent: yours from the first
+//   - The body of an upload or of a part and the payload of a vendor's call are given, not lent: yours from the first
 //     instruction on, whatever you return (R8). Call their `drop` or `release` once, on every path.
 //   - The host's services live as long as the process (R13), and a plugin is never unmapped.
 //
@@ -32,6 +34,10 @@
 //     ready or not. After HOLDALL_PENDING, wake: clone the waker, call `wake_by_ref` from any thread, then `drop` it.
 //     The borrowed waker of a call ends with the call (R9). A wake without progress is harmless.
 //   - A dropped operation leaves the previous object and no residue.
+//   - The memory of `HoldallRangeStreamTable.poll_into` is lent until `drop` of the reader has returned: write into it
+//     until then, also between two calls, and never after it (R20).
+//   - `effective_minor` of `HoldallOpenArgs` says which minor both sides speak: set no bit of a later one in
+//     `HoldallOpenOut` (R19).
 //   - No exception, longjmp or panic leaves a function (R10). A caught one is HOLDALL_PANICKED with `err` filled: the
 //     host opens a new instance.
 //
@@ -250,6 +256,20 @@ typedef struct HoldallFfiTrailers {
   uint8_t sha256[32];
 } HoldallFfiTrailers;
 
+// A range of an open file, lent by a stream.
+typedef struct HoldallFfiFile {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // A chain of `FfiExtension`, or null.
+  const void *extension;
+  // Open for reading: a file descriptor, on Windows a `HANDLE`. Neither closed nor moved by who reads.
+  int64_t descriptor;
+  // First byte.
+  uint64_t offset;
+  // Bytes.
+  uint64_t length;
+} HoldallFfiFile;
+
 // How to use a stream.
 typedef struct HoldallStreamTable {
   // Bytes of this table that its maker knows.
@@ -264,6 +284,18 @@ typedef struct HoldallStreamTable {
                              struct HoldallFfiError *err);
   // Ends it, at any moment.
   void (*drop)(void *(*words)[5]);
+  // Since 1.1, optional: as `poll_next`, into memory of the caller, which is lent for the call. `READY`: 1 to `room`
+  // bytes are there, `filled` says how many.
+  HoldallStatus (*poll_into)(void *(*words)[5],
+                             const struct HoldallFfiContext *cx,
+                             uint8_t *into,
+                             size_t room,
+                             size_t *filled,
+                             struct HoldallFfiTrailers *end,
+                             struct HoldallFfiError *err);
+  // Since 1.1, optional: the rest of the stream as a range of an open file, valid until `drop`. 1: `out` is filled,
+  // 0: there is none.
+  uint8_t (*file)(void *(*words)[5], struct HoldallFfiFile *out);
 } HoldallStreamTable;
 
 // An owned stream; small state lies in `words`, larger state behind them. Moved freely, polled by one thread at a time.
@@ -318,6 +350,10 @@ typedef struct HoldallHostServices {
   int64_t (*unix_ns)(const void *host);
   // Fills `out` with unpredictable bytes.
   void (*random)(const void *host, uint8_t *out, size_t len);
+  // Since 1.1, optional.
+  // A table by its name (text), or null: "holdall.NAME.1", "unstable.MAKER.NAME". Never blocks; valid for the life
+  // of the process.
+  const void *(*get_extension)(const void *host, struct HoldallFfiSlice name);
 } HoldallHostServices;
 
 // Opens a backend.
@@ -372,6 +408,16 @@ typedef struct HoldallOpenOut {
   void *owner;
   // Frees `owner`; called once, as soon as the texts are copied.
   void (*release)(void *owner);
+  // Since 1.1: capabilities 64 to 127; a subset of the descriptor's.
+  uint64_t capabilities_2;
+  // Since 1.1: fewest bytes of a part but the last.
+  uint64_t min_part_bytes;
+  // Since 1.1: most bytes of a part; 0 for none.
+  uint64_t max_part_bytes;
+  // Since 1.1: most parts of an upload; 0 for 10 000.
+  uint32_t max_parts;
+  // Since 1.1: how long the store keeps an upload in parts; 0 without a limit.
+  uint32_t max_upload_seconds;
 } HoldallOpenOut;
 
 // The rarer part of an upload.
@@ -406,6 +452,14 @@ typedef struct HoldallUploadOptionArgs {
   uint8_t md5[16];
   // The caller's digest.
   uint8_t sha256[32];
+  // Since 1.1; absent: the store's default.
+  struct HoldallFfiSlice storage_class;
+  // Since 1.1.
+  struct HoldallFfiPairs tags;
+  // Since 1.1: 0 the store's default, 1 with keys of the store, 2 with the key `encryption_key_id`.
+  uint32_t encryption;
+  // Since 1.1; absent: none.
+  struct HoldallFfiSlice encryption_key_id;
 } HoldallUploadOptionArgs;
 
 // Stores an object.
@@ -470,6 +524,8 @@ typedef struct HoldallReadOptionArgs {
   int64_t if_modified_since_ns;
   // Since 1970; `i64::MIN` for none.
   int64_t if_unmodified_since_ns;
+  // Since 1.1; 1: `ObjectOut.tags` is wanted.
+  uint32_t with_tags;
 } HoldallReadOptionArgs;
 
 // Reads an object.
@@ -544,6 +600,14 @@ typedef struct HoldallObjectOut {
   void *owner;
   // Frees `owner`; called once, as soon as the texts are copied.
   void (*release)(void *owner);
+  // Since 1.1; absent: not told.
+  struct HoldallFfiSlice storage_class;
+  // Since 1.1; a null `ptr`: not told.
+  struct HoldallFfiPairs tags;
+  // Since 1.1: 0 not told, 1 with keys of the store, 2 with the key `encryption_key_id`.
+  uint32_t encryption;
+  // Since 1.1; absent: none.
+  struct HoldallFfiSlice encryption_key_id;
 } HoldallObjectOut;
 
 // An object's bytes.
@@ -596,6 +660,8 @@ typedef struct HoldallDeleteOut {
   void *owner;
   // Frees `owner`; called once, as soon as the texts are copied.
   void (*release)(void *owner);
+  // Since 1.1; 1: a delete marker was made, or removed.
+  uint32_t marker;
 } HoldallDeleteOut;
 
 // Asks for an object.
@@ -738,6 +804,16 @@ typedef struct HoldallCopyArgs {
   struct HoldallFfiSlice to;
   // 1: refuse to replace.
   uint8_t create_only;
+  // Since 1.1: of the target; absent: none.
+  struct HoldallFfiSlice if_match;
+  // Since 1.1; absent: none.
+  struct HoldallFfiSlice source_if_match;
+  // Since 1.1; absent: none.
+  struct HoldallFfiSlice source_if_none_match;
+  // Since 1.1; absent: the current one.
+  struct HoldallFfiSlice source_version;
+  // Since 1.1: what replaces type, headers, metadata and the rest of the source; null: they are kept.
+  const struct HoldallUploadOptionArgs *options;
 } HoldallCopyArgs;
 
 // A copy was made.
@@ -756,6 +832,10 @@ typedef struct HoldallCopyOut {
   void *owner;
   // Frees `owner`; called once, as soon as the texts are copied.
   void (*release)(void *owner);
+  // Since 1.1; absent: none.
+  struct HoldallFfiSlice version;
+  // Since 1.1; absent: none.
+  struct HoldallFfiSlice source_version;
 } HoldallCopyOut;
 
 // Renames an object.
@@ -796,6 +876,8 @@ typedef struct HoldallDeleteManyArgs {
   const struct HoldallFfiSlice *keys;
   // Names.
   size_t key_count;
+  // Since 1.1: a version for each key, absent for the current one; null: none.
+  const struct HoldallFfiSlice *versions;
 } HoldallDeleteManyArgs;
 
 // What became of one of them.
@@ -806,6 +888,10 @@ typedef struct HoldallFfiDeleteResult {
   uint32_t failed;
   // Owned by the answer, its own `owner` is null.
   const struct HoldallFfiError *error;
+  // Since 1.1; absent: none.
+  struct HoldallFfiSlice version;
+  // Since 1.1; 1: a delete marker was made, or removed.
+  uint32_t marker;
 } HoldallFfiDeleteResult;
 
 // One result for each key, in order.
@@ -899,6 +985,411 @@ typedef struct HoldallCustomOut {
   // Owned by the receiver.
   struct HoldallFfiBytes payload;
 } HoldallCustomOut;
+
+// One link of a chain; what follows depends on its kind. An unknown kind is skipped.
+typedef struct HoldallFfiExtension {
+  // Below 0x80000000: assigned by the ABI; the others are free for experiments.
+  uint32_t kind;
+  // Bytes of this link: at least 16, a multiple of 8.
+  uint32_t size;
+  // The next link, or null; at most 64 are read.
+  const void *next;
+} HoldallFfiExtension;
+
+// Link of kind 1 in `OpenArgs`: who loads.
+typedef struct HoldallFfiHostAbout {
+  // 1.
+  uint32_t kind;
+  // 48.
+  uint32_t size;
+  // The next link, or null.
+  const void *next;
+  // Of the host library.
+  struct HoldallFfiSlice name;
+  // Of the host library.
+  struct HoldallFfiSlice version;
+} HoldallFfiHostAbout;
+
+// Begins an upload in parts.
+typedef struct HoldallCreateUploadArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // A chain of `FfiExtension`, or null.
+  const void *extension;
+  // Its name.
+  struct HoldallFfiSlice key;
+  // Null: none. No condition and no checksum: they come when the upload is completed.
+  const struct HoldallUploadOptionArgs *options;
+} HoldallCreateUploadArgs;
+
+// An upload in parts was begun.
+typedef struct HoldallCreateUploadOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // A chain of `FfiExtension`, or null.
+  const void *extension;
+  // Names it, also in another process.
+  struct HoldallFfiSlice upload_id;
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallCreateUploadOut;
+
+// Stores a part. One of the same number is replaced.
+typedef struct HoldallPutPartArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // A chain of `FfiExtension`, or null.
+  const void *extension;
+  // Its name.
+  struct HoldallFfiSlice key;
+  // What `create_upload` answered.
+  struct HoldallFfiSlice upload_id;
+  // 1 to 10 000.
+  uint32_t number;
+  // 1 crc32c, 2 md5, 4 sha256.
+  uint32_t checksums_known;
+  // CRC-32C.
+  uint32_t crc32c;
+  // MD5.
+  uint8_t md5[16];
+  // SHA-256.
+  uint8_t sha256[32];
+  // Bytes; `u64::MAX` when unknown.
+  uint64_t length;
+  // Moved into the operation at start, whatever start returns.
+  struct HoldallFfiStream body;
+} HoldallPutPartArgs;
+
+// A part was stored.
+typedef struct HoldallPutPartOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // A chain of `FfiExtension`, or null.
+  const void *extension;
+  // Its size.
+  uint64_t bytes;
+  // Names these bytes when the upload is completed.
+  struct HoldallFfiSlice etag;
+  // 1 crc32c, 2 md5, 4 sha256.
+  uint32_t checksums_known;
+  // CRC-32C.
+  uint32_t crc32c;
+  // MD5.
+  uint8_t md5[16];
+  // SHA-256.
+  uint8_t sha256[32];
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallPutPartOut;
+
+// One part of an upload.
+typedef struct HoldallFfiPart {
+  // 1 to 10 000.
+  uint32_t number;
+  // 1 crc32c.
+  uint32_t checksums_known;
+  // Its size.
+  uint64_t bytes;
+  // As `put_part` answered it.
+  struct HoldallFfiSlice etag;
+  // Since 1970; `i64::MIN` when unknown.
+  int64_t last_modified_ns;
+  // CRC-32C.
+  uint32_t crc32c;
+} HoldallFfiPart;
+
+// A page of the parts of an upload, by number.
+typedef struct HoldallListPartsArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // A chain of `FfiExtension`, or null.
+  const void *extension;
+  // Its name.
+  struct HoldallFfiSlice key;
+  // What `create_upload` answered.
+  struct HoldallFfiSlice upload_id;
+  // Absent: first page.
+  struct HoldallFfiSlice page_token;
+  // 1 to 1000.
+  uint32_t limit;
+} HoldallListPartsArgs;
+
+// A page of parts.
+typedef struct HoldallListPartsOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // A chain of `FfiExtension`, or null.
+  const void *extension;
+  // Parts, each `part_size` bytes after the one before.
+  const struct HoldallFfiPart *parts;
+  // Parts.
+  size_t part_count;
+  // Bytes of a part's item.
+  size_t part_size;
+  // Absent: the listing ends.
+  struct HoldallFfiSlice next;
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallListPartsOut;
+
+// One upload in parts that is neither completed nor aborted.
+typedef struct HoldallFfiUpload {
+  // The object.
+  struct HoldallFfiSlice key;
+  // Names it.
+  struct HoldallFfiSlice upload_id;
+  // Since 1970; `i64::MIN` when unknown.
+  int64_t created_ns;
+} HoldallFfiUpload;
+
+// A page of uploads in parts, by key.
+typedef struct HoldallListUploadsArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // A chain of `FfiExtension`, or null.
+  const void *extension;
+  // May be empty.
+  struct HoldallFfiSlice prefix;
+  // Absent: first page.
+  struct HoldallFfiSlice page_token;
+  // 1 to 1000.
+  uint32_t limit;
+} HoldallListUploadsArgs;
+
+// A page of uploads in parts.
+typedef struct HoldallListUploadsOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // A chain of `FfiExtension`, or null.
+  const void *extension;
+  // Uploads, each `upload_size` bytes after the one before.
+  const struct HoldallFfiUpload *uploads;
+  // Uploads.
+  size_t upload_count;
+  // Bytes of an upload's item.
+  size_t upload_size;
+  // Absent: the listing ends.
+  struct HoldallFfiSlice next;
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallListUploadsOut;
+
+// A part that belongs to the object.
+typedef struct HoldallFfiPartRef {
+  // 1 to 10 000.
+  uint32_t number;
+  // As `put_part` answered it.
+  struct HoldallFfiSlice etag;
+} HoldallFfiPartRef;
+
+// Makes the object of its parts, in the order of their numbers.
+typedef struct HoldallCompleteUploadArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // A chain of `FfiExtension`, or null.
+  const void *extension;
+  // Its name.
+  struct HoldallFfiSlice key;
+  // What `create_upload` answered.
+  struct HoldallFfiSlice upload_id;
+  // Parts, each `part_size` bytes after the one before; numbers ascend.
+  const struct HoldallFfiPartRef *parts;
+  // Parts.
+  size_t part_count;
+  // Bytes of a part's item.
+  size_t part_size;
+  // Absent: none.
+  struct HoldallFfiSlice if_match;
+  // 1: refuse to replace.
+  uint8_t create_only;
+  // 1 crc32c, 2 md5, 4 sha256.
+  uint32_t checksums_known;
+  // CRC-32C.
+  uint32_t crc32c;
+  // MD5.
+  uint8_t md5[16];
+  // SHA-256.
+  uint8_t sha256[32];
+} HoldallCompleteUploadArgs;
+
+// Ends an upload in parts without an object.
+typedef struct HoldallAbortUploadArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // A chain of `FfiExtension`, or null.
+  const void *extension;
+  // Its name.
+  struct HoldallFfiSlice key;
+  // What `create_upload` answered.
+  struct HoldallFfiSlice upload_id;
+} HoldallAbortUploadArgs;
+
+// Bytes of an object.
+typedef struct HoldallFfiRange {
+  // First byte.
+  uint64_t start;
+  // Byte after the last.
+  uint64_t end;
+} HoldallFfiRange;
+
+// Memory of the caller for one range.
+typedef struct HoldallFfiBuffer {
+  // First byte.
+  uint8_t *ptr;
+  // Bytes.
+  size_t len;
+} HoldallFfiBuffer;
+
+// One range is complete.
+typedef struct HoldallFfiRangeDone {
+  // Of the range in the request.
+  size_t index;
+} HoldallFfiRangeDone;
+
+// How to use a reader of many ranges.
+typedef struct HoldallRangeStreamTable {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // A chain of `FfiExtension`, or null.
+  const void *extension;
+  // One buffer for each range, as long as the range, the same in every call and lent until `drop` has returned. `READY`:
+  // 1 to `done_room` ranges have become complete, `done_count` says how many. `END`: all are. `FAILED`, `PANICKED`: `err`.
+  HoldallStatus (*poll_into)(void *(*words)[5],
+                             const struct HoldallFfiContext *cx,
+                             const struct HoldallFfiBuffer *buffers,
+                             size_t buffer_count,
+                             struct HoldallFfiRangeDone *done,
+                             size_t done_room,
+                             size_t *done_count,
+                             struct HoldallFfiError *err);
+  // Ends it, at any moment. It returns when nothing writes into the buffers any more.
+  void (*drop)(void *(*words)[5]);
+} HoldallRangeStreamTable;
+
+// An owned reader of many ranges. Moved freely, polled by one thread at a time.
+typedef struct HoldallFfiRangeStream {
+  // State of the maker.
+  void *words[5];
+  // How to use it.
+  const struct HoldallRangeStreamTable *table;
+} HoldallFfiRangeStream;
+
+// Reads many ranges of one version of an object.
+typedef struct HoldallRangesArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // A chain of `FfiExtension`, or null.
+  const void *extension;
+  // Its name.
+  struct HoldallFfiSlice key;
+  // Ranges; none is empty.
+  const struct HoldallFfiRange *ranges;
+  // Ranges, 1 to 4096.
+  size_t range_count;
+  // Ranges with at most that many bytes between them may be read as one; `u64::MAX`: as the plugin likes.
+  uint64_t coalesce_bytes;
+  // Null: none.
+  const struct HoldallReadOptionArgs *options;
+} HoldallRangesArgs;
+
+// The ranges of an object.
+typedef struct HoldallRangesOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // A chain of `FfiExtension`, or null.
+  const void *extension;
+  // Facts of the version that is read; owned by `owner`, its own `owner` is null.
+  const struct HoldallObjectOut *object;
+  // Owned by the receiver.
+  struct HoldallFfiRangeStream stream;
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallRangesOut;
+
+// One version of an object.
+typedef struct HoldallFfiVersion {
+  // Its name.
+  struct HoldallFfiSlice key;
+  // Names the version.
+  struct HoldallFfiSlice version;
+  // Its size, 0 for a delete marker.
+  uint64_t bytes;
+  // Absent: none.
+  struct HoldallFfiSlice etag;
+  // Since 1970; `i64::MIN` when unknown.
+  int64_t last_modified_ns;
+  // 1: the current one; 2: a delete marker.
+  uint32_t flags;
+} HoldallFfiVersion;
+
+// A page of versions: by key, then from the newest to the oldest.
+typedef struct HoldallListVersionsArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // A chain of `FfiExtension`, or null.
+  const void *extension;
+  // May be empty.
+  struct HoldallFfiSlice prefix;
+  // Absent: none.
+  struct HoldallFfiSlice delimiter;
+  // Absent: first page.
+  struct HoldallFfiSlice page_token;
+  // 1 to 1000.
+  uint32_t limit;
+} HoldallListVersionsArgs;
+
+// A page of versions.
+typedef struct HoldallListVersionsOut {
+  // Bytes that the caller has room for; then, bytes that were filled.
+  size_t size;
+  // A chain of `FfiExtension`, or null.
+  const void *extension;
+  // Versions, each `version_size` bytes after the one before.
+  const struct HoldallFfiVersion *versions;
+  // Versions.
+  size_t version_count;
+  // Bytes of a version's item.
+  size_t version_size;
+  // Common prefixes.
+  const struct HoldallFfiSlice *prefixes;
+  // Common prefixes.
+  size_t prefix_count;
+  // Absent: the listing ends.
+  struct HoldallFfiSlice next;
+  // Owns every text of this answer; null when nothing is owned.
+  void *owner;
+  // Frees `owner`; called once, as soon as the texts are copied.
+  void (*release)(void *owner);
+} HoldallListVersionsOut;
+
+// Replaces what is kept beside the bytes of an object.
+typedef struct HoldallUpdateArgs {
+  // Bytes of this table that its maker knows.
+  size_t size;
+  // A chain of `FfiExtension`, or null.
+  const void *extension;
+  // Its name.
+  struct HoldallFfiSlice key;
+  // Absent: none.
+  struct HoldallFfiSlice if_match;
+  // Absent: the current one.
+  struct HoldallFfiSlice version;
+  // What of `options` replaces what is there: 1 content type, 2 cache control, 4 disposition, 8 encoding, 16 language,
+  // 32 metadata, 64 tags, 128 storage class.
+  uint32_t mask;
+  // An absent text removes what was there.
+  const struct HoldallUploadOptionArgs *options;
+} HoldallUpdateArgs;
 
 // Operations of a backend: the five required ones, then the optional ones, null where absent.
 typedef struct HoldallBackendTable {
@@ -1020,6 +1511,78 @@ typedef struct HoldallBackendTable {
                                 struct HoldallCustomOut *out,
                                 struct HoldallFfiError *err,
                                 struct HoldallFfiFuture *fut);
+  // Since 1.1, optional.
+  HoldallStatus (*start_create_upload)(const void *backend,
+                                       const struct HoldallCreateUploadArgs *args,
+                                       void *storage,
+                                       const struct HoldallFfiContext *cx,
+                                       struct HoldallCreateUploadOut *out,
+                                       struct HoldallFfiError *err,
+                                       struct HoldallFfiFuture *fut);
+  // Since 1.1, optional.
+  HoldallStatus (*start_put_part)(const void *backend,
+                                  const struct HoldallPutPartArgs *args,
+                                  void *storage,
+                                  const struct HoldallFfiContext *cx,
+                                  struct HoldallPutPartOut *out,
+                                  struct HoldallFfiError *err,
+                                  struct HoldallFfiFuture *fut);
+  // Since 1.1, optional.
+  HoldallStatus (*start_list_parts)(const void *backend,
+                                    const struct HoldallListPartsArgs *args,
+                                    void *storage,
+                                    const struct HoldallFfiContext *cx,
+                                    struct HoldallListPartsOut *out,
+                                    struct HoldallFfiError *err,
+                                    struct HoldallFfiFuture *fut);
+  // Since 1.1, optional.
+  HoldallStatus (*start_list_uploads)(const void *backend,
+                                      const struct HoldallListUploadsArgs *args,
+                                      void *storage,
+                                      const struct HoldallFfiContext *cx,
+                                      struct HoldallListUploadsOut *out,
+                                      struct HoldallFfiError *err,
+                                      struct HoldallFfiFuture *fut);
+  // Since 1.1, optional.
+  HoldallStatus (*start_complete_upload)(const void *backend,
+                                         const struct HoldallCompleteUploadArgs *args,
+                                         void *storage,
+                                         const struct HoldallFfiContext *cx,
+                                         struct HoldallUploadOut *out,
+                                         struct HoldallFfiError *err,
+                                         struct HoldallFfiFuture *fut);
+  // Since 1.1, optional.
+  HoldallStatus (*start_abort_upload)(const void *backend,
+                                      const struct HoldallAbortUploadArgs *args,
+                                      void *storage,
+                                      const struct HoldallFfiContext *cx,
+                                      struct HoldallEmptyOut *out,
+                                      struct HoldallFfiError *err,
+                                      struct HoldallFfiFuture *fut);
+  // Since 1.1, optional.
+  HoldallStatus (*start_download_ranges)(const void *backend,
+                                         const struct HoldallRangesArgs *args,
+                                         void *storage,
+                                         const struct HoldallFfiContext *cx,
+                                         struct HoldallRangesOut *out,
+                                         struct HoldallFfiError *err,
+                                         struct HoldallFfiFuture *fut);
+  // Since 1.1, optional.
+  HoldallStatus (*start_list_versions)(const void *backend,
+                                       const struct HoldallListVersionsArgs *args,
+                                       void *storage,
+                                       const struct HoldallFfiContext *cx,
+                                       struct HoldallListVersionsOut *out,
+                                       struct HoldallFfiError *err,
+                                       struct HoldallFfiFuture *fut);
+  // Since 1.1, optional.
+  HoldallStatus (*start_update)(const void *backend,
+                                const struct HoldallUpdateArgs *args,
+                                void *storage,
+                                const struct HoldallFfiContext *cx,
+                                struct HoldallObjectOut *out,
+                                struct HoldallFfiError *err,
+                                struct HoldallFfiFuture *fut);
 } HoldallBackendTable;
 
 // What the entry symbol returns. Valid for the life of the process.
@@ -1046,6 +1609,10 @@ typedef struct HoldallPluginTable {
                         struct HoldallFfiFuture *fut);
   // Operations of every backend that `open` returns.
   const struct HoldallBackendTable *ops;
+  // Since 1.1, optional.
+  // A table by its name (text), or null: "holdall.NAME.1", "unstable.MAKER.NAME". Never blocks; valid for the life
+  // of the process.
+  const void *(*get_extension)(struct HoldallFfiSlice name);
 } HoldallPluginTable;
 
 
@@ -1058,7 +1625,7 @@ typedef struct HoldallPluginTable {
 #define HOLDALL_ENTRY_PREFIX "holdall_plugin_v1_"
 #define HOLDALL_DESCRIPTOR_VERSION 1
 #define HOLDALL_ABI_MAJOR 1
-#define HOLDALL_ABI_MINOR 0
+#define HOLDALL_ABI_MINOR 1
 
 // A plugin whose descriptor has HOLDALL_FLAG_BLOCKING may block in every function but a `release`:
 // the host calls it from threads of its own pool. The streams that the host gives to such a plugin
@@ -1072,8 +1639,9 @@ typedef struct HoldallPluginTable {
 #define HOLDALL_FLAG_RUNTIME_TOKIO 8u
 #define HOLDALL_FLAG_RUNTIME_TOKIO_SPAWN 16u
 #define HOLDALL_FLAG_RUST 32u
+#define HOLDALL_FLAG_DRAFT_MINOR 64u
 // The flags that come with this version of the ABI: in every descriptor.
-#define HOLDALL_ABI_FLAGS 0u
+#define HOLDALL_ABI_FLAGS HOLDALL_FLAG_DRAFT_MINOR
 
 typedef struct HoldallHeader {
   uint8_t magic[8]; // "HOLDALL\0"
@@ -1087,7 +1655,9 @@ typedef struct HoldallHeader {
   uint64_t capabilities;
   uint64_t json_len;
   uint32_t max_in_flight; // 0: any number; 1: never two threads inside, but in a `release`
-  uint8_t reserved[76];
+  uint32_t reserved;
+  uint64_t capabilities_2; // since 1.1: HOLDALL_CAP2_...
+  uint8_t reserved_2[64];
 } HoldallHeader;
 
 // Operations: the first five are required.
@@ -1119,8 +1689,27 @@ typedef struct HoldallHeader {
 #define HOLDALL_OP_SHUTDOWN (UINT64_C(1) << 12)
 // A vendor's own call.
 #define HOLDALL_OP_CUSTOM (UINT64_C(1) << 13)
+// Begins an upload in parts. Since 1.1.
+#define HOLDALL_OP_CREATE_UPLOAD (UINT64_C(1) << 14)
+// Stores a part. Since 1.1.
+#define HOLDALL_OP_PUT_PART (UINT64_C(1) << 15)
+// A page of the parts of an upload. Since 1.1.
+#define HOLDALL_OP_LIST_PARTS (UINT64_C(1) << 16)
+// A page of uploads in parts. Since 1.1.
+#define HOLDALL_OP_LIST_UPLOADS (UINT64_C(1) << 17)
+// Makes the object of its parts. Since 1.1.
+#define HOLDALL_OP_COMPLETE_UPLOAD (UINT64_C(1) << 18)
+// Ends an upload in parts without an object. Since 1.1.
+#define HOLDALL_OP_ABORT_UPLOAD (UINT64_C(1) << 19)
+// Reads many ranges of one version. Since 1.1.
+#define HOLDALL_OP_DOWNLOAD_RANGES (UINT64_C(1) << 20)
+// A page of versions. Since 1.1.
+#define HOLDALL_OP_LIST_VERSIONS (UINT64_C(1) << 21)
+// Replaces what is kept beside the bytes. Since 1.1.
+#define HOLDALL_OP_UPDATE (UINT64_C(1) << 22)
 
-// Capabilities: promises. What is not claimed is refused by the host and never arrives.
+// Capabilities: promises. What is not claimed is refused by the host and never arrives. Those of the second word
+// (HOLDALL_CAP2_...) go into `capabilities_2`.
 // A reader never sees a partial object. The host refuses to route to a backend without it unless the configuration says so.
 #define HOLDALL_CAP_ATOMIC_PUT (UINT64_C(1) << 0)
 // `create_only` uploads, exact under a race.
@@ -1207,6 +1796,42 @@ typedef struct HoldallHeader {
 #define HOLDALL_CAP_EVENTUAL (UINT64_C(1) << 41)
 // Uploads may ask how durable they are when they answer.
 #define HOLDALL_CAP_DURABILITY (UINT64_C(1) << 42)
+// Uploads in parts: all six operations of them. Since 1.1, like all that follow.
+#define HOLDALL_CAP2_PARTS (UINT64_C(1) << 0)
+// A part may have any size; without it all but the last have `min_part_bytes` at least.
+#define HOLDALL_CAP2_PARTS_ANY_SIZE (UINT64_C(1) << 1)
+// Many ranges of one version in one operation.
+#define HOLDALL_CAP2_RANGES (UINT64_C(1) << 2)
+// Downloads go into memory of the caller.
+#define HOLDALL_CAP2_READ_INTO (UINT64_C(1) << 3)
+// A download may lend its object as a range of an open file.
+#define HOLDALL_CAP2_LEND_FILE (UINT64_C(1) << 4)
+// Copies with `if_match` of the target.
+#define HOLDALL_CAP2_COPY_IF_MATCH (UINT64_C(1) << 5)
+// Copies with conditions on the source.
+#define HOLDALL_CAP2_COPY_SOURCE_CONDITIONS (UINT64_C(1) << 6)
+// Copies a version of the source.
+#define HOLDALL_CAP2_COPY_SOURCE_VERSION (UINT64_C(1) << 7)
+// A copy may have another type, other headers and metadata.
+#define HOLDALL_CAP2_COPY_REPLACE_METADATA (UINT64_C(1) << 8)
+// Lists versions.
+#define HOLDALL_CAP2_LIST_VERSIONS (UINT64_C(1) << 9)
+// A batch of deletes takes a version for each key.
+#define HOLDALL_CAP2_DELETE_MANY_VERSIONS (UINT64_C(1) << 10)
+// `update` replaces content type and headers.
+#define HOLDALL_CAP2_UPDATE_HEADERS (UINT64_C(1) << 11)
+// `update` replaces user metadata.
+#define HOLDALL_CAP2_UPDATE_METADATA (UINT64_C(1) << 12)
+// `update` replaces tags.
+#define HOLDALL_CAP2_UPDATE_TAGS (UINT64_C(1) << 13)
+// Uploads name a storage class.
+#define HOLDALL_CAP2_STORAGE_CLASS (UINT64_C(1) << 14)
+// Tags are kept and returned.
+#define HOLDALL_CAP2_TAGS (UINT64_C(1) << 15)
+// Uploads may ask for encryption with keys of the store.
+#define HOLDALL_CAP2_ENCRYPTION_MANAGED (UINT64_C(1) << 16)
+// Uploads may name the key that the store encrypts with.
+#define HOLDALL_CAP2_ENCRYPTION_KEY_ID (UINT64_C(1) << 17)
 
 // Kinds of errors, for `HoldallFfiError.kind`.
 // No object has this key; proven, not supposed.
@@ -1309,7 +1934,7 @@ typedef struct HoldallHeader {
 #define HOLDALL_MIN_CHUNK 65536u
 #define HOLDALL_MAX_CHUNK 1048576u
 
-#define HOLDALL_FINGERPRINT_COUNT 51
+#define HOLDALL_FINGERPRINT_COUNT 129
 #define HOLDALL_FINGERPRINTS { \
   { UINT64_C(0xc6700828c53a0feb), UINT64_C(0x1e1c09df030aea47) }, \
   { UINT64_C(0x4d183177baf57b5b), UINT64_C(0x447eeb9dd1b38819) }, \
@@ -1362,6 +1987,84 @@ typedef struct HoldallHeader {
   { UINT64_C(0x4981812b2846a16f), UINT64_C(0xc1c696eec0734bd4) }, \
   { UINT64_C(0xa21738da6fecfa3a), UINT64_C(0xc1e35b95a13298ea) }, \
   { UINT64_C(0xa2f3827492154d37), UINT64_C(0x3618961fd1d62025) }, \
+  { UINT64_C(0xc6700828c53a0feb), UINT64_C(0x1e1c09df030aea47) }, \
+  { UINT64_C(0x4d183177baf57b5b), UINT64_C(0x447eeb9dd1b38819) }, \
+  { UINT64_C(0xb4c4fc7b1cc2e3cc), UINT64_C(0xda0b524b56bb7612) }, \
+  { UINT64_C(0x40f855622a5b9c4d), UINT64_C(0x5682ba13b33cdfa9) }, \
+  { UINT64_C(0xef1415a227632ba6), UINT64_C(0xa4eaaa3def6d7363) }, \
+  { UINT64_C(0xf12a8b48d5270d32), UINT64_C(0x90673ca3eb7dfd36) }, \
+  { UINT64_C(0x31a7bea10a0721ec), UINT64_C(0x646f6934c3ce7901) }, \
+  { UINT64_C(0xa7ff61aa95d83228), UINT64_C(0x67c3b2c14d4bbcbe) }, \
+  { UINT64_C(0x7a964926b5ece4a2), UINT64_C(0x1172a18a7825268f) }, \
+  { UINT64_C(0xc9a7132faaaae4f1), UINT64_C(0x1c20a56d8a490eed) }, \
+  { UINT64_C(0x0ef9d3d2935e9884), UINT64_C(0x8af0fbde31a87190) }, \
+  { UINT64_C(0xdd1a4b973a4b8b39), UINT64_C(0x8de8ea3ce5ed085c) }, \
+  { UINT64_C(0x5df8f0f984d21b51), UINT64_C(0x393c3a9e716689e5) }, \
+  { UINT64_C(0x78d92b9cb1d04f8a), UINT64_C(0x3863e55ed02fd358) }, \
+  { UINT64_C(0x6dcf83cdc7c3b363), UINT64_C(0x9f52e21962b71a42) }, \
+  { UINT64_C(0x7fa32cbeac118a83), UINT64_C(0xdf28a3d73216cbce) }, \
+  { UINT64_C(0x66c177aa60608c0a), UINT64_C(0x7b9007fa07a3750a) }, \
+  { UINT64_C(0x6a53c93cf73ae14a), UINT64_C(0xfe3c1f59d11778e0) }, \
+  { UINT64_C(0xfcfde6a686ae6414), UINT64_C(0xc128ecbb73f20e53) }, \
+  { UINT64_C(0x91cb3eb967ca9811), UINT64_C(0x34355c662a21a99d) }, \
+  { UINT64_C(0x979bd9b5557310e7), UINT64_C(0x79ef7e3100cd3cdd) }, \
+  { UINT64_C(0x15a2e1f219e3517f), UINT64_C(0xa350ea67c975b256) }, \
+  { UINT64_C(0x50c68df06a035da2), UINT64_C(0x14342e8e018e52da) }, \
+  { UINT64_C(0xcfa01b680bf228ed), UINT64_C(0x8396acfbc73d2cc6) }, \
+  { UINT64_C(0xe683d27f5e2dea73), UINT64_C(0x6cdd319a7fdaac98) }, \
+  { UINT64_C(0xfbe2829bc815be3f), UINT64_C(0xa7633325ca5f34df) }, \
+  { UINT64_C(0xc7f8ef52597bcd05), UINT64_C(0x7c49e53b595eafba) }, \
+  { UINT64_C(0x4a52ec123d5e23da), UINT64_C(0x12aeac6e9bbf8520) }, \
+  { UINT64_C(0xa3f5308a1d6cd817), UINT64_C(0xb8a9cd6d9c79f494) }, \
+  { UINT64_C(0x7f7c8b5f91c8c7fb), UINT64_C(0x1d60b9bbd7c93d62) }, \
+  { UINT64_C(0xa48453dcc783597b), UINT64_C(0x7b4253a51dd64bc6) }, \
+  { UINT64_C(0xffb999d4b43edae1), UINT64_C(0x823d24f077b7cc21) }, \
+  { UINT64_C(0xb35b85bcdce8ce08), UINT64_C(0x1de47165d8658d17) }, \
+  { UINT64_C(0xcaa4a1fecc6684c5), UINT64_C(0x28908874d7be8670) }, \
+  { UINT64_C(0xcfefc12790248a48), UINT64_C(0x2161743ae68eec46) }, \
+  { UINT64_C(0x24fd915830ee2c37), UINT64_C(0xa046d1c0c899242d) }, \
+  { UINT64_C(0x0b3d6b2942a98b00), UINT64_C(0x1802d2ab94ddf1fb) }, \
+  { UINT64_C(0xd0a83c44ddef854a), UINT64_C(0xd5ea44e4ba2d8136) }, \
+  { UINT64_C(0xee28e44971cf26ee), UINT64_C(0xa8ea1ee523d2dfa5) }, \
+  { UINT64_C(0x2aed2bc1eff0854e), UINT64_C(0xf53b2737e8fc6e15) }, \
+  { UINT64_C(0x4393fb4d5a0d1fbc), UINT64_C(0x923a17123b805365) }, \
+  { UINT64_C(0x34c0faaee42d35ad), UINT64_C(0x24d71be562abf880) }, \
+  { UINT64_C(0xa8e8efac19bee34d), UINT64_C(0xf564c809f22b7f22) }, \
+  { UINT64_C(0xe308ef7b41c15fce), UINT64_C(0xf9ad3f31e65616d2) }, \
+  { UINT64_C(0xe531e1a862d75da4), UINT64_C(0xc63a1e65a74a370a) }, \
+  { UINT64_C(0x158f1966651a0fa6), UINT64_C(0xb8cc917239ef4799) }, \
+  { UINT64_C(0xf7376d28e02ea553), UINT64_C(0x8f760529e4cf00a4) }, \
+  { UINT64_C(0xc791599decffafc2), UINT64_C(0x6b72bf8e6e67dfc4) }, \
+  { UINT64_C(0x4981812b2846a16f), UINT64_C(0xc1c696eec0734bd4) }, \
+  { UINT64_C(0x1b37f2f0ede5d6ff), UINT64_C(0x4246e3525e6d7b5f) }, \
+  { UINT64_C(0xfcafca13563cc762), UINT64_C(0xb3b1feb816c31081) }, \
+  { UINT64_C(0x971df038892512a9), UINT64_C(0x4da68fe9dba99bdf) }, \
+  { UINT64_C(0x6909b05997df71a1), UINT64_C(0x9eaf29fadcac6cc1) }, \
+  { UINT64_C(0xc1412e312c031eb8), UINT64_C(0xac7151e3920252ac) }, \
+  { UINT64_C(0xcce42071de25da92), UINT64_C(0x1e4aa1d5e1b36a23) }, \
+  { UINT64_C(0xd8f3200480052dc0), UINT64_C(0xb1c52410b49c4b92) }, \
+  { UINT64_C(0x195cb10f638263ec), UINT64_C(0xc7314f370072dd7a) }, \
+  { UINT64_C(0x92aba8a3f2834ca5), UINT64_C(0x82f4a80ae7372c8a) }, \
+  { UINT64_C(0x30e30436bfcb133a), UINT64_C(0xabb28bf61c391d7e) }, \
+  { UINT64_C(0x031db67d52720b43), UINT64_C(0x9c49d5202ad455da) }, \
+  { UINT64_C(0xe5c632298fc7ab7a), UINT64_C(0x8ced08d91653c170) }, \
+  { UINT64_C(0xd6bde373c1365476), UINT64_C(0xfdd31f46abd3c809) }, \
+  { UINT64_C(0x793a234a21821cd4), UINT64_C(0xb325e9b9793a0db5) }, \
+  { UINT64_C(0x69e848a7a507e9b9), UINT64_C(0xa09fa4e218e246d7) }, \
+  { UINT64_C(0x60e8d01f5f6fb896), UINT64_C(0xa570a427a00d3455) }, \
+  { UINT64_C(0xbc930404f1208daa), UINT64_C(0x1c37c3470d26ccf0) }, \
+  { UINT64_C(0x5661c2e5aade922e), UINT64_C(0x543632bfc8857ae7) }, \
+  { UINT64_C(0xd0b2ef0a195ac3ec), UINT64_C(0x24a66ea59c729ca9) }, \
+  { UINT64_C(0x9930bcb0a196feea), UINT64_C(0x1ddd1cf52213d24a) }, \
+  { UINT64_C(0xf3739b349d6256b1), UINT64_C(0x729956dfe7b273d1) }, \
+  { UINT64_C(0xdac4ea7c05e0e3e3), UINT64_C(0x064e8d988ca3d743) }, \
+  { UINT64_C(0x1b6262c4bbf9decc), UINT64_C(0x7a35768447b6226f) }, \
+  { UINT64_C(0x49cc2cb7cf015d43), UINT64_C(0x45b772c26b4b0d20) }, \
+  { UINT64_C(0xdf94c6dfc755f7d5), UINT64_C(0x4461c45e007e1f5c) }, \
+  { UINT64_C(0x8e8106382f66900c), UINT64_C(0x03c30e28671a48bf) }, \
+  { UINT64_C(0xbea08437eedad72e), UINT64_C(0x6ace8ec08525fae2) }, \
+  { UINT64_C(0x775ed9f6369415ac), UINT64_C(0x81d93db163318e58) }, \
+  { UINT64_C(0x2bbf7720035f88e0), UINT64_C(0x9304ca67f52ebc2d) }, \
 }
 // The same as a table, for languages that read no brace macros.
 static const uint64_t HOLDALL_FINGERPRINT_TABLE[HOLDALL_FINGERPRINT_COUNT][2] = HOLDALL_FINGERPRINTS;

@@ -119,6 +119,59 @@ pub struct ObjectInfo {
     pub checksums: Checksums,
     /// Where it can be read without a signature.
     pub url: Option<String>,
+    /// Class, tags and encryption, where the store tells.
+    pub provider: Option<Box<ProviderFacts>>,
+}
+
+/// What a store says of an object beyond what all stores know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProviderFacts {
+    /// Class of storage, by the store's own name.
+    pub storage_class: Option<String>,
+    /// Tags; `None` when the store did not tell, which it does for a head that asks
+    /// ([`Head::with_tags`](crate::Head::with_tags)).
+    pub tags: Option<Vec<(String, String)>>,
+    /// Whether, and how, the store encrypts it.
+    pub encryption: Option<Encrypted>,
+}
+
+/// How a store has encrypted an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Encrypted {
+    /// With keys of the store.
+    Managed,
+    /// With this key of the store's key service, by its name there; empty when the store does not tell which.
+    Key(String),
+}
+
+impl ProviderFacts {
+    /// Nothing is known.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the class of storage.
+    #[must_use]
+    pub fn storage_class(mut self, class: impl Into<Option<String>>) -> Self {
+        self.storage_class = class.into();
+        self
+    }
+
+    /// Sets the tags.
+    #[must_use]
+    pub fn tags(mut self, tags: impl Into<Option<Vec<(String, String)>>>) -> Self {
+        self.tags = tags.into();
+        self
+    }
+
+    /// Sets the encryption.
+    #[must_use]
+    pub fn encryption(mut self, encryption: impl Into<Option<Encrypted>>) -> Self {
+        self.encryption = encryption.into();
+        self
+    }
 }
 
 impl ObjectInfo {
@@ -205,6 +258,28 @@ impl ObjectInfo {
     pub fn url(mut self, url: impl Into<Option<String>>) -> Self {
         self.url = url.into();
         self
+    }
+
+    /// Sets class, tags and encryption.
+    #[must_use]
+    pub fn provider(mut self, provider: ProviderFacts) -> Self {
+        self.provider = (provider != ProviderFacts::default()).then(|| Box::new(provider));
+        self
+    }
+
+    /// The class of storage, where the store tells.
+    pub fn storage_class(&self) -> Option<&str> {
+        self.provider.as_ref()?.storage_class.as_deref()
+    }
+
+    /// The tags, where the store tells.
+    pub fn tags(&self) -> Option<&[(String, String)]> {
+        self.provider.as_ref()?.tags.as_deref()
+    }
+
+    /// The encryption, where the store tells.
+    pub fn encryption(&self) -> Option<&Encrypted> {
+        self.provider.as_ref()?.encryption.as_ref()
     }
 }
 
@@ -296,8 +371,10 @@ impl Downloaded {
 pub struct Deleted {
     /// Whether it was there, if the store tells.
     pub existed: Option<bool>,
-    /// The version that was removed.
+    /// The version that was removed, or the delete marker that was made.
     pub version: Option<String>,
+    /// Whether a delete marker was made, or was what was removed.
+    pub marker: bool,
 }
 
 impl Deleted {
@@ -306,7 +383,15 @@ impl Deleted {
         Self {
             existed,
             version: None,
+            marker: false,
         }
+    }
+
+    /// Sets whether a delete marker was made, or was what was removed.
+    #[must_use]
+    pub fn marker(mut self, marker: bool) -> Self {
+        self.marker = marker;
+        self
     }
 
     /// Sets the version.
@@ -436,6 +521,10 @@ pub struct Copied {
     pub etag: Option<String>,
     /// When it became visible.
     pub last_modified: Option<SystemTime>,
+    /// The version that was made, where the store keeps versions.
+    pub version: Option<String>,
+    /// The version of the source that was copied, where the store keeps versions.
+    pub source_version: Option<String>,
 }
 
 impl Copied {
@@ -462,6 +551,20 @@ impl Copied {
     #[must_use]
     pub fn last_modified(mut self, last_modified: impl Into<Option<SystemTime>>) -> Self {
         self.last_modified = last_modified.into();
+        self
+    }
+
+    /// Sets the version that was made.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<Option<String>>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// Sets the version of the source.
+    #[must_use]
+    pub fn source_version(mut self, version: impl Into<Option<String>>) -> Self {
+        self.source_version = version.into();
         self
     }
 }

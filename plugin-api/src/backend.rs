@@ -4,9 +4,11 @@ use serde::de::DeserializeOwned;
 use std::future::Future;
 
 use crate::{
-    Copied, CopyObject, Custom, Delete, DeleteMany, Deleted, Download, Downloaded, Error, Head,
-    Health, Host, Instance, Key, List, ObjectInfo, Page, Rename, Renamed, Result, SignUrl, Signing,
-    Upload, Uploaded, Usage,
+    AbortUpload, CompleteUpload, Copied, CopyObject, CreateUpload, Custom, Delete, DeleteMany,
+    Deleted, Download, DownloadRanges, Downloaded, DownloadedRanges, Error, Head, Health, Host,
+    Instance, Key, List, ListParts, ListUploads, ListVersions, ObjectInfo, Page, Part, PartPage,
+    PutPart, Rename, Renamed, Result, SignUrl, Signing, Update, Upload, UploadPage, Uploaded,
+    Usage, VersionPage,
 };
 use bytes::Bytes;
 
@@ -100,6 +102,78 @@ pub trait StorageBackend: Sized + Send + Sync + 'static {
     /// without threads, connections or files to end needs none.
     fn shutdown(&self) -> impl Future<Output = Result<()>> + Send {
         std::future::ready(Ok(()))
+    }
+
+    /// Begins an upload in parts; answers its id, which names it in other processes too, until it is completed or
+    /// aborted. Since 1.1, like all that follow.
+    fn create_upload(
+        &self,
+        create: CreateUpload<'_>,
+    ) -> impl Future<Output = Result<String>> + Send {
+        let _ = create;
+        unsupported("create_upload")
+    }
+
+    /// Stores a part, in the place of an earlier one of the same number. Parts of one upload arrive in any order, and
+    /// at once. An id that is not known is [`Error::upload_not_found`].
+    fn put_part(&self, put: PutPart<'_>) -> impl Future<Output = Result<Part>> + Send {
+        let _ = put;
+        unsupported("put_part")
+    }
+
+    /// A page of the parts of an upload, by number.
+    fn list_parts(&self, list: ListParts<'_>) -> impl Future<Output = Result<PartPage>> + Send {
+        let _ = list;
+        unsupported("list_parts")
+    }
+
+    /// A page of the uploads in parts that are neither completed nor aborted, by key.
+    fn list_uploads(
+        &self,
+        list: ListUploads<'_>,
+    ) -> impl Future<Output = Result<UploadPage>> + Send {
+        let _ = list;
+        unsupported("list_uploads")
+    }
+
+    /// Makes the object of its parts, in one step, and forgets the upload. A part that is not there, or has another
+    /// etag, is [`Error::invalid_part`]; a condition that does not hold leaves the upload as it is.
+    fn complete_upload(
+        &self,
+        complete: CompleteUpload<'_>,
+    ) -> impl Future<Output = Result<Uploaded>> + Send {
+        let _ = complete;
+        unsupported("complete_upload")
+    }
+
+    /// Ends an upload in parts without an object, and frees what its parts took.
+    fn abort_upload(&self, abort: AbortUpload<'_>) -> impl Future<Output = Result<()>> + Send {
+        let _ = abort;
+        unsupported("abort_upload")
+    }
+
+    /// Reads many ranges of one version, into memory of the caller.
+    fn download_ranges(
+        &self,
+        read: DownloadRanges<'_>,
+    ) -> impl Future<Output = Result<DownloadedRanges>> + Send {
+        let _ = read;
+        unsupported("download_ranges")
+    }
+
+    /// A page of versions: by key, and within a key from the newest to the oldest.
+    fn list_versions(
+        &self,
+        list: ListVersions<'_>,
+    ) -> impl Future<Output = Result<VersionPage>> + Send {
+        let _ = list;
+        unsupported("list_versions")
+    }
+
+    /// Replaces what is kept beside the bytes, in one step; answers the object as it is then.
+    fn update(&self, update: Update<'_>) -> impl Future<Output = Result<ObjectInfo>> + Send {
+        let _ = update;
+        unsupported("update")
     }
 
     /// A call of the vendor's own.

@@ -7,7 +7,7 @@ use std::fmt;
 
 macro_rules! bitset {
     (
-        $(#[$set_meta:meta])* pub struct $set:ident of
+        $(#[$set_meta:meta])* pub struct $set:ident($int:ty) of
         $(#[$item_meta:meta])* pub enum $item:ident {
             $($(#[$meta:meta])* $variant:ident = $bit:literal $name:ident,)+
         }
@@ -39,7 +39,7 @@ macro_rules! bitset {
 
         $(#[$set_meta])*
         #[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
-        pub struct $set(u64);
+        pub struct $set($int);
 
         #[allow(non_upper_case_globals, reason = "the constants carry the stable names, so that a macro can name them")]
         impl $set {
@@ -52,10 +52,10 @@ macro_rules! bitset {
             pub const EMPTY: $set = $set(0);
 
             /// From the bitmap of a descriptor; unknown bits (of a newer minor) are kept.
-            pub const fn from_bits(bits: u64) -> Self { Self(bits) }
+            pub const fn from_bits(bits: $int) -> Self { Self(bits) }
 
             /// The bitmap.
-            pub const fn bits(self) -> u64 { self.0 }
+            pub const fn bits(self) -> $int { self.0 }
 
             /// Whether every member of `other` is here.
             pub const fn contains(self, other: Self) -> bool { self.0 & other.0 == other.0 }
@@ -104,7 +104,7 @@ macro_rules! bitset {
 
 bitset! {
     /// A set of [`Operation`]s.
-    pub struct Operations of
+    pub struct Operations(u64) of
     /// One operation of a backend: one slot of its table.
     pub enum Operation {
         /// Stores an object. Required.
@@ -135,10 +135,56 @@ bitset! {
         Shutdown = 12 shutdown,
         /// A vendor's own call.
         Custom = 13 custom,
+        /// Begins an upload in parts. Since 1.1.
+        CreateUpload = 14 create_upload,
+        /// Stores a part. Since 1.1.
+        PutPart = 15 put_part,
+        /// A page of the parts of an upload. Since 1.1.
+        ListParts = 16 list_parts,
+        /// A page of uploads in parts. Since 1.1.
+        ListUploads = 17 list_uploads,
+        /// Makes the object of its parts. Since 1.1.
+        CompleteUpload = 18 complete_upload,
+        /// Ends an upload in parts without an object. Since 1.1.
+        AbortUpload = 19 abort_upload,
+        /// Reads many ranges of one version. Since 1.1.
+        DownloadRanges = 20 download_ranges,
+        /// A page of versions. Since 1.1.
+        ListVersions = 21 list_versions,
+        /// Replaces what is kept beside the bytes. Since 1.1.
+        Update = 22 update,
+    }
+}
+
+impl Capabilities {
+    /// Bits 0 to 63 and 64 to 127: the two words of a descriptor and of `OpenOut`.
+    pub const fn words(self) -> [u64; 2] {
+        [self.0 as u64, (self.0 >> 64) as u64]
+    }
+
+    /// From the two words.
+    pub const fn from_words([low, high]: [u64; 2]) -> Self {
+        Self(low as u128 | (high as u128) << 64)
+    }
+
+    /// Members of this minor, and of those before it.
+    pub const fn of_minor(self, minor: u16) -> Self {
+        match minor {
+            0 => Self(self.0 & u64::MAX as u128),
+            _ => self,
+        }
     }
 }
 
 impl Operations {
+    /// Members of this minor, and of those before it.
+    pub const fn of_minor(self, minor: u16) -> Self {
+        match minor {
+            0 => Self(self.0 & ((1 << Operation::CreateUpload as u8) - 1)),
+            _ => self,
+        }
+    }
+
     /// The five that every plugin has, frozen for ABI major 1.
     pub const REQUIRED: Operations = Operations::upload
         .with(Operations::download)
@@ -149,7 +195,7 @@ impl Operations {
 
 bitset! {
     /// A set of [`Capability`]s.
-    pub struct Capabilities of
+    pub struct Capabilities(u128) of
     /// A promise of a plugin about its operations. What is not claimed answers `Unsupported`.
     pub enum Capability {
         /// A reader never sees a partial object. The host refuses to route to a backend without it
@@ -239,6 +285,42 @@ bitset! {
         Eventual = 41 eventual,
         /// Uploads may ask how durable they are when they answer.
         Durability = 42 durability,
+        /// Uploads in parts: all six operations of them. Since 1.1, like all that follow.
+        Parts = 64 parts,
+        /// A part may have any size; without it all but the last have [`Limits::min_part_bytes`] at least.
+        PartsAnySize = 65 parts_any_size,
+        /// Many ranges of one version in one operation.
+        Ranges = 66 ranges,
+        /// Downloads go into memory of the caller.
+        ReadInto = 67 read_into,
+        /// A download may lend its object as a range of an open file.
+        LendFile = 68 lend_file,
+        /// Copies with `if_match` of the target.
+        CopyIfMatch = 69 copy_if_match,
+        /// Copies with conditions on the source.
+        CopySourceConditions = 70 copy_source_conditions,
+        /// Copies a version of the source.
+        CopySourceVersion = 71 copy_source_version,
+        /// A copy may have another type, other headers and metadata.
+        CopyReplaceMetadata = 72 copy_replace_metadata,
+        /// Lists versions.
+        ListVersions = 73 list_versions,
+        /// A batch of deletes takes a version for each key.
+        DeleteManyVersions = 74 delete_many_versions,
+        /// `update` replaces content type and headers.
+        UpdateHeaders = 75 update_headers,
+        /// `update` replaces user metadata.
+        UpdateMetadata = 76 update_metadata,
+        /// `update` replaces tags.
+        UpdateTags = 77 update_tags,
+        /// Uploads name a storage class.
+        StorageClass = 78 storage_class,
+        /// Tags are kept and returned.
+        Tags = 79 tags,
+        /// Uploads may ask for encryption with keys of the store.
+        EncryptionManaged = 80 encryption_managed,
+        /// Uploads may name the key that the store encrypts with.
+        EncryptionKeyId = 81 encryption_key_id,
     }
 }
 
@@ -273,6 +355,14 @@ pub struct Limits {
     pub retries: u32,
     /// Bound of `eventual`, in milliseconds.
     pub eventual_ms: u32,
+    /// Fewest bytes of a part but the last; default 0.
+    pub min_part_bytes: u64,
+    /// Most bytes of a part.
+    pub max_part_bytes: Option<u64>,
+    /// Most parts of an upload; default 10 000.
+    pub max_parts: u32,
+    /// How long the store keeps an upload in parts, in seconds.
+    pub max_upload_seconds: Option<u32>,
 }
 
 impl Limits {
@@ -343,6 +433,27 @@ impl Limits {
         self.eventual_ms = eventual_ms;
         self
     }
+
+    /// Sets the bounds of a part of an upload, in bytes; the last may be shorter.
+    #[must_use]
+    pub fn part_bytes(mut self, min: u64, max: impl Into<Option<u64>>) -> Self {
+        (self.min_part_bytes, self.max_part_bytes) = (min, max.into());
+        self
+    }
+
+    /// Sets the most parts of an upload.
+    #[must_use]
+    pub fn max_parts(mut self, max_parts: u32) -> Self {
+        self.max_parts = max_parts;
+        self
+    }
+
+    /// Sets how long the store keeps an upload in parts, in seconds.
+    #[must_use]
+    pub fn max_upload_seconds(mut self, max_upload_seconds: impl Into<Option<u32>>) -> Self {
+        self.max_upload_seconds = max_upload_seconds.into();
+        self
+    }
 }
 
 impl Default for Limits {
@@ -357,6 +468,10 @@ impl Default for Limits {
             buffer_bytes: 8 << 20,
             retries: 0,
             eventual_ms: 0,
+            min_part_bytes: 0,
+            max_part_bytes: None,
+            max_parts: 10_000,
+            max_upload_seconds: None,
         }
     }
 }
@@ -370,9 +485,13 @@ mod tests {
         for (index, item) in Operation::ALL.iter().enumerate() {
             assert_eq!(*item as usize, index, "{item}");
         }
-        for (index, item) in Capability::ALL.iter().enumerate() {
-            assert_eq!(*item as usize, index, "{item}");
-        }
+        let first = 0..43;
+        let second = 64..82;
+        let bits = Capability::ALL.iter().map(|item| *item as usize);
+        assert!(
+            bits.eq(first.chain(second)),
+            "43 to 63 are free for corrections of 1.0"
+        );
         assert!(Operations::ALL.iter().eq(Operation::ALL.iter().copied()));
         assert!(Capabilities::ALL.iter().eq(Capability::ALL.iter().copied()));
     }
@@ -390,8 +509,8 @@ mod tests {
 
     #[test]
     fn unknown_bits_of_a_newer_minor_are_kept() {
-        let set = Capabilities::from_bits(1 << 63 | 1);
+        let set = Capabilities::from_bits(1 << 127 | 1);
         assert_eq!(set.names(), ["atomic_put"]);
-        assert_eq!(set.bits(), 1 << 63 | 1);
+        assert_eq!(set.bits(), 1 << 127 | 1);
     }
 }

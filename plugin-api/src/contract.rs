@@ -3,6 +3,8 @@
 //! The host runs them before a plugin is entered; the kit runs them around a backend that it drives
 //! as a plain Rust type. An option that is not claimed is refused, never dropped in silence.
 
+mod since_1_1;
+
 use crate::{
     ByteRange, Capabilities, Capability, CopyObject, Delete, Download, Error, ErrorKind, Head,
     KeyPolicy, Limits, List, Method, ReadOptions, Rename, Result, SignUrl, Upload,
@@ -81,39 +83,9 @@ impl Terms {
             ));
         }
         etag(options.if_match)?;
-        if let Some(content_type) = options.content_type {
-            media_type(content_type)?;
-        }
-        for (name, value) in [
-            ("cache_control", options.headers.cache_control),
-            ("content_disposition", options.headers.content_disposition),
-            ("content_encoding", options.headers.content_encoding),
-            ("content_language", options.headers.content_language),
-        ] {
-            header_value(name, value)?;
-        }
-        self.metadata(&options.metadata)?;
         self.needs(options.create_only, Capability::CreateOnly)?;
         self.needs(options.if_match.is_some(), Capability::IfMatchPut)?;
-        self.needs(options.content_type.is_some(), Capability::ContentType)?;
-        self.needs(!options.metadata.is_empty(), Capability::UserMetadata)?;
-        let headers = &options.headers;
-        self.needs(
-            headers.cache_control.is_some(),
-            Capability::HeaderCacheControl,
-        )?;
-        self.needs(
-            headers.content_disposition.is_some(),
-            Capability::HeaderContentDisposition,
-        )?;
-        self.needs(
-            headers.content_encoding.is_some(),
-            Capability::HeaderContentEncoding,
-        )?;
-        self.needs(
-            headers.content_language.is_some(),
-            Capability::HeaderContentLanguage,
-        )?;
+        self.kept(options)?;
         self.needs(options.durability.is_some(), Capability::Durability)?;
         let conditional = options.create_only || options.if_match.is_some();
         let limits = [
@@ -179,6 +151,7 @@ impl Terms {
         self.needs(options.if_none_match.is_some(), Capability::IfNoneMatchGet)?;
         let timed = options.if_modified_since.is_some() || options.if_unmodified_since.is_some();
         self.needs(timed, Capability::IfTime)?;
+        self.needs(options.with_tags, Capability::Tags)?;
         self.needs(options.version.is_some(), Capability::Versions)
     }
 
@@ -258,7 +231,8 @@ impl Terms {
     pub fn copy(&self, copy: &CopyObject<'_>) -> Result<()> {
         self.key(copy.from.text())?;
         self.key(copy.to.text())?;
-        self.needs(copy.create_only, Capability::CopyCreateOnly)
+        self.needs(copy.create_only, Capability::CopyCreateOnly)?;
+        self.copy_options(copy)
     }
 
     /// Checks a rename.
@@ -387,7 +361,7 @@ mod tests {
 
     const ALL: Terms = Terms {
         policy: KeyPolicy::Portable,
-        capabilities: Capabilities::from_bits(u64::MAX),
+        capabilities: Capabilities::from_bits(u128::MAX),
         limits: Limits {
             max_object_size: Some(10),
             max_conditional_size: Some(7),
@@ -398,6 +372,10 @@ mod tests {
             buffer_bytes: 0,
             retries: 0,
             eventual_ms: 0,
+            min_part_bytes: 0,
+            max_part_bytes: Some(6),
+            max_parts: 3,
+            max_upload_seconds: None,
         },
     };
     const NONE: Terms = Terms {

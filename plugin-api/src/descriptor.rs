@@ -63,6 +63,9 @@ impl Flags {
     pub const RUNTIME_TOKIO_SPAWN: u32 = 16;
     /// Written in Rust: carries a layout description of its tables.
     pub const RUST: u32 = 32;
+    /// The newest minor that the plugin speaks is a draft: a host with the same tables speaks it too, every other one
+    /// the minor before it.
+    pub const DRAFT_MINOR: u32 = 64;
 
     /// Whether this bit is set.
     pub const fn has(self, bit: u32) -> bool {
@@ -78,6 +81,7 @@ impl Flags {
             (Self::RUNTIME_TOKIO, "runtime_tokio"),
             (Self::RUNTIME_TOKIO_SPAWN, "runtime_tokio_spawn"),
             (Self::RUST, "rust"),
+            (Self::DRAFT_MINOR, "draft_minor"),
         ]
         .into_iter()
         .filter_map(|(bit, name)| self.has(bit).then_some(name))
@@ -299,7 +303,7 @@ impl Descriptor {
                 min_host_minor: u16_at(14),
                 flags: Flags(u32_at(16)),
                 operations: Operations::from_bits(u64_at(24)),
-                capabilities: Capabilities::from_bits(u64_at(32)),
+                capabilities: Capabilities::from_words([u64_at(32), u64_at(56)]),
                 max_in_flight: u32_at(48),
                 fingerprints: section[HEADER_BYTES..json_start]
                     .as_chunks::<16>()
@@ -350,7 +354,7 @@ pub const fn write<const N: usize>(header: Header, json: &[u8]) -> [u8; N] {
     put(&mut out, 10, &abi::VERSION.major.to_le_bytes());
     put(&mut out, 12, &abi::VERSION.minor.to_le_bytes());
     put(&mut out, 14, &abi::MIN_HOST_MINOR.to_le_bytes());
-    let draft = if abi::DRAFT { Flags::DRAFT } else { 0 };
+    let draft = if abi::DRAFT { Flags::DRAFT_MINOR } else { 0 };
     put(&mut out, 16, &(header.flags | draft).to_le_bytes());
     put(
         &mut out,
@@ -358,7 +362,9 @@ pub const fn write<const N: usize>(header: Header, json: &[u8]) -> [u8; N] {
         &(abi::FINGERPRINTS.len() as u32).to_le_bytes(),
     );
     put(&mut out, 24, &header.operations.bits().to_le_bytes());
-    put(&mut out, 32, &header.capabilities.bits().to_le_bytes());
+    let [first, second] = header.capabilities.words();
+    put(&mut out, 32, &first.to_le_bytes());
+    put(&mut out, 56, &second.to_le_bytes());
     put(&mut out, 40, &(json.len() as u64).to_le_bytes());
     put(&mut out, 48, &header.max_in_flight.to_le_bytes());
     let mut index = 0;
@@ -418,7 +424,7 @@ mod tests {
         assert_eq!(read.max_in_flight, 7);
         assert_eq!(read.fingerprints, abi::FINGERPRINTS);
         assert!(read.flags.has(Flags::PANIC_UNWIND));
-        assert_eq!(read.flags.has(Flags::DRAFT), abi::DRAFT);
+        assert_eq!(read.flags.has(Flags::DRAFT_MINOR), abi::DRAFT);
         assert_eq!(read.bytes, WRITTEN);
     }
 

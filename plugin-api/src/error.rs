@@ -208,6 +208,23 @@ impl Error {
         Self::new(ErrorKind::InvalidArgument).with_message(why)
     }
 
+    /// `FileNotFound` with the code `upload_not_found`: no upload in parts has this id.
+    pub fn upload_not_found() -> Self {
+        Self::new(ErrorKind::FileNotFound)
+            .with_code("upload_not_found")
+            .with_message(
+                "no upload in parts has this id; it was completed, aborted or never begun",
+            )
+    }
+
+    /// `InvalidArgument` with the code `invalid_part`: this part is not there, or its etag is another.
+    pub fn invalid_part(number: u32) -> Self {
+        Self::new(ErrorKind::InvalidArgument)
+            .with_code("invalid_part")
+            .with_message("a part of the object was not stored, or has another etag")
+            .with_fact("part", number)
+    }
+
     /// `InvalidRange` for an object of this size.
     pub fn invalid_range(size: u64) -> Self {
         Self::new(ErrorKind::InvalidRange).with_fact("size", size)

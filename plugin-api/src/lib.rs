@@ -12,10 +12,14 @@ pub mod descriptor;
 mod disposition;
 mod error;
 mod key;
+mod parts;
 mod problems;
+mod ranges;
 mod request;
 pub mod rules;
 mod secret;
+mod update;
+mod versions;
 
 #[allow(
     unsafe_code,
@@ -31,8 +35,8 @@ pub mod sdk;
 
 pub use abi::bytes::Chunk;
 pub use answer::{
-    Copied, Deleted, Downloaded, Entry, Health, Instance, ObjectInfo, Page, Renamed, SignedUrl,
-    Signing, Uploaded, Usage,
+    Copied, Deleted, Downloaded, Encrypted, Entry, Health, Instance, ObjectInfo, Page,
+    ProviderFacts, Renamed, SignedUrl, Signing, Uploaded, Usage,
 };
 pub use backend::StorageBackend;
 pub use body::{Body, Source, Trailers};
@@ -44,11 +48,21 @@ pub use error::{Cause, Error, ErrorKind, Family, Place, ProviderReply, Result, R
 #[doc(hidden)]
 pub use holdall_plugin_api_macros::config_schema as __config_schema;
 pub use key::{Key, KeyBuf, KeyFault, KeyPolicy, MAX_KEY_BYTES, MAX_SEGMENT_BYTES};
+pub use parts::{
+    AbortUpload, CompleteUpload, CreateUpload, ListParts, ListUploads, MAX_PARTS, Part, PartPage,
+    PendingUpload, PutPart, UploadPage,
+};
 pub use problems::Problems;
+pub use ranges::{
+    DownloadRanges, DownloadedRanges, MAX_RANGES, RangeBuffers, RangeReader, RangeSource,
+};
 pub use request::{
-    ByteRange, CopyObject, Custom, Delete, DeleteMany, Download, Durability, Head, Headers, List,
-    MAX_CHUNK, MIN_CHUNK, Method, ReadOptions, Rename, SignUrl, Upload, UploadOptions,
+    ByteRange, CopyObject, CopyOptions, Custom, Delete, DeleteMany, Download, Durability,
+    Encryption, Head, Headers, List, MAX_CHUNK, MIN_CHUNK, Method, ReadOptions, Rename, SignUrl,
+    Upload, UploadOptions,
 };
 pub use sdk::export::StaticPlugin;
 pub use sdk::host::{CallContext, Host, Level};
 pub use secret::Secret;
+pub use update::Update;
+pub use versions::{ListVersions, ObjectVersion, VersionPage};

@@ -61,6 +61,22 @@ pub struct UploadOptions<'a> {
     pub durability: Option<Durability>,
     /// Most bytes that the body may have. The host enforces it; plugins need not look.
     pub max_size: Option<u64>,
+    /// Class of storage, by the store's own name, such as `STANDARD_IA`. Needs `storage_class`.
+    pub storage_class: Option<&'a str>,
+    /// Tags: names and values that the store keeps beside the object. Needs `tags`.
+    pub tags: Vec<(&'a str, &'a str)>,
+    /// How the store encrypts the bytes; `None` is its own setting.
+    pub encryption: Option<Encryption<'a>>,
+}
+
+/// How a store encrypts what it keeps. Keys that the caller holds are not among them: every read would need them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Encryption<'a> {
+    /// With keys of the store. Needs `encryption_managed`.
+    Managed,
+    /// With this key of the store's key service, by its name there. Needs `encryption_key_id`.
+    Key(&'a str),
 }
 
 /// Headers of an object beside its content type.
@@ -90,7 +106,7 @@ pub enum Durability {
     Full = 3,
 }
 
-static NO_UPLOAD_OPTIONS: UploadOptions<'static> = UploadOptions {
+pub(crate) static NO_UPLOAD_OPTIONS: UploadOptions<'static> = UploadOptions {
     content_type: None,
     headers: Headers {
         cache_control: None,
@@ -104,6 +120,9 @@ static NO_UPLOAD_OPTIONS: UploadOptions<'static> = UploadOptions {
     checksums: Checksums::NONE,
     durability: None,
     max_size: None,
+    storage_class: None,
+    tags: Vec::new(),
+    encryption: None,
 };
 
 impl<'a> Upload<'a> {
@@ -199,6 +218,27 @@ impl<'a> Upload<'a> {
     #[must_use]
     pub fn max_size(mut self, bytes: u64) -> Self {
         self.options_mut().max_size = Some(bytes);
+        self
+    }
+
+    /// Sets the class of storage, by the store's own name.
+    #[must_use]
+    pub fn storage_class(mut self, class: &'a str) -> Self {
+        self.options_mut().storage_class = Some(class);
+        self
+    }
+
+    /// Adds a tag.
+    #[must_use]
+    pub fn tag(mut self, name: &'a str, value: &'a str) -> Self {
+        self.options_mut().tags.push((name, value));
+        self
+    }
+
+    /// Sets how the store encrypts the bytes.
+    #[must_use]
+    pub fn encryption(mut self, encryption: Encryption<'a>) -> Self {
+        self.options_mut().encryption = Some(encryption);
         self
     }
 
@@ -383,14 +423,17 @@ pub struct ReadOptions<'a> {
     pub if_unmodified_since: Option<SystemTime>,
     /// Another version than the current one.
     pub version: Option<&'a str>,
+    /// Whether [`ProviderFacts::tags`](crate::ProviderFacts::tags) are wanted: a store may need a request for them.
+    pub with_tags: bool,
 }
 
-static NO_READ_OPTIONS: ReadOptions<'static> = ReadOptions {
+pub(crate) static NO_READ_OPTIONS: ReadOptions<'static> = ReadOptions {
     if_match: None,
     if_none_match: None,
     if_modified_since: None,
     if_unmodified_since: None,
     version: None,
+    with_tags: false,
 };
 
 /// Smallest useful chunk, in bytes.
@@ -532,6 +575,13 @@ impl<'a> Head<'a> {
         self
     }
 
+    /// Asks for the tags too.
+    #[must_use]
+    pub fn with_tags(mut self) -> Self {
+        self.options_mut().with_tags = true;
+        self
+    }
+
     /// Replaces all conditions.
     #[must_use]
     pub fn with_options(mut self, options: Option<ReadOptions<'a>>) -> Self {
@@ -642,6 +692,8 @@ impl<'a, K: AsRef<Key> + ?Sized> From<&'a K> for Delete<'a> {
 pub struct DeleteMany<'a> {
     /// Keys of the objects.
     pub keys: Vec<&'a Key>,
+    /// A version for each key, `None` for the current one; empty when none is named. Needs `delete_many_versions`.
+    pub versions: Vec<Option<&'a str>>,
 }
 
 impl<'a> DeleteMany<'a> {
@@ -649,7 +701,19 @@ impl<'a> DeleteMany<'a> {
     pub fn new<K: AsRef<Key> + ?Sized + 'a>(keys: impl IntoIterator<Item = &'a K>) -> Self {
         Self {
             keys: keys.into_iter().map(AsRef::as_ref).collect(),
+            versions: Vec::new(),
         }
+    }
+
+    /// Removes these versions.
+    pub fn of_versions<K: AsRef<Key> + ?Sized + 'a>(
+        versions: impl IntoIterator<Item = (&'a K, Option<&'a str>)>,
+    ) -> Self {
+        let (keys, versions) = versions
+            .into_iter()
+            .map(|(key, version)| (key.as_ref(), version))
+            .unzip();
+        Self { keys, versions }
     }
 }
 
@@ -747,7 +811,7 @@ impl<'a, P: AsRef<str> + ?Sized> From<&'a P> for List<'a> {
 /// let plain: CopyObject = ("draft.txt", "final.txt").into();
 /// assert_eq!(plain.to.text(), "final.txt");
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CopyObject<'a> {
     /// The source.
@@ -756,7 +820,33 @@ pub struct CopyObject<'a> {
     pub to: &'a Key,
     /// Refuses to replace an object.
     pub create_only: bool,
+    options: Option<Box<CopyOptions<'a>>>,
 }
+
+/// The rarer part of a [`CopyObject`].
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CopyOptions<'a> {
+    /// `PreconditionFailed` unless the target has this etag. Needs `copy_if_match`.
+    pub if_match: Option<&'a str>,
+    /// `PreconditionFailed` unless the source has this etag. Needs `copy_source_conditions`.
+    pub source_if_match: Option<&'a str>,
+    /// `PreconditionFailed` when the source has this etag. Needs `copy_source_conditions`.
+    pub source_if_none_match: Option<&'a str>,
+    /// Another version of the source than the current one. Needs `copy_source_version`.
+    pub source_version: Option<&'a str>,
+    /// Type, headers, metadata, tags and class of the target, in place of the source's. Its conditions and checksums
+    /// stay empty. Needs `copy_replace_metadata`.
+    pub replace: Option<UploadOptions<'a>>,
+}
+
+static NO_COPY_OPTIONS: CopyOptions<'static> = CopyOptions {
+    if_match: None,
+    source_if_match: None,
+    source_if_none_match: None,
+    source_version: None,
+    replace: None,
+};
 
 impl<'a> CopyObject<'a> {
     /// Copies `from` to `to`.
@@ -765,6 +855,7 @@ impl<'a> CopyObject<'a> {
             from: from.as_ref(),
             to: to.as_ref(),
             create_only: false,
+            options: None,
         }
     }
 
@@ -773,6 +864,63 @@ impl<'a> CopyObject<'a> {
     pub fn create_only(mut self) -> Self {
         self.create_only = true;
         self
+    }
+
+    /// Requires this etag of the target.
+    #[must_use]
+    pub fn if_match(mut self, etag: &'a str) -> Self {
+        self.options_mut().if_match = Some(etag);
+        self
+    }
+
+    /// Requires this etag of the source.
+    #[must_use]
+    pub fn source_if_match(mut self, etag: &'a str) -> Self {
+        self.options_mut().source_if_match = Some(etag);
+        self
+    }
+
+    /// Requires another etag of the source.
+    #[must_use]
+    pub fn source_if_none_match(mut self, etag: &'a str) -> Self {
+        self.options_mut().source_if_none_match = Some(etag);
+        self
+    }
+
+    /// Copies this version of the source.
+    #[must_use]
+    pub fn source_version(mut self, version: &'a str) -> Self {
+        self.options_mut().source_version = Some(version);
+        self
+    }
+
+    /// Gives the target this type, these headers and this metadata in place of the source's.
+    #[must_use]
+    pub fn replace(mut self, options: UploadOptions<'a>) -> Self {
+        self.options_mut().replace = Some(options);
+        self
+    }
+
+    /// Replaces all options but `create_only`.
+    #[must_use]
+    pub fn with_options(mut self, options: Option<CopyOptions<'a>>) -> Self {
+        self.options = options.map(Box::new);
+        self
+    }
+
+    /// The options.
+    pub fn options(&self) -> &CopyOptions<'a> {
+        self.options.as_deref().unwrap_or(&NO_COPY_OPTIONS)
+    }
+
+    /// The options, to change them in place.
+    pub fn options_mut(&mut self) -> &mut CopyOptions<'a> {
+        self.options.get_or_insert_default()
+    }
+
+    /// Whether no option but `create_only` was set.
+    pub fn is_plain(&self) -> bool {
+        self.options.is_none()
     }
 }
 

@@ -15,6 +15,25 @@
 //! | REQ-11 | `sign_checksum` | the capability `sign_put` |
 //! | REQ-12 | `sign_disposition` | the capability `sign_get` |
 //! | REQ-13 | `start_after` | the capability `ordered_list` |
+//! | REQ-14 | `parts` | the operation `create_upload` |
+//! | REQ-15 | `parts` | the operation `put_part` |
+//! | REQ-16 | `parts` | the operation `list_parts` |
+//! | REQ-17 | `parts` | the operation `list_uploads` |
+//! | REQ-18 | `parts` | the operation `complete_upload` |
+//! | REQ-19 | `parts` | the operation `abort_upload` |
+//! | REQ-20 | `parts_any_size` | the capability `parts` |
+//! | REQ-21 | `ranges` | the operation `download_ranges` |
+//! | REQ-22 | `copy_if_match` | the operation `copy` |
+//! | REQ-23 | `copy_source_conditions` | the operation `copy` |
+//! | REQ-24 | `copy_source_version` | the operation `copy` |
+//! | REQ-25 | `copy_replace_metadata` | the operation `copy` |
+//! | REQ-26 | `list_versions` | the operation `list_versions` |
+//! | REQ-27 | `list_versions` | the capability `versions` |
+//! | REQ-28 | `delete_many_versions` | the operation `delete_many` |
+//! | REQ-29 | `update_headers` | the operation `update` |
+//! | REQ-30 | `update_metadata` | the operation `update` |
+//! | REQ-31 | `update_tags` | the operation `update` |
+//! | REQ-32 | `update_tags` | the capability `tags` |
 
 use crate::{Capabilities, Capability, Operation, Operations};
 
@@ -121,6 +140,101 @@ pub const RULES: &[Rule] = &[
         Capability::StartAfter,
         Need::Capability(Capability::OrderedList),
     ),
+    rule(
+        "REQ-14",
+        Capability::Parts,
+        Need::Operation(Operation::CreateUpload),
+    ),
+    rule(
+        "REQ-15",
+        Capability::Parts,
+        Need::Operation(Operation::PutPart),
+    ),
+    rule(
+        "REQ-16",
+        Capability::Parts,
+        Need::Operation(Operation::ListParts),
+    ),
+    rule(
+        "REQ-17",
+        Capability::Parts,
+        Need::Operation(Operation::ListUploads),
+    ),
+    rule(
+        "REQ-18",
+        Capability::Parts,
+        Need::Operation(Operation::CompleteUpload),
+    ),
+    rule(
+        "REQ-19",
+        Capability::Parts,
+        Need::Operation(Operation::AbortUpload),
+    ),
+    rule(
+        "REQ-20",
+        Capability::PartsAnySize,
+        Need::Capability(Capability::Parts),
+    ),
+    rule(
+        "REQ-21",
+        Capability::Ranges,
+        Need::Operation(Operation::DownloadRanges),
+    ),
+    rule(
+        "REQ-22",
+        Capability::CopyIfMatch,
+        Need::Operation(Operation::Copy),
+    ),
+    rule(
+        "REQ-23",
+        Capability::CopySourceConditions,
+        Need::Operation(Operation::Copy),
+    ),
+    rule(
+        "REQ-24",
+        Capability::CopySourceVersion,
+        Need::Operation(Operation::Copy),
+    ),
+    rule(
+        "REQ-25",
+        Capability::CopyReplaceMetadata,
+        Need::Operation(Operation::Copy),
+    ),
+    rule(
+        "REQ-26",
+        Capability::ListVersions,
+        Need::Operation(Operation::ListVersions),
+    ),
+    rule(
+        "REQ-27",
+        Capability::ListVersions,
+        Need::Capability(Capability::Versions),
+    ),
+    rule(
+        "REQ-28",
+        Capability::DeleteManyVersions,
+        Need::Operation(Operation::DeleteMany),
+    ),
+    rule(
+        "REQ-29",
+        Capability::UpdateHeaders,
+        Need::Operation(Operation::Update),
+    ),
+    rule(
+        "REQ-30",
+        Capability::UpdateMetadata,
+        Need::Operation(Operation::Update),
+    ),
+    rule(
+        "REQ-31",
+        Capability::UpdateTags,
+        Need::Operation(Operation::Update),
+    ),
+    rule(
+        "REQ-32",
+        Capability::UpdateTags,
+        Need::Capability(Capability::Tags),
+    ),
 ];
 
 /// The rules that this claim breaks.
@@ -159,6 +273,28 @@ mod tests {
             ("REQ-11", !c(C::SignChecksum) || c(C::SignPut)),
             ("REQ-12", !c(C::SignDisposition) || c(C::SignGet)),
             ("REQ-13", !c(C::StartAfter) || c(C::OrderedList)),
+            ("REQ-14", !c(C::Parts) || o(Operation::CreateUpload)),
+            ("REQ-15", !c(C::Parts) || o(Operation::PutPart)),
+            ("REQ-16", !c(C::Parts) || o(Operation::ListParts)),
+            ("REQ-17", !c(C::Parts) || o(Operation::ListUploads)),
+            ("REQ-18", !c(C::Parts) || o(Operation::CompleteUpload)),
+            ("REQ-19", !c(C::Parts) || o(Operation::AbortUpload)),
+            ("REQ-20", !c(C::PartsAnySize) || c(C::Parts)),
+            ("REQ-21", !c(C::Ranges) || o(Operation::DownloadRanges)),
+            ("REQ-22", !c(C::CopyIfMatch) || o(Operation::Copy)),
+            ("REQ-23", !c(C::CopySourceConditions) || o(Operation::Copy)),
+            ("REQ-24", !c(C::CopySourceVersion) || o(Operation::Copy)),
+            ("REQ-25", !c(C::CopyReplaceMetadata) || o(Operation::Copy)),
+            ("REQ-26", !c(C::ListVersions) || o(Operation::ListVersions)),
+            ("REQ-27", !c(C::ListVersions) || c(C::Versions)),
+            (
+                "REQ-28",
+                !c(C::DeleteManyVersions) || o(Operation::DeleteMany),
+            ),
+            ("REQ-29", !c(C::UpdateHeaders) || o(Operation::Update)),
+            ("REQ-30", !c(C::UpdateMetadata) || o(Operation::Update)),
+            ("REQ-31", !c(C::UpdateTags) || o(Operation::Update)),
+            ("REQ-32", !c(C::UpdateTags) || c(C::Tags)),
         ];
         let broken = sentences.iter().filter(|(_, holds)| !holds);
         broken.map(|(id, _)| *id).collect()
@@ -188,8 +324,9 @@ mod tests {
                     random() | random() | random(),
                 ),
             };
+            let second = if round % 2 == 0 { random() } else { 0 };
             let operations = Operations::from_bits(operations);
-            let capabilities = Capabilities::from_bits(capabilities);
+            let capabilities = Capabilities::from_words([capabilities, second]);
             let found: Vec<_> = broken(operations, capabilities)
                 .iter()
                 .map(|rule| rule.id)

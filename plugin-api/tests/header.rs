@@ -118,11 +118,15 @@ fn trailer() -> String {
     .unwrap();
     out.push_str(BLOCKING);
     writeln!(out, "// Flags.").unwrap();
-    for bit in 0..6 {
+    for bit in 0..7 {
         let name = descriptor::Flags(1 << bit).names()[0].to_uppercase();
         writeln!(out, "#define HOLDALL_FLAG_{name} {}u", 1 << bit).unwrap();
     }
-    let of_abi = if DRAFT { "HOLDALL_FLAG_DRAFT" } else { "0u" };
+    let of_abi = if DRAFT {
+        "HOLDALL_FLAG_DRAFT_MINOR"
+    } else {
+        "0u"
+    };
     writeln!(
         out,
         "// The flags that come with this version of the ABI: in every descriptor."
@@ -134,9 +138,9 @@ fn trailer() -> String {
          uint16_t abi_major;\n  uint16_t abi_minor;\n  uint16_t min_host_minor;\n  uint32_t flags;\n  \
          uint32_t fingerprint_count;\n  uint64_t operations;\n  uint64_t capabilities;\n  uint64_t json_len;\n  \
          uint32_t max_in_flight; // 0: any number; 1: never two threads inside, but in a `release`\n  \
-         uint8_t reserved[76];\n} HoldallHeader;\n",
+         uint32_t reserved;\n  uint64_t capabilities_2; // since 1.1: HOLDALL_CAP2_...\n  uint8_t reserved_2[64];\n} HoldallHeader;\n",
     );
-    let lists = include_str!("../src/capability.rs").split_once("pub struct Capabilities of");
+    let lists = include_str!("../src/capability.rs").split_once("pub struct Capabilities(u128) of");
     let (operation_about, capability) = lists
         .map(|(one, other)| (documented(one), documented(other)))
         .unwrap();
@@ -153,13 +157,22 @@ fn trailer() -> String {
     }
     writeln!(
         out,
-        "\n// Capabilities: promises. What is not claimed is refused by the host and never arrives."
+        "\n// Capabilities: promises. What is not claimed is refused by the host and never arrives. Those of the second word\n\
+         // (HOLDALL_CAP2_...) go into `capabilities_2`."
     )
     .unwrap();
     let bits = Capability::ALL.iter().map(|one| {
         let (name, bit) = (one.name().to_uppercase(), *one as u8);
         let about = capability[&format!("{one:?}")].clone();
-        (about, format!("HOLDALL_CAP_{name} (UINT64_C(1) << {bit})"))
+        let (word, bit) = if bit < 64 {
+            ("CAP", bit)
+        } else {
+            ("CAP2", bit - 64)
+        };
+        (
+            about,
+            format!("HOLDALL_{word}_{name} (UINT64_C(1) << {bit})"),
+        )
     });
     for (about, definition) in bits {
         define(&mut out, &about, &definition);

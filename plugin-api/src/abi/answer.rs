@@ -6,6 +6,7 @@
 use super::bytes::Chunk;
 use super::bytes::contained;
 use super::error::{flatten, read as read_error};
+use super::extension::links;
 use super::grow::{self, copy_in, strided};
 use super::stream::OwnedStream;
 use super::tables::*;
@@ -14,16 +15,17 @@ use super::text::{
     pair_views, pairs_of, time_in, time_out,
 };
 use crate::{
-    Body, Capabilities, Copied, Deleted, Downloaded, Entry, Health, Instance, Limits, ObjectInfo,
-    Operations, Page, Renamed, Result, SignedUrl, Signing, Uploaded, Usage,
+    Body, Capabilities, Copied, Deleted, Downloaded, Encrypted, Entry, Health, Instance, Limits,
+    MAX_PARTS, ObjectInfo, Operations, Page, ProviderFacts, Renamed, Result, SignedUrl, Signing,
+    Uploaded, Usage,
 };
 use bytes::Bytes;
 use std::ffi::c_void;
 
-type ReleaseFn = Option<unsafe extern "C" fn(owner: *mut c_void)>;
+pub(super) type ReleaseFn = Option<unsafe extern "C" fn(owner: *mut c_void)>;
 
 /// Releases an answer once its texts are copied, whatever happens in between.
-struct Release(*mut c_void, ReleaseFn);
+pub(super) struct Release(pub(super) *mut c_void, pub(super) ReleaseFn);
 
 impl Drop for Release {
     fn drop(&mut self) {
@@ -35,7 +37,7 @@ impl Drop for Release {
 }
 
 /// Moves a value to the heap and lends it until its release.
-fn keep<T: Send + 'static>(value: T) -> (&'static mut T, *mut c_void, ReleaseFn) {
+pub(super) fn keep<T: Send + 'static>(value: T) -> (&'static mut T, *mut c_void, ReleaseFn) {
     unsafe extern "C" fn release<T>(owner: *mut c_void) {
         contained(|| {
             // SAFETY: R3: made by `keep`, released once.
@@ -48,9 +50,9 @@ fn keep<T: Send + 'static>(value: T) -> (&'static mut T, *mut c_void, ReleaseFn)
 }
 
 /// A value and the views into it. The views are raw, and go to one receiver with their owner.
-struct Kept<T, V> {
-    value: T,
-    views: V,
+pub(super) struct Kept<T, V> {
+    pub(super) value: T,
+    pub(super) views: V,
 }
 
 // SAFETY: the views lead into `value`, which is `Send`; nothing else has them.
@@ -63,7 +65,7 @@ fn has(texts: &[&Option<String>]) -> bool {
 /// # Safety
 ///
 /// R6: lent by an answer that is not released yet.
-unsafe fn text(slice: FfiSlice) -> Result<Option<String>> {
+pub(super) unsafe fn text(slice: FfiSlice) -> Result<Option<String>> {
     // SAFETY: by the contract.
     unsafe { copied(slice) }
 }
@@ -114,9 +116,31 @@ pub unsafe fn read_uploaded(out: &UploadOut) -> Result<Uploaded> {
     })
 }
 
-fn object_out(info: &ObjectInfo, pairs: &[FfiPair]) -> ObjectOut {
+/// Views of the metadata and of the tags of an object.
+pub(super) type ObjectViews = [Vec<FfiPair>; 2];
+
+pub(super) fn object_views(info: &ObjectInfo) -> ObjectViews {
+    [
+        pair_views(&info.metadata),
+        info.tags().map(pair_views).unwrap_or_default(),
+    ]
+}
+
+pub(super) fn object_out(info: &ObjectInfo, [pairs, tags]: &ObjectViews) -> ObjectOut {
     let (checksums_known, crc32c, md5, sha256) = checksums_out(&info.checksums);
+    let (encryption, encryption_key_id) = match info.encryption() {
+        None => (0, None),
+        Some(Encrypted::Managed) => (1, None),
+        Some(Encrypted::Key(id)) => (2, Some(id.as_str())),
+    };
     ObjectOut {
+        storage_class: FfiSlice::text(info.storage_class()),
+        tags: match info.tags() {
+            Some(_) => pairs_of(tags),
+            None => grow::empty::<ObjectOut>().tags,
+        },
+        encryption,
+        encryption_key_id: FfiSlice::text(encryption_key_id),
         bytes: info.size,
         etag: FfiSlice::owned(&info.etag),
         version: FfiSlice::owned(&info.version),
@@ -140,9 +164,9 @@ fn object_out(info: &ObjectInfo, pairs: &[FfiPair]) -> ObjectOut {
 pub fn write_object(info: ObjectInfo) -> ObjectOut {
     let (kept, owner, release) = keep(Kept {
         value: info,
-        views: Vec::new(),
+        views: ObjectViews::default(),
     });
-    kept.views = pair_views(&kept.value.metadata);
+    kept.views = object_views(&kept.value);
     ObjectOut {
         owner,
         release,
@@ -168,7 +192,7 @@ pub unsafe fn read_object(out: &ObjectOut) -> Result<ObjectInfo> {
 /// # Safety
 ///
 /// R6: lent by an answer that is not released yet.
-unsafe fn object_in(out: &ObjectOut) -> Result<ObjectInfo> {
+pub(super) unsafe fn object_in(out: &ObjectOut) -> Result<ObjectInfo> {
     let mut info = ObjectInfo {
         size: out.bytes,
         last_modified: time_in(out.last_modified_ns),
@@ -184,15 +208,43 @@ unsafe fn object_in(out: &ObjectOut) -> Result<ObjectInfo> {
         )+ };
     }
     texts!(etag version url content_type cache_control content_disposition content_encoding content_language);
+    // The usual answer says nothing of these.
+    let said = |text: FfiSlice| !text.ptr.is_null() || text.len != 0;
+    let tagged = !out.tags.ptr.is_null() || out.tags.len != 0;
+    if out.encryption != 0 || tagged || said(out.storage_class) || said(out.encryption_key_id) {
+        // SAFETY: R6.
+        info = info.provider(unsafe { provider_in(out) }?);
+    }
     Ok(info)
+}
+
+/// # Safety
+///
+/// As [`object_in`].
+#[cold]
+unsafe fn provider_in(out: &ObjectOut) -> Result<ProviderFacts> {
+    // SAFETY: R6.
+    let class = unsafe { text(out.storage_class) }.at("ObjectOut.storage_class")?;
+    let mut facts = ProviderFacts::new().storage_class(class);
+    if !out.tags.ptr.is_null() || out.tags.len != 0 {
+        // SAFETY: R6.
+        facts = facts.tags(unsafe { copied_pairs(out.tags) }.at("ObjectOut.tags")?);
+    }
+    // SAFETY: R6.
+    let id = unsafe { text(out.encryption_key_id) }.at("ObjectOut.encryption_key_id")?;
+    Ok(facts.encryption(match out.encryption {
+        0 => None,
+        1 => Some(Encrypted::Managed),
+        _ => Some(Encrypted::Key(id.unwrap_or_default())),
+    }))
 }
 
 /// Writes a download's answer.
 pub fn write_downloaded(downloaded: Downloaded) -> DownloadOut {
     let Downloaded { info, range, body } = downloaded;
-    let views: (Vec<FfiPair>, ObjectOut) = (Vec::new(), grow::empty());
+    let views: (ObjectViews, ObjectOut) = (ObjectViews::default(), grow::empty());
     let (kept, owner, release) = keep(Kept { value: info, views });
-    kept.views.0 = pair_views(&kept.value.metadata);
+    kept.views.0 = object_views(&kept.value);
     kept.views.1 = object_out(&kept.value, &kept.views.0);
     DownloadOut {
         object: &raw const kept.views.1,
@@ -256,6 +308,7 @@ fn existed_in(existed: u32) -> Option<bool> {
 pub fn write_deleted(deleted: Deleted) -> DeleteOut {
     let mut out = DeleteOut {
         existed: existed_out(deleted.existed),
+        marker: deleted.marker.into(),
         ..grow::empty()
     };
     if deleted.version.is_some() {
@@ -282,6 +335,7 @@ pub unsafe fn read_deleted(out: &DeleteOut) -> Result<Deleted> {
         existed: existed_in(out.existed),
         // SAFETY: R6.
         version: unsafe { text(out.version) }.at("DeleteOut.version")?,
+        marker: out.marker != 0,
     })
 }
 
@@ -440,9 +494,11 @@ pub fn write_copied(copied: Copied) -> CopyOut {
         last_modified_ns: time_out(copied.last_modified),
         ..grow::empty()
     };
-    if copied.etag.is_some() {
+    if has(&[&copied.etag, &copied.version, &copied.source_version]) {
         let (kept, owner, release) = keep(copied);
         out.etag = FfiSlice::owned(&kept.etag);
+        out.version = FfiSlice::owned(&kept.version);
+        out.source_version = FfiSlice::owned(&kept.source_version);
         (out.owner, out.release) = (owner, release);
     }
     out
@@ -465,6 +521,10 @@ pub unsafe fn read_copied(out: &CopyOut) -> Result<Copied> {
         size: number_in(out.bytes),
         etag,
         last_modified: time_in(out.last_modified_ns),
+        // SAFETY: R6.
+        version: unsafe { text(out.version) }.at("CopyOut.version")?,
+        // SAFETY: R6.
+        source_version: unsafe { text(out.source_version) }.at("CopyOut.source_version")?,
     })
 }
 
@@ -521,14 +581,19 @@ pub fn write_deleted_many(results: Vec<Result<Deleted>>) -> DeleteManyOut {
         .collect();
     let views: Vec<FfiDeleteResult> = Vec::with_capacity(results.len());
     let (kept, owner, release) = keep(Kept {
-        value: (),
+        value: Vec::new(),
         views: (Errors(errors), views),
     });
+    kept.value = results;
     let mut errors = kept.views.0.0.iter();
-    kept.views.1.extend(results.iter().map(|result| {
+    kept.views.1.extend(kept.value.iter().map(|result| {
         let mut item: FfiDeleteResult = grow::nothing();
         match result {
-            Ok(deleted) => item.existed = existed_out(deleted.existed),
+            Ok(deleted) => {
+                item.existed = existed_out(deleted.existed);
+                item.version = FfiSlice::owned(&deleted.version);
+                item.marker = deleted.marker.into();
+            }
             Err(_) => {
                 item.failed = 1;
                 item.error = errors.next().map_or(std::ptr::null(), |e| e);
@@ -563,7 +628,12 @@ pub unsafe fn read_deleted_many(out: &DeleteManyOut) -> Result<Vec<Result<Delete
     raw.into_iter()
         .map(|result| {
             if result.failed == 0 {
-                return Ok(Ok(Deleted::new(existed_in(result.existed))));
+                return Ok(Ok(Deleted {
+                    existed: existed_in(result.existed),
+                    // SAFETY: R6.
+                    version: unsafe { text(result.version) }.at("FfiDeleteResult.version")?,
+                    marker: result.marker != 0,
+                }));
             }
             // SAFETY: R1, R6.
             let error = unsafe { copy_in(result.error) }
@@ -666,15 +736,24 @@ pub fn write_opened(
     operations: Operations,
     capabilities: Capabilities,
     instance: Instance,
+    effective_minor: u16,
 ) -> OpenOut {
     let limits = instance.limits;
+    let operations = match instance.operations {
+        Some(served) => served.with(Operations::REQUIRED).both(operations),
+        None => operations,
+    };
+    let capabilities = instance.capabilities.unwrap_or(capabilities);
+    let [capabilities, capabilities_2] = capabilities.of_minor(effective_minor).words();
     let mut out = OpenOut {
         backend,
-        operations: match instance.operations {
-            Some(served) => served.with(Operations::REQUIRED).both(operations).bits(),
-            None => operations.bits(),
-        },
-        capabilities: instance.capabilities.unwrap_or(capabilities).bits(),
+        operations: operations.of_minor(effective_minor).bits(),
+        capabilities,
+        capabilities_2,
+        min_part_bytes: limits.min_part_bytes,
+        max_part_bytes: limits.max_part_bytes.unwrap_or(0),
+        max_parts: limits.max_parts,
+        max_upload_seconds: limits.max_upload_seconds.unwrap_or(0),
         max_object_size: number_out(limits.max_object_size),
         max_conditional_size: number_out(limits.max_conditional_size),
         max_key_bytes: limits.max_key_bytes.unwrap_or(0),
@@ -703,12 +782,20 @@ pub fn write_opened(
 /// # Safety
 ///
 /// As [`read_uploaded`].
-pub unsafe fn read_opened(out: &OpenOut) -> Result<Instance> {
+pub unsafe fn read_opened(out: &OpenOut, effective_minor: u16) -> Result<Instance> {
     let _release = Release(out.owner, out.release);
+    if effective_minor > 0 {
+        // No kind is known here yet: what can be read is skipped.
+        // SAFETY: R6, R17.
+        unsafe { links(out.extension) }.at("OpenOut.extension")?;
+    }
     let nonzero = |number: u32| (number != 0).then_some(number);
     Ok(Instance {
-        operations: Some(Operations::from_bits(out.operations)),
-        capabilities: Some(Capabilities::from_bits(out.capabilities)),
+        operations: Some(Operations::from_bits(out.operations).of_minor(effective_minor)),
+        capabilities: Some(
+            Capabilities::from_words([out.capabilities, out.capabilities_2])
+                .of_minor(effective_minor),
+        ),
         limits: Limits {
             max_object_size: number_in(out.max_object_size),
             max_conditional_size: number_in(out.max_conditional_size),
@@ -719,6 +806,10 @@ pub unsafe fn read_opened(out: &OpenOut) -> Result<Instance> {
             buffer_bytes: out.buffer_bytes,
             retries: out.retries,
             eventual_ms: out.eventual_ms,
+            min_part_bytes: out.min_part_bytes,
+            max_part_bytes: (out.max_part_bytes != 0).then_some(out.max_part_bytes),
+            max_parts: nonzero(out.max_parts).unwrap_or(MAX_PARTS),
+            max_upload_seconds: nonzero(out.max_upload_seconds),
         },
         // SAFETY: R6.
         description: unsafe { text(out.description) }

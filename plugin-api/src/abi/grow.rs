@@ -121,6 +121,23 @@ grows! {
     EmptyOut / EmptyOut_Prefix . reserved;
     CustomArgs / CustomArgs_Prefix . payload;
     CustomOut / CustomOut_Prefix . payload;
+    FfiFile / FfiFile_Prefix . length;
+    CreateUploadArgs / CreateUploadArgs_Prefix . options;
+    CreateUploadOut / CreateUploadOut_Prefix . release;
+    PutPartArgs / PutPartArgs_Prefix . body;
+    PutPartOut / PutPartOut_Prefix . release;
+    ListPartsArgs / ListPartsArgs_Prefix . limit;
+    ListPartsOut / ListPartsOut_Prefix . release;
+    ListUploadsArgs / ListUploadsArgs_Prefix . limit;
+    ListUploadsOut / ListUploadsOut_Prefix . release;
+    CompleteUploadArgs / CompleteUploadArgs_Prefix . sha256;
+    AbortUploadArgs / AbortUploadArgs_Prefix . upload_id;
+    RangeStreamTable / RangeStreamTable_Prefix . drop;
+    RangesArgs / RangesArgs_Prefix . options;
+    RangesOut / RangesOut_Prefix . release;
+    ListVersionsArgs / ListVersionsArgs_Prefix . limit;
+    ListVersionsOut / ListVersionsOut_Prefix . release;
+    UpdateArgs / UpdateArgs_Prefix . options;
     BackendTable / BackendTable_Prefix . start_custom;
     PluginTable / PluginTable_Prefix . ops;
 }
@@ -129,6 +146,10 @@ items! {
     FfiCause / FfiCause_Prefix . text;
     FfiEntry / FfiEntry_Prefix . last_modified_ns;
     FfiDeleteResult / FfiDeleteResult_Prefix . error;
+    FfiPart / FfiPart_Prefix . crc32c;
+    FfiUpload / FfiUpload_Prefix . created_ns;
+    FfiPartRef / FfiPartRef_Prefix . etag;
+    FfiVersion / FfiVersion_Prefix . flags;
 }
 
 // SAFETY: tables are read only, and lead to functions and statics.
@@ -139,6 +160,8 @@ unsafe impl Sync for BackendTable {}
 unsafe impl Sync for HostServices {}
 // SAFETY: a stream table holds functions only.
 unsafe impl Sync for StreamTable {}
+// SAFETY: as above.
+unsafe impl Sync for RangeStreamTable {}
 
 /// Why a table cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

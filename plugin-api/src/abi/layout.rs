@@ -26,11 +26,11 @@ impl RootModule for Root_Ref {
     abi_stable::declare_root_module_statics! {Root_Ref}
     const BASE_NAME: &'static str = "holdall";
     const NAME: &'static str = "holdall";
-    const VERSION_STRINGS: VersionStrings = VersionStrings::new("1.0.0");
+    const VERSION_STRINGS: VersionStrings = VersionStrings::new("1.1.0");
 }
 
 const _: () = assert!(
-    super::list::VERSION.major == 1 && super::list::VERSION.minor == 0,
+    super::list::VERSION.major == 1 && super::list::VERSION.minor == 1,
     "raise VERSION_STRINGS together with the minor: it decides in which direction layouts are compared"
 );
 

@@ -22,10 +22,18 @@ impl std::fmt::Display for Version {
 }
 
 /// The version of these tables.
-pub const VERSION: Version = Version { major: 1, minor: 0 };
+pub const VERSION: Version = Version { major: 1, minor: 1 };
 
-/// Until the tables are frozen, host and plugin must have equal fingerprints.
-pub const DRAFT: bool = false;
+/// Whether the newest minor is a draft: it is spoken by a host and a plugin with equal fingerprints only, and with
+/// everything else the minor before it.
+pub const DRAFT: bool = true;
+
+/// The newest minor that is frozen.
+pub const FROZEN_MINOR: u16 = if DRAFT {
+    VERSION.minor - 1
+} else {
+    VERSION.minor
+};
 
 /// The lowest minor of a host that a plugin built with this crate works with.
 pub const MIN_HOST_MINOR: u16 = 0;
@@ -84,6 +92,10 @@ const fn appended(fields: &[Field]) {
                 && fields[i].since >= fields[i - 1].since,
             "the list is not in the order of the struct"
         );
+        assert!(
+            fields[i].since == fields[i - 1].since || fields[i].offset.is_multiple_of(8),
+            "a new field lies where an older side has padding, which it may leave as it was"
+        );
         i += 1;
     }
 }
@@ -103,21 +115,21 @@ list! {
     FfiFuture { 0: boxed poll drop; }
     FfiTrailers { 0: size extension bytes known crc32c md5 sha256; }
     FfiStream { 0: words table; }
-    StreamTable { 0: size extension poll_next drop; }
+    StreamTable { 0: size extension poll_next drop; 1: poll_into file; }
     FfiLogRecord { 0: size extension level line target message file fields call; }
-    HostServices { 0: size extension host flags log_level log fault monotonic_ns unix_ns random; }
+    HostServices { 0: size extension host flags log_level log fault monotonic_ns unix_ns random; 1: get_extension; }
     OpenArgs { 0: size extension config backend_name services effective_minor; }
-    OpenOut { 0: size extension backend operations capabilities max_object_size max_conditional_size max_key_bytes max_metadata_bytes max_page max_sign_seconds buffer_bytes retries eventual_ms description owner release; }
-    UploadOptionArgs { 0: size extension content_type cache_control content_disposition content_encoding content_language metadata if_match create_only durability checksums_known crc32c md5 sha256; }
+    OpenOut { 0: size extension backend operations capabilities max_object_size max_conditional_size max_key_bytes max_metadata_bytes max_page max_sign_seconds buffer_bytes retries eventual_ms description owner release; 1: capabilities_2 min_part_bytes max_part_bytes max_parts max_upload_seconds; }
+    UploadOptionArgs { 0: size extension content_type cache_control content_disposition content_encoding content_language metadata if_match create_only durability checksums_known crc32c md5 sha256; 1: storage_class tags encryption encryption_key_id; }
     UploadArgs { 0: size extension key length body options; }
     UploadOut { 0: size extension bytes etag version url last_modified_ns checksums_known crc32c md5 sha256 owner release; }
-    ReadOptionArgs { 0: size extension if_match if_none_match version if_modified_since_ns if_unmodified_since_ns; }
+    ReadOptionArgs { 0: size extension if_match if_none_match version if_modified_since_ns if_unmodified_since_ns; 1: with_tags; }
     DownloadArgs { 0: size extension key range_kind chunk_hint range_a range_b options; }
     HeadArgs { 0: size extension key options; }
-    ObjectOut { 0: size extension bytes etag version url content_type cache_control content_disposition content_encoding content_language metadata last_modified_ns checksums_known crc32c md5 sha256 owner release; }
+    ObjectOut { 0: size extension bytes etag version url content_type cache_control content_disposition content_encoding content_language metadata last_modified_ns checksums_known crc32c md5 sha256 owner release; 1: storage_class tags encryption encryption_key_id; }
     DownloadOut { 0: size extension object range_start range_end body owner release; }
     DeleteArgs { 0: size extension key if_match version must_exist; }
-    DeleteOut { 0: size extension existed version owner release; }
+    DeleteOut { 0: size extension existed version owner release; 1: marker; }
     ExistsArgs { 0: size extension key; }
     ExistsOut { 0: size extension exists; }
     SignArgs { 0: size extension key method expires_seconds content_type max_size download_name response_content_type must_exist checksums_known crc32c md5 sha256; }
@@ -125,12 +137,12 @@ list! {
     ListArgs { 0: size extension prefix delimiter page_token start_after limit; }
     FfiEntry { 0: key bytes etag last_modified_ns; }
     ListOut { 0: size extension entries entry_count entry_size prefixes prefix_count next skipped owner release; }
-    CopyArgs { 0: size extension from to create_only; }
-    CopyOut { 0: size extension bytes etag last_modified_ns owner release; }
+    CopyArgs { 0: size extension from to create_only; 1: if_match source_if_match source_if_none_match source_version options; }
+    CopyOut { 0: size extension bytes etag last_modified_ns owner release; 1: version source_version; }
     RenameArgs { 0: size extension from to; }
     RenameOut { 0: size extension atomic etag owner release; }
-    DeleteManyArgs { 0: size extension keys key_count; }
-    FfiDeleteResult { 0: existed failed error; }
+    DeleteManyArgs { 0: size extension keys key_count; 1: versions; }
+    FfiDeleteResult { 0: existed failed error; 1: version marker; }
     DeleteManyOut { 0: size extension results result_count result_size owner release; }
     EmptyArgs { 0: size extension reserved; }
     HealthOut { 0: size extension healthy message owner release; }
@@ -138,8 +150,35 @@ list! {
     EmptyOut { 0: size extension reserved; }
     CustomArgs { 0: size extension name payload; }
     CustomOut { 0: size extension payload; }
-    BackendTable { 0: size extension drop start_upload start_download start_delete start_exists start_signed_url start_head start_list start_copy start_rename start_delete_many start_health start_usage start_shutdown start_custom; }
-    PluginTable { 0: size extension abi_major abi_minor descriptor rust_layout open ops; }
+    FfiExtension { 1: kind size next; }
+    FfiHostAbout { 1: kind size next name version; }
+    FfiFile { 1: size extension descriptor offset length; }
+    CreateUploadArgs { 1: size extension key options; }
+    CreateUploadOut { 1: size extension upload_id owner release; }
+    PutPartArgs { 1: size extension key upload_id number checksums_known crc32c md5 sha256 length body; }
+    PutPartOut { 1: size extension bytes etag checksums_known crc32c md5 sha256 owner release; }
+    FfiPart { 1: number checksums_known bytes etag last_modified_ns crc32c; }
+    ListPartsArgs { 1: size extension key upload_id page_token limit; }
+    ListPartsOut { 1: size extension parts part_count part_size next owner release; }
+    FfiUpload { 1: key upload_id created_ns; }
+    ListUploadsArgs { 1: size extension prefix page_token limit; }
+    ListUploadsOut { 1: size extension uploads upload_count upload_size next owner release; }
+    FfiPartRef { 1: number etag; }
+    CompleteUploadArgs { 1: size extension key upload_id parts part_count part_size if_match create_only checksums_known crc32c md5 sha256; }
+    AbortUploadArgs { 1: size extension key upload_id; }
+    FfiRange { 1: start end; }
+    FfiBuffer { 1: ptr len; }
+    FfiRangeDone { 1: index; }
+    FfiRangeStream { 1: words table; }
+    RangeStreamTable { 1: size extension poll_into drop; }
+    RangesArgs { 1: size extension key ranges range_count coalesce_bytes options; }
+    RangesOut { 1: size extension object stream owner release; }
+    FfiVersion { 1: key version bytes etag last_modified_ns flags; }
+    ListVersionsArgs { 1: size extension prefix delimiter page_token limit; }
+    ListVersionsOut { 1: size extension versions version_count version_size prefixes prefix_count next owner release; }
+    UpdateArgs { 1: size extension key if_match version mask options; }
+    BackendTable { 0: size extension drop start_upload start_download start_delete start_exists start_signed_url start_head start_list start_copy start_rename start_delete_many start_health start_usage start_shutdown start_custom; 1: start_create_upload start_put_part start_list_parts start_list_uploads start_complete_upload start_abort_upload start_download_ranges start_list_versions start_update; }
+    PluginTable { 0: size extension abi_major abi_minor descriptor rust_layout open ops; 1: get_extension; }
 }
 
 /// Where the slot of an operation lies in [`BackendTable`].
@@ -160,11 +199,23 @@ pub const fn slot(operation: Operation) -> usize {
         Operation::Usage => offset_of!(BackendTable, start_usage),
         Operation::Shutdown => offset_of!(BackendTable, start_shutdown),
         Operation::Custom => offset_of!(BackendTable, start_custom),
+        Operation::CreateUpload => offset_of!(BackendTable, start_create_upload),
+        Operation::PutPart => offset_of!(BackendTable, start_put_part),
+        Operation::ListParts => offset_of!(BackendTable, start_list_parts),
+        Operation::ListUploads => offset_of!(BackendTable, start_list_uploads),
+        Operation::CompleteUpload => offset_of!(BackendTable, start_complete_upload),
+        Operation::AbortUpload => offset_of!(BackendTable, start_abort_upload),
+        Operation::DownloadRanges => offset_of!(BackendTable, start_download_ranges),
+        Operation::ListVersions => offset_of!(BackendTable, start_list_versions),
+        Operation::Update => offset_of!(BackendTable, start_update),
     }
 }
 
 /// The golden file of each minor.
-const GOLDEN: [&str; VERSION.minor as usize + 1] = [include_str!("../../golden/abi-1.0.json")];
+const GOLDEN: [&str; VERSION.minor as usize + 1] = [
+    include_str!("../../golden/abi-1.0.json"),
+    include_str!("../../golden/abi-1.1.json"),
+];
 
 /// How many tables a minor has.
 pub const fn table_count(minor: u16) -> usize {

@@ -21,22 +21,30 @@
 //! | R14 | The operations of a backend are those of `PluginTable::ops`, checked before the first `open`. | host: handshake tests |
 //! | R15 | `FfiCall` lives as long as its operation; `cancelled` is read atomically. | `tests/boundary.rs` |
 //! | R16 | A plugin whose descriptor says `blocking` may block in every function but a release: the host calls it from its pool, never from a caller's thread, and the streams that it gives never answer `PENDING`, they block. | host: `tests/e2e`, the plugin in C |
+//! | R17 | `extension` is null or a chain of `FfiExtension`: unknown kinds are skipped, at most 64 links are read, a link lives as long as the table that carries it. | `extension::tests`, `tests/boundary.rs` |
+//! | R18 | `get_extension` of plugin and host answers a table by its name, or null; always the same; it never blocks. | `tests/boundary.rs`, host: `tests/e2e` |
+//! | R19 | Bits of a minor above the effective one mean nothing: a plugin does not set them in `OpenOut`, a host does not read them. | host: `tests/e2e`, `scripts/evolution` |
+//! | R20 | Memory that is lent for ranges is written until the reader's `drop` has returned, and not after it. | host: kit, `tests/e2e` |
 
 pub mod answer;
 pub(crate) mod bytes;
 mod error;
+pub mod extension;
 pub mod grow;
 #[cfg(feature = "layout-check")]
 pub mod layout;
 pub mod list;
+pub mod parts;
+pub mod ranges;
 pub mod request;
 pub mod stream;
 pub mod tables;
 pub mod text;
+pub mod versions;
 pub mod waker;
 
 pub use error::{flatten, unflatten};
-pub use list::{DRAFT, FINGERPRINTS, MIN_HOST_MINOR, VERSION, Version};
+pub use list::{DRAFT, FINGERPRINTS, FROZEN_MINOR, MIN_HOST_MINOR, VERSION, Version};
 
 /// Alignment of the caller's storage for an operation, in bytes.
 pub const STORAGE_ALIGN: usize = 16;

@@ -12,8 +12,9 @@ use super::text::{
     time_out,
 };
 use crate::{
-    Body, ByteRange, CopyObject, Custom, Delete, DeleteMany, Download, Durability, Error, Head,
-    Key, List, Method, ReadOptions, Rename, Result, SignUrl, Upload, UploadOptions,
+    Body, ByteRange, CopyObject, CopyOptions, Custom, Delete, DeleteMany, Download, Durability,
+    Encryption, Error, Head, Headers, Key, List, Method, ReadOptions, Rename, Result, SignUrl,
+    Update, Upload, UploadOptions,
 };
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -23,29 +24,31 @@ use std::time::Duration;
 /// Arguments of one operation, with all that they point to and that a request does not hold itself.
 #[derive(Debug)]
 pub struct Args<'a, A: Owned> {
-    raw: A,
-    keep: Kept,
+    pub(super) raw: A,
+    pub(super) keep: Kept,
     _request: PhantomData<&'a ()>,
 }
 
 #[derive(Debug)]
 #[expect(dead_code, reason = "the vectors are held for the pointers into them")]
-enum Keep {
-    Upload(UploadOptionArgs, Vec<FfiPair>),
+pub(super) enum Keep {
+    Upload(UploadOptionArgs, [Vec<FfiPair>; 2]),
     Read(ReadOptionArgs),
-    Keys(Vec<FfiSlice>),
+    Keys(Vec<FfiSlice>, Vec<FfiSlice>),
+    Parts(Vec<FfiPartRef>),
+    Ranges(Vec<FfiRange>, ReadOptionArgs),
 }
 
 /// Owns a [`Keep`]. Not a `Box`: moving one would end the borrows that the arguments hold.
 #[derive(Debug, Default)]
-struct Kept(Option<std::ptr::NonNull<Keep>>);
+pub(super) struct Kept(Option<std::ptr::NonNull<Keep>>);
 
 impl Kept {
-    fn new(keep: Keep) -> Self {
+    pub(super) fn new(keep: Keep) -> Self {
         Self(std::ptr::NonNull::new(Box::into_raw(Box::new(keep))))
     }
 
-    fn get(&self) -> Option<&Keep> {
+    pub(super) fn get(&self) -> Option<&Keep> {
         // SAFETY: made by `new`, freed by `drop` only.
         self.0.map(|keep| unsafe { keep.as_ref() })
     }
@@ -71,7 +74,7 @@ pub trait Owned: Grows {
 }
 
 impl<A: Owned> Args<'_, A> {
-    fn new(raw: A) -> Self {
+    pub(super) fn new(raw: A) -> Self {
         Self {
             raw,
             keep: Kept::default(),
@@ -99,10 +102,25 @@ plain!(
     CopyArgs,
     RenameArgs,
     DeleteManyArgs,
-    EmptyArgs
+    EmptyArgs,
+    CreateUploadArgs,
+    ListPartsArgs,
+    ListUploadsArgs,
+    CompleteUploadArgs,
+    AbortUploadArgs,
+    RangesArgs,
+    ListVersionsArgs,
+    UpdateArgs
 );
 
 impl Owned for UploadArgs {
+    fn discard(&mut self) {
+        // SAFETY: R8: not moved, because there was no start.
+        drop(unsafe { OwnedStream::from_ffi(self.body) });
+    }
+}
+
+impl Owned for PutPartArgs {
     fn discard(&mut self) {
         // SAFETY: R8: not moved, because there was no start.
         drop(unsafe { OwnedStream::from_ffi(self.body) });
@@ -116,11 +134,11 @@ impl Owned for CustomArgs {
     }
 }
 
-fn text(text: &str) -> FfiSlice {
+pub(super) fn text(text: &str) -> FfiSlice {
     FfiSlice::of(text.as_bytes())
 }
 
-fn key(key: &Key) -> FfiSlice {
+pub(super) fn key(key: &Key) -> FfiSlice {
     text(key.text())
 }
 
@@ -153,7 +171,7 @@ impl Texts {
     /// # Safety
     ///
     /// R4 and R5; and `'a` ends before this value, when it copies.
-    unsafe fn get<'a>(&mut self, slice: FfiSlice) -> Option<&'a str> {
+    pub(super) unsafe fn get<'a>(&mut self, slice: FfiSlice) -> Option<&'a str> {
         if slice.ptr.is_null() {
             return None;
         }
@@ -173,7 +191,7 @@ impl Texts {
     /// # Safety
     ///
     /// As [`Texts::get`].
-    unsafe fn or_empty<'a>(&mut self, slice: FfiSlice) -> &'a str {
+    pub(super) unsafe fn or_empty<'a>(&mut self, slice: FfiSlice) -> &'a str {
         // SAFETY: by the contract.
         unsafe { self.get(slice) }.unwrap_or("")
     }
@@ -181,7 +199,7 @@ impl Texts {
     /// # Safety
     ///
     /// As [`Texts::get`].
-    unsafe fn key<'a>(&mut self, slice: FfiSlice) -> &'a Key {
+    pub(super) unsafe fn key<'a>(&mut self, slice: FfiSlice) -> &'a Key {
         // SAFETY: by the contract.
         Key::new(unsafe { self.or_empty(slice) })
     }
@@ -196,7 +214,7 @@ impl Drop for Texts {
     }
 }
 
-fn refused(fault: TableFault) -> Error {
+pub(super) fn refused(fault: TableFault) -> Error {
     Error::new(crate::ErrorKind::Other)
         .with_message("the host passed a table that cannot be read")
         .because(fault)
@@ -214,32 +232,51 @@ pub fn write_upload(upload: Upload<'_>) -> Args<'_, UploadArgs> {
         ..grow::empty()
     });
     if let Some(options) = options {
-        let (checksums_known, crc32c, md5, sha256) = checksums_out(&options.checksums);
-        let pairs = pair_views(&options.metadata);
-        args.keep = Kept::new(Keep::Upload(
-            UploadOptionArgs {
-                content_type: FfiSlice::text(options.content_type),
-                cache_control: FfiSlice::text(options.headers.cache_control),
-                content_disposition: FfiSlice::text(options.headers.content_disposition),
-                content_encoding: FfiSlice::text(options.headers.content_encoding),
-                content_language: FfiSlice::text(options.headers.content_language),
-                if_match: FfiSlice::text(options.if_match),
-                create_only: options.create_only.into(),
-                durability: options.durability.map_or(0, |durability| durability as u8),
-                checksums_known,
-                crc32c,
-                md5,
-                sha256,
-                metadata: pairs_of(&pairs),
-                ..grow::empty()
-            },
-            pairs,
-        ));
-        if let Some(Keep::Upload(raw, _)) = args.keep.get() {
-            args.raw.options = raw;
-        }
+        args.keep = write_upload_options(&options);
+        args.raw.options = upload_options_pointer(args.keep.get());
     }
     args
+}
+
+/// Options of a write.
+pub(super) fn write_upload_options(options: &UploadOptions<'_>) -> Kept {
+    let (checksums_known, crc32c, md5, sha256) = checksums_out(&options.checksums);
+    let pairs = [pair_views(&options.metadata), pair_views(&options.tags)];
+    let (encryption, encryption_key_id) = match options.encryption {
+        None => (0, None),
+        Some(Encryption::Managed) => (1, None),
+        Some(Encryption::Key(id)) => (2, Some(id)),
+    };
+    Kept::new(Keep::Upload(
+        UploadOptionArgs {
+            content_type: FfiSlice::text(options.content_type),
+            cache_control: FfiSlice::text(options.headers.cache_control),
+            content_disposition: FfiSlice::text(options.headers.content_disposition),
+            content_encoding: FfiSlice::text(options.headers.content_encoding),
+            content_language: FfiSlice::text(options.headers.content_language),
+            if_match: FfiSlice::text(options.if_match),
+            create_only: options.create_only.into(),
+            durability: options.durability.map_or(0, |durability| durability as u8),
+            checksums_known,
+            crc32c,
+            md5,
+            sha256,
+            metadata: pairs_of(&pairs[0]),
+            storage_class: FfiSlice::text(options.storage_class),
+            tags: pairs_of(&pairs[1]),
+            encryption,
+            encryption_key_id: FfiSlice::text(encryption_key_id),
+            ..grow::empty()
+        },
+        pairs,
+    ))
+}
+
+pub(super) fn upload_options_pointer(keep: Option<&Keep>) -> *const UploadOptionArgs {
+    match keep {
+        Some(Keep::Upload(raw, _)) => raw,
+        _ => std::ptr::null(),
+    }
 }
 
 /// Reads an upload. The body moves.
@@ -259,13 +296,43 @@ pub unsafe fn read_upload<'a>(args: *const UploadArgs, texts: &mut Texts) -> Res
     // SAFETY: R5.
     let mut upload = Upload::new(unsafe { texts.key(args.key) }, body);
     upload.length = number_in(args.length);
-    if args.options.is_null() {
-        return Ok(upload);
+    // SAFETY: R1, R5.
+    let options = unsafe { read_upload_options(args.options, texts) }?;
+    Ok(if options.is_some() {
+        upload.with_options(options)
+    } else {
+        upload
+    })
+}
+
+/// # Safety
+///
+/// R4 and R5; and `'a` ends before `texts`.
+unsafe fn pairs_in<'a>(raw: FfiPairs, texts: &mut Texts) -> Result<Vec<(&'a str, &'a str)>> {
+    // SAFETY: R5.
+    let pairs = unsafe { array(raw.ptr, raw.len) }?;
+    let mut read = Vec::with_capacity(pairs.len());
+    for pair in pairs {
+        // SAFETY: R5.
+        let name = unsafe { texts.or_empty(pair.name) };
+        // SAFETY: R5.
+        read.push((name, unsafe { texts.or_empty(pair.value) }));
+    }
+    Ok(read)
+}
+
+/// # Safety
+///
+/// As [`read_upload`].
+pub(super) unsafe fn read_upload_options<'a>(
+    raw: *const UploadOptionArgs,
+    texts: &mut Texts,
+) -> Result<Option<UploadOptions<'a>>> {
+    if raw.is_null() {
+        return Ok(None);
     }
     // SAFETY: R1.
-    let raw = unsafe { copy_in(args.options) }.map_err(refused)?;
-    // SAFETY: R5.
-    let pairs = unsafe { array(raw.metadata.ptr, raw.metadata.len) }?;
+    let raw = unsafe { copy_in(raw) }.map_err(refused)?;
     let mut options = UploadOptions {
         create_only: raw.create_only != 0,
         checksums: checksums_in(raw.checksums_known, raw.crc32c, raw.md5, raw.sha256),
@@ -274,6 +341,19 @@ pub unsafe fn read_upload<'a>(args: *const UploadArgs, texts: &mut Texts) -> Res
             2 => Some(Durability::Data),
             3 => Some(Durability::Full),
             _ => None,
+        },
+        // SAFETY: R5.
+        metadata: unsafe { pairs_in(raw.metadata, texts) }?,
+        // SAFETY: R5.
+        tags: unsafe { pairs_in(raw.tags, texts) }?,
+        encryption: match raw.encryption {
+            0 => None,
+            1 => Some(Encryption::Managed),
+            // SAFETY: R5.
+            2 => Some(Encryption::Key(unsafe {
+                texts.or_empty(raw.encryption_key_id)
+            })),
+            _ => return Err(Error::unsupported("this kind of encryption")),
         },
         ..UploadOptions::default()
     };
@@ -287,30 +367,28 @@ pub unsafe fn read_upload<'a>(args: *const UploadArgs, texts: &mut Texts) -> Res
         (&mut options.headers.content_encoding, raw.content_encoding),
         (&mut options.headers.content_language, raw.content_language),
         (&mut options.if_match, raw.if_match),
+        (&mut options.storage_class, raw.storage_class),
     ] {
         // SAFETY: R5.
         *slot = unsafe { texts.get(slice) };
     }
-    for pair in pairs {
-        // SAFETY: R5.
-        let name = unsafe { texts.or_empty(pair.name) };
-        // SAFETY: R5.
-        options
-            .metadata
-            .push((name, unsafe { texts.or_empty(pair.value) }));
-    }
-    Ok(upload.with_options(Some(options)))
+    Ok(Some(options))
 }
 
-fn write_read_options(options: &ReadOptions<'_>) -> Kept {
-    Kept::new(Keep::Read(ReadOptionArgs {
+pub(super) fn read_option_args(options: &ReadOptions<'_>) -> ReadOptionArgs {
+    ReadOptionArgs {
         if_match: FfiSlice::text(options.if_match),
         if_none_match: FfiSlice::text(options.if_none_match),
         version: FfiSlice::text(options.version),
         if_modified_since_ns: time_out(options.if_modified_since),
         if_unmodified_since_ns: time_out(options.if_unmodified_since),
+        with_tags: options.with_tags.into(),
         ..grow::empty()
-    }))
+    }
+}
+
+fn write_read_options(options: &ReadOptions<'_>) -> Kept {
+    Kept::new(Keep::Read(read_option_args(options)))
 }
 
 fn read_options_pointer(keep: Option<&Keep>) -> *const ReadOptionArgs {
@@ -323,7 +401,7 @@ fn read_options_pointer(keep: Option<&Keep>) -> *const ReadOptionArgs {
 /// # Safety
 ///
 /// As [`read_upload`].
-unsafe fn read_read_options<'a>(
+pub(super) unsafe fn read_read_options<'a>(
     raw: *const ReadOptionArgs,
     texts: &mut Texts,
 ) -> Result<Option<ReadOptions<'a>>> {
@@ -335,6 +413,7 @@ unsafe fn read_read_options<'a>(
     let mut options = ReadOptions {
         if_modified_since: time_in(raw.if_modified_since_ns),
         if_unmodified_since: time_in(raw.if_unmodified_since_ns),
+        with_tags: raw.with_tags != 0,
         ..ReadOptions::default()
     };
     for (slot, slice) in [
@@ -592,12 +671,22 @@ pub unsafe fn read_list<'a>(args: *const ListArgs, texts: &mut Texts) -> Result<
 
 /// Writes a copy.
 pub fn write_copy<'a>(copy: &CopyObject<'a>) -> Args<'a, CopyArgs> {
-    Args::new(CopyArgs {
+    let options = copy.options();
+    let mut args = Args::new(CopyArgs {
         from: key(copy.from),
         to: key(copy.to),
         create_only: copy.create_only.into(),
+        if_match: FfiSlice::text(options.if_match),
+        source_if_match: FfiSlice::text(options.source_if_match),
+        source_if_none_match: FfiSlice::text(options.source_if_none_match),
+        source_version: FfiSlice::text(options.source_version),
         ..grow::empty()
-    })
+    });
+    if let Some(replace) = &options.replace {
+        args.keep = write_upload_options(replace);
+        args.raw.options = upload_options_pointer(args.keep.get());
+    }
+    args
 }
 
 /// Reads a copy.
@@ -617,7 +706,27 @@ pub unsafe fn read_copy<'a>(args: *const CopyArgs, texts: &mut Texts) -> Result<
     // SAFETY: R5.
     let mut copy = CopyObject::new(from, unsafe { texts.key(args.to) });
     copy.create_only = args.create_only != 0;
-    Ok(copy)
+    let mut options = CopyOptions {
+        // SAFETY: R1, R5.
+        replace: unsafe { read_upload_options(args.options, texts) }?,
+        ..CopyOptions::default()
+    };
+    let mut plain = options.replace.is_none();
+    for (slot, slice) in [
+        (&mut options.if_match, args.if_match),
+        (&mut options.source_if_match, args.source_if_match),
+        (&mut options.source_if_none_match, args.source_if_none_match),
+        (&mut options.source_version, args.source_version),
+    ] {
+        // SAFETY: R5.
+        *slot = unsafe { texts.get(slice) };
+        plain &= slot.is_none();
+    }
+    Ok(if plain {
+        copy
+    } else {
+        copy.with_options(Some(options))
+    })
 }
 
 /// Writes a rename.
@@ -650,12 +759,18 @@ pub unsafe fn read_rename<'a>(args: *const RenameArgs, texts: &mut Texts) -> Res
 /// Writes a batch of deletes.
 pub fn write_delete_many<'a>(delete: &DeleteMany<'a>) -> Args<'a, DeleteManyArgs> {
     let keys: Vec<FfiSlice> = delete.keys.iter().map(|name| key(name)).collect();
+    let versions = delete.versions.iter().copied().map(FfiSlice::text);
+    let versions: Vec<FfiSlice> = versions.collect();
     let mut args = Args::new(DeleteManyArgs {
         keys: keys.as_ptr(),
         key_count: keys.len(),
+        versions: match versions.len() == keys.len() {
+            true => versions.as_ptr(),
+            false => std::ptr::null(),
+        },
         ..grow::empty()
     });
-    args.keep = Kept::new(Keep::Keys(keys));
+    args.keep = Kept::new(Keep::Keys(keys, versions));
     args
 }
 
@@ -676,15 +791,93 @@ pub unsafe fn read_delete_many<'a>(
     let args = unsafe { copy_in(args) }.map_err(refused)?;
     // SAFETY: R5.
     let keys = unsafe { array(args.keys, args.key_count) }?;
-    Ok(DeleteMany {
-        keys: keys
-            .iter()
-            .map(|slice| {
-                // SAFETY: R5.
-                unsafe { texts.key(*slice) }
-            })
-            .collect(),
-    })
+    let mut delete = DeleteMany::new::<Key>([]);
+    for slice in keys {
+        // SAFETY: R5.
+        delete.keys.push(unsafe { texts.key(*slice) });
+    }
+    if !args.versions.is_null() {
+        // SAFETY: R5.
+        for slice in unsafe { array(args.versions, args.key_count) }? {
+            // SAFETY: R5.
+            delete.versions.push(unsafe { texts.get(*slice) });
+        }
+    }
+    Ok(delete)
+}
+
+/// Writes a change of what is kept beside the bytes.
+pub fn write_update<'a>(update: &Update<'a>) -> Args<'a, UpdateArgs> {
+    let flat = |text: Option<Option<&'a str>>| text.flatten();
+    let options = UploadOptions {
+        content_type: flat(update.content_type),
+        headers: Headers {
+            cache_control: flat(update.cache_control),
+            content_disposition: flat(update.content_disposition),
+            content_encoding: flat(update.content_encoding),
+            content_language: flat(update.content_language),
+        },
+        metadata: update.metadata.clone().unwrap_or_default(),
+        tags: update.tags.clone().unwrap_or_default(),
+        storage_class: update.storage_class,
+        ..UploadOptions::default()
+    };
+    let mask = [
+        update.content_type.is_some(),
+        update.cache_control.is_some(),
+        update.content_disposition.is_some(),
+        update.content_encoding.is_some(),
+        update.content_language.is_some(),
+        update.metadata.is_some(),
+        update.tags.is_some(),
+        update.storage_class.is_some(),
+    ];
+    let mask = (0..).zip(mask).map(|(bit, is)| u32::from(is) << bit).sum();
+    let mut args = Args::new(UpdateArgs {
+        key: key(update.key),
+        if_match: FfiSlice::text(update.if_match),
+        version: FfiSlice::text(update.version),
+        mask,
+        ..grow::empty()
+    });
+    args.keep = write_upload_options(&options);
+    args.raw.options = upload_options_pointer(args.keep.get());
+    args
+}
+
+/// Reads a change of what is kept beside the bytes.
+///
+/// # Errors
+///
+/// A table that cannot be read, or a bit of `mask` that is not known.
+///
+/// # Safety
+///
+/// As [`read_upload`].
+pub unsafe fn read_update<'a>(args: *const UpdateArgs, texts: &mut Texts) -> Result<Update<'a>> {
+    // SAFETY: R1.
+    let args = unsafe { copy_in(args) }.map_err(refused)?;
+    if args.mask >> 8 != 0 {
+        return Err(Error::unsupported("this change"));
+    }
+    // SAFETY: R1, R5.
+    let options = unsafe { read_upload_options(args.options, texts) }?.unwrap_or_default();
+    // SAFETY: R5.
+    let mut update = Update::new(unsafe { texts.key(args.key) });
+    // SAFETY: R5.
+    update.if_match = unsafe { texts.get(args.if_match) };
+    // SAFETY: R5.
+    update.version = unsafe { texts.get(args.version) };
+    let named = |bit: u32| args.mask & 1 << bit != 0;
+    update.content_type = named(0).then_some(options.content_type);
+    update.cache_control = named(1).then_some(options.headers.cache_control);
+    update.content_disposition = named(2).then_some(options.headers.content_disposition);
+    update.content_encoding = named(3).then_some(options.headers.content_encoding);
+    update.content_language = named(4).then_some(options.headers.content_language);
+    update.metadata = named(5).then_some(options.metadata);
+    update.tags = named(6).then_some(options.tags);
+    update.storage_class = options.storage_class.filter(|_| named(7));
+    Ok(update)
 }
 
 /// Writes no arguments.
@@ -725,8 +918,16 @@ pub fn write_open<'a>(
     backend_name: &'a str,
     services: *const HostServices,
     effective_minor: u16,
+    about: &'a FfiHostAbout,
 ) -> Args<'a, OpenArgs> {
+    let about: *const FfiHostAbout = about;
     Args::new(OpenArgs {
+        // 1.0 says that it is null.
+        extension: if effective_minor > 0 {
+            about.cast()
+        } else {
+            std::ptr::null()
+        },
         config: text(config),
         backend_name: text(backend_name),
         services,

@@ -4,7 +4,7 @@
 //! Read the numbered rules in [`super`] before changing a line.
 //!
 //! Conventions: texts are UTF-8; a size or count that is not known is `u64::MAX`; a time is
-//! nanoseconds since 1970, `i64::MIN` when not known; `extension` is reserved and null.
+//! nanoseconds since 1970, `i64::MIN` when not known; `extension` is null or a chain of [`FfiExtension`] (R17).
 
 #![allow(
     non_camel_case_types,
@@ -299,6 +299,22 @@ pub struct StreamTable {
     /// Ends it, at any moment.
     #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
     pub drop: Option<unsafe extern "C" fn(words: *mut [*mut c_void; 5])>,
+    /// Since 1.1, optional: as `poll_next`, into memory of the caller, which is lent for the call. `READY`: 1 to `room`
+    /// bytes are there, `filled` says how many.
+    pub poll_into: Option<
+        unsafe extern "C" fn(
+            words: *mut [*mut c_void; 5],
+            cx: *const FfiContext,
+            into: *mut u8,
+            room: usize,
+            filled: *mut usize,
+            end: *mut FfiTrailers,
+            err: *mut FfiError,
+        ) -> Status,
+    >,
+    /// Since 1.1, optional: the rest of the stream as a range of an open file, valid until `drop`. 1: `out` is filled,
+    /// 0: there is none.
+    pub file: Option<unsafe extern "C" fn(words: *mut [*mut c_void; 5], out: *mut FfiFile) -> u8>,
 }
 
 /// One line of a log.
@@ -361,6 +377,11 @@ pub struct HostServices {
     /// Fills `out` with unpredictable bytes.
     #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
     pub random: Option<unsafe extern "C" fn(host: *const c_void, out: *mut u8, len: usize)>,
+    /// Since 1.1, optional.
+    /// A table by its name (text), or null: "holdall.NAME.1", "unstable.MAKER.NAME". Never blocks; valid for the life
+    /// of the process.
+    pub get_extension:
+        Option<unsafe extern "C" fn(host: *const c_void, name: FfiSlice) -> *const c_void>,
 }
 
 /// Opens a backend.
@@ -431,6 +452,16 @@ pub struct OpenOut {
     /// Frees `owner`; called once, as soon as the texts are copied.
     #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
     pub release: Option<unsafe extern "C" fn(owner: *mut c_void)>,
+    /// Since 1.1: capabilities 64 to 127; a subset of the descriptor's.
+    pub capabilities_2: u64,
+    /// Since 1.1: fewest bytes of a part but the last.
+    pub min_part_bytes: u64,
+    /// Since 1.1: most bytes of a part; 0 for none.
+    pub max_part_bytes: u64,
+    /// Since 1.1: most parts of an upload; 0 for 10 000.
+    pub max_parts: u32,
+    /// Since 1.1: how long the store keeps an upload in parts; 0 without a limit.
+    pub max_upload_seconds: u32,
 }
 
 /// The rarer part of an upload.
@@ -473,6 +504,14 @@ pub struct UploadOptionArgs {
     /// The caller's digest.
     #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
     pub sha256: [u8; 32],
+    /// Since 1.1; absent: the store's default.
+    pub storage_class: FfiSlice,
+    /// Since 1.1.
+    pub tags: FfiPairs,
+    /// Since 1.1: 0 the store's default, 1 with keys of the store, 2 with the key `encryption_key_id`.
+    pub encryption: u32,
+    /// Since 1.1; absent: none.
+    pub encryption_key_id: FfiSlice,
 }
 
 /// Stores an object.
@@ -561,6 +600,8 @@ pub struct ReadOptionArgs {
     /// Since 1970; `i64::MIN` for none.
     #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
     pub if_unmodified_since_ns: i64,
+    /// Since 1.1; 1: `ObjectOut.tags` is wanted.
+    pub with_tags: u32,
 }
 
 /// Reads an object.
@@ -659,6 +700,14 @@ pub struct ObjectOut {
     /// Frees `owner`; called once, as soon as the texts are copied.
     #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
     pub release: Option<unsafe extern "C" fn(owner: *mut c_void)>,
+    /// Since 1.1; absent: not told.
+    pub storage_class: FfiSlice,
+    /// Since 1.1; a null `ptr`: not told.
+    pub tags: FfiPairs,
+    /// Since 1.1: 0 not told, 1 with keys of the store, 2 with the key `encryption_key_id`.
+    pub encryption: u32,
+    /// Since 1.1; absent: none.
+    pub encryption_key_id: FfiSlice,
 }
 
 /// An object's bytes.
@@ -735,6 +784,8 @@ pub struct DeleteOut {
     /// Frees `owner`; called once, as soon as the texts are copied.
     #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
     pub release: Option<unsafe extern "C" fn(owner: *mut c_void)>,
+    /// Since 1.1; 1: a delete marker was made, or removed.
+    pub marker: u32,
 }
 
 /// Asks for an object.
@@ -941,6 +992,16 @@ pub struct CopyArgs {
     /// 1: refuse to replace.
     #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
     pub create_only: u8,
+    /// Since 1.1: of the target; absent: none.
+    pub if_match: FfiSlice,
+    /// Since 1.1; absent: none.
+    pub source_if_match: FfiSlice,
+    /// Since 1.1; absent: none.
+    pub source_if_none_match: FfiSlice,
+    /// Since 1.1; absent: the current one.
+    pub source_version: FfiSlice,
+    /// Since 1.1: what replaces type, headers, metadata and the rest of the source; null: they are kept.
+    pub options: *const UploadOptionArgs,
 }
 
 /// A copy was made.
@@ -967,6 +1028,10 @@ pub struct CopyOut {
     /// Frees `owner`; called once, as soon as the texts are copied.
     #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
     pub release: Option<unsafe extern "C" fn(owner: *mut c_void)>,
+    /// Since 1.1; absent: none.
+    pub version: FfiSlice,
+    /// Since 1.1; absent: none.
+    pub source_version: FfiSlice,
 }
 
 /// Renames an object.
@@ -1031,6 +1096,8 @@ pub struct DeleteManyArgs {
     /// Names.
     #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
     pub key_count: usize,
+    /// Since 1.1: a version for each key, absent for the current one; null: none.
+    pub versions: *const FfiSlice,
 }
 
 /// What became of one of them.
@@ -1049,6 +1116,10 @@ pub struct FfiDeleteResult {
     /// Owned by the answer, its own `owner` is null.
     #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
     pub error: *const FfiError,
+    /// Since 1.1; absent: none.
+    pub version: FfiSlice,
+    /// Since 1.1; 1: a delete marker was made, or removed.
+    pub marker: u32,
 }
 
 /// One result for each key, in order.
@@ -1197,6 +1268,615 @@ pub struct CustomOut {
     /// Owned by the receiver.
     #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
     pub payload: FfiBytes,
+}
+
+/// One link of a chain; what follows depends on its kind. An unknown kind is skipped.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+pub struct FfiExtension {
+    /// Below 0x80000000: assigned by the ABI; the others are free for experiments.
+    pub kind: u32,
+    /// Bytes of this link: at least 16, a multiple of 8.
+    pub size: u32,
+    /// The next link, or null; at most 64 are read.
+    pub next: *const c_void,
+}
+
+/// Link of kind 1 in `OpenArgs`: who loads.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+pub struct FfiHostAbout {
+    /// 1.
+    pub kind: u32,
+    /// 48.
+    pub size: u32,
+    /// The next link, or null.
+    pub next: *const c_void,
+    /// Of the host library.
+    pub name: FfiSlice,
+    /// Of the host library.
+    pub version: FfiSlice,
+}
+
+/// A range of an open file, lent by a stream.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = FfiFile_Ref, prefix_fields = FfiFile_Prefix)), missing_field(option))
+)]
+pub struct FfiFile {
+    /// Bytes that the caller has room for; then, bytes that were filled.
+    pub size: usize,
+    /// A chain of `FfiExtension`, or null.
+    pub extension: *const c_void,
+    /// Open for reading: a file descriptor, on Windows a `HANDLE`. Neither closed nor moved by who reads.
+    pub descriptor: i64,
+    /// First byte.
+    pub offset: u64,
+    /// Bytes.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub length: u64,
+}
+
+/// Begins an upload in parts.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = CreateUploadArgs_Ref, prefix_fields = CreateUploadArgs_Prefix)), missing_field(option))
+)]
+pub struct CreateUploadArgs {
+    /// Bytes of this table that its maker knows.
+    pub size: usize,
+    /// A chain of `FfiExtension`, or null.
+    pub extension: *const c_void,
+    /// Its name.
+    pub key: FfiSlice,
+    /// Null: none. No condition and no checksum: they come when the upload is completed.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub options: *const UploadOptionArgs,
+}
+
+/// An upload in parts was begun.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = CreateUploadOut_Ref, prefix_fields = CreateUploadOut_Prefix)), missing_field(option))
+)]
+pub struct CreateUploadOut {
+    /// Bytes that the caller has room for; then, bytes that were filled.
+    pub size: usize,
+    /// A chain of `FfiExtension`, or null.
+    pub extension: *const c_void,
+    /// Names it, also in another process.
+    pub upload_id: FfiSlice,
+    /// Owns every text of this answer; null when nothing is owned.
+    pub owner: *mut c_void,
+    /// Frees `owner`; called once, as soon as the texts are copied.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub release: Option<unsafe extern "C" fn(owner: *mut c_void)>,
+}
+
+/// Stores a part. One of the same number is replaced.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = PutPartArgs_Ref, prefix_fields = PutPartArgs_Prefix)), missing_field(option))
+)]
+pub struct PutPartArgs {
+    /// Bytes of this table that its maker knows.
+    pub size: usize,
+    /// A chain of `FfiExtension`, or null.
+    pub extension: *const c_void,
+    /// Its name.
+    pub key: FfiSlice,
+    /// What `create_upload` answered.
+    pub upload_id: FfiSlice,
+    /// 1 to 10 000.
+    pub number: u32,
+    /// 1 crc32c, 2 md5, 4 sha256.
+    pub checksums_known: u32,
+    /// CRC-32C.
+    pub crc32c: u32,
+    /// MD5.
+    pub md5: [u8; 16],
+    /// SHA-256.
+    pub sha256: [u8; 32],
+    /// Bytes; `u64::MAX` when unknown.
+    pub length: u64,
+    /// Moved into the operation at start, whatever start returns.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub body: FfiStream,
+}
+
+/// A part was stored.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = PutPartOut_Ref, prefix_fields = PutPartOut_Prefix)), missing_field(option))
+)]
+pub struct PutPartOut {
+    /// Bytes that the caller has room for; then, bytes that were filled.
+    pub size: usize,
+    /// A chain of `FfiExtension`, or null.
+    pub extension: *const c_void,
+    /// Its size.
+    pub bytes: u64,
+    /// Names these bytes when the upload is completed.
+    pub etag: FfiSlice,
+    /// 1 crc32c, 2 md5, 4 sha256.
+    pub checksums_known: u32,
+    /// CRC-32C.
+    pub crc32c: u32,
+    /// MD5.
+    pub md5: [u8; 16],
+    /// SHA-256.
+    pub sha256: [u8; 32],
+    /// Owns every text of this answer; null when nothing is owned.
+    pub owner: *mut c_void,
+    /// Frees `owner`; called once, as soon as the texts are copied.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub release: Option<unsafe extern "C" fn(owner: *mut c_void)>,
+}
+
+/// One part of an upload.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = FfiPart_Ref, prefix_fields = FfiPart_Prefix)), missing_field(option))
+)]
+pub struct FfiPart {
+    /// 1 to 10 000.
+    pub number: u32,
+    /// 1 crc32c.
+    pub checksums_known: u32,
+    /// Its size.
+    pub bytes: u64,
+    /// As `put_part` answered it.
+    pub etag: FfiSlice,
+    /// Since 1970; `i64::MIN` when unknown.
+    pub last_modified_ns: i64,
+    /// CRC-32C.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub crc32c: u32,
+}
+
+/// A page of the parts of an upload, by number.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = ListPartsArgs_Ref, prefix_fields = ListPartsArgs_Prefix)), missing_field(option))
+)]
+pub struct ListPartsArgs {
+    /// Bytes of this table that its maker knows.
+    pub size: usize,
+    /// A chain of `FfiExtension`, or null.
+    pub extension: *const c_void,
+    /// Its name.
+    pub key: FfiSlice,
+    /// What `create_upload` answered.
+    pub upload_id: FfiSlice,
+    /// Absent: first page.
+    pub page_token: FfiSlice,
+    /// 1 to 1000.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub limit: u32,
+}
+
+/// A page of parts.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = ListPartsOut_Ref, prefix_fields = ListPartsOut_Prefix)), missing_field(option))
+)]
+pub struct ListPartsOut {
+    /// Bytes that the caller has room for; then, bytes that were filled.
+    pub size: usize,
+    /// A chain of `FfiExtension`, or null.
+    pub extension: *const c_void,
+    /// Parts, each `part_size` bytes after the one before.
+    pub parts: *const FfiPart,
+    /// Parts.
+    pub part_count: usize,
+    /// Bytes of a part's item.
+    pub part_size: usize,
+    /// Absent: the listing ends.
+    pub next: FfiSlice,
+    /// Owns every text of this answer; null when nothing is owned.
+    pub owner: *mut c_void,
+    /// Frees `owner`; called once, as soon as the texts are copied.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub release: Option<unsafe extern "C" fn(owner: *mut c_void)>,
+}
+
+/// One upload in parts that is neither completed nor aborted.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = FfiUpload_Ref, prefix_fields = FfiUpload_Prefix)), missing_field(option))
+)]
+pub struct FfiUpload {
+    /// The object.
+    pub key: FfiSlice,
+    /// Names it.
+    pub upload_id: FfiSlice,
+    /// Since 1970; `i64::MIN` when unknown.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub created_ns: i64,
+}
+
+/// A page of uploads in parts, by key.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = ListUploadsArgs_Ref, prefix_fields = ListUploadsArgs_Prefix)), missing_field(option))
+)]
+pub struct ListUploadsArgs {
+    /// Bytes of this table that its maker knows.
+    pub size: usize,
+    /// A chain of `FfiExtension`, or null.
+    pub extension: *const c_void,
+    /// May be empty.
+    pub prefix: FfiSlice,
+    /// Absent: first page.
+    pub page_token: FfiSlice,
+    /// 1 to 1000.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub limit: u32,
+}
+
+/// A page of uploads in parts.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = ListUploadsOut_Ref, prefix_fields = ListUploadsOut_Prefix)), missing_field(option))
+)]
+pub struct ListUploadsOut {
+    /// Bytes that the caller has room for; then, bytes that were filled.
+    pub size: usize,
+    /// A chain of `FfiExtension`, or null.
+    pub extension: *const c_void,
+    /// Uploads, each `upload_size` bytes after the one before.
+    pub uploads: *const FfiUpload,
+    /// Uploads.
+    pub upload_count: usize,
+    /// Bytes of an upload's item.
+    pub upload_size: usize,
+    /// Absent: the listing ends.
+    pub next: FfiSlice,
+    /// Owns every text of this answer; null when nothing is owned.
+    pub owner: *mut c_void,
+    /// Frees `owner`; called once, as soon as the texts are copied.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub release: Option<unsafe extern "C" fn(owner: *mut c_void)>,
+}
+
+/// A part that belongs to the object.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = FfiPartRef_Ref, prefix_fields = FfiPartRef_Prefix)), missing_field(option))
+)]
+pub struct FfiPartRef {
+    /// 1 to 10 000.
+    pub number: u32,
+    /// As `put_part` answered it.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub etag: FfiSlice,
+}
+
+/// Makes the object of its parts, in the order of their numbers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = CompleteUploadArgs_Ref, prefix_fields = CompleteUploadArgs_Prefix)), missing_field(option))
+)]
+pub struct CompleteUploadArgs {
+    /// Bytes of this table that its maker knows.
+    pub size: usize,
+    /// A chain of `FfiExtension`, or null.
+    pub extension: *const c_void,
+    /// Its name.
+    pub key: FfiSlice,
+    /// What `create_upload` answered.
+    pub upload_id: FfiSlice,
+    /// Parts, each `part_size` bytes after the one before; numbers ascend.
+    pub parts: *const FfiPartRef,
+    /// Parts.
+    pub part_count: usize,
+    /// Bytes of a part's item.
+    pub part_size: usize,
+    /// Absent: none.
+    pub if_match: FfiSlice,
+    /// 1: refuse to replace.
+    pub create_only: u8,
+    /// 1 crc32c, 2 md5, 4 sha256.
+    pub checksums_known: u32,
+    /// CRC-32C.
+    pub crc32c: u32,
+    /// MD5.
+    pub md5: [u8; 16],
+    /// SHA-256.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub sha256: [u8; 32],
+}
+
+/// Ends an upload in parts without an object.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = AbortUploadArgs_Ref, prefix_fields = AbortUploadArgs_Prefix)), missing_field(option))
+)]
+pub struct AbortUploadArgs {
+    /// Bytes of this table that its maker knows.
+    pub size: usize,
+    /// A chain of `FfiExtension`, or null.
+    pub extension: *const c_void,
+    /// Its name.
+    pub key: FfiSlice,
+    /// What `create_upload` answered.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub upload_id: FfiSlice,
+}
+
+/// Bytes of an object.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+pub struct FfiRange {
+    /// First byte.
+    pub start: u64,
+    /// Byte after the last.
+    pub end: u64,
+}
+
+/// Memory of the caller for one range.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+pub struct FfiBuffer {
+    /// First byte.
+    pub ptr: *mut u8,
+    /// Bytes.
+    pub len: usize,
+}
+
+/// One range is complete.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+pub struct FfiRangeDone {
+    /// Of the range in the request.
+    pub index: usize,
+}
+
+/// An owned reader of many ranges. Moved freely, polled by one thread at a time.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+pub struct FfiRangeStream {
+    /// State of the maker.
+    pub words: [*mut c_void; 5],
+    /// How to use it.
+    pub table: *const RangeStreamTable,
+}
+
+/// How to use a reader of many ranges.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = RangeStreamTable_Ref, prefix_fields = RangeStreamTable_Prefix)), missing_field(option))
+)]
+pub struct RangeStreamTable {
+    /// Bytes of this table that its maker knows.
+    pub size: usize,
+    /// A chain of `FfiExtension`, or null.
+    pub extension: *const c_void,
+    /// One buffer for each range, as long as the range, the same in every call and lent until `drop` has returned. `READY`:
+    /// 1 to `done_room` ranges have become complete, `done_count` says how many. `END`: all are. `FAILED`, `PANICKED`: `err`.
+    pub poll_into: Option<
+        unsafe extern "C" fn(
+            words: *mut [*mut c_void; 5],
+            cx: *const FfiContext,
+            buffers: *const FfiBuffer,
+            buffer_count: usize,
+            done: *mut FfiRangeDone,
+            done_room: usize,
+            done_count: *mut usize,
+            err: *mut FfiError,
+        ) -> Status,
+    >,
+    /// Ends it, at any moment. It returns when nothing writes into the buffers any more.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub drop: Option<unsafe extern "C" fn(words: *mut [*mut c_void; 5])>,
+}
+
+/// Reads many ranges of one version of an object.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = RangesArgs_Ref, prefix_fields = RangesArgs_Prefix)), missing_field(option))
+)]
+pub struct RangesArgs {
+    /// Bytes of this table that its maker knows.
+    pub size: usize,
+    /// A chain of `FfiExtension`, or null.
+    pub extension: *const c_void,
+    /// Its name.
+    pub key: FfiSlice,
+    /// Ranges; none is empty.
+    pub ranges: *const FfiRange,
+    /// Ranges, 1 to 4096.
+    pub range_count: usize,
+    /// Ranges with at most that many bytes between them may be read as one; `u64::MAX`: as the plugin likes.
+    pub coalesce_bytes: u64,
+    /// Null: none.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub options: *const ReadOptionArgs,
+}
+
+/// The ranges of an object.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = RangesOut_Ref, prefix_fields = RangesOut_Prefix)), missing_field(option))
+)]
+pub struct RangesOut {
+    /// Bytes that the caller has room for; then, bytes that were filled.
+    pub size: usize,
+    /// A chain of `FfiExtension`, or null.
+    pub extension: *const c_void,
+    /// Facts of the version that is read; owned by `owner`, its own `owner` is null.
+    pub object: *const ObjectOut,
+    /// Owned by the receiver.
+    pub stream: FfiRangeStream,
+    /// Owns every text of this answer; null when nothing is owned.
+    pub owner: *mut c_void,
+    /// Frees `owner`; called once, as soon as the texts are copied.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub release: Option<unsafe extern "C" fn(owner: *mut c_void)>,
+}
+
+/// One version of an object.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = FfiVersion_Ref, prefix_fields = FfiVersion_Prefix)), missing_field(option))
+)]
+pub struct FfiVersion {
+    /// Its name.
+    pub key: FfiSlice,
+    /// Names the version.
+    pub version: FfiSlice,
+    /// Its size, 0 for a delete marker.
+    pub bytes: u64,
+    /// Absent: none.
+    pub etag: FfiSlice,
+    /// Since 1970; `i64::MIN` when unknown.
+    pub last_modified_ns: i64,
+    /// 1: the current one; 2: a delete marker.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub flags: u32,
+}
+
+/// A page of versions: by key, then from the newest to the oldest.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = ListVersionsArgs_Ref, prefix_fields = ListVersionsArgs_Prefix)), missing_field(option))
+)]
+pub struct ListVersionsArgs {
+    /// Bytes of this table that its maker knows.
+    pub size: usize,
+    /// A chain of `FfiExtension`, or null.
+    pub extension: *const c_void,
+    /// May be empty.
+    pub prefix: FfiSlice,
+    /// Absent: none.
+    pub delimiter: FfiSlice,
+    /// Absent: first page.
+    pub page_token: FfiSlice,
+    /// 1 to 1000.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub limit: u32,
+}
+
+/// A page of versions.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = ListVersionsOut_Ref, prefix_fields = ListVersionsOut_Prefix)), missing_field(option))
+)]
+pub struct ListVersionsOut {
+    /// Bytes that the caller has room for; then, bytes that were filled.
+    pub size: usize,
+    /// A chain of `FfiExtension`, or null.
+    pub extension: *const c_void,
+    /// Versions, each `version_size` bytes after the one before.
+    pub versions: *const FfiVersion,
+    /// Versions.
+    pub version_count: usize,
+    /// Bytes of a version's item.
+    pub version_size: usize,
+    /// Common prefixes.
+    pub prefixes: *const FfiSlice,
+    /// Common prefixes.
+    pub prefix_count: usize,
+    /// Absent: the listing ends.
+    pub next: FfiSlice,
+    /// Owns every text of this answer; null when nothing is owned.
+    pub owner: *mut c_void,
+    /// Frees `owner`; called once, as soon as the texts are copied.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub release: Option<unsafe extern "C" fn(owner: *mut c_void)>,
+}
+
+/// Replaces what is kept beside the bytes of an object.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "layout-check", derive(StableAbi))]
+#[cfg_attr(
+    feature = "layout-check",
+    sabi(kind(Prefix(prefix_ref = UpdateArgs_Ref, prefix_fields = UpdateArgs_Prefix)), missing_field(option))
+)]
+pub struct UpdateArgs {
+    /// Bytes of this table that its maker knows.
+    pub size: usize,
+    /// A chain of `FfiExtension`, or null.
+    pub extension: *const c_void,
+    /// Its name.
+    pub key: FfiSlice,
+    /// Absent: none.
+    pub if_match: FfiSlice,
+    /// Absent: the current one.
+    pub version: FfiSlice,
+    /// What of `options` replaces what is there: 1 content type, 2 cache control, 4 disposition, 8 encoding, 16 language,
+    /// 32 metadata, 64 tags, 128 storage class.
+    pub mask: u32,
+    /// An absent text removes what was there.
+    #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
+    pub options: *const UploadOptionArgs,
 }
 
 /// Operations of a backend: the five required ones, then the optional ones, null where absent.
@@ -1383,6 +2063,114 @@ pub struct BackendTable {
             fut: *mut FfiFuture,
         ) -> Status,
     >,
+    /// Since 1.1, optional.
+    pub start_create_upload: Option<
+        unsafe extern "C" fn(
+            backend: *const c_void,
+            args: *const CreateUploadArgs,
+            storage: *mut c_void,
+            cx: *const FfiContext,
+            out: *mut CreateUploadOut,
+            err: *mut FfiError,
+            fut: *mut FfiFuture,
+        ) -> Status,
+    >,
+    /// Since 1.1, optional.
+    pub start_put_part: Option<
+        unsafe extern "C" fn(
+            backend: *const c_void,
+            args: *const PutPartArgs,
+            storage: *mut c_void,
+            cx: *const FfiContext,
+            out: *mut PutPartOut,
+            err: *mut FfiError,
+            fut: *mut FfiFuture,
+        ) -> Status,
+    >,
+    /// Since 1.1, optional.
+    pub start_list_parts: Option<
+        unsafe extern "C" fn(
+            backend: *const c_void,
+            args: *const ListPartsArgs,
+            storage: *mut c_void,
+            cx: *const FfiContext,
+            out: *mut ListPartsOut,
+            err: *mut FfiError,
+            fut: *mut FfiFuture,
+        ) -> Status,
+    >,
+    /// Since 1.1, optional.
+    pub start_list_uploads: Option<
+        unsafe extern "C" fn(
+            backend: *const c_void,
+            args: *const ListUploadsArgs,
+            storage: *mut c_void,
+            cx: *const FfiContext,
+            out: *mut ListUploadsOut,
+            err: *mut FfiError,
+            fut: *mut FfiFuture,
+        ) -> Status,
+    >,
+    /// Since 1.1, optional.
+    pub start_complete_upload: Option<
+        unsafe extern "C" fn(
+            backend: *const c_void,
+            args: *const CompleteUploadArgs,
+            storage: *mut c_void,
+            cx: *const FfiContext,
+            out: *mut UploadOut,
+            err: *mut FfiError,
+            fut: *mut FfiFuture,
+        ) -> Status,
+    >,
+    /// Since 1.1, optional.
+    pub start_abort_upload: Option<
+        unsafe extern "C" fn(
+            backend: *const c_void,
+            args: *const AbortUploadArgs,
+            storage: *mut c_void,
+            cx: *const FfiContext,
+            out: *mut EmptyOut,
+            err: *mut FfiError,
+            fut: *mut FfiFuture,
+        ) -> Status,
+    >,
+    /// Since 1.1, optional.
+    pub start_download_ranges: Option<
+        unsafe extern "C" fn(
+            backend: *const c_void,
+            args: *const RangesArgs,
+            storage: *mut c_void,
+            cx: *const FfiContext,
+            out: *mut RangesOut,
+            err: *mut FfiError,
+            fut: *mut FfiFuture,
+        ) -> Status,
+    >,
+    /// Since 1.1, optional.
+    pub start_list_versions: Option<
+        unsafe extern "C" fn(
+            backend: *const c_void,
+            args: *const ListVersionsArgs,
+            storage: *mut c_void,
+            cx: *const FfiContext,
+            out: *mut ListVersionsOut,
+            err: *mut FfiError,
+            fut: *mut FfiFuture,
+        ) -> Status,
+    >,
+    /// Since 1.1, optional.
+    pub start_update: Option<
+        unsafe extern "C" fn(
+            backend: *const c_void,
+            args: *const UpdateArgs,
+            storage: *mut c_void,
+            cx: *const FfiContext,
+            out: *mut ObjectOut,
+            err: *mut FfiError,
+            fut: *mut FfiFuture,
+        ) -> Status,
+    >,
 }
 
 /// What the entry symbol returns. Valid for the life of the process.
@@ -1421,4 +2209,8 @@ pub struct PluginTable {
     /// Operations of every backend that `open` returns.
     #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
     pub ops: *const BackendTable,
+    /// Since 1.1, optional.
+    /// A table by its name (text), or null: "holdall.NAME.1", "unstable.MAKER.NAME". Never blocks; valid for the life
+    /// of the process.
+    pub get_extension: Option<unsafe extern "C" fn(name: FfiSlice) -> *const c_void>,
 }

@@ -78,7 +78,9 @@ pub const fn rust_layout() -> *const std::ffi::c_void {
 /// }
 /// ```
 ///
-/// Fields stand in any order; `runtime` and `max_in_flight` may be left out.
+/// Fields stand in any order; `runtime` and `max_in_flight` may be left out, and so may
+/// `extensions: path::to::function`, a `fn(&str) -> *const c_void` that answers a table by its name
+/// (rule R18 of [`abi`](crate::abi)), or null.
 ///
 /// The schema is a file beside `Cargo.toml`. The macro emits a test that fails when it is not what
 /// `schemars` (a dev-dependency of the plugin) derives from the configuration type; run
@@ -86,7 +88,7 @@ pub const fn rust_layout() -> *const std::ffi::c_void {
 #[macro_export]
 macro_rules! export_plugin {
     ($($fields:tt)*) => {
-        $crate::__export_fields! { () () () () () () () () $($fields)* }
+        $crate::__export_fields! { () () () () () () () () () $($fields)* }
     };
 }
 
@@ -98,45 +100,48 @@ macro_rules! export_plugin {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export_fields {
-    (() $n:tt $s:tt $r:tt $m:tt $o:tt $c:tt $j:tt backend: $v:ty $(, $($rest:tt)*)?) => {
-        $crate::__export_fields! { (backend: $v,) $n $s $r $m $o $c $j $($($rest)*)? }
+    (() $n:tt $s:tt $r:tt $m:tt $o:tt $c:tt $j:tt $x:tt backend: $v:ty $(, $($rest:tt)*)?) => {
+        $crate::__export_fields! { (backend: $v,) $n $s $r $m $o $c $j $x $($($rest)*)? }
     };
-    ($b:tt () $s:tt $r:tt $m:tt $o:tt $c:tt $j:tt name: $v:literal $(, $($rest:tt)*)?) => {
-        $crate::__export_fields! { $b (name: $v,) $s $r $m $o $c $j $($($rest)*)? }
+    ($b:tt () $s:tt $r:tt $m:tt $o:tt $c:tt $j:tt $x:tt name: $v:literal $(, $($rest:tt)*)?) => {
+        $crate::__export_fields! { $b (name: $v,) $s $r $m $o $c $j $x $($($rest)*)? }
     };
-    ($b:tt $n:tt () $r:tt $m:tt $o:tt $c:tt $j:tt schemes: $v:tt $(, $($rest:tt)*)?) => {
-        $crate::__export_fields! { $b $n (schemes: $v,) $r $m $o $c $j $($($rest)*)? }
+    ($b:tt $n:tt () $r:tt $m:tt $o:tt $c:tt $j:tt $x:tt schemes: $v:tt $(, $($rest:tt)*)?) => {
+        $crate::__export_fields! { $b $n (schemes: $v,) $r $m $o $c $j $x $($($rest)*)? }
     };
-    ($b:tt $n:tt $s:tt () $m:tt $o:tt $c:tt $j:tt runtime: $v:ident $(, $($rest:tt)*)?) => {
-        $crate::__export_fields! { $b $n $s (runtime: $v,) $m $o $c $j $($($rest)*)? }
+    ($b:tt $n:tt $s:tt () $m:tt $o:tt $c:tt $j:tt $x:tt runtime: $v:ident $(, $($rest:tt)*)?) => {
+        $crate::__export_fields! { $b $n $s (runtime: $v,) $m $o $c $j $x $($($rest)*)? }
     };
-    ($b:tt $n:tt $s:tt $r:tt () $o:tt $c:tt $j:tt max_in_flight: $v:literal $(, $($rest:tt)*)?) => {
-        $crate::__export_fields! { $b $n $s $r (max_in_flight: $v,) $o $c $j $($($rest)*)? }
+    ($b:tt $n:tt $s:tt $r:tt () $o:tt $c:tt $j:tt $x:tt max_in_flight: $v:literal $(, $($rest:tt)*)?) => {
+        $crate::__export_fields! { $b $n $s $r (max_in_flight: $v,) $o $c $j $x $($($rest)*)? }
     };
-    ($b:tt $n:tt $s:tt $r:tt $m:tt () $c:tt $j:tt operations: $v:tt $(, $($rest:tt)*)?) => {
-        $crate::__export_fields! { $b $n $s $r $m (operations: $v,) $c $j $($($rest)*)? }
+    ($b:tt $n:tt $s:tt $r:tt $m:tt () $c:tt $j:tt $x:tt operations: $v:tt $(, $($rest:tt)*)?) => {
+        $crate::__export_fields! { $b $n $s $r $m (operations: $v,) $c $j $x $($($rest)*)? }
     };
-    ($b:tt $n:tt $s:tt $r:tt $m:tt $o:tt () $j:tt capabilities: $v:tt $(, $($rest:tt)*)?) => {
-        $crate::__export_fields! { $b $n $s $r $m $o (capabilities: $v,) $j $($($rest)*)? }
+    ($b:tt $n:tt $s:tt $r:tt $m:tt $o:tt () $j:tt $x:tt capabilities: $v:tt $(, $($rest:tt)*)?) => {
+        $crate::__export_fields! { $b $n $s $r $m $o (capabilities: $v,) $j $x $($($rest)*)? }
     };
-    ($b:tt $n:tt $s:tt $r:tt $m:tt $o:tt $c:tt () config_schema: $v:literal $(, $($rest:tt)*)?) => {
-        $crate::__export_fields! { $b $n $s $r $m $o $c (config_schema: $v,) $($($rest)*)? }
+    ($b:tt $n:tt $s:tt $r:tt $m:tt $o:tt $c:tt () $x:tt config_schema: $v:literal $(, $($rest:tt)*)?) => {
+        $crate::__export_fields! { $b $n $s $r $m $o $c (config_schema: $v,) $x $($($rest)*)? }
+    };
+    ($b:tt $n:tt $s:tt $r:tt $m:tt $o:tt $c:tt $j:tt () extensions: $v:path $(, $($rest:tt)*)?) => {
+        $crate::__export_fields! { $b $n $s $r $m $o $c $j (extensions: $v,) $($($rest)*)? }
     };
     (
         ($($b:tt)+) ($($n:tt)+) ($($s:tt)+) ($($r:tt)*)
-        ($($m:tt)*) ($($o:tt)+) ($($c:tt)+) ($($j:tt)+)
+        ($($m:tt)*) ($($o:tt)+) ($($c:tt)+) ($($j:tt)+) ($($x:tt)*)
     ) => {
-        $crate::__export_plugin! { $($b)+ $($n)+ $($s)+ $($r)* $($m)* $($o)+ $($c)+ $($j)+ }
+        $crate::__export_plugin! { $($b)+ $($n)+ $($s)+ $($r)* $($m)* $($o)+ $($c)+ $($j)+ $($x)* }
     };
-    ($b:tt $n:tt $s:tt $r:tt $m:tt $o:tt $c:tt $j:tt) => {
+    ($b:tt $n:tt $s:tt $r:tt $m:tt $o:tt $c:tt $j:tt $x:tt) => {
         compile_error!(
             "`export_plugin!` needs backend, name, schemes, operations, capabilities and config_schema"
         );
     };
-    ($b:tt $n:tt $s:tt $r:tt $m:tt $o:tt $c:tt $j:tt $other:tt $($rest:tt)*) => {
+    ($b:tt $n:tt $s:tt $r:tt $m:tt $o:tt $c:tt $j:tt $x:tt $other:tt $($rest:tt)*) => {
         compile_error!(concat!(
             "`export_plugin!`: `", stringify!($other), "` is unknown, stands twice or has a wrong value; its fields are ",
-            "backend, name, schemes, runtime, max_in_flight, operations, capabilities and config_schema"
+            "backend, name, schemes, runtime, max_in_flight, operations, capabilities, config_schema and extensions"
         ));
     };
 }
@@ -152,7 +157,8 @@ macro_rules! __export_plugin {
         $(max_in_flight: $max_in_flight:literal,)?
         operations: [$($operation:ident),* $(,)?],
         capabilities: $capabilities:tt,
-        config_schema: $schema:literal $(,)?
+        config_schema: $schema:literal,
+        $(extensions: $extensions:path,)?
     ) => {
         #[cfg(panic = "abort")]
         compile_error!("a plugin must unwind: with panic = \"abort\" a panic in it would end the host");
@@ -171,6 +177,8 @@ macro_rules! __export_plugin {
                     $crate::sdk::guard::PluginState::new(__HOLDALL_MODE);
                 &STATE
             };
+            $(const EXTENSIONS: ::core::option::Option<fn(&str) -> *const ::core::ffi::c_void> =
+                ::core::option::Option::Some($extensions);)?
         }
 
         const __HOLDALL_MODE: $crate::sdk::guard::RuntimeMode = $crate::__runtime!($($runtime)?);
@@ -228,6 +236,7 @@ macro_rules! __export_plugin {
             rust_layout: $crate::sdk::export::rust_layout(),
             open: Some($crate::sdk::glue::Glue::<__HoldallPlugin>::open),
             ops: $crate::sdk::glue::Glue::<__HoldallPlugin>::OPS,
+            get_extension: $crate::sdk::glue::Glue::<__HoldallPlugin>::GET_EXTENSION,
             ..$crate::abi::grow::empty()
         };
 

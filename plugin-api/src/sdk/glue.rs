@@ -5,7 +5,7 @@ use super::host::Services;
 use super::op::{Slots, Then, fail, in_runtime, start};
 use crate::abi::request::{self, Texts};
 use crate::abi::tables::*;
-use crate::abi::{answer, grow, text};
+use crate::abi::{answer, extension, grow, parts, ranges, text, versions};
 use crate::{Capabilities, Error, ErrorKind, Host, Operations, Result, StorageBackend};
 use std::ffi::c_void;
 use std::marker::PhantomData;
@@ -21,6 +21,8 @@ pub trait Exported: Sized + 'static {
     const CAPABILITIES: Capabilities;
     /// Its one state.
     const STATE: &'static PluginState;
+    /// Tables that it offers to hosts by name (R18).
+    const EXTENSIONS: Option<fn(&str) -> *const c_void> = None;
 }
 
 /// The tables of a plugin.
@@ -57,6 +59,85 @@ impl<M: FnOnce() -> F, F: Future> Future for Lazy<M, F> {
     }
 }
 
+/// One operation of the table: its arguments, how they are read, and how its answer is written.
+macro_rules! operation {
+    ($(#[$meta:meta])* $name:ident($args:ty => $read:path) -> ($write:path => $out:ty)) => {
+        $(#[$meta])*
+        unsafe extern "C" fn $name(
+            backend: *const c_void,
+            args: *const $args,
+            storage: *mut c_void,
+            cx: *const FfiContext,
+            out: *mut $out,
+            err: *mut FfiError,
+            fut: *mut FfiFuture,
+        ) -> Status {
+            let slots = Slots {
+                storage,
+                cx,
+                out,
+                err,
+                fut,
+            };
+            let read = |texts: &mut Texts| {
+                // SAFETY: R5; the texts live as long as the operation.
+                unsafe { $read(args, texts) }
+            };
+            // SAFETY: R5, R7, R9 and R12, by the contract of the table.
+            unsafe {
+                Self::run(
+                    backend,
+                    read,
+                    |backend, request| backend.$name(request),
+                    $write,
+                    slots,
+                )
+            }
+        }
+    };
+    ($(#[$meta:meta])* $name:ident() -> ($write:path => $out:ty)) => {
+        $(#[$meta])*
+        unsafe extern "C" fn $name(
+            backend: *const c_void,
+            _: *const EmptyArgs,
+            storage: *mut c_void,
+            cx: *const FfiContext,
+            out: *mut $out,
+            err: *mut FfiError,
+            fut: *mut FfiFuture,
+        ) -> Status {
+            let slots = Slots {
+                storage,
+                cx,
+                out,
+                err,
+                fut,
+            };
+            // SAFETY: R5, R7, R9 and R12, by the contract of the table.
+            unsafe {
+                Self::run(
+                    backend,
+                    |_: &mut Texts| Ok(()),
+                    |backend, ()| backend.$name(),
+                    $write,
+                    slots,
+                )
+            }
+        }
+    };
+}
+
+/// The slot of an optional operation: filled when the plugin declares it.
+macro_rules! claimed {
+    ($name:ident) => {
+        if P::OPERATIONS.contains(Operations::$name) {
+            Some(Self::$name)
+        } else {
+            None
+        }
+    };
+}
+
 impl<P: Exported> Glue<P> {
     /// The operations.
     pub const OPS: &'static BackendTable = &BackendTable {
@@ -66,51 +147,24 @@ impl<P: Exported> Glue<P> {
         start_delete: Some(Self::delete),
         start_exists: Some(Self::exists),
         start_signed_url: Some(Self::signed_url),
-        start_head: if P::OPERATIONS.contains(Operations::head) {
-            Some(Self::head)
-        } else {
-            None
-        },
-        start_list: if P::OPERATIONS.contains(Operations::list) {
-            Some(Self::list)
-        } else {
-            None
-        },
-        start_copy: if P::OPERATIONS.contains(Operations::copy) {
-            Some(Self::copy)
-        } else {
-            None
-        },
-        start_rename: if P::OPERATIONS.contains(Operations::rename) {
-            Some(Self::rename)
-        } else {
-            None
-        },
-        start_delete_many: if P::OPERATIONS.contains(Operations::delete_many) {
-            Some(Self::delete_many)
-        } else {
-            None
-        },
-        start_health: if P::OPERATIONS.contains(Operations::health) {
-            Some(Self::health)
-        } else {
-            None
-        },
-        start_usage: if P::OPERATIONS.contains(Operations::usage) {
-            Some(Self::usage)
-        } else {
-            None
-        },
-        start_shutdown: if P::OPERATIONS.contains(Operations::shutdown) {
-            Some(Self::shutdown)
-        } else {
-            None
-        },
-        start_custom: if P::OPERATIONS.contains(Operations::custom) {
-            Some(Self::custom)
-        } else {
-            None
-        },
+        start_head: claimed!(head),
+        start_list: claimed!(list),
+        start_copy: claimed!(copy),
+        start_rename: claimed!(rename),
+        start_delete_many: claimed!(delete_many),
+        start_health: claimed!(health),
+        start_usage: claimed!(usage),
+        start_shutdown: claimed!(shutdown),
+        start_custom: claimed!(custom),
+        start_create_upload: claimed!(create_upload),
+        start_put_part: claimed!(put_part),
+        start_list_parts: claimed!(list_parts),
+        start_list_uploads: claimed!(list_uploads),
+        start_complete_upload: claimed!(complete_upload),
+        start_abort_upload: claimed!(abort_upload),
+        start_download_ranges: claimed!(download_ranges),
+        start_list_versions: claimed!(list_versions),
+        start_update: claimed!(update),
         ..grow::empty()
     };
 
@@ -143,6 +197,26 @@ impl<P: Exported> Glue<P> {
         });
     }
 
+    /// The slot of extensions by name: filled when the plugin offers some.
+    pub const GET_EXTENSION: Option<unsafe extern "C" fn(FfiSlice) -> *const c_void> =
+        if P::EXTENSIONS.is_some() {
+            Some(Self::get_extension)
+        } else {
+            None
+        };
+
+    unsafe extern "C" fn get_extension(name: FfiSlice) -> *const c_void {
+        let mut found = std::ptr::null();
+        contained_of(Some(P::STATE), FaultKind::Task, || {
+            // SAFETY: R4: lent for the call.
+            let name = unsafe { text::copied(name) };
+            if let (Some(get), Ok(Some(name))) = (P::EXTENSIONS, name) {
+                found = get(&name);
+            }
+        });
+        found
+    }
+
     /// Opens a backend.
     ///
     /// # Safety
@@ -168,7 +242,7 @@ impl<P: Exported> Glue<P> {
         // SAFETY: R1, R5, R13.
         let ready = unsafe { Self::read_open(args) };
         let opening = async move {
-            let (config, host) = ready?;
+            let (config, host, minor) = ready?;
             let backend = P::Backend::open(config, host).await?;
             let instance = backend.instance();
             let backend = Arc::into_raw(Arc::new(backend)).cast::<c_void>();
@@ -177,6 +251,7 @@ impl<P: Exported> Glue<P> {
                 P::OPERATIONS,
                 P::CAPABILITIES,
                 instance,
+                minor,
             ))
         };
         // A raw pointer inside a future is not `Send` by itself.
@@ -202,7 +277,7 @@ impl<P: Exported> Glue<P> {
     /// R1, R5, R13.
     unsafe fn read_open(
         args: *const OpenArgs,
-    ) -> Result<(<P::Backend as StorageBackend>::Config, Host)> {
+    ) -> Result<(<P::Backend as StorageBackend>::Config, Host, u16)> {
         let refused = |fault: grow::TableFault| {
             Error::new(ErrorKind::Other)
                 .with_message("the host passed a table that cannot be read")
@@ -213,12 +288,15 @@ impl<P: Exported> Glue<P> {
         // SAFETY: R13.
         let services = unsafe { Services::new(args.services) }.map_err(refused)?;
         P::STATE.begin(services);
+        let minor = u16::try_from(args.effective_minor).unwrap_or(u16::MAX);
+        // SAFETY: R5, R17.
+        let about = unsafe { extension::read_host_about(args.extension) }?;
         // SAFETY: R5.
         let name = unsafe { text::copied(args.backend_name) }?.unwrap_or_default();
         // SAFETY: R5.
         let config = unsafe { text::bytes(args.config) }?.unwrap_or(b"{}");
         match serde_json::from_slice(config) {
-            Ok(config) => Ok((config, Host::new(name, services))),
+            Ok(config) => Ok((config, Host::new(name, services, about), minor)),
             // The text may quote a value, which may be a secret: only the place is reported.
             Err(problem) => Err(Error::new(ErrorKind::ConfigInvalid)
                 .with_message(config_message(&problem))
@@ -284,457 +362,119 @@ impl<P: Exported> Glue<P> {
         }
     }
 
-    /// Stores an object.
-    unsafe extern "C" fn upload(
-        backend: *const c_void,
-        args: *const UploadArgs,
-        storage: *mut c_void,
-        cx: *const FfiContext,
-        out: *mut UploadOut,
-        err: *mut FfiError,
-        fut: *mut FfiFuture,
-    ) -> Status {
-        let slots = Slots {
-            storage,
-            cx,
-            out,
-            err,
-            fut,
-        };
-        let read = |texts: &mut Texts| {
-            // SAFETY: R5; the texts live as long as the operation.
-            unsafe { request::read_upload(args, texts) }
-        };
-        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
-        unsafe {
-            Self::run(
-                backend,
-                read,
-                |backend, request| backend.upload(request),
-                answer::write_uploaded,
-                slots,
-            )
-        }
+    operation! {
+        /// Stores an object.
+        upload(UploadArgs => request::read_upload) -> (answer::write_uploaded => UploadOut)
     }
 
-    /// Reads an object.
-    unsafe extern "C" fn download(
-        backend: *const c_void,
-        args: *const DownloadArgs,
-        storage: *mut c_void,
-        cx: *const FfiContext,
-        out: *mut DownloadOut,
-        err: *mut FfiError,
-        fut: *mut FfiFuture,
-    ) -> Status {
-        let slots = Slots {
-            storage,
-            cx,
-            out,
-            err,
-            fut,
-        };
-        let read = |texts: &mut Texts| {
-            // SAFETY: R5; the texts live as long as the operation.
-            unsafe { request::read_download(args, texts) }
-        };
-        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
-        unsafe {
-            Self::run(
-                backend,
-                read,
-                |backend, request| backend.download(request),
-                answer::write_downloaded,
-                slots,
-            )
-        }
+    operation! {
+        /// Reads an object.
+        download(DownloadArgs => request::read_download) -> (answer::write_downloaded => DownloadOut)
     }
 
-    /// Removes an object.
-    unsafe extern "C" fn delete(
-        backend: *const c_void,
-        args: *const DeleteArgs,
-        storage: *mut c_void,
-        cx: *const FfiContext,
-        out: *mut DeleteOut,
-        err: *mut FfiError,
-        fut: *mut FfiFuture,
-    ) -> Status {
-        let slots = Slots {
-            storage,
-            cx,
-            out,
-            err,
-            fut,
-        };
-        let read = |texts: &mut Texts| {
-            // SAFETY: R5; the texts live as long as the operation.
-            unsafe { request::read_delete(args, texts) }
-        };
-        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
-        unsafe {
-            Self::run(
-                backend,
-                read,
-                |backend, request| backend.delete(request),
-                answer::write_deleted,
-                slots,
-            )
-        }
+    operation! {
+        /// Removes an object.
+        delete(DeleteArgs => request::read_delete) -> (answer::write_deleted => DeleteOut)
     }
 
-    /// Tells whether an object exists.
-    unsafe extern "C" fn exists(
-        backend: *const c_void,
-        args: *const ExistsArgs,
-        storage: *mut c_void,
-        cx: *const FfiContext,
-        out: *mut ExistsOut,
-        err: *mut FfiError,
-        fut: *mut FfiFuture,
-    ) -> Status {
-        let slots = Slots {
-            storage,
-            cx,
-            out,
-            err,
-            fut,
-        };
-        let read = |texts: &mut Texts| {
-            // SAFETY: R5; the texts live as long as the operation.
-            unsafe { request::read_exists(args, texts) }
-        };
-        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
-        unsafe {
-            Self::run(
-                backend,
-                read,
-                |backend, request| backend.exists(request),
-                answer::write_exists,
-                slots,
-            )
-        }
+    operation! {
+        /// Tells whether an object exists.
+        exists(ExistsArgs => request::read_exists) -> (answer::write_exists => ExistsOut)
     }
 
-    /// Signs a URL.
-    unsafe extern "C" fn signed_url(
-        backend: *const c_void,
-        args: *const SignArgs,
-        storage: *mut c_void,
-        cx: *const FfiContext,
-        out: *mut SignOut,
-        err: *mut FfiError,
-        fut: *mut FfiFuture,
-    ) -> Status {
-        let slots = Slots {
-            storage,
-            cx,
-            out,
-            err,
-            fut,
-        };
-        let read = |texts: &mut Texts| {
-            // SAFETY: R5; the texts live as long as the operation.
-            unsafe { request::read_sign(args, texts) }
-        };
-        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
-        unsafe {
-            Self::run(
-                backend,
-                read,
-                |backend, request| backend.signed_url(request),
-                answer::write_signing,
-                slots,
-            )
-        }
+    operation! {
+        /// Signs a URL.
+        signed_url(SignArgs => request::read_sign) -> (answer::write_signing => SignOut)
     }
 
-    /// Reads the facts about an object.
-    unsafe extern "C" fn head(
-        backend: *const c_void,
-        args: *const HeadArgs,
-        storage: *mut c_void,
-        cx: *const FfiContext,
-        out: *mut ObjectOut,
-        err: *mut FfiError,
-        fut: *mut FfiFuture,
-    ) -> Status {
-        let slots = Slots {
-            storage,
-            cx,
-            out,
-            err,
-            fut,
-        };
-        let read = |texts: &mut Texts| {
-            // SAFETY: R5; the texts live as long as the operation.
-            unsafe { request::read_head(args, texts) }
-        };
-        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
-        unsafe {
-            Self::run(
-                backend,
-                read,
-                |backend, request| backend.head(request),
-                answer::write_object,
-                slots,
-            )
-        }
+    operation! {
+        /// Reads the facts about an object.
+        head(HeadArgs => request::read_head) -> (answer::write_object => ObjectOut)
     }
 
-    /// Reads a page of keys.
-    unsafe extern "C" fn list(
-        backend: *const c_void,
-        args: *const ListArgs,
-        storage: *mut c_void,
-        cx: *const FfiContext,
-        out: *mut ListOut,
-        err: *mut FfiError,
-        fut: *mut FfiFuture,
-    ) -> Status {
-        let slots = Slots {
-            storage,
-            cx,
-            out,
-            err,
-            fut,
-        };
-        let read = |texts: &mut Texts| {
-            // SAFETY: R5; the texts live as long as the operation.
-            unsafe { request::read_list(args, texts) }
-        };
-        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
-        unsafe {
-            Self::run(
-                backend,
-                read,
-                |backend, request| backend.list(request),
-                answer::write_page,
-                slots,
-            )
-        }
+    operation! {
+        /// Lists a page of keys.
+        list(ListArgs => request::read_list) -> (answer::write_page => ListOut)
     }
 
-    /// Copies an object.
-    unsafe extern "C" fn copy(
-        backend: *const c_void,
-        args: *const CopyArgs,
-        storage: *mut c_void,
-        cx: *const FfiContext,
-        out: *mut CopyOut,
-        err: *mut FfiError,
-        fut: *mut FfiFuture,
-    ) -> Status {
-        let slots = Slots {
-            storage,
-            cx,
-            out,
-            err,
-            fut,
-        };
-        let read = |texts: &mut Texts| {
-            // SAFETY: R5; the texts live as long as the operation.
-            unsafe { request::read_copy(args, texts) }
-        };
-        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
-        unsafe {
-            Self::run(
-                backend,
-                read,
-                |backend, request| backend.copy(request),
-                answer::write_copied,
-                slots,
-            )
-        }
+    operation! {
+        /// Copies an object.
+        copy(CopyArgs => request::read_copy) -> (answer::write_copied => CopyOut)
     }
 
-    /// Renames an object.
-    unsafe extern "C" fn rename(
-        backend: *const c_void,
-        args: *const RenameArgs,
-        storage: *mut c_void,
-        cx: *const FfiContext,
-        out: *mut RenameOut,
-        err: *mut FfiError,
-        fut: *mut FfiFuture,
-    ) -> Status {
-        let slots = Slots {
-            storage,
-            cx,
-            out,
-            err,
-            fut,
-        };
-        let read = |texts: &mut Texts| {
-            // SAFETY: R5; the texts live as long as the operation.
-            unsafe { request::read_rename(args, texts) }
-        };
-        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
-        unsafe {
-            Self::run(
-                backend,
-                read,
-                |backend, request| backend.rename(request),
-                answer::write_renamed,
-                slots,
-            )
-        }
+    operation! {
+        /// Renames an object.
+        rename(RenameArgs => request::read_rename) -> (answer::write_renamed => RenameOut)
     }
 
-    /// Removes many objects.
-    unsafe extern "C" fn delete_many(
-        backend: *const c_void,
-        args: *const DeleteManyArgs,
-        storage: *mut c_void,
-        cx: *const FfiContext,
-        out: *mut DeleteManyOut,
-        err: *mut FfiError,
-        fut: *mut FfiFuture,
-    ) -> Status {
-        let slots = Slots {
-            storage,
-            cx,
-            out,
-            err,
-            fut,
-        };
-        let read = |texts: &mut Texts| {
-            // SAFETY: R5; the texts live as long as the operation.
-            unsafe { request::read_delete_many(args, texts) }
-        };
-        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
-        unsafe {
-            Self::run(
-                backend,
-                read,
-                |backend, request| backend.delete_many(request),
-                answer::write_deleted_many,
-                slots,
-            )
-        }
+    operation! {
+        /// Removes many objects.
+        delete_many(DeleteManyArgs => request::read_delete_many) -> (answer::write_deleted_many => DeleteManyOut)
     }
 
-    /// Calls an operation of the vendor's own.
-    unsafe extern "C" fn custom(
-        backend: *const c_void,
-        args: *const CustomArgs,
-        storage: *mut c_void,
-        cx: *const FfiContext,
-        out: *mut CustomOut,
-        err: *mut FfiError,
-        fut: *mut FfiFuture,
-    ) -> Status {
-        let slots = Slots {
-            storage,
-            cx,
-            out,
-            err,
-            fut,
-        };
-        let read = |texts: &mut Texts| {
-            // SAFETY: R5; the texts live as long as the operation.
-            unsafe { request::read_custom(args, texts) }
-        };
-        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
-        unsafe {
-            Self::run(
-                backend,
-                read,
-                |backend, request| backend.custom(request),
-                answer::write_custom,
-                slots,
-            )
-        }
+    operation! {
+        /// A vendor's own call.
+        custom(CustomArgs => request::read_custom) -> (answer::write_custom => CustomOut)
     }
 
-    /// Reads the state of the store.
-    unsafe extern "C" fn health(
-        backend: *const c_void,
-        _: *const EmptyArgs,
-        storage: *mut c_void,
-        cx: *const FfiContext,
-        out: *mut HealthOut,
-        err: *mut FfiError,
-        fut: *mut FfiFuture,
-    ) -> Status {
-        let slots = Slots {
-            storage,
-            cx,
-            out,
-            err,
-            fut,
-        };
-        let read = |_: &mut Texts| Ok(());
-        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
-        unsafe {
-            Self::run(
-                backend,
-                read,
-                |backend, ()| backend.health(),
-                answer::write_health,
-                slots,
-            )
-        }
+    operation! {
+        /// Begins an upload in parts.
+        create_upload(CreateUploadArgs => parts::read_create) -> (parts::write_created => CreateUploadOut)
     }
 
-    /// Reads the space used and free.
-    unsafe extern "C" fn usage(
-        backend: *const c_void,
-        _: *const EmptyArgs,
-        storage: *mut c_void,
-        cx: *const FfiContext,
-        out: *mut UsageOut,
-        err: *mut FfiError,
-        fut: *mut FfiFuture,
-    ) -> Status {
-        let slots = Slots {
-            storage,
-            cx,
-            out,
-            err,
-            fut,
-        };
-        let read = |_: &mut Texts| Ok(());
-        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
-        unsafe {
-            Self::run(
-                backend,
-                read,
-                |backend, ()| backend.usage(),
-                answer::write_usage,
-                slots,
-            )
-        }
+    operation! {
+        /// Stores a part.
+        put_part(PutPartArgs => parts::read_put) -> (parts::write_stored => PutPartOut)
     }
 
-    /// Ends the instance.
-    unsafe extern "C" fn shutdown(
-        backend: *const c_void,
-        _: *const EmptyArgs,
-        storage: *mut c_void,
-        cx: *const FfiContext,
-        out: *mut EmptyOut,
-        err: *mut FfiError,
-        fut: *mut FfiFuture,
-    ) -> Status {
-        let slots = Slots {
-            storage,
-            cx,
-            out,
-            err,
-            fut,
-        };
-        let read = |_: &mut Texts| Ok(());
-        // SAFETY: R5, R7, R9 and R12, by the contract of the table.
-        unsafe {
-            Self::run(
-                backend,
-                read,
-                |backend, ()| backend.shutdown(),
-                answer::write_empty,
-                slots,
-            )
-        }
+    operation! {
+        /// Lists a page of parts.
+        list_parts(ListPartsArgs => parts::read_list) -> (parts::write_parts => ListPartsOut)
+    }
+
+    operation! {
+        /// Lists a page of uploads in parts.
+        list_uploads(ListUploadsArgs => parts::read_list_uploads) -> (parts::write_uploads => ListUploadsOut)
+    }
+
+    operation! {
+        /// Makes the object of its parts.
+        complete_upload(CompleteUploadArgs => parts::read_complete) -> (answer::write_uploaded => UploadOut)
+    }
+
+    operation! {
+        /// Ends an upload in parts without an object.
+        abort_upload(AbortUploadArgs => parts::read_abort) -> (answer::write_empty => EmptyOut)
+    }
+
+    operation! {
+        /// Reads many ranges of an object.
+        download_ranges(RangesArgs => ranges::read_ranges) -> (ranges::write_downloaded => RangesOut)
+    }
+
+    operation! {
+        /// Lists a page of versions.
+        list_versions(ListVersionsArgs => versions::read_list) -> (versions::write_page => ListVersionsOut)
+    }
+
+    operation! {
+        /// Replaces what is kept beside the bytes of an object.
+        update(UpdateArgs => request::read_update) -> (answer::write_object => ObjectOut)
+    }
+
+    operation! {
+        /// Tells how the store is.
+        health() -> (answer::write_health => HealthOut)
+    }
+
+    operation! {
+        /// Reads the space used and free.
+        usage() -> (answer::write_usage => UsageOut)
+    }
+
+    operation! {
+        /// Ends an instance.
+        shutdown() -> (answer::write_empty => EmptyOut)
     }
 }
 

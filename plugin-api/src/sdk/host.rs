@@ -16,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub struct Host {
     backend: Arc<str>,
     services: Services,
+    about: Option<Arc<(String, String)>>,
 }
 
 /// How loud a line of a log is.
@@ -36,10 +37,15 @@ pub enum Level {
 }
 
 impl Host {
-    pub(crate) fn new(backend: String, services: Services) -> Self {
+    pub(crate) fn new(
+        backend: String,
+        services: Services,
+        about: Option<(String, String)>,
+    ) -> Self {
         Self {
             backend: backend.into(),
             services,
+            about: about.map(Arc::new),
         }
     }
 
@@ -48,7 +54,29 @@ impl Host {
         Self {
             backend: backend.into(),
             services: Services::detached(),
+            about: None,
         }
+    }
+
+    /// Name and version of the host library; `None` for a host of ABI 1.0. For logs: what a host can do is never told
+    /// by its version.
+    pub fn about(&self) -> Option<(&str, &str)> {
+        let (name, version) = &**self.about.as_ref()?;
+        Some((name, version))
+    }
+
+    /// A table that the program offers to plugins by this name, or `None`: `holdall.NAME.VERSION`, or
+    /// `unstable.MAKER.NAME` for an experiment. It is there for the life of the process. What it is, its maker says;
+    /// its first field is its size in bytes, as `usize`.
+    ///
+    /// ```
+    /// use holdall_plugin_api::Host;
+    ///
+    /// let host = Host::detached("photos");
+    /// assert!(host.extension("unstable.acme.scratch").is_none());
+    /// ```
+    pub fn extension(&self, name: &str) -> Option<std::ptr::NonNull<c_void>> {
+        self.services.extension(name)
     }
 
     /// The name under which this backend is configured.
@@ -245,6 +273,14 @@ impl Services {
         // SAFETY: R13.
         let ns = self.0.unix_ns.map(|f| unsafe { f(self.0.host) });
         ns.and_then(text::time_in).unwrap_or_else(SystemTime::now)
+    }
+
+    /// A table of the host by its name (R18).
+    pub(crate) fn extension(&self, name: &str) -> Option<std::ptr::NonNull<c_void>> {
+        let get = self.0.get_extension?;
+        // SAFETY: R13, R18; the text lives through the call.
+        let table = unsafe { get(self.0.host, FfiSlice::of(name.as_bytes())) };
+        std::ptr::NonNull::new(table.cast_mut())
     }
 
     /// Fills `out` with unpredictable bytes.

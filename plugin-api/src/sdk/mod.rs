@@ -8,6 +8,7 @@ pub mod glue;
 pub mod guard;
 pub(crate) mod host;
 pub mod op;
+mod ranges;
 #[cfg(feature = "tokio")]
 mod runtime;
 pub mod schema;

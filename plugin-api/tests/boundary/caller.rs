@@ -1,6 +1,8 @@
 //! A caller as small as it gets: what a host in C would do.
 
 use holdall_plugin_api::StaticPlugin;
+use holdall_plugin_api::abi::VERSION;
+use holdall_plugin_api::abi::extension::host_about;
 use holdall_plugin_api::abi::grow::{self, Grows};
 use holdall_plugin_api::abi::tables::*;
 use holdall_plugin_api::abi::waker::lend;
@@ -53,12 +55,24 @@ unsafe impl Send for Services {}
 // SAFETY: as above.
 unsafe impl Sync for Services {}
 
+/// A host's table by its name (R18).
+pub static OFFERED: [usize; 2] = [16, 7];
+
+unsafe extern "C" fn get_extension(_: *const c_void, name: FfiSlice) -> *const c_void {
+    // SAFETY: R4: lent for the call.
+    match unsafe { holdall_plugin_api::abi::text::copied(name) } {
+        Ok(Some(name)) if name == "unstable.kit.offered" => (&raw const OFFERED).cast(),
+        _ => std::ptr::null(),
+    }
+}
+
 fn services() -> &'static HostServices {
     static SERVICES: OnceLock<Services> = OnceLock::new();
     let new = || HostServices {
         flags: 1,
         fault: Some(fault),
         monotonic_ns: Some(monotonic),
+        get_extension: Some(get_extension),
         ..grow::empty()
     };
     &SERVICES.get_or_init(|| Services(new())).0
@@ -265,11 +279,13 @@ impl Caller {
         let table = unsafe { grow::copy_in((plugin.entry)()) }.unwrap();
         // SAFETY: R1.
         let ops = unsafe { grow::copy_in(table.ops) }.unwrap();
-        let mut args = request::write_open(config, "test", services(), 0);
+        let about = host_about("kit", "1.2.3");
+        let minor = VERSION.minor;
+        let mut args = request::write_open(config, "test", services(), minor, &about);
         match begin(table.open.unwrap(), std::ptr::null(), args.raw()) {
             Outcome::Ready(out) => {
                 // SAFETY: R6: filled by the plugin, read once.
-                unsafe { holdall_plugin_api::abi::answer::read_opened(&out) }.unwrap();
+                unsafe { holdall_plugin_api::abi::answer::read_opened(&out, minor) }.unwrap();
                 Ok(Caller {
                     ops,
                     backend: out.backend,

@@ -9,6 +9,7 @@
 
 mod caller;
 mod plugin;
+mod since_1_1;
 
 use caller::{Caller, Outcome};
 use holdall_plugin_api::abi::tables::*;

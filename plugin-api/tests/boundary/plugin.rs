@@ -300,6 +300,11 @@ impl StorageBackend for Puppet {
     }
 
     async fn custom(&self, custom: Custom<'_>) -> Result<Bytes> {
+        if custom.name == "extension" {
+            let name = String::from_utf8_lossy(&custom.payload).into_owned();
+            let offered = self.host.extension(&name).is_some();
+            return Ok(format!("{:?} {offered}", self.host.about()).into());
+        }
         Ok([custom.name.as_bytes(), b":", &custom.payload]
             .concat()
             .into())
@@ -313,4 +318,16 @@ holdall_plugin_api::export_plugin! {
     operations: [head, list, delete_many, custom],
     capabilities: [custom],
     config_schema: "tests/boundary/config.schema.json",
+    extensions: extension,
+}
+
+/// A table of the plugin by its name (R18).
+pub static OWN: [usize; 2] = [16, 9];
+
+fn extension(name: &str) -> *const std::ffi::c_void {
+    match name {
+        "unstable.kit.own" => (&raw const OWN).cast(),
+        "unstable.kit.panics" => panic!("in an extension"),
+        _ => std::ptr::null(),
+    }
 }
