@@ -27,7 +27,8 @@ pub use host::{
     BackendStatus, Builder, ErrorStatus, FileState, Host, OpenLedger, PluginFaults, PluginState,
     PluginStatus, Reconfigured, Registration, Status, Upgraded,
 };
-pub use operations::DeletedPrefix;
+pub use operations::{DeletedPrefix, Ranges};
+pub use plugin::extensions::offer_extension;
 pub use plugin::{PluginRef, fault, inspect, quarantine, scan, trial, trust};
 pub use policy::file_type::implied_content_type;
 
@@ -36,9 +37,12 @@ pub use tokio_util::sync::CancellationToken;
 pub use holdall_plugin_api::StaticPlugin;
 pub use holdall_plugin_api::contract::Terms;
 pub use holdall_plugin_api::{
-    Body, ByteRange, Bytes, Capabilities, Capability, Cause, Checksums, Copied, CopyObject, Custom,
-    Delete, DeleteMany, Deleted, Download, Downloaded, Durability, Entry, Error, ErrorKind, Family,
-    Head, Headers, Health, Key, KeyFault, KeyPolicy, Limits, List, Method, ObjectInfo, Operation,
-    Operations, Page, Place, ProviderReply, ReadOptions, Rename, Renamed, Result, Retry, SignUrl,
-    SignedUrl, Trailers, Upload, UploadOptions, Uploaded, Usage,
+    AbortUpload, Body, ByteRange, Bytes, Capabilities, Capability, Cause, Checksums,
+    CompleteUpload, Copied, CopyObject, CopyOptions, CreateUpload, Custom, Delete, DeleteMany,
+    Deleted, Download, DownloadRanges, Downloaded, Durability, Encrypted, Encryption, Entry, Error,
+    ErrorKind, Family, Head, Headers, Health, Key, KeyFault, KeyPolicy, Limits, List, ListParts,
+    ListUploads, ListVersions, Method, ObjectInfo, ObjectVersion, Operation, Operations, Page,
+    Part, PartPage, PendingUpload, Place, ProviderFacts, ProviderReply, PutPart, ReadOptions,
+    Rename, Renamed, Result, Retry, SignUrl, SignedUrl, Trailers, Update, Upload, UploadOptions,
+    UploadPage, Uploaded, Usage, VersionPage,
 };

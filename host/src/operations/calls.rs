@@ -57,7 +57,12 @@ impl Guards {
         self.prefix.is_some() || self.retry.is_some() || self.breaker.is_some()
     }
 
-    fn key<'k>(&self, key: &'k Key, scope: &Scope<'_>, terms: &Terms) -> Result<Cow<'k, str>> {
+    pub(super) fn key<'k>(
+        &self,
+        key: &'k Key,
+        scope: &Scope<'_>,
+        terms: &Terms,
+    ) -> Result<Cow<'k, str>> {
         let Some(prefix) = &self.prefix else {
             return Ok(Cow::Borrowed(key.text()));
         };
@@ -247,11 +252,18 @@ pub(crate) fn copy<'a>(
             let from = guards.key(copy.from, scope, &opened.terms)?;
             let to = guards.key(copy.to, scope, &opened.terms)?;
             (copy.from, copy.to) = (Key::new(&*from), Key::new(&*to));
-            let condition = copy.create_only.then_some(Condition::Absent);
+            let condition = match copy.options().if_match {
+                Some(etag) => Some(Condition::Etag(etag)),
+                None => copy.create_only.then_some(Condition::Absent),
+            };
             let mut attempts = Attempts::new(guards, scope, opened);
             loop {
                 attempts.begin()?;
-                let outcome = attempts.opened().instance.copy(copy, scope.call()).await;
+                let outcome = attempts
+                    .opened()
+                    .instance
+                    .copy(copy.clone(), scope.call())
+                    .await;
                 let unknown = match &condition {
                     Some(condition) if attempts.depends(&outcome) => {
                         condition
@@ -327,16 +339,17 @@ pub(crate) fn delete_many<'a>(
                 .map(|key| guards.key(key, scope, &opened.terms))
                 .collect();
             let keys = keys?;
-            let keys: Vec<&Key> = keys.iter().map(|key| Key::new(&**key)).collect();
+            let keys = keys.iter().map(|key| Key::new(&**key));
+            let mut whole = DeleteMany::new::<Key>(keys);
+            whole.versions = delete.versions.clone();
             let mut attempts = Attempts::new(guards, scope, opened);
             let mut may_have_deleted = false;
             loop {
                 attempts.begin()?;
-                let delete = DeleteMany::new(keys.iter().copied());
                 let outcome = attempts
                     .opened()
                     .instance
-                    .delete_many(delete, scope.call())
+                    .delete_many(whole.clone(), scope.call())
                     .await;
                 let in_doubt = attempts.depends(&outcome);
                 match attempts.end(outcome, Unknown::Repeat).await {
@@ -352,6 +365,13 @@ pub(crate) fn delete_many<'a>(
         }
     )
 }
+
+/// The calls that ABI 1.1 added.
+mod since_1_1;
+pub(super) use since_1_1::{
+    abort_upload, complete_upload, create_upload, download_ranges, list_parts, list_uploads,
+    list_versions, put_part, update,
+};
 
 /// What is known of a deletion when an earlier attempt may have done it.
 fn known(mut deleted: Deleted, may_have_deleted: bool) -> Deleted {

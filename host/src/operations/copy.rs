@@ -1,6 +1,7 @@
 //! `copy`.
 
 use super::calls;
+use super::etag;
 use super::quota;
 use super::spool::spool;
 use super::{download, may_write, needs, upload};
@@ -95,7 +96,7 @@ pub(super) async fn duplicate(
         at(error, copy.to, is_of_target)
     })?;
     may_write(scope)?;
-    if copy.from == copy.to {
+    if copy.from == copy.to && copy.is_plain() {
         let info = source(scope, opened, copy.from).await?;
         if copy.create_only {
             let error = Error::new(ErrorKind::PreconditionFailed);
@@ -103,7 +104,21 @@ pub(super) async fn duplicate(
         }
         return Ok(copied(info));
     }
-    if needs(opened, Operation::Copy).is_ok() {
+    let mut copy = copy;
+    let (target, source_match, source_none);
+    if let Some(given) = copy.options().if_match {
+        target = etag::native(scope, opened, copy.to, given).await;
+        copy = copy.if_match(&target);
+    }
+    if let Some(given) = copy.options().source_if_match {
+        source_match = etag::native(scope, opened, copy.from, given).await;
+        copy = copy.source_if_match(&source_match);
+    }
+    if let Some(given) = copy.options().source_if_none_match {
+        source_none = etag::native(scope, opened, copy.from, given).await;
+        copy = copy.source_if_none_match(&source_none);
+    }
+    if needs(opened, Operation::Copy).is_ok() && opened.terms.copies_natively(&copy).is_ok() {
         let to = copy.to;
         let mut begun = None;
         if quota::of(scope)?.is_some() {
@@ -122,6 +137,12 @@ pub(super) async fn duplicate(
         opened.etags.show(&mut copied.etag);
         return Ok(copied);
     }
+    if copy.from == copy.to {
+        // Read and written anew, the object would be without its bytes for a reader that comes in between, or another's
+        // change be lost.
+        opened.terms.copies_natively(&copy)?;
+        return needs(opened, Operation::Copy).map(|()| Copied::default());
+    }
     through_host(scope, opened, copy).await
 }
 
@@ -130,8 +151,20 @@ async fn through_host(
     opened: &Arc<Opened>,
     copy: CopyObject<'_>,
 ) -> Result<Copied> {
-    let download = Download::new(copy.from);
-    let downloaded = download::read(scope, opened, download, Instant::now()).await?;
+    let conditions = copy.options();
+    let mut download = Download::new(copy.from);
+    if !copy.is_plain() {
+        let options = download.options_mut();
+        options.if_match = conditions.source_if_match;
+        options.if_none_match = conditions.source_if_none_match;
+        options.version = conditions.source_version;
+    }
+    let downloaded = download::read(scope, opened, download, Instant::now()).await;
+    let downloaded = downloaded.map_err(|error| match error.kind() {
+        ErrorKind::NotModified => Error::new(ErrorKind::PreconditionFailed)
+            .with_message("the source has the etag that it must not have"),
+        _ => error,
+    })?;
     let info = downloaded.info;
     let body = detached(scope, opened, downloaded.body).await?;
     let mut target = Upload::new(copy.to, body).length(info.size);
@@ -163,6 +196,11 @@ async fn through_host(
         let pairs = info.metadata.iter();
         options.metadata = pairs.map(|(name, value)| (&**name, &**value)).collect();
     }
+    if let Some(replace) = &conditions.replace {
+        *target.options_mut() = replace.clone();
+    }
+    target.options_mut().if_match = conditions.if_match;
+    target.options_mut().create_only = copy.create_only;
     let uploaded = upload::send(scope, opened, target)
         .await
         .map_err(|error| error.at(|place| place.key = Some(copy.to.text().to_owned())))?;
@@ -170,6 +208,8 @@ async fn through_host(
     copied.size = Some(uploaded.size);
     copied.etag = uploaded.etag;
     copied.last_modified = uploaded.last_modified;
+    copied.version = uploaded.version;
+    copied.source_version = info.version.clone();
     Ok(copied)
 }
 

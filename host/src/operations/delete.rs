@@ -96,7 +96,7 @@ impl Backend {
             scope
                 .run(pin!(async {
                     let opened = scope.opened().await?;
-                    remove_many(&scope, opened, &delete.keys).await
+                    remove_many(&scope, opened, &delete).await
                 }))
                 .await
         }
@@ -134,7 +134,7 @@ impl Backend {
                         .iter()
                         .map(|entry| Key::new(&entry.key))
                         .collect();
-                    let answers = remove_many(&scope, opened, &keys).await?;
+                    let answers = remove_many(&scope, opened, &DeleteMany::new(keys)).await?;
                     for (entry, answer) in page.entries.into_iter().zip(answers) {
                         match answer {
                             Ok(_) => done.deleted += 1,
@@ -187,9 +187,17 @@ pub(super) async fn remove(
 async fn remove_many(
     scope: &Scope<'_>,
     opened: &Arc<Opened>,
-    keys: &[&Key],
+    delete: &DeleteMany<'_>,
 ) -> Result<Vec<Result<Deleted>>> {
     may_write(scope)?;
+    let keys = &delete.keys[..];
+    let versioned = !delete.versions.is_empty();
+    if versioned && delete.versions.len() != keys.len() {
+        return Err(Error::invalid("a version for each key, or none at all")
+            .with_fact("keys", keys.len())
+            .with_fact("versions", delete.versions.len()));
+    }
+    let version = |at: usize| delete.versions.get(at).copied().flatten();
     let named = async |key: &Key, answer: Result<Deleted>| {
         let answer = scope.record(Some(key), answer).await;
         answer.map_err(|error| {
@@ -197,11 +205,17 @@ async fn remove_many(
             scope.completed(error)
         })
     };
-    if needs(opened, Operation::DeleteMany).is_err() {
+    if needs(opened, Operation::DeleteMany).is_err()
+        || versioned && !opened.claims(Capability::DeleteManyVersions)
+    {
         // A loop: as a closure of an iterator the futures would not be known to be `Send`.
         let mut each = Vec::with_capacity(keys.len());
-        for key in keys {
-            each.push(async { named(key, remove(scope, opened, Delete::new(*key)).await).await });
+        for (at, key) in keys.iter().enumerate() {
+            each.push(async move {
+                let mut one = Delete::new(*key);
+                one.version = version(at);
+                named(key, remove(scope, opened, one).await).await
+            });
         }
         let each = futures_util::stream::iter(each);
         return Ok(each.buffered(AT_ONCE).collect().await);
@@ -210,17 +224,27 @@ async fn remove_many(
         .iter()
         .map(|key| opened.terms.key(key.text()))
         .collect();
-    let good = keys.iter().zip(&checks).filter(|(_, check)| check.is_ok());
-    let good: Vec<&Key> = good.map(|(key, _)| *key).collect();
-    let asked = good.len();
+    let mut good = DeleteMany::new::<Key>([]);
+    for (at, (key, _)) in keys
+        .iter()
+        .zip(&checks)
+        .enumerate()
+        .filter(|(_, (_, check))| check.is_ok())
+    {
+        good.keys.push(*key);
+        if versioned {
+            good.versions.push(version(at));
+        }
+    }
+    let asked = good.keys.len();
     let mut begun = Vec::new();
-    for key in &good {
+    for key in &good.keys {
         begun.extend(quota::begin(scope, opened, key, Amount::Delete).await?);
     }
     let mut answers = match asked {
         0 => Vec::new(),
         // Writes that have no answer are looked up when they are dropped.
-        _ => calls::delete_many(scope, opened, DeleteMany::new(good)).await?,
+        _ => calls::delete_many(scope, opened, good).await?,
     };
     if answers.len() == asked && !begun.is_empty() {
         let mut booked = Vec::with_capacity(asked);

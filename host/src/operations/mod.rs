@@ -7,12 +7,16 @@ mod delete;
 mod download;
 mod health;
 mod list;
+mod parts;
+mod ranges;
 mod reconcile;
 mod rename;
 mod shutdown;
 mod signed_url;
+mod update;
 mod upload;
 mod usage;
+mod versions;
 
 mod attempts;
 mod calls;
@@ -27,6 +31,7 @@ mod spool;
 mod upload_body;
 
 pub use delete::DeletedPrefix;
+pub use ranges::Ranges;
 
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;

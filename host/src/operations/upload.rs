@@ -295,17 +295,8 @@ async fn store_stream(
     let answer = in_plugin(scope, opened, upload, None).await;
     let bytes = outcome.bytes();
     scope.moved.store(bytes, Ordering::Relaxed);
-    match (answer, outcome.end()) {
-        // The body's own error says more than the plugin's version of it.
-        (Err(of_plugin), Some(Err(_))) if of_plugin.kind() == ErrorKind::PluginFault => {
-            Err(of_plugin)
-        }
-        (Err(_), Some(Err(of_body))) => Err(of_body),
-        (Err(of_plugin), _) => Err(of_plugin),
-        (Ok(_), Some(Err(_))) => Err(fault("the plugin stored a body that had failed")),
-        (Ok(_), None) => Err(fault("the plugin did not read the body to its end")),
-        (Ok(uploaded), Some(Ok(found))) => accept(opened, uploaded, bytes, found),
-    }
+    let found = outcome.judge(answer.as_ref().err())?;
+    accept(opened, answer?, bytes, found)
 }
 
 /// The plugin's answer, with the digests that the host knows.

@@ -4,6 +4,7 @@
 //! length or digest, is known and said *before* that end: the plugin then sees an error in its
 //! place and leaves the previous object as it is.
 
+use super::fault;
 use super::idle::Idle;
 use super::upload::{compare, too_large, wrong_length};
 use crate::backend::counters::{Counters, add};
@@ -39,6 +40,25 @@ impl Outcome {
     /// How it ended: the digests, or why not. `None`: the plugin did not read to the end.
     pub(crate) fn end(&self) -> Option<Result<Checksums>> {
         self.seen().end.clone()
+    }
+
+    /// The digests of what the plugin stored, held against what it answered.
+    ///
+    /// # Errors
+    ///
+    /// The plugin's own error or the body's, whichever says more; a fault of a plugin that answers success for a body
+    /// that failed, or that it did not read to its end.
+    pub(crate) fn judge(&self, of_plugin: Option<&Error>) -> Result<Checksums> {
+        match (of_plugin, self.end()) {
+            (Some(of_plugin), Some(Err(of_body))) => match of_plugin.kind() {
+                ErrorKind::PluginFault => Err(of_plugin.clone()),
+                _ => Err(of_body),
+            },
+            (Some(of_plugin), _) => Err(of_plugin.clone()),
+            (None, Some(Err(_))) => Err(fault("the plugin stored a body that had failed")),
+            (None, None) => Err(fault("the plugin did not read the body to its end")),
+            (None, Some(Ok(found))) => Ok(found),
+        }
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {

@@ -8,6 +8,7 @@ const EMULATED: Operations = Operations::head
     .with(Operations::copy)
     .with(Operations::rename)
     .with(Operations::delete_many)
+    .with(Operations::download_ranges)
     .with(Operations::shutdown);
 
 /// The operations that the host does in place of a plugin which has these.

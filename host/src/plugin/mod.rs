@@ -3,6 +3,7 @@
 pub(crate) mod catalog;
 pub(crate) mod emulation;
 pub(crate) mod errors;
+pub(crate) mod extensions;
 pub mod fault;
 pub mod inspect;
 #[allow(

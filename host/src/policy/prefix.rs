@@ -52,6 +52,25 @@ impl Prefix {
         Ok(whole)
     }
 
+    /// Takes the prefix off names.
+    ///
+    /// # Errors
+    ///
+    /// `PluginFault`: a name without it.
+    pub(crate) fn strip_names<'n>(
+        &self,
+        names: impl Iterator<Item = &'n mut String>,
+    ) -> Result<()> {
+        for name in names {
+            if !name.starts_with(&self.0) {
+                return Err(Error::new(ErrorKind::PluginFault)
+                    .with_message("a listing that leaves its prefix"));
+            }
+            name.drain(..self.0.len());
+        }
+        Ok(())
+    }
+
     /// Takes the prefix off a page.
     ///
     /// # Errors
@@ -59,13 +78,7 @@ impl Prefix {
     /// `PluginFault`: a name without it.
     pub(crate) fn strip(&self, page: &mut Page) -> Result<()> {
         let keys = page.entries.iter_mut().map(|entry| &mut entry.key);
-        for name in keys.chain(&mut page.common_prefixes) {
-            if !name.starts_with(&self.0) {
-                return Err(Error::new(ErrorKind::PluginFault)
-                    .with_message("a listing that leaves its prefix"));
-            }
-            name.drain(..self.0.len());
-        }
+        self.strip_names(keys.chain(&mut page.common_prefixes))?;
         // What is called like the prefix itself is a placeholder of the folder.
         let before = page.entries.len();
         page.entries.retain(|entry| !entry.key.is_empty());

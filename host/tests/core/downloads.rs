@@ -112,6 +112,13 @@ async fn head_is_emulated_by_a_download_that_is_dropped() {
     let status = &host.status().backends[0];
     assert_eq!(
         status.emulated,
-        ["head", "copy", "rename", "delete_many", "shutdown"]
+        [
+            "head",
+            "copy",
+            "rename",
+            "delete_many",
+            "shutdown",
+            "download_ranges"
+        ]
     );
 }

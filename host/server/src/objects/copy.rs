@@ -30,24 +30,19 @@ pub(crate) async fn handle(
             "a copy has neither a body nor headers of its own: all comes from the source",
         ));
     }
-    let mut copy = CopyObject::new(&*from, &*target.key);
-    match Conditions::of(&request)?
+    let copy = CopyObject::new(&*from, &*target.key);
+    let bound = Conditions::of(&request)?
         .bind(&backend, &target.key, false)
-        .await?
-    {
-        Bound::Nothing => {}
-        Bound::CreateOnly => copy = copy.create_only(),
-        // No backend can bind a copy to the target's etag, and to drop it would be a lie.
-        Bound::IfMatch(_) => {
-            return Err(Problem::invalid(
-                "a copy takes no condition but If-None-Match: *",
-            ));
-        }
-    }
-    let copied = backend.copy(copy).await?;
+        .await?;
+    let copy = match &bound {
+        Bound::Nothing => copy,
+        Bound::CreateOnly => copy.create_only(),
+        Bound::IfMatch(etag) => copy.if_match(etag),
+    };
     let status = match copy.create_only {
         true => StatusCode::CREATED,
         false => StatusCode::OK,
     };
+    let copied = backend.copy(copy).await?;
     Ok(stored(status, Stored::copied(&target.key, copied)))
 }

@@ -1,11 +1,11 @@
 //! Whether this host would load what a descriptor says. No file is needed, so that a plugin that is
 //! linked in is judged by the same lines.
 
-use super::negotiation::{Refusal, effective_minor};
+use super::negotiation::{OURS, Refusal, compared, effective_minor};
 use crate::config::Schema;
 use crate::plugin::fault::{Code, Fault};
-use holdall_plugin_api::abi::list::{TABLES, fingerprints_of};
-use holdall_plugin_api::abi::{DRAFT, FINGERPRINTS, VERSION};
+use holdall_plugin_api::abi::list::TABLES;
+use holdall_plugin_api::abi::{DRAFT, FINGERPRINTS, FROZEN_MINOR, VERSION};
 use holdall_plugin_api::descriptor::is_name;
 use holdall_plugin_api::descriptor::{self as api, Descriptor, DescriptorFault, Flags};
 use holdall_plugin_api::{Operations, rules};
@@ -121,7 +121,7 @@ fn check_schema(schema: &serde_json::Value) -> Result<(), String> {
 }
 
 fn judge_version(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
-    let agreed = effective_minor(VERSION, descriptor.into());
+    let agreed = effective_minor(OURS, descriptor.into());
     if agreed == Err(Refusal::Major) {
         let found = format!("ABI {}.{}", descriptor.abi_major, descriptor.abi_minor);
         faults.push(
@@ -133,7 +133,8 @@ fn judge_version(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
         return;
     }
     if agreed == Err(Refusal::HostTooOld) {
-        let found = format!("this host has {VERSION}");
+        let draft = if DRAFT { ", which is a draft" } else { "" };
+        let found = format!("this host has {VERSION}{draft}");
         let expected = format!(
             "a host with ABI {}.{} or newer",
             descriptor.abi_major, descriptor.min_host_minor
@@ -141,22 +142,16 @@ fn judge_version(descriptor: &Descriptor, faults: &mut Vec<Fault>) {
         faults.push(Fault::new(Code::HostTooOld).expected(expected).found(found));
     }
     // The tables are judged all the same: everything that is wrong is said at once.
-    #[allow(
-        clippy::unnecessary_min_or_max,
-        reason = "until there is a minor beside the first"
-    )]
-    let shared = descriptor.abi_minor.min(VERSION.minor);
-    let range = fingerprints_of(shared);
+    let shared = agreed.unwrap_or(FROZEN_MINOR);
+    let range = compared(shared);
     let ours = &FINGERPRINTS[range.clone()];
     let theirs = descriptor.fingerprints.get(range).unwrap_or(&[]);
-    // A draft has no minors to rely on: both sides are drafts with equal tables, or none is.
-    let draft = descriptor.flags.has(Flags::DRAFT);
-    if draft != DRAFT {
-        let word = |draft| if draft { "a draft" } else { "a frozen ABI" };
+    // A draft of a major has no minors to rely on, and the first major is frozen.
+    if descriptor.flags.has(Flags::DRAFT) {
         faults.push(
             Fault::new(Code::DraftMismatch)
-                .expected(word(DRAFT))
-                .found(word(draft))
+                .expected("a frozen ABI")
+                .found("a draft")
                 .location("flags"),
         );
     }

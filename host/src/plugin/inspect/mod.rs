@@ -22,8 +22,9 @@ use crate::platform::file_facts::Stamp;
 use crate::plugin::emulation::{emulated, unsupported};
 use crate::plugin::fault::{Code, Fault};
 use holdall_plugin_api::Operations;
-use holdall_plugin_api::descriptor::Descriptor;
-pub(crate) use negotiation::{Spoken, effective_minor};
+use holdall_plugin_api::abi::VERSION;
+use holdall_plugin_api::descriptor::{Descriptor, Flags};
+pub(crate) use negotiation::{OURS, Spoken, effective_minor};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use source::Reads;
@@ -122,7 +123,17 @@ impl Inspection {
                 "{count} libraries that it needs, such as {first:.80}, are not judged: they are those of another system"
             )
         });
-        unique.into_iter().chain(elsewhere).collect()
+        let spoken = self.descriptor.as_ref().and_then(|descriptor| {
+            let minor = effective_minor(OURS, descriptor.into()).ok()?;
+            let has = descriptor.abi_minor;
+            let both = descriptor.flags.has(Flags::DRAFT_MINOR) && minor < has.min(VERSION.minor);
+            both.then(|| {
+                format!(
+                    "built for another draft of ABI 1.{has} than this host's: both speak 1.{minor}"
+                )
+            })
+        });
+        unique.into_iter().chain(elsewhere).chain(spoken).collect()
     }
 
     /// What the file turned out to be.

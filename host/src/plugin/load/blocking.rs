@@ -5,7 +5,7 @@ use super::call::{Call, NO_FUTURE, Start, no_future};
 use super::caller::{CallerState, run, wait};
 use super::gate::Pass;
 use super::instance::Instance;
-use super::instance_body::InstanceBody;
+use super::instance_body::{InstanceBody, InstanceRanges};
 use super::owned::{Own, Portable};
 use super::pool::off_the_caller;
 use crate::platform::crumbs::Inside;
@@ -164,6 +164,34 @@ fn state(fut: &FfiFuture, storage: *mut c_void) -> *mut c_void {
     } else {
         fut.boxed
     }
+}
+
+/// Fills ranges in the pool. The memory moves there, so that a caller who leaves takes nothing away.
+pub(super) async fn filled(
+    mut held: InstanceRanges,
+    under: Call,
+    instance: Arc<Instance>,
+) -> Result<Vec<Vec<u8>>> {
+    let plugin = instance.plugin();
+    let caller_state = Arc::new(CallerState::default());
+    let here = caller_state.clone();
+    let work = move || {
+        let call = FfiCall {
+            cancelled: here.flag(),
+            ..under.table()
+        };
+        let request = under.request_id.as_deref();
+        let filled = wait(&here, |cx| held.poll(cx, &raw const call, request));
+        drop(held);
+        filled
+    };
+    run(
+        plugin.share().clone(),
+        plugin.counters(),
+        caller_state,
+        work,
+    )
+    .await
 }
 
 /// A body of a plugin that blocks: each chunk is pulled by a job.

@@ -2,11 +2,12 @@
 
 use super::load_fault;
 use crate::plugin::fault::{Code as FaultCode, Fault};
+use holdall_plugin_api::abi::FINGERPRINTS;
 use holdall_plugin_api::abi::grow::copy_in;
 use holdall_plugin_api::abi::list::slot;
 use holdall_plugin_api::abi::tables::{BackendTable, PluginTable};
 use holdall_plugin_api::abi::text::bytes;
-use holdall_plugin_api::descriptor::Descriptor;
+use holdall_plugin_api::descriptor::{Descriptor, Flags};
 use holdall_plugin_api::{Operation, Operations};
 use std::ffi::c_void;
 
@@ -94,7 +95,11 @@ pub(super) fn check(
         )),
         Err(breach) => faults.push(malformed(&breach.message())),
     }
+    // Of two drafts that differ only what is frozen is spoken: their fingerprints were compared.
+    let drafts_differ =
+        descriptor.flags.has(Flags::DRAFT_MINOR) && descriptor.fingerprints != FINGERPRINTS;
     if !table.rust_layout.is_null()
+        && !drafts_differ
         && let Err((place, difference)) = layout(table.rust_layout)
     {
         faults.push(
@@ -114,6 +119,11 @@ pub(super) fn check(
         )),
         Some(open) if !code.contains(open as usize) => faults.push(outside_code("open")),
         Some(_) => {}
+    }
+    if let Some(get) = table.get_extension
+        && !code.contains(get as usize)
+    {
+        faults.push(outside_code("get_extension"));
     }
     // SAFETY: R1.
     match unsafe { copy_in(table.ops) } {

@@ -3,21 +3,26 @@
 use super::call::{Began, Call, Operation, Start, settle};
 use super::config_text::ConfigText;
 use super::gate::Gate;
-use super::instance_body::InstanceBody;
+use super::instance_body::{InstanceBody, InstanceRanges};
 use super::owned::Portable;
 use super::pool::off_the_caller;
+use super::services::About;
 use super::{Plugin, PluginCounters, blocking};
 use holdall_plugin_api::abi::answer;
 use holdall_plugin_api::abi::grow::{Grows, Room};
+use holdall_plugin_api::abi::ranges::{self, Filling};
 use holdall_plugin_api::abi::request::{self, Args, Owned};
 use holdall_plugin_api::abi::tables::*;
 use holdall_plugin_api::abi::text::breach;
+use holdall_plugin_api::abi::{parts, versions};
 use holdall_plugin_api::rules;
 use holdall_plugin_api::{
-    Body, Bytes, Capabilities, Checksums, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted,
-    Download, Downloaded, Error, ErrorKind, Head, Health, Instance as Facts, Key, Limits, List,
-    ObjectInfo, Operations, Page, Rename, Renamed, Result, SignUrl, Signing, Upload, Uploaded,
-    Usage,
+    AbortUpload, Body, Bytes, Capabilities, Checksums, CompleteUpload, Copied, CopyObject,
+    CreateUpload, Custom, Delete, DeleteMany, Deleted, Download, DownloadRanges, Downloaded,
+    DownloadedRanges, Error, ErrorKind, Head, Health, Instance as Facts, Key, Limits, List,
+    ListParts, ListUploads, ListVersions, ObjectInfo, Operations, Page, Part, PartPage, PutPart,
+    Rename, Renamed, Result, SignUrl, Signing, Update, Upload, UploadPage, Uploaded, Usage,
+    VersionPage,
 };
 use std::ffi::c_void;
 use std::pin::Pin;
@@ -96,6 +101,10 @@ pub(super) async fn open(
         opening.plugin.host_table(),
         opening.plugin.effective_minor(),
     );
+    let read = match minor {
+        0 => read_opened::<0>,
+        _ => read_opened::<1>,
+    };
     if opening.blocks() {
         let pass = match opening.gate() {
             Some(gate) => Some(gate.enter(terms.max_wait).await?),
@@ -103,12 +112,18 @@ pub(super) async fn open(
         };
         let opened = {
             // SAFETY: the text is copied below, before it is wiped.
-            let mut args = request::write_open(unsafe { config.text() }, &name, host, minor);
+            let mut args = request::write_open(
+                unsafe { config.text() },
+                &name,
+                host,
+                minor,
+                About::OURS.link(),
+            );
             let args: *const OpenArgs = args.raw();
             let here = opening.clone();
             let finish = move |status, out: &Room<OpenOut>, err: &FfiError| {
                 // SAFETY: R6: filled by the plugin, read once.
-                let opened = unsafe { settle(&here, status, read_opened, out, err) }?;
+                let opened = unsafe { settle(&here, status, read, out, err) }?;
                 finished(&here, opened)
             };
             // SAFETY: R5: `args` and what it points to live for the call, which copies them.
@@ -128,11 +143,17 @@ pub(super) async fn open(
     }
     let opened = {
         // SAFETY: `config` is dropped after the operation, which reads the text in `start` only.
-        let args = request::write_open(unsafe { config.text() }, &name, host, minor);
+        let args = request::write_open(
+            unsafe { config.text() },
+            &name,
+            host,
+            minor,
+            About::OURS.link(),
+        );
         let mut operation = std::pin::pin!(Operation::new(
             &opening,
             start,
-            read_opened,
+            read,
             args,
             Call::default(),
             "open",
@@ -243,9 +264,9 @@ type OpenAnswer = (Opened, Result<Facts>);
 /// # Safety
 ///
 /// As [`answer::read_opened`].
-unsafe fn read_opened(out: &OpenOut) -> Result<OpenAnswer> {
+unsafe fn read_opened<const MINOR: u16>(out: &OpenOut) -> Result<OpenAnswer> {
     // SAFETY: by the contract.
-    let facts = unsafe { answer::read_opened(out) };
+    let facts = unsafe { answer::read_opened(out, MINOR) };
     Ok((Opened(out.backend), facts))
 }
 
@@ -524,6 +545,162 @@ impl Instance {
             request::write_custom(custom),
             call,
             "custom",
+        )
+    }
+
+    /// Reads many ranges into `memory`, one piece for each.
+    pub(crate) async fn download_ranges(
+        self: &Arc<Self>,
+        read: DownloadRanges<'_>,
+        memory: Vec<Vec<u8>>,
+        call: Call,
+    ) -> Result<(ObjectInfo, Vec<Vec<u8>>)> {
+        let under = call.clone();
+        let mut operation = std::pin::pin!(self.start(
+            self.plugin.checked.ops.start_download_ranges,
+            ranges::read_downloaded,
+            ranges::write_ranges(&read),
+            call,
+            "download_ranges",
+        ));
+        let DownloadedRanges { info, reader, .. } = operation.as_mut().await?;
+        let mut held = InstanceRanges::new(
+            Filling::new(reader, memory),
+            operation.take_pass(),
+            self.clone(),
+        );
+        let filled = if self.blocks() {
+            blocking::filled(held, under, self.clone()).await
+        } else {
+            std::future::poll_fn(|cx| {
+                let call = under.table();
+                let began = Began::now();
+                let polled = held.poll(cx, &raw const call, under.request_id.as_deref());
+                began.ended(&self.plugin, "ranges");
+                polled
+            })
+            .await
+        };
+        Ok((info, filled?))
+    }
+
+    pub(crate) fn create_upload<'a>(
+        self: &'a Arc<Self>,
+        request: CreateUpload<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<String>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_create_upload;
+        self.start(
+            slot,
+            parts::read_created,
+            parts::write_create(&request),
+            call,
+            "create_upload",
+        )
+    }
+
+    pub(crate) fn put_part<'a>(
+        self: &'a Arc<Self>,
+        request: PutPart<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<Part>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_put_part;
+        self.start(
+            slot,
+            parts::read_stored,
+            parts::write_put(request),
+            call,
+            "put_part",
+        )
+    }
+
+    pub(crate) fn list_parts<'a>(
+        self: &'a Arc<Self>,
+        request: ListParts<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<PartPage>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_list_parts;
+        self.start(
+            slot,
+            parts::read_parts,
+            parts::write_list(&request),
+            call,
+            "list_parts",
+        )
+    }
+
+    pub(crate) fn list_uploads<'a>(
+        self: &'a Arc<Self>,
+        request: ListUploads<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<UploadPage>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_list_uploads;
+        self.start(
+            slot,
+            parts::read_uploads,
+            parts::write_list_uploads(&request),
+            call,
+            "list_uploads",
+        )
+    }
+
+    pub(crate) fn complete_upload<'a>(
+        self: &'a Arc<Self>,
+        request: CompleteUpload<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<Uploaded>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_complete_upload;
+        self.start(
+            slot,
+            answer::read_uploaded,
+            parts::write_complete(&request),
+            call,
+            "complete_upload",
+        )
+    }
+
+    pub(crate) fn abort_upload<'a>(
+        self: &'a Arc<Self>,
+        request: AbortUpload<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<()>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_abort_upload;
+        self.start(
+            slot,
+            |_| Ok(()),
+            parts::write_abort(&request),
+            call,
+            "abort_upload",
+        )
+    }
+
+    pub(crate) fn list_versions<'a>(
+        self: &'a Arc<Self>,
+        request: ListVersions<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<VersionPage>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_list_versions;
+        self.start(
+            slot,
+            versions::read_page,
+            versions::write_list(&request),
+            call,
+            "list_versions",
+        )
+    }
+
+    pub(crate) fn update<'a>(
+        self: &'a Arc<Self>,
+        request: Update<'a>,
+        call: Call,
+    ) -> impl Future<Output = Result<ObjectInfo>> + Send + 'a {
+        let slot = self.plugin.checked.ops.start_update;
+        self.start(
+            slot,
+            answer::read_object,
+            request::write_update(&request),
+            call,
+            "update",
         )
     }
 

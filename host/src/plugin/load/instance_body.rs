@@ -4,6 +4,7 @@ use super::Plugin;
 use super::gate::Pass;
 use super::instance::Instance;
 use crate::platform::crumbs::Inside;
+use holdall_plugin_api::abi::ranges::Filling;
 use holdall_plugin_api::abi::tables::FfiCall;
 use holdall_plugin_api::{Body, Bytes, Checksums, Result};
 use std::sync::Arc;
@@ -71,5 +72,39 @@ impl InstanceBody {
             self.body = Body::empty();
             self.pass = None;
         }
+    }
+}
+
+/// A reader of many ranges, held like a body: the memory that it fills is here too.
+pub(super) struct InstanceRanges {
+    // Fields end in this order, as above.
+    filling: Filling,
+    _pass: Option<Pass>,
+    instance: Arc<Instance>,
+}
+
+impl InstanceRanges {
+    pub(super) fn new(filling: Filling, pass: Option<Pass>, instance: Arc<Instance>) -> Self {
+        Self {
+            filling,
+            _pass: pass,
+            instance,
+        }
+    }
+
+    /// Goes on; ready when every range is there.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        call: *const FfiCall,
+        request: Option<&str>,
+    ) -> Poll<Result<Vec<Vec<u8>>>> {
+        let inside = Inside::new(self.instance.plugin().crumb, "download_ranges", request);
+        let _entered = inside.enter();
+        let filled = std::task::ready!(self.filling.poll(cx, call));
+        if let Err(error) = &filled {
+            self.instance.note_fault(error);
+        }
+        Poll::Ready(filled)
     }
 }

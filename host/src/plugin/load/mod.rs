@@ -32,7 +32,6 @@ use crate::plugin::fault::{Code, Fault};
 use crate::plugin::inspect::{self, Spoken};
 use gate::Gate;
 use handshake::Checked;
-use holdall_plugin_api::abi::VERSION;
 use holdall_plugin_api::abi::tables::HostServices;
 use holdall_plugin_api::descriptor::{Descriptor, Flags};
 use holdall_plugin_api::{Operations, StaticPlugin};
@@ -232,7 +231,7 @@ impl Plugin {
     /// The minor that both sides know.
     pub(crate) fn effective_minor(&self) -> u16 {
         // Judged before it was mapped, so that they speak.
-        inspect::effective_minor(VERSION, Spoken::from(&self.descriptor)).unwrap_or_default()
+        inspect::effective_minor(inspect::OURS, Spoken::from(&self.descriptor)).unwrap_or_default()
     }
 
     /// What went wrong in it so far.

@@ -5,11 +5,13 @@
 
 use super::caller::{CallerState, wait};
 use super::config_text::ConfigText;
+use super::services::About;
 use holdall_plugin_api::Source;
 use holdall_plugin_api::abi::grow::copy_in;
 use holdall_plugin_api::abi::request::{self, Args, Owned, Texts};
 use holdall_plugin_api::abi::tables::*;
 use holdall_plugin_api::abi::text::{breach, copied};
+use holdall_plugin_api::abi::{parts, ranges, versions};
 use holdall_plugin_api::{Body, Bytes, Checksums, Error, ErrorKind, Result};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -71,14 +73,14 @@ pub(super) trait Portable: Owned + 'static {
 }
 
 macro_rules! portable {
-    ($($args:ty: $read:ident, |$request:ident, $caller_state:ident| $write:expr;)+) => { $(
+    ($codec:ident; $($args:ty: $read:ident, |$request:ident, $caller_state:ident| $write:expr;)+) => { $(
         impl Portable for $args {
             type Keep = Texts;
 
             unsafe fn own(args: *const Self, $caller_state: &Arc<CallerState>) -> Result<Own<Self>> {
                 let mut texts = Texts::copied();
                 // SAFETY: by the contract; the texts are kept with the copy.
-                let $request = unsafe { request::$read(args, &mut texts) }?;
+                let $request = unsafe { $codec::$read(args, &mut texts) }?;
                 // SAFETY: every text of the request lies in `texts`, whose allocations do not move.
                 Ok(unsafe { Own::new($write, texts) })
             }
@@ -87,6 +89,7 @@ macro_rules! portable {
 }
 
 portable! {
+    request;
     UploadArgs: read_upload, |upload, caller_state| {
         let mut upload = upload;
         upload.body = waiting(upload.body, caller_state);
@@ -102,6 +105,31 @@ portable! {
     RenameArgs: read_rename, |rename, _presence| request::write_rename(&rename);
     DeleteManyArgs: read_delete_many, |delete, _presence| request::write_delete_many(&delete);
     CustomArgs: read_custom, |custom, _presence| request::write_custom(custom);
+    UpdateArgs: read_update, |update, _presence| request::write_update(&update);
+}
+
+portable! {
+    parts;
+    CreateUploadArgs: read_create, |create, _presence| parts::write_create(&create);
+    PutPartArgs: read_put, |put, caller_state| {
+        let mut put = put;
+        put.body = waiting(put.body, caller_state);
+        parts::write_put(put)
+    };
+    ListPartsArgs: read_list, |list, _presence| parts::write_list(&list);
+    ListUploadsArgs: read_list_uploads, |list, _presence| parts::write_list_uploads(&list);
+    CompleteUploadArgs: read_complete, |complete, _presence| parts::write_complete(&complete);
+    AbortUploadArgs: read_abort, |abort, _presence| parts::write_abort(&abort);
+}
+
+portable! {
+    ranges;
+    RangesArgs: read_ranges, |read, _presence| ranges::write_ranges(&read);
+}
+
+portable! {
+    versions;
+    ListVersionsArgs: read_list, |list, _presence| versions::write_list(&list);
 }
 
 impl Portable for EmptyArgs {
@@ -132,7 +160,8 @@ impl Portable for OpenArgs {
         let minor = u16::try_from(raw.effective_minor).unwrap_or(u16::MAX);
         // SAFETY: `config` is kept with the copy, and wiped only when `start` has returned.
         let text = unsafe { config.text() };
-        let args = request::write_open(text, name.text(), raw.services, minor);
+        let about = About::OURS.link();
+        let args = request::write_open(text, name.text(), raw.services, minor, about);
         // SAFETY: both texts are kept, in allocations that do not move.
         Ok(unsafe { Own::new(args, (config, texts)) })
     }

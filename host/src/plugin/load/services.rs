@@ -3,8 +3,9 @@
 use crate::config::{Secrets, WeakSecrets, hex};
 use crate::platform::{crumbs, process, random as system_random};
 use holdall_plugin_api::abi::LINKED_IN;
+use holdall_plugin_api::abi::extension::host_about;
 use holdall_plugin_api::abi::grow::{self, copy_in};
-use holdall_plugin_api::abi::tables::{FfiLogRecord, FfiSlice, HostServices};
+use holdall_plugin_api::abi::tables::{FfiHostAbout, FfiLogRecord, FfiSlice, HostServices};
 use holdall_plugin_api::abi::text::{copied, copied_pairs, time_out};
 use std::borrow::Cow;
 use std::ffi::c_void;
@@ -84,6 +85,7 @@ impl Services {
                 monotonic_ns: Some(monotonic),
                 unix_ns: Some(unix),
                 random: Some(random),
+                get_extension: Some(get_extension),
                 ..grow::empty()
             })
         });
@@ -130,6 +132,30 @@ impl Services {
 unsafe fn services(host: *const c_void) -> &'static Services {
     // SAFETY: leaked, so it lives as long as the process.
     unsafe { &*host.cast::<Services>() }
+}
+
+unsafe extern "C" fn get_extension(_: *const c_void, name: FfiSlice) -> *const c_void {
+    // SAFETY: R4: lent for the call.
+    let name = unsafe { copied(name) };
+    let name = name.ok().flatten().unwrap_or_default();
+    crate::plugin::extensions::offered(&name)
+}
+
+/// Who loads, for a plugin's log.
+pub(super) struct About(FfiHostAbout);
+
+// SAFETY: it holds static texts only.
+unsafe impl Sync for About {}
+
+impl About {
+    pub(super) const OURS: &'static Self = {
+        static OURS: About = About(host_about("holdall", env!("CARGO_PKG_VERSION")));
+        &OURS
+    };
+
+    pub(super) fn link(&self) -> &FfiHostAbout {
+        &self.0
+    }
 }
 
 unsafe extern "C" fn log_level(_: *const c_void) -> u32 {
