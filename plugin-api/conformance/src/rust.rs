@@ -11,13 +11,15 @@ use crate::subject::{
 use crate::wire::Dialect;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::StaticPlugin;
+use holdall_plugin_api::abi::ranges::Filling;
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::descriptor::{Descriptor, Flags};
 use holdall_plugin_api::{
-    Body, Bytes, Capabilities, Capability, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted,
-    Download, Downloaded, Error, ErrorKind, Head, Health, Host, Key, KeyPolicy, List, ObjectInfo,
-    Operation, Operations, Page, Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload,
-    Uploaded, Usage,
+    AbortUpload, Body, Bytes, Capabilities, Capability, CompleteUpload, Copied, CopyObject,
+    CreateUpload, Custom, Delete, DeleteMany, Deleted, Download, DownloadRanges, Downloaded, Error,
+    ErrorKind, Head, Health, Host, Key, KeyPolicy, List, ListParts, ListUploads, ListVersions,
+    ObjectInfo, Operation, Operations, Page, Part, PartPage, PutPart, Rename, Renamed, Result,
+    SignUrl, Signing, StorageBackend, Update, Upload, UploadPage, Uploaded, Usage, VersionPage,
 };
 use http::Request;
 use std::net::SocketAddr;
@@ -107,7 +109,8 @@ impl<B: StorageBackend, H: Harness> RustStage<B, H> {
         let emulated = Operations::head
             .with(Operations::copy)
             .with(Operations::rename)
-            .with(Operations::delete_many);
+            .with(Operations::delete_many)
+            .with(Operations::download_ranges);
         let facts = SubjectInfo {
             plugin: claims.plugin,
             level: Level::Rust,
@@ -321,7 +324,11 @@ impl<B: StorageBackend> RustSubject<B> {
     async fn try_copy(&self, copy: CopyObject<'_>) -> Result<Copied> {
         self.terms().copy(&copy)?;
         if self.native.has(Operation::Copy) {
+            self.terms().copies_natively(&copy)?;
             return self.run(Operation::Copy, self.backend.copy(copy)).await;
+        }
+        if !copy.is_plain() {
+            return Err(Error::unsupported("the kit composes plain copies only"));
         }
         let source = self.backend.download(Download::new(copy.from));
         let mut source = self.run(Operation::Download, source).await?;
@@ -369,9 +376,14 @@ impl<B: StorageBackend> RustSubject<B> {
 
     async fn try_delete_many(&self, delete: DeleteMany<'_>) -> Result<Vec<Result<Deleted>>> {
         let mut results = Vec::with_capacity(delete.keys.len());
-        if !self.native.has(Operation::DeleteMany) {
-            for key in delete.keys {
-                let deleted = self.try_delete(Delete::new(key)).await;
+        let versioned = !delete.versions.is_empty();
+        if !self.native.has(Operation::DeleteMany)
+            || versioned && !self.facts.claims(Capability::DeleteManyVersions)
+        {
+            for (at, key) in delete.keys.into_iter().enumerate() {
+                let mut one = Delete::new(key);
+                one.version = delete.versions.get(at).copied().flatten();
+                let deleted = self.try_delete(one).await;
                 results.push(self.place(Operation::DeleteMany, Some(key), deleted));
             }
             return Ok(results);
@@ -382,13 +394,18 @@ impl<B: StorageBackend> RustSubject<B> {
             .iter()
             .map(|key| self.terms().key(key.text()))
             .collect();
-        let good = delete
+        let mut good = DeleteMany::new::<Key>([]);
+        for (at, (key, _)) in delete
             .keys
             .iter()
             .zip(&checked)
-            .filter(|(_, check)| check.is_ok());
-        let good: Vec<&Key> = good.map(|(key, _)| *key).collect();
-        let deleting = self.backend.delete_many(DeleteMany::new(good));
+            .enumerate()
+            .filter(|(_, (_, check))| check.is_ok())
+        {
+            good.keys.push(*key);
+            good.versions.extend(delete.versions.get(at));
+        }
+        let deleting = self.backend.delete_many(good);
         let answers = self.run(Operation::DeleteMany, deleting).await?;
         let mut answers = answers.into_iter();
         for (key, check) in delete.keys.iter().zip(checked) {
@@ -397,6 +414,109 @@ impl<B: StorageBackend> RustSubject<B> {
             results.push(self.place(Operation::DeleteMany, Some(key), one));
         }
         Ok(results)
+    }
+}
+
+impl<B: StorageBackend> RustSubject<B> {
+    /// An upload that is begun and ended.
+    async fn tried_create(&self, key: &Key) -> Result<()> {
+        let id = self.backend.create_upload(CreateUpload::new(key)).await?;
+        self.backend.abort_upload(AbortUpload::new(key, &id)).await
+    }
+
+    async fn try_create_upload(&self, create: CreateUpload<'_>) -> Result<String> {
+        self.terms().create_upload(&create)?;
+        self.run(Operation::CreateUpload, self.backend.create_upload(create))
+            .await
+    }
+
+    async fn try_put_part(&self, put: PutPart<'_>) -> Result<Part> {
+        let mut put = put;
+        self.terms().put_part(&put)?;
+        let number = put.number;
+        put.body = checked::upload(put.body, put.length, put.checksums);
+        let (body, read) = checked::ends(std::mem::replace(&mut put.body, Body::empty()));
+        put.body = body;
+        let mut part = self
+            .run(Operation::PutPart, self.backend.put_part(put))
+            .await?;
+        part.number = number;
+        match read.is_done() {
+            true => Ok(part),
+            false => Err(Error::new(ErrorKind::PluginFault)
+                .with_message("the plugin did not read the body to its end")),
+        }
+    }
+
+    async fn try_list_parts(&self, list: ListParts<'_>) -> Result<PartPage> {
+        self.terms().list_parts(&list)?;
+        self.run(Operation::ListParts, self.backend.list_parts(list))
+            .await
+    }
+
+    async fn try_list_uploads(&self, list: ListUploads<'_>) -> Result<UploadPage> {
+        self.terms().list_uploads(&list)?;
+        self.run(Operation::ListUploads, self.backend.list_uploads(list))
+            .await
+    }
+
+    async fn try_complete_upload(&self, complete: CompleteUpload<'_>) -> Result<Uploaded> {
+        self.terms().complete_upload(&complete)?;
+        self.run(
+            Operation::CompleteUpload,
+            self.backend.complete_upload(complete),
+        )
+        .await
+    }
+
+    async fn try_abort_upload(&self, abort: AbortUpload<'_>) -> Result<()> {
+        self.terms().abort_upload(&abort)?;
+        self.run(Operation::AbortUpload, self.backend.abort_upload(abort))
+            .await
+    }
+
+    async fn try_download_ranges(
+        &self,
+        read: DownloadRanges<'_>,
+    ) -> Result<(ObjectInfo, Vec<Vec<u8>>)> {
+        self.terms().download_ranges(&read)?;
+        let memory = |range: &std::ops::Range<u64>| vec![0; (range.end - range.start) as usize];
+        if self.facts.claims(Capability::Ranges) {
+            let memory: Vec<Vec<u8>> = read.ranges.iter().map(memory).collect();
+            let reading = self.backend.download_ranges(read);
+            let answer = self.run(Operation::DownloadRanges, reading).await?;
+            let mut filling = Filling::new(answer.reader, memory);
+            let filled = std::future::poll_fn(|cx| filling.poll(cx, std::ptr::null()));
+            return Ok((answer.info, self.runtime.run(filled).await?));
+        }
+        let (mut found, mut info) = (Vec::new(), None);
+        for range in read.ranges.clone() {
+            let options = (!read.is_plain()).then(|| read.options().clone());
+            let download = Download::new(read.key)
+                .range(range.clone())
+                .with_options(options);
+            let downloaded = self.try_download(download).await?;
+            if range.end > downloaded.info.size {
+                return Err(Error::invalid_range(downloaded.info.size));
+            }
+            info = Some(downloaded.info);
+            found.push(downloaded.body.collect(1 << 30).await?.to_vec());
+        }
+        let info = info.ok_or_else(|| Error::invalid("no range"))?;
+        Ok((info, found))
+    }
+
+    async fn try_list_versions(&self, list: ListVersions<'_>) -> Result<VersionPage> {
+        self.terms().list_versions(&list)?;
+        self.run(Operation::ListVersions, self.backend.list_versions(list))
+            .await
+    }
+
+    async fn try_update(&self, update: Update<'_>) -> Result<ObjectInfo> {
+        self.terms().update(&update)?;
+        self.terms().updates_natively(&update)?;
+        self.run(Operation::Update, self.backend.update(update))
+            .await
     }
 }
 
@@ -495,6 +615,59 @@ impl<B: StorageBackend> Subject for RustSubject<B> {
             self.place(Operation::Shutdown, None, ended)
         })
     }
+    fn create_upload<'a>(&'a self, create: CreateUpload<'a>) -> BoxFuture<'a, Result<String>> {
+        placed!(
+            self,
+            CreateUpload,
+            Some(create.key),
+            self.try_create_upload(create)
+        )
+    }
+    fn put_part<'a>(&'a self, put: PutPart<'a>) -> BoxFuture<'a, Result<Part>> {
+        placed!(self, PutPart, Some(put.key), self.try_put_part(put))
+    }
+    fn list_parts<'a>(&'a self, list: ListParts<'a>) -> BoxFuture<'a, Result<PartPage>> {
+        placed!(self, ListParts, Some(list.key), self.try_list_parts(list))
+    }
+    fn list_uploads<'a>(&'a self, list: ListUploads<'a>) -> BoxFuture<'a, Result<UploadPage>> {
+        placed!(self, ListUploads, None, self.try_list_uploads(list))
+    }
+    fn complete_upload<'a>(
+        &'a self,
+        complete: CompleteUpload<'a>,
+    ) -> BoxFuture<'a, Result<Uploaded>> {
+        placed!(
+            self,
+            CompleteUpload,
+            Some(complete.key),
+            self.try_complete_upload(complete)
+        )
+    }
+    fn abort_upload<'a>(&'a self, abort: AbortUpload<'a>) -> BoxFuture<'a, Result<()>> {
+        placed!(
+            self,
+            AbortUpload,
+            Some(abort.key),
+            self.try_abort_upload(abort)
+        )
+    }
+    fn download_ranges<'a>(
+        &'a self,
+        read: DownloadRanges<'a>,
+    ) -> BoxFuture<'a, Result<(ObjectInfo, Vec<Vec<u8>>)>> {
+        placed!(
+            self,
+            DownloadRanges,
+            Some(read.key),
+            self.try_download_ranges(read)
+        )
+    }
+    fn list_versions<'a>(&'a self, list: ListVersions<'a>) -> BoxFuture<'a, Result<VersionPage>> {
+        placed!(self, ListVersions, None, self.try_list_versions(list))
+    }
+    fn update<'a>(&'a self, update: Update<'a>) -> BoxFuture<'a, Result<ObjectInfo>> {
+        placed!(self, Update, Some(update.key), self.try_update(update))
+    }
     fn is_written(&self, operation: Operation) -> Option<BoxFuture<'_, bool>> {
         let missing = Key::new("kit-operation-that-is-asked-for");
         let other = Key::new("kit-operation-that-is-asked-for-too");
@@ -519,6 +692,31 @@ impl<B: StorageBackend> Subject for RustSubject<B> {
                 Operation::Health => is_written!(backend.health()),
                 Operation::Usage => is_written!(backend.usage()),
                 Operation::Custom => is_written!(backend.custom(Custom::new("kit", ""))),
+                Operation::CreateUpload => is_written!(self.tried_create(missing)),
+                Operation::PutPart => {
+                    is_written!(backend.put_part(PutPart::new(missing, "kit", 1, "")))
+                }
+                Operation::ListParts => {
+                    is_written!(backend.list_parts(ListParts::new(missing, "kit")))
+                }
+                Operation::ListUploads => {
+                    is_written!(backend.list_uploads(ListUploads::new("kit-operation/")))
+                }
+                Operation::CompleteUpload => {
+                    let parts = [Part::new(1, "kit", 1)];
+                    let complete = CompleteUpload::new(missing, "kit", &parts);
+                    is_written!(backend.complete_upload(complete))
+                }
+                Operation::AbortUpload => {
+                    is_written!(backend.abort_upload(AbortUpload::new(missing, "kit")))
+                }
+                Operation::DownloadRanges => {
+                    is_written!(backend.download_ranges(DownloadRanges::new(missing, [0..1])))
+                }
+                Operation::ListVersions => {
+                    is_written!(backend.list_versions(ListVersions::new("kit-operation/")))
+                }
+                Operation::Update => is_written!(backend.update(Update::new(missing).metadata([]))),
                 // The trait's own `shutdown` succeeds, and the required ones have no default.
                 _ => self.native.has(operation),
             }

@@ -5,9 +5,11 @@
 use crate::wire::Dialect;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{
-    Bytes, Capabilities, Capability, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted,
-    Download, Downloaded, Head, Health, Key, KeyPolicy, Limits, List, ObjectInfo, Operation,
-    Operations, Page, Rename, Renamed, Result, SignUrl, Signing, Upload, Uploaded, Usage,
+    AbortUpload, Bytes, Capabilities, Capability, CompleteUpload, Copied, CopyObject, CreateUpload,
+    Custom, Delete, DeleteMany, Deleted, Download, DownloadRanges, Downloaded, Head, Health, Key,
+    KeyPolicy, Limits, List, ListParts, ListUploads, ListVersions, ObjectInfo, Operation,
+    Operations, Page, Part, PartPage, PutPart, Rename, Renamed, Result, SignUrl, Signing, Update,
+    Upload, UploadPage, Uploaded, Usage, VersionPage,
 };
 use http::{Request, Response};
 use serde::{Deserialize, Serialize};
@@ -93,6 +95,31 @@ pub trait Subject: Send + Sync {
     fn shutdown(&self) -> BoxFuture<'_, Result<()>>;
     /// A vendor's own call.
     fn custom<'a>(&'a self, custom: Custom<'a>) -> BoxFuture<'a, Result<Bytes>>;
+
+    /// Begins an upload in parts.
+    fn create_upload<'a>(&'a self, create: CreateUpload<'a>) -> BoxFuture<'a, Result<String>>;
+    /// Stores a part.
+    fn put_part<'a>(&'a self, put: PutPart<'a>) -> BoxFuture<'a, Result<Part>>;
+    /// A page of the parts of an upload.
+    fn list_parts<'a>(&'a self, list: ListParts<'a>) -> BoxFuture<'a, Result<PartPage>>;
+    /// A page of uploads in parts.
+    fn list_uploads<'a>(&'a self, list: ListUploads<'a>) -> BoxFuture<'a, Result<UploadPage>>;
+    /// Makes the object of its parts.
+    fn complete_upload<'a>(
+        &'a self,
+        complete: CompleteUpload<'a>,
+    ) -> BoxFuture<'a, Result<Uploaded>>;
+    /// Ends an upload in parts without an object.
+    fn abort_upload<'a>(&'a self, abort: AbortUpload<'a>) -> BoxFuture<'a, Result<()>>;
+    /// Reads many ranges of one version.
+    fn download_ranges<'a>(
+        &'a self,
+        read: DownloadRanges<'a>,
+    ) -> BoxFuture<'a, Result<(ObjectInfo, Vec<Vec<u8>>)>>;
+    /// A page of versions.
+    fn list_versions<'a>(&'a self, list: ListVersions<'a>) -> BoxFuture<'a, Result<VersionPage>>;
+    /// Replaces what is kept beside the bytes.
+    fn update<'a>(&'a self, update: Update<'a>) -> BoxFuture<'a, Result<ObjectInfo>>;
 
     /// `exists` under a deadline; `None` where calls have none (the Rust type).
     fn exists_within<'a>(

@@ -6,8 +6,9 @@ use crate::body;
 use crate::case::{Outcome, Stop};
 use crate::trial::{Trial, not_applicable};
 use holdall_plugin_api::{
-    ByteRange, Capability, CopyObject, Custom, Delete, Download, Durability, Error, ErrorKind,
-    List, Operation, ReadOptions, Result, Upload, UploadOptions,
+    ByteRange, Capability, CopyObject, CopyOptions, CreateUpload, Custom, Delete, Download,
+    Durability, Encryption, Error, ErrorKind, List, ListUploads, ListVersions, Operation, PutPart,
+    ReadOptions, Result, Update, Upload, UploadOptions,
 };
 use std::time::SystemTime;
 
@@ -95,11 +96,69 @@ async fn attempt(t: &Trial, capability: Capability) -> Outcome<Result<(), Error>
         }
         C::Usage => Ok(t.usage().await.map(drop)),
         C::Custom => Ok(t.custom(Custom::new("kit", "")).await.map(drop)),
+        C::Parts => {
+            let key = t.key("refused");
+            let create = t.create_upload(CreateUpload::new(&key)).await;
+            let part = t.put_part(PutPart::new(&key, "kit", 1, "x")).await;
+            let list = t.list_uploads(ListUploads::new(t.prefix())).await;
+            t.is_absent(&key).await?;
+            // Any one that works has lied.
+            Ok(match (create, part, list) {
+                (Err(error), Err(_), Err(_)) => Err(error),
+                _ => Ok(()),
+            })
+        }
+        C::ListVersions => Ok(t
+            .list_versions(ListVersions::new(t.prefix()))
+            .await
+            .map(drop)),
+        C::CopyIfMatch if t.has(Operation::Copy) && !t.claims(C::IfMatchPut) => {
+            copied(t, |options| options.if_match = Some("kit")).await
+        }
+        C::CopySourceVersion if t.has(Operation::Copy) && !t.claims(C::Versions) => {
+            copied(t, |options| options.source_version = Some("kit")).await
+        }
+        C::UpdateMetadata if !t.claims(C::CopyReplaceMetadata) && t.claims(C::UserMetadata) => {
+            let key = object(t).await?;
+            let answer = t.update(Update::new(&key).metadata([("kit", "1")])).await;
+            t.holds(&key, OBJECT).await?;
+            Ok(answer.map(drop))
+        }
+        C::UpdateHeaders if !t.claims(C::CopyReplaceMetadata) && t.claims(C::ContentType) => {
+            let key = object(t).await?;
+            let answer = t.update(Update::new(&key).content_type("text/x-kit")).await;
+            t.holds(&key, OBJECT).await?;
+            Ok(answer.map(drop))
+        }
+        C::StorageClass => upload(t, |options| options.storage_class = Some("KIT")).await,
+        C::Tags => upload(t, |options| options.tags.push(("kit", "1"))).await,
+        C::EncryptionManaged => {
+            upload(t, |options| options.encryption = Some(Encryption::Managed)).await
+        }
+        C::EncryptionKeyId => {
+            upload(t, |options| {
+                options.encryption = Some(Encryption::Key("kit"))
+            })
+            .await
+        }
         C::UnknownLength => not_applicable("the host spools bodies of unknown length"),
         _ => not_applicable(format!(
             "no request can only be honoured with `{capability}`, which is not claimed"
         )),
     }
+}
+
+async fn copied(
+    t: &Trial,
+    option: impl FnOnce(&mut CopyOptions<'static>),
+) -> Outcome<Result<(), Error>> {
+    let (from, to) = (object(t).await?, t.key("copy"));
+    let mut options = CopyOptions::default();
+    option(&mut options);
+    let copy = CopyObject::new(&from, &to).with_options(Some(options));
+    let answer = t.copy(copy).await;
+    t.is_absent(&to).await?;
+    Ok(answer.map(drop))
 }
 
 const OBJECT: &[u8] = b"an object of the kit";

@@ -5,9 +5,11 @@ use crate::case::{Outcome, Stop, ensure};
 use crate::data;
 use crate::subject::{Subject, SubjectInfo};
 use holdall_plugin_api::{
-    Bytes, Capability, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted, Download,
-    Downloaded, Error, ErrorKind, Head, Health, Key, List, MAX_CHUNK, ObjectInfo, Operation, Page,
-    Rename, Renamed, Result, SignUrl, Signing, Upload, Uploaded, Usage,
+    AbortUpload, Bytes, Capability, CompleteUpload, Copied, CopyObject, CreateUpload, Custom,
+    Delete, DeleteMany, Deleted, Download, DownloadRanges, Downloaded, Error, ErrorKind, Head,
+    Health, Key, List, ListParts, ListUploads, ListVersions, MAX_CHUNK, ObjectInfo, Operation,
+    Page, Part, PartPage, PutPart, Rename, Renamed, Result, SignUrl, Signing, Update, Upload,
+    UploadPage, Uploaded, Usage, VersionPage,
 };
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -195,10 +197,70 @@ impl Watched {
             .await
     }
 
+    pub(crate) async fn create_upload(&self, create: CreateUpload<'_>) -> Result<String> {
+        let keys = vec![create.key.text().to_owned()];
+        self.journal().made.insert(keys[0].clone());
+        let call = self.subject.create_upload(create);
+        self.noted(Operation::CreateUpload, keys, call).await
+    }
+
+    pub(crate) async fn put_part(&self, put: PutPart<'_>) -> Result<Part> {
+        let keys = vec![put.key.text().to_owned()];
+        let call = self.subject.put_part(put);
+        self.noted(Operation::PutPart, keys, call).await
+    }
+
+    pub(crate) async fn list_parts(&self, list: ListParts<'_>) -> Result<PartPage> {
+        let keys = vec![list.key.text().to_owned()];
+        let call = self.subject.list_parts(list);
+        self.noted(Operation::ListParts, keys, call).await
+    }
+
+    pub(crate) async fn list_uploads(&self, list: ListUploads<'_>) -> Result<UploadPage> {
+        let keys = Vec::new();
+        let call = self.subject.list_uploads(list);
+        self.noted(Operation::ListUploads, keys, call).await
+    }
+
+    pub(crate) async fn complete_upload(&self, complete: CompleteUpload<'_>) -> Result<Uploaded> {
+        let keys = vec![complete.key.text().to_owned()];
+        self.journal().made.insert(keys[0].clone());
+        let call = self.subject.complete_upload(complete);
+        self.noted(Operation::CompleteUpload, keys, call).await
+    }
+
+    pub(crate) async fn abort_upload(&self, abort: AbortUpload<'_>) -> Result<()> {
+        let keys = vec![abort.key.text().to_owned()];
+        let call = self.subject.abort_upload(abort);
+        self.noted(Operation::AbortUpload, keys, call).await
+    }
+
+    pub(crate) async fn download_ranges(
+        &self,
+        read: DownloadRanges<'_>,
+    ) -> Result<(ObjectInfo, Vec<Vec<u8>>)> {
+        let keys = vec![read.key.text().to_owned()];
+        let call = self.subject.download_ranges(read);
+        self.noted(Operation::DownloadRanges, keys, call).await
+    }
+
+    pub(crate) async fn list_versions(&self, list: ListVersions<'_>) -> Result<VersionPage> {
+        let keys = Vec::new();
+        let call = self.subject.list_versions(list);
+        self.noted(Operation::ListVersions, keys, call).await
+    }
+
+    pub(crate) async fn update(&self, update: Update<'_>) -> Result<ObjectInfo> {
+        let keys = vec![update.key.text().to_owned()];
+        let call = self.subject.update(update);
+        self.noted(Operation::Update, keys, call).await
+    }
+
     /// Removes what the case has made. Best effort: an instance may be shut down by now.
     pub(crate) async fn clean(&self) -> Vec<Met> {
         let journal = std::mem::take(&mut *self.journal());
         let made: Vec<&str> = journal.made.iter().map(String::as_str).collect();
+        self.abort_all(&made).await;
         for keys in made.chunks(1000) {
             let _ = self
                 .subject
@@ -207,6 +269,41 @@ impl Watched {
         }
         journal.met
     }
+}
+
+impl Watched {
+    /// Ends every upload in parts of these keys, and removes every version of theirs.
+    async fn abort_all(&self, made: &[&str]) {
+        let is_made = |key: &str| made.contains(&key);
+        if self.claims(Capability::Parts) {
+            let prefix = made.first().map_or("", |key| folder(key));
+            while let Ok(page) = self.subject.list_uploads(ListUploads::new(prefix)).await {
+                let own = page.uploads.iter().filter(|upload| is_made(&upload.key));
+                for upload in own {
+                    let abort = AbortUpload::new(&upload.key, &upload.upload_id);
+                    let _ = self.subject.abort_upload(abort).await;
+                }
+                if page.next.is_none() {
+                    break;
+                }
+            }
+        }
+        if self.claims(Capability::ListVersions) {
+            let prefix = made.first().map_or("", |key| folder(key));
+            if let Ok(page) = self.subject.list_versions(ListVersions::new(prefix)).await {
+                let own = page.versions.iter().filter(|version| is_made(&version.key));
+                for version in own {
+                    let delete = Delete::new(&version.key).version(&version.version);
+                    let _ = self.subject.delete(delete).await;
+                }
+            }
+        }
+    }
+}
+
+/// A key up to its last `/`.
+fn folder(key: &str) -> &str {
+    key.rfind('/').map_or("", |end| &key[..=end])
 }
 
 /// What most cases do, in their words.

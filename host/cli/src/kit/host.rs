@@ -5,10 +5,12 @@ use super::{Tools, gateway};
 use futures_util::future::BoxFuture;
 use holdall::config::{Config, GatewayConfig};
 use holdall::{
-    Backend, Builder, Bytes, CallOptions, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted,
-    Download, Downloaded, Error, ErrorKind, Head, Health, Host, Key, KeyPolicy, List, ObjectInfo,
-    Operation, Operations, Page, PluginRef, Registration, Rename, Renamed, Result, SignUrl,
-    StaticPlugin, Upload, Uploaded, Usage,
+    AbortUpload, Backend, Builder, Bytes, CallOptions, CompleteUpload, Copied, CopyObject,
+    CreateUpload, Custom, Delete, DeleteMany, Deleted, Download, DownloadRanges, Downloaded, Error,
+    ErrorKind, Head, Health, Host, Key, KeyPolicy, List, ListParts, ListUploads, ListVersions,
+    ObjectInfo, Operation, Operations, Page, Part, PartPage, PluginRef, PutPart, Registration,
+    Rename, Renamed, Result, SignUrl, StaticPlugin, Update, Upload, UploadPage, Uploaded, Usage,
+    VersionPage,
 };
 use holdall_conformance::holdall_plugin_api::{Cause, Signing};
 use holdall_conformance::wire::{self, Dialect};
@@ -174,7 +176,8 @@ impl HostStage {
         let emulated = Operations::head
             .with(Operations::copy)
             .with(Operations::rename)
-            .with(Operations::delete_many);
+            .with(Operations::delete_many)
+            .with(Operations::download_ranges);
         Ok(Arc::new(Driven {
             facts: SubjectInfo {
                 plugin: self.plugin.clone(),
@@ -343,6 +346,51 @@ impl Subject for Driven {
         self.calls.count("custom");
         Box::pin(self.backend.custom(custom))
     }
+    fn create_upload<'a>(&'a self, create: CreateUpload<'a>) -> BoxFuture<'a, Result<String>> {
+        self.calls.count("create_upload");
+        Box::pin(self.backend.create_upload(create))
+    }
+    fn put_part<'a>(&'a self, put: PutPart<'a>) -> BoxFuture<'a, Result<Part>> {
+        self.calls.count("put_part");
+        Box::pin(self.backend.put_part(put))
+    }
+    fn list_parts<'a>(&'a self, list: ListParts<'a>) -> BoxFuture<'a, Result<PartPage>> {
+        self.calls.count("list_parts");
+        Box::pin(self.backend.list_parts(list))
+    }
+    fn list_uploads<'a>(&'a self, list: ListUploads<'a>) -> BoxFuture<'a, Result<UploadPage>> {
+        self.calls.count("list_uploads");
+        Box::pin(self.backend.list_uploads(list))
+    }
+    fn complete_upload<'a>(
+        &'a self,
+        complete: CompleteUpload<'a>,
+    ) -> BoxFuture<'a, Result<Uploaded>> {
+        self.calls.count("complete_upload");
+        Box::pin(self.backend.complete_upload(complete))
+    }
+    fn abort_upload<'a>(&'a self, abort: AbortUpload<'a>) -> BoxFuture<'a, Result<()>> {
+        self.calls.count("abort_upload");
+        Box::pin(self.backend.abort_upload(abort))
+    }
+    fn download_ranges<'a>(
+        &'a self,
+        read: DownloadRanges<'a>,
+    ) -> BoxFuture<'a, Result<(ObjectInfo, Vec<Vec<u8>>)>> {
+        self.calls.count("download_ranges");
+        Box::pin(async move {
+            let read = self.backend.download_ranges(read).await?;
+            Ok((read.info, read.ranges))
+        })
+    }
+    fn list_versions<'a>(&'a self, list: ListVersions<'a>) -> BoxFuture<'a, Result<VersionPage>> {
+        self.calls.count("list_versions");
+        Box::pin(self.backend.list_versions(list))
+    }
+    fn update<'a>(&'a self, update: Update<'a>) -> BoxFuture<'a, Result<ObjectInfo>> {
+        self.calls.count("update");
+        Box::pin(self.backend.update(update))
+    }
     fn is_written(&self, operation: Operation) -> Option<BoxFuture<'_, bool>> {
         if !self.own.has(operation) {
             return None;
@@ -371,6 +419,42 @@ impl Subject for Driven {
                 }
                 Operation::Health => backend.health().await.map(drop),
                 Operation::Usage => backend.usage().await.map(drop),
+                Operation::CreateUpload => match backend.create_upload(missing).await {
+                    Ok(id) => backend.abort_upload(AbortUpload::new(missing, &id)).await,
+                    Err(error) => Err(error),
+                },
+                Operation::PutPart => {
+                    let put = PutPart::new(missing, "kit", 1, "");
+                    backend.put_part(put).await.map(drop)
+                }
+                Operation::ListParts => {
+                    let list = ListParts::new(missing, "kit");
+                    backend.list_parts(list).await.map(drop)
+                }
+                Operation::ListUploads => {
+                    let list = ListUploads::new("kit-operation/");
+                    backend.list_uploads(list).await.map(drop)
+                }
+                Operation::CompleteUpload => {
+                    let parts = [Part::new(1, "kit", 1)];
+                    let complete = CompleteUpload::new(missing, "kit", &parts);
+                    backend.complete_upload(complete).await.map(drop)
+                }
+                Operation::AbortUpload => {
+                    backend.abort_upload(AbortUpload::new(missing, "kit")).await
+                }
+                Operation::DownloadRanges => {
+                    let read = DownloadRanges::new(missing, [0..1]);
+                    backend.download_ranges(read).await.map(drop)
+                }
+                Operation::ListVersions => {
+                    let list = ListVersions::new("kit-operation/");
+                    backend.list_versions(list).await.map(drop)
+                }
+                Operation::Update => backend
+                    .update(Update::new(missing).metadata([]))
+                    .await
+                    .map(drop),
                 _ => return true,
             };
             // What a method answers that is not written.

@@ -7,7 +7,7 @@ use crate::data;
 use crate::trial::{Trial, not_applicable};
 use crate::watch::refused;
 use holdall_plugin_api::{
-    Capability, CopyObject, Delete, ErrorKind, Head, Operation, Rename, Upload,
+    Capability, CopyObject, Delete, ErrorKind, Head, Operation, Rename, Upload, UploadOptions,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,6 +61,42 @@ pub(super) const CASES: &[Case] = &[
     )
     .proves(&[Capability::AtomicMove]),
     case!("K-09", COPY, "every kind of key on both ends", every_key),
+    case!(
+        "K-10",
+        Tag::Cap(Capability::CopyIfMatch),
+        "a copy under if_match needs the target's etag",
+        target_condition
+    ),
+    case!(
+        "K-11",
+        Tag::Cap(Capability::CopySourceConditions),
+        "a copy under conditions on its source",
+        source_conditions
+    ),
+    case!(
+        "K-12",
+        Tag::Cap(Capability::CopyReplaceMetadata),
+        "a copy has what it was given in place of the source's type, headers and metadata",
+        replaced
+    ),
+    case!(
+        "K-13",
+        Tag::Cap(Capability::CopyReplaceMetadata),
+        "a copy onto itself with other metadata keeps the bytes",
+        replaced_in_place
+    ),
+    case!(
+        "K-14",
+        Tag::Cap(Capability::CopySourceVersion),
+        "a copy of an old version",
+        old_version
+    ),
+    case!(
+        "K-15",
+        Tag::Cap(Capability::CopyIfMatch),
+        "of ten copies under one etag of the target, one succeeds",
+        target_race
+    ),
 ];
 
 async fn complete(t: &Trial) -> Outcome {
@@ -357,6 +393,158 @@ async fn every_key(t: &Trial) -> Outcome {
             t.rename(Rename::new(&hub, &to)).await?;
             t.holds(&to, from.as_bytes()).await?;
         }
+    }
+    Ok(())
+}
+
+async fn etag_of(t: &Trial, key: &str) -> Outcome<String> {
+    let head = t.head(Head::new(key)).await?;
+    head.etag
+        .ok_or_else(|| Stop::Failed("no etag, and conditions on it are claimed".into()))
+}
+
+async fn target_condition(t: &Trial) -> Outcome {
+    let (from, to) = (t.key("from"), t.key("to"));
+    t.put(&from, "new").await?;
+    let copy = || CopyObject::new(&from, &to);
+    let answer = t.copy(copy().if_match("\"kit-other\"")).await;
+    refused(answer, ErrorKind::PreconditionFailed, "no target")?;
+    t.is_absent(&to).await?;
+    t.put(&to, "old").await?;
+    let answer = t.copy(copy().if_match("\"kit-other\"")).await;
+    refused(answer, ErrorKind::PreconditionFailed, "another etag")?;
+    t.holds(&to, b"old").await?;
+    let etag = etag_of(t, &to).await?;
+    t.copy(copy().if_match(&etag)).await?;
+    t.holds(&to, b"new").await
+}
+
+async fn source_conditions(t: &Trial) -> Outcome {
+    let (from, to) = (t.key("from"), t.key("to"));
+    t.put(&from, "bytes").await?;
+    let etag = etag_of(t, &from).await?;
+    let copy = || CopyObject::new(&from, &to);
+    for lost in [
+        copy().source_if_match("\"kit-other\""),
+        copy().source_if_none_match(&etag),
+    ] {
+        let answer = t.copy(lost).await;
+        refused(answer, ErrorKind::PreconditionFailed, "the source's etag")?;
+        t.is_absent(&to).await?;
+    }
+    t.copy(copy().source_if_match(&etag)).await?;
+    t.holds(&to, b"bytes").await?;
+    t.copy(copy().source_if_none_match("\"kit-other\"")).await?;
+    t.holds(&to, b"bytes").await
+}
+
+fn described(t: &Trial) -> UploadOptions<'static> {
+    let mut options = UploadOptions::default();
+    if t.claims(Capability::ContentType) {
+        options.content_type = Some("application/x-kit-2");
+    }
+    if t.claims(Capability::UserMetadata) {
+        options.metadata.push(("kit", "new"));
+    }
+    options
+}
+
+async fn is_replaced(t: &Trial, key: &str) -> Outcome {
+    let wanted = described(t);
+    for (what, info) in infos(t, key).await? {
+        ensure!(
+            wanted.content_type.is_none() || info.content_type.as_deref() == wanted.content_type,
+            "{what}: content type {:?}",
+            info.content_type
+        );
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let expected: Vec<_> = wanted.metadata.iter().map(own).collect();
+        ensure!(
+            info.metadata == expected,
+            "{what}: metadata {:?} instead of {expected:?}",
+            info.metadata
+        );
+        ensure!(
+            info.cache_control.is_none(),
+            "{what}: Cache-Control of the source: {:?}",
+            info.cache_control
+        );
+    }
+    Ok(())
+}
+
+async fn source(t: &Trial, key: &str) -> Outcome {
+    let mut upload = Upload::new(key, "bytes");
+    if t.claims(Capability::UserMetadata) {
+        upload = upload.metadata("old", "1");
+    }
+    if t.claims(Capability::HeaderCacheControl) {
+        upload = upload.cache_control("no-store");
+    }
+    t.upload(upload).await?;
+    Ok(())
+}
+
+async fn replaced(t: &Trial) -> Outcome {
+    let (from, to) = (t.key("from"), t.key("to"));
+    source(t, &from).await?;
+    t.copy(CopyObject::new(&from, &to).replace(described(t)))
+        .await?;
+    t.holds(&to, b"bytes").await?;
+    is_replaced(t, &to).await
+}
+
+async fn replaced_in_place(t: &Trial) -> Outcome {
+    let key = t.key("object");
+    source(t, &key).await?;
+    t.copy(CopyObject::new(&key, &key).replace(described(t)))
+        .await?;
+    t.holds(&key, b"bytes").await?;
+    is_replaced(t, &key).await
+}
+
+async fn old_version(t: &Trial) -> Outcome {
+    let (from, to) = (t.key("from"), t.key("to"));
+    let old = t.put(&from, "old").await?.version;
+    let old = old.ok_or_else(|| Stop::Failed("an upload without a version".into()))?;
+    t.put(&from, "new").await?;
+    let copied = t
+        .copy(CopyObject::new(&from, &to).source_version(&old))
+        .await?;
+    t.holds(&to, b"old").await?;
+    ensure!(
+        copied.source_version.is_none() || copied.source_version == Some(old),
+        "the answer names {:?}",
+        copied.source_version
+    );
+    Ok(())
+}
+
+async fn target_race(t: &Trial) -> Outcome {
+    let to = t.key("to");
+    t.put(&to, "old").await?;
+    let etag = etag_of(t, &to).await?;
+    let mut sources = Vec::new();
+    for number in 0..10 {
+        let from = t.key(&format!("from-{number}"));
+        t.put(&from, format!("new-{number}")).await?;
+        sources.push(from);
+    }
+    let copies = sources
+        .iter()
+        .map(|from| t.copy(CopyObject::new(from, &to).if_match(&etag)));
+    let answers = futures_util::future::join_all(copies).await;
+    let won = answers.iter().filter(|answer| answer.is_ok()).count();
+    ensure!(won == 1, "{won} of ten copies under one etag succeeded");
+    for answer in answers.into_iter().filter(Result::is_err) {
+        let kind = answer.map_err(|error| error.kind()).err();
+        ensure!(
+            matches!(
+                kind,
+                Some(ErrorKind::PreconditionFailed | ErrorKind::Conflict)
+            ),
+            "one of the others met {kind:?}"
+        );
     }
     Ok(())
 }

@@ -422,7 +422,9 @@ async fn no_residue(t: &Trial) -> Outcome {
             .await
             // With a total it is the space of a medium, on which others write too.
             .map(|usage| {
-                let alone = access.is_none() && usage.total.is_none();
+                // Old versions stay.
+                let versions = subject.claims(Capability::ListVersions);
+                let alone = access.is_none() && usage.total.is_none() && !versions;
                 (usage.objects, alone.then_some(usage.used))
             }),
         false => Ok((None, None)),
@@ -467,7 +469,7 @@ async fn usage(t: &Trial) -> Outcome {
     let subject = t.open(t.new_store()).await?;
     let key = t.key("counted");
     let before = subject.usage().await?;
-    subject.put(&key, vec![b'u'; SIZE as usize]).await?;
+    let stored = subject.put(&key, vec![b'u'; SIZE as usize]).await?;
     let with = subject.usage().await?;
     for part in [with.used, with.free] {
         let fits = part <= with.total || with.total.is_none();
@@ -481,7 +483,13 @@ async fn usage(t: &Trial) -> Outcome {
             "{objects} objects are counted, {listed} are listed"
         );
     }
-    subject.delete(Delete::new(&key)).await?;
+    let mut delete = Delete::new(&key);
+    // Without its name a version stays, and is counted.
+    delete.version = stored
+        .version
+        .as_deref()
+        .filter(|_| subject.claims(Capability::ListVersions));
+    subject.delete(delete).await?;
     let after = subject.usage().await?;
     let grown = |counted: Option<u64>, from: Option<u64>, by| {
         let both = counted.zip(from);

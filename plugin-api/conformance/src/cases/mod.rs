@@ -12,10 +12,14 @@ mod errors;
 mod identity;
 mod keys;
 mod listings;
+mod parts;
+mod ranges;
 mod remote;
 mod signing;
 mod streaming;
+mod updates;
 mod uploads;
+mod versions;
 
 use crate::case::Case;
 use std::sync::LazyLock;
@@ -39,6 +43,10 @@ pub fn all() -> &'static [Case] {
             signing::CASES,
             checksums::CASES,
             concurrency::CASES,
+            parts::CASES,
+            ranges::CASES,
+            versions::CASES,
+            updates::CASES,
             errors::CASES,
         ]
         .concat()
