@@ -5,9 +5,11 @@ use crate::State;
 use crate::fault::Action;
 use futures_util::stream;
 use holdall_plugin_api::{
-    Body, Bytes, Capabilities, Copied, CopyObject, Delete, Deleted, Download, Downloaded, Error,
-    ErrorKind, Head, Health, Host, Instance, Key, List, ObjectInfo, Operation, Page, Rename,
-    Renamed, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded, Usage,
+    AbortUpload, Body, Bytes, Capabilities, CompleteUpload, Copied, CopyObject, CreateUpload,
+    Delete, Deleted, Download, DownloadRanges, Downloaded, DownloadedRanges, Error, ErrorKind,
+    Head, Health, Host, Instance, Key, List, ListParts, ListUploads, ListVersions, ObjectInfo,
+    Operation, Page, Part, PartPage, PutPart, Rename, Renamed, Result, SignUrl, Signing,
+    StorageBackend, Update, Upload, UploadPage, Uploaded, Usage, VersionPage,
 };
 use holdall_plugin_memory::{CLAIMS, Memory};
 use serde::Deserialize;
@@ -89,9 +91,10 @@ impl StorageBackend for Faulty {
     }
 
     fn instance(&self) -> Instance {
-        let mut instance = Instance::new("memory of the test");
-        instance.capabilities = self.capabilities;
-        instance
+        let store = self.store.instance();
+        Instance::new("memory of the test")
+            .operations(store.operations)
+            .capabilities(self.capabilities.or(store.capabilities))
     }
 
     async fn upload(&self, upload: Upload<'_>) -> Result<Uploaded> {
@@ -164,6 +167,58 @@ impl StorageBackend for Faulty {
         self.state.forget_store().await;
         Ok(())
     }
+
+    async fn create_upload(&self, create: CreateUpload<'_>) -> Result<String> {
+        self.enter(Operation::CreateUpload, Some(create.key))
+            .await?;
+        self.store.create_upload(create).await
+    }
+
+    async fn list_parts(&self, list: ListParts<'_>) -> Result<PartPage> {
+        self.enter(Operation::ListParts, Some(list.key)).await?;
+        self.store.list_parts(list).await
+    }
+
+    async fn list_uploads(&self, list: ListUploads<'_>) -> Result<UploadPage> {
+        self.enter(Operation::ListUploads, None).await?;
+        self.store.list_uploads(list).await
+    }
+
+    async fn complete_upload(&self, complete: CompleteUpload<'_>) -> Result<Uploaded> {
+        self.enter(Operation::CompleteUpload, Some(complete.key))
+            .await?;
+        self.store.complete_upload(complete).await
+    }
+
+    async fn abort_upload(&self, abort: AbortUpload<'_>) -> Result<()> {
+        self.enter(Operation::AbortUpload, Some(abort.key)).await?;
+        self.store.abort_upload(abort).await
+    }
+
+    async fn download_ranges(&self, read: DownloadRanges<'_>) -> Result<DownloadedRanges> {
+        self.enter(Operation::DownloadRanges, Some(read.key))
+            .await?;
+        self.store.download_ranges(read).await
+    }
+
+    async fn list_versions(&self, list: ListVersions<'_>) -> Result<VersionPage> {
+        self.enter(Operation::ListVersions, None).await?;
+        self.store.list_versions(list).await
+    }
+
+    async fn update(&self, update: Update<'_>) -> Result<ObjectInfo> {
+        self.enter(Operation::Update, Some(update.key)).await?;
+        self.store.update(update).await
+    }
+
+    async fn put_part(&self, mut put: PutPart<'_>) -> Result<Part> {
+        let cut = self.enter(Operation::PutPart, Some(put.key)).await?;
+        if let Some(cut) = cut {
+            let whole = std::mem::replace(&mut put.body, Body::empty());
+            (put.body, put.length) = (cut.body(whole), None);
+        }
+        self.store.put_part(put).await
+    }
 }
 
 holdall_plugin_api::export_plugin! {
@@ -171,7 +226,10 @@ holdall_plugin_api::export_plugin! {
     name: "testing",
     schemes: [],
     runtime: none,
-    operations: [head, list, copy, rename, health, usage, shutdown],
+    operations: [
+        head, list, copy, rename, health, usage, shutdown, create_upload, put_part, list_parts,
+        list_uploads, complete_upload, abort_upload, download_ranges, list_versions, update,
+    ],
     capabilities: CLAIMS,
     config_schema: "config.schema.json",
 }

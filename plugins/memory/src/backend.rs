@@ -4,14 +4,16 @@
 //! upload gathers its bytes first and then publishes data and metadata in one step. A reader has its own
 //! handle of an object, so later changes of the key do not affect it.
 
-use crate::{MemoryConfig, lister};
+use crate::store::{MemoryStore, Object, names, precondition_failed, quota};
+use crate::{CLAIMS, MemoryConfig, OF_VERSIONS, lister, parts, ranges, versions};
 use futures_util::stream;
 use holdall_plugin_api::{
-    Body, Bytes, Copied, CopyObject, Delete, Deleted, Download, Downloaded, Error, ErrorKind, Head,
-    Health, Host, Instance, Key, List, ObjectInfo, Page, ReadOptions, Rename, Renamed, Result,
-    SignUrl, Signing, StorageBackend, Upload, UploadOptions, Uploaded, Usage,
+    AbortUpload, Body, Bytes, CompleteUpload, Copied, CopyObject, CreateUpload, Delete, Deleted,
+    Download, DownloadRanges, Downloaded, DownloadedRanges, Error, ErrorKind, Head, Health, Host,
+    Instance, Key, List, ListParts, ListUploads, ListVersions, ObjectInfo, Operations, Page, Part,
+    PartPage, ProviderFacts, PutPart, ReadOptions, Rename, Renamed, Result, SignUrl, Signing,
+    StorageBackend, Update, Upload, UploadOptions, UploadPage, Uploaded, Usage, VersionPage,
 };
-use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,71 +21,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Debug)]
 pub struct Memory {
     max_bytes: Option<u64>,
+    keeps_versions: bool,
     host: Host,
     store: RwLock<MemoryStore>,
-}
-
-#[derive(Debug, Default)]
-struct MemoryStore {
-    objects: BTreeMap<String, Object>,
-    /// The sum of all sizes.
-    used: u64,
-    /// Number of changes so far; an etag is the number of the change that created the object.
-    changes: u64,
-    shut_down: bool,
-}
-
-/// An object. Clones share the bytes, which are never written again.
-#[derive(Clone, Debug)]
-struct Object {
-    bytes: Bytes,
-    info: ObjectInfo,
-}
-
-impl MemoryStore {
-    fn get(&self, key: &Key) -> Result<&Object> {
-        self.objects.get(key.text()).ok_or_else(Error::not_found)
-    }
-
-    /// Publishes an object.
-    fn publish(&mut self, key: &Key, mut object: Object, now: SystemTime) -> &ObjectInfo {
-        self.changes += 1;
-        object.info.etag = Some(format!("\"{}\"", self.changes));
-        object.info.last_modified = Some(now);
-        self.used += object.info.size;
-        self.remove(key);
-        let slot = self.objects.entry(key.text().to_owned());
-        &slot.insert_entry(object).into_mut().info
-    }
-
-    /// Removes an object and its size from the quota.
-    fn remove(&mut self, key: &Key) -> Option<Object> {
-        let object = self.objects.remove(key.text())?;
-        self.used -= object.info.size;
-        Some(object)
-    }
-
-    /// Whether `size` more bytes fit once the present object of this key is gone.
-    fn check_quota(&self, key: &Key, size: u64, max_bytes: Option<u64>) -> Result<()> {
-        let replaced = self.objects.get(key.text());
-        let replaced = replaced.map_or(0, |object| object.info.size);
-        match max_bytes {
-            Some(max) if (self.used - replaced).saturating_add(size) > max => Err(quota(max, size)),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn quota(max: u64, requested: u64) -> Error {
-    Error::new(ErrorKind::QuotaExceeded)
-        .with_message("the backend's `max_bytes` are used up")
-        .with_fact("scope", "backend")
-        .with_fact("limit", max)
-        .with_fact("requested", requested)
-}
-
-fn precondition_failed(why: &'static str) -> Error {
-    Error::new(ErrorKind::PreconditionFailed).with_message(why)
 }
 
 impl Memory {
@@ -101,7 +41,7 @@ impl Memory {
     }
 
     /// Reads a body to its end, or up to the quota.
-    async fn gather(&self, body: &mut Body) -> Result<Bytes> {
+    pub(crate) async fn gather(&self, body: &mut Body) -> Result<Bytes> {
         // Copied: a chunk may be a small view of a large buffer that would stay alive with it.
         let mut bytes = Vec::new();
         while let Some(chunk) = body.chunk().await {
@@ -116,7 +56,7 @@ impl Memory {
 }
 
 fn check_open(store: &MemoryStore) -> Result<()> {
-    if store.shut_down {
+    if store.is_shut_down() {
         return Err(
             Error::new(ErrorKind::Unavailable).with_message("the backend has been shut down")
         );
@@ -130,13 +70,20 @@ impl StorageBackend for Memory {
     async fn open(config: MemoryConfig, host: Host) -> Result<Self> {
         Ok(Self {
             max_bytes: config.max_bytes,
+            keeps_versions: config.versions,
             host,
-            store: RwLock::default(),
+            store: RwLock::new(MemoryStore::new(config.versions)),
         })
     }
 
     fn instance(&self) -> Instance {
-        Instance::new("memory of the process")
+        let instance = Instance::new("memory of the process");
+        if self.keeps_versions {
+            return instance;
+        }
+        instance
+            .operations(Operations::ALL.without(Operations::list_versions))
+            .capabilities(CLAIMS.without(OF_VERSIONS))
     }
 
     async fn upload(&self, upload: Upload<'_>) -> Result<Uploaded> {
@@ -144,7 +91,7 @@ impl StorageBackend for Memory {
         // Refuses early; the check under the write lock below decides.
         {
             let store = self.reading()?;
-            check_put(&store, key, &options)?;
+            check_put(&store, key, options.create_only, options.if_match)?;
             store.check_quota(key, length.unwrap_or(0), self.max_bytes)?;
         }
         let bytes = self.gather(&mut body).await?;
@@ -153,18 +100,20 @@ impl StorageBackend for Memory {
         info.checksums.crc32c = body.trailers().and_then(|end| end.checksums.crc32c);
 
         let mut store = self.writing()?;
-        check_put(&store, key, &options)?;
+        check_put(&store, key, options.create_only, options.if_match)?;
         store.check_quota(key, info.size, self.max_bytes)?;
         let info = store.publish(key, Object { bytes, info }, self.host.now());
         let mut uploaded = Uploaded::new(info.size);
         uploaded.etag.clone_from(&info.etag);
         uploaded.last_modified = info.last_modified;
         uploaded.checksums = info.checksums;
+        uploaded.version.clone_from(&info.version);
         Ok(uploaded)
     }
 
     async fn download(&self, download: Download<'_>) -> Result<Downloaded> {
-        let Object { bytes, info } = self.reading()?.get(download.key)?.clone();
+        let version = download.options().version;
+        let Object { bytes, info } = self.reading()?.version(download.key, version)?.clone();
         check_read(&info, download.options())?;
         let range = match download.range {
             Some(range) => range.within(info.size)?,
@@ -187,7 +136,7 @@ impl StorageBackend for Memory {
 
     async fn delete(&self, delete: Delete<'_>) -> Result<Deleted> {
         let mut store = self.writing()?;
-        match (store.get(delete.key), delete.if_match) {
+        match (store.version(delete.key, delete.version), delete.if_match) {
             (Err(missing), _) if delete.must_exist => return Err(missing),
             (Err(_), Some(_)) => return Err(precondition_failed("there is no object")),
             (Ok(object), Some(etag)) if !names(etag, &object.info) => {
@@ -195,12 +144,11 @@ impl StorageBackend for Memory {
             }
             _ => {}
         }
-        let removed = store.remove(delete.key);
-        Ok(Deleted::new(Some(removed.is_some())))
+        Ok(store.delete(delete.key, delete.version, self.host.now()))
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
-        Ok(self.reading()?.objects.contains_key(key.text()))
+        Ok(self.reading()?.objects().contains_key(key.text()))
     }
 
     async fn signed_url(&self, _: SignUrl<'_>) -> Result<Signing> {
@@ -208,41 +156,59 @@ impl StorageBackend for Memory {
     }
 
     async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {
-        let info = self.reading()?.get(head.key)?.info.clone();
+        let version = head.options().version;
+        let info = self.reading()?.version(head.key, version)?.info.clone();
         check_read(&info, head.options())?;
         Ok(info)
     }
 
     async fn list(&self, list: List<'_>) -> Result<Page> {
-        lister::page(&self.reading()?.objects, |object| &object.info, &list)
+        lister::page(self.reading()?.objects(), |object| &object.info, &list)
     }
 
     async fn copy(&self, copy: CopyObject<'_>) -> Result<Copied> {
         let mut store = self.writing()?;
-        let source = store.get(copy.from)?.clone();
-        if copy.create_only && store.get(copy.to).is_ok() {
-            return Err(precondition_failed("the target exists"));
+        let options = copy.options();
+        let mut source = store.version(copy.from, options.source_version)?.clone();
+        if options
+            .source_if_match
+            .is_some_and(|etag| !names(etag, &source.info))
+        {
+            return Err(precondition_failed("the source has another etag"));
         }
-        let info = if copy.from == copy.to {
+        if options
+            .source_if_none_match
+            .is_some_and(|etag| names(etag, &source.info))
+        {
+            return Err(precondition_failed("the source has this etag"));
+        }
+        check_put(&store, copy.to, copy.create_only, options.if_match)?;
+        let source_version = source.info.version.clone();
+        if let Some(replace) = &options.replace {
+            let checksums = source.info.checksums;
+            source.info = described(source.info.size, replace).checksums(checksums);
+        }
+        let info = if copy.from == copy.to && options.replace.is_none() {
             source.info
         } else {
             store.check_quota(copy.to, source.info.size, self.max_bytes)?;
             store.publish(copy.to, source, self.host.now()).clone()
         };
-        let mut copied = Copied::default();
-        copied.size = Some(info.size);
-        copied.etag = info.etag;
-        copied.last_modified = info.last_modified;
-        Ok(copied)
+        Ok(Copied::new()
+            .size(info.size)
+            .etag(info.etag)
+            .last_modified(info.last_modified)
+            .version(info.version)
+            .source_version(source_version))
     }
 
     async fn rename(&self, rename: Rename<'_>) -> Result<Renamed> {
         let mut store = self.writing()?;
         let mut info = store.get(rename.from)?.info.clone();
-        if rename.from != rename.to
-            && let Some(object) = store.remove(rename.from)
-        {
-            info = store.publish(rename.to, object, self.host.now()).clone();
+        if rename.from != rename.to {
+            let (object, now) = (store.get(rename.from)?.clone(), self.host.now());
+            store.delete(rename.from, None, now);
+            info = store.publish(rename.to, object, now).clone();
         }
         let mut renamed = Renamed::new(true);
         renamed.etag = info.etag;
@@ -256,45 +222,162 @@ impl StorageBackend for Memory {
     async fn usage(&self) -> Result<Usage> {
         let store = self.reading()?;
         let mut usage = Usage::default();
-        usage.used = Some(store.used);
-        usage.objects = Some(store.objects.len() as u64);
+        usage.used = Some(store.used());
+        usage.objects = Some(store.objects().len() as u64);
         usage.total = self.max_bytes;
-        usage.free = self.max_bytes.map(|max| max - store.used);
+        usage.free = self.max_bytes.map(|max| max - store.used());
         Ok(usage)
     }
 
     async fn shutdown(&self) -> Result<()> {
         // Idempotent. Uploads in progress fail when they are published.
         let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
-        *store = MemoryStore {
-            shut_down: true,
-            ..MemoryStore::default()
-        };
+        *store = MemoryStore::shut_down();
         Ok(())
+    }
+
+    async fn create_upload(&self, create: CreateUpload<'_>) -> Result<String> {
+        let info = described(0, create.options());
+        let mut id = [0; 16];
+        self.host.random(&mut id);
+        let id = id.map(|byte| format!("{byte:02x}")).concat();
+        self.writing()?
+            .begin(create.key, &id, info, self.host.now());
+        Ok(id)
+    }
+
+    async fn put_part(&self, put: PutPart<'_>) -> Result<Part> {
+        let PutPart {
+            key,
+            upload_id,
+            number,
+            mut body,
+            length,
+            ..
+        } = put;
+        {
+            let store = self.reading()?;
+            store.pending(key, upload_id)?;
+            store.check_part(key, upload_id, number, length.unwrap_or(0), self.max_bytes)?;
+        }
+        let bytes = self.gather(&mut body).await?;
+        let crc32c = body.trailers().and_then(|end| end.checksums.crc32c);
+        let mut store = self.writing()?;
+        let size = bytes.len() as u64;
+        store.check_part(key, upload_id, number, size, self.max_bytes)?;
+        store.put_part(key, upload_id, number, bytes, crc32c, self.host.now())
+    }
+
+    async fn list_parts(&self, list: ListParts<'_>) -> Result<PartPage> {
+        parts::page(self.reading()?.pending(list.key, list.upload_id)?, &list)
+    }
+
+    async fn list_uploads(&self, list: ListUploads<'_>) -> Result<UploadPage> {
+        parts::uploads(self.reading()?.all_pending(), &list)
+    }
+
+    async fn complete_upload(&self, complete: CompleteUpload<'_>) -> Result<Uploaded> {
+        let mut store = self.writing()?;
+        let object = store
+            .pending(complete.key, complete.upload_id)?
+            .assembled(&complete.parts)?;
+        check_put(
+            &store,
+            complete.key,
+            complete.create_only,
+            complete.if_match,
+        )?;
+        // The parts themselves are freed in the same step.
+        store.abort(complete.key, complete.upload_id)?;
+        let info = store.publish(complete.key, object, self.host.now());
+        Ok(Uploaded::new(info.size)
+            .etag(info.etag.clone())
+            .version(info.version.clone())
+            .last_modified(info.last_modified))
+    }
+
+    async fn abort_upload(&self, abort: AbortUpload<'_>) -> Result<()> {
+        self.writing()?.abort(abort.key, abort.upload_id)
+    }
+
+    async fn download_ranges(&self, read: DownloadRanges<'_>) -> Result<DownloadedRanges> {
+        let version = read.options().version;
+        let Object { bytes, info } = self.reading()?.version(read.key, version)?.clone();
+        check_read(&info, read.options())?;
+        read.within(info.size)?;
+        let reader = ranges::reader(bytes, read.ranges);
+        Ok(DownloadedRanges::new(info, reader))
+    }
+
+    async fn list_versions(&self, list: ListVersions<'_>) -> Result<VersionPage> {
+        versions::page(self.reading()?.history(), &list)
+    }
+
+    async fn update(&self, update: Update<'_>) -> Result<ObjectInfo> {
+        let mut store = self.writing()?;
+        let found = store.version(update.key, update.version)?;
+        if update
+            .if_match
+            .is_some_and(|etag| !names(etag, &found.info))
+        {
+            return Err(precondition_failed("the object has another etag"));
+        }
+        let mut info = found.info.clone();
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        for (slot, new) in [
+            (&mut info.content_type, update.content_type),
+            (&mut info.cache_control, update.cache_control),
+            (&mut info.content_disposition, update.content_disposition),
+            (&mut info.content_encoding, update.content_encoding),
+            (&mut info.content_language, update.content_language),
+        ] {
+            if let Some(new) = new {
+                *slot = owned(new);
+            }
+        }
+        if let Some(metadata) = &update.metadata {
+            info.metadata = pairs(metadata);
+        }
+        if let Some(tags) = &update.tags {
+            info = info.provider(tagged(tags));
+        }
+        Ok(store
+            .change(update.key, update.version, info, self.host.now())?
+            .clone())
     }
 }
 
 fn described(size: u64, options: &UploadOptions<'_>) -> ObjectInfo {
     let owned = |text: Option<&str>| text.map(str::to_owned);
-    let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let mut info = ObjectInfo::new(size);
     info.content_type = owned(options.content_type);
     info.cache_control = owned(options.headers.cache_control);
     info.content_disposition = owned(options.headers.content_disposition);
     info.content_encoding = owned(options.headers.content_encoding);
     info.content_language = owned(options.headers.content_language);
-    info.metadata = options.metadata.iter().map(pair).collect();
-    info
+    info.metadata = pairs(&options.metadata);
+    info.provider(tagged(&options.tags))
 }
 
-fn names(etag: &str, info: &ObjectInfo) -> bool {
-    etag == "*" || info.etag.as_deref() == Some(etag)
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    pairs.iter().map(pair).collect()
 }
 
-fn check_put(store: &MemoryStore, key: &Key, options: &UploadOptions<'_>) -> Result<()> {
+/// The tags are always told, also when there are none.
+fn tagged(tags: &[(&str, &str)]) -> ProviderFacts {
+    ProviderFacts::new().tags(pairs(tags))
+}
+
+fn check_put(
+    store: &MemoryStore,
+    key: &Key,
+    create_only: bool,
+    if_match: Option<&str>,
+) -> Result<()> {
     // Not by `get`: it makes an error of an absence, which is the rule here.
-    match (store.objects.get(key.text()), options.if_match) {
-        (Some(_), _) if options.create_only => Err(precondition_failed("the object exists")),
+    match (store.objects().get(key.text()), if_match) {
+        (Some(_), _) if create_only => Err(precondition_failed("the object exists")),
         (Some(object), Some(etag)) if !names(etag, &object.info) => {
             Err(precondition_failed("the object has another etag"))
         }
@@ -337,6 +420,7 @@ mod tests {
     async fn with_quota(max_bytes: u64) -> Memory {
         let config = MemoryConfig {
             max_bytes: Some(max_bytes),
+            versions: false,
         };
         Memory::open(config, Host::detached("memory"))
             .await

@@ -13,6 +13,9 @@ pub struct MemoryConfig {
     /// Limit of the size of all objects together, in bytes; default: no limit. An upload or copy above
     /// it fails with `quota_exceeded`.
     pub max_bytes: Option<u64>,
+    /// Keeps every version of an object until it is deleted by its name; a delete without a version leaves a marker.
+    #[serde(default)]
+    pub versions: bool,
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Holdall storage plugin `memory`: objects in the memory of the process.
 //!
-//! The smallest complete example of a plugin, in three short files. Every capability of [`CLAIMS`]
+//! The smallest complete example of a plugin. Every capability of [`CLAIMS`]
 //! holds, also under races, because one lock protects one map. Missing features (signed URLs of its own,
-//! digests other than CRC-32C, versions) are not claimed, and the host reports that to callers.
+//! digests other than CRC-32C) are not claimed, and the host reports that to callers.
 //!
 //! - `config`: the settings in `holdall.toml`, as one struct.
 //! - `backend`: the [`StorageBackend`](holdall_plugin_api::StorageBackend) trait, method by method.
-//! - `lister`: pages of a sorted map.
+//! - `store`: what is kept, behind one lock.
+//! - `lister`, `versions`, `parts`, `ranges`: pages of a sorted map, of versions and of parts; many ranges at once.
 //!
 //! For tests, caches and scratch data. Two backends never share objects, even with equal
 //! configurations.
@@ -15,6 +16,10 @@
 mod backend;
 mod config;
 mod lister;
+mod parts;
+mod ranges;
+mod store;
+mod versions;
 
 pub use backend::Memory;
 pub use config::MemoryConfig;
@@ -49,7 +54,23 @@ pub const CLAIMS: Capabilities = Capabilities::atomic_put
     .with(Capabilities::case_sensitive)
     .with(Capabilities::unicode_exact)
     .with(Capabilities::usage)
-    .with(Capabilities::exact_delete);
+    .with(Capabilities::exact_delete)
+    .with(Capabilities::parts)
+    .with(Capabilities::parts_any_size)
+    .with(Capabilities::ranges)
+    .with(Capabilities::copy_if_match)
+    .with(Capabilities::copy_source_conditions)
+    .with(Capabilities::copy_replace_metadata)
+    .with(Capabilities::update_headers)
+    .with(Capabilities::update_metadata)
+    .with(Capabilities::update_tags)
+    .with(Capabilities::tags)
+    .with(OF_VERSIONS);
+
+/// What needs `versions = true`.
+const OF_VERSIONS: Capabilities = Capabilities::versions
+    .with(Capabilities::list_versions)
+    .with(Capabilities::copy_source_version);
 
 holdall_plugin_api::export_plugin! {
     backend: Memory,
@@ -58,7 +79,10 @@ holdall_plugin_api::export_plugin! {
     // No operation waits, so no runtime is needed.
     runtime: none,
     // No `delete_many`: the host's loop is as fast.
-    operations: [head, list, copy, rename, health, usage, shutdown],
+    operations: [
+        head, list, copy, rename, health, usage, shutdown, create_upload, put_part, list_parts,
+        list_uploads, complete_upload, abort_upload, download_ranges, list_versions, update,
+    ],
     capabilities: CLAIMS,
     config_schema: "config.schema.json",
 }
