@@ -17,13 +17,14 @@ use crate::engine::store::{LocalStore, Options, Unwritable};
 use crate::engine::write::{Publish, Writer};
 use crate::error::{from_fault, from_join};
 use crate::instance::{capabilities_of, instance_of};
+use crate::ranges;
 use crate::reader::{Reader, changed_meanwhile, corrupt};
 use crate::writer::{GATHER, Gathered, Sink};
 use holdall_plugin_api::{
     Body, Bytes, Capabilities, Checksums, Copied, CopyObject, Custom, Delete, Deleted, Download,
-    Downloaded, Entry, Error, ErrorKind, Head, Health, Host, Instance, Key, Level, List,
-    ObjectInfo, Page, Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload,
-    UploadOptions, Uploaded, Usage,
+    DownloadRanges, Downloaded, DownloadedRanges, Entry, Error, ErrorKind, Head, Health, Host,
+    Instance, Key, Level, List, ObjectInfo, Page, Rename, Renamed, Result, SignUrl, Signing,
+    StorageBackend, Upload, UploadOptions, Uploaded, Usage,
 };
 use std::ops::Range;
 use std::sync::Arc;
@@ -474,6 +475,23 @@ impl StorageBackend for Local {
             return Err(Error::not_found());
         }
         Ok(Signing::AtGateway)
+    }
+
+    async fn download_ranges(&self, read: DownloadRanges<'_>) -> Result<DownloadedRanges> {
+        let key = read.key.text().to_owned();
+        let cached = self.store().object_if_cached(&key, |_| None);
+        let object = match cached.map_err(from_fault)? {
+            Cached::Opened(object) => object,
+            _ => {
+                let key = key.clone();
+                self.job(move |store| store.object(&key)).await?
+            }
+        };
+        check_read(&self.store(), read.options(), &object.facts)?;
+        read.within(object.facts.size)?;
+        let info = self.info(&key, &object.facts);
+        let reader = ranges::reader(object, read.ranges);
+        Ok(DownloadedRanges::new(info, reader))
     }
 
     async fn head(&self, head: Head<'_>) -> Result<ObjectInfo> {

@@ -25,7 +25,8 @@ const EVERYTHING: Capabilities = Capabilities::atomic_put
     .with(Capabilities::usage)
     .with(Capabilities::exact_delete)
     .with(Capabilities::durability)
-    .with(Capabilities::custom);
+    .with(Capabilities::custom)
+    .with(Capabilities::ranges);
 
 /// Capabilities that need extended attributes or sidecars.
 const METADATA: Capabilities = Capabilities::content_type

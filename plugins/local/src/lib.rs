@@ -7,8 +7,8 @@
 //! checksum are one extended attribute, published together with the bytes. Several processes may share
 //! a root.
 //!
-//! Reading order: `config`, `instance` (capabilities), `backend` (operations), `condition`, `writer` and
-//! `reader` (streams), `error`, `engine` (the disk).
+//! Reading order: `config`, `instance` (capabilities), `backend` (operations), `condition`, `writer`,
+//! `reader` and `ranges` (streams), `error`, `engine` (the disk).
 // On Windows the calls of the system are in one file, `engine/platform/windows/native.rs`.
 #![cfg_attr(not(windows), forbid(unsafe_code))]
 
@@ -22,6 +22,7 @@ mod config;
 mod engine;
 mod error;
 mod instance;
+mod ranges;
 mod reader;
 mod writer;
 
@@ -36,7 +37,7 @@ holdall_plugin_api::export_plugin! {
     name: "local",
     schemes: ["file"],
     runtime: tokio,
-    operations: [head, list, copy, rename, health, usage, shutdown, custom],
+    operations: [head, list, copy, rename, health, usage, shutdown, custom, download_ranges],
     capabilities: [
         atomic_put,
         create_only,
@@ -65,6 +66,7 @@ holdall_plugin_api::export_plugin! {
         exact_delete,
         durability,
         custom,
+        ranges,
     ],
     config_schema: "config.schema.json",
 }
