@@ -10,6 +10,7 @@ mod error;
 mod integration;
 mod list;
 mod multipart;
+mod parts;
 mod read;
 #[cfg(feature = "signer")]
 mod sign;

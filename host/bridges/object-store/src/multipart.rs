@@ -1,4 +1,5 @@
-//! `put_multipart_opts`: the parts are one stream.
+//! `put_multipart_opts`: natively where the backend has uploads in parts ([`super::parts`]), else the parts are one
+//! stream.
 //!
 //! The plugin decides how the store receives the object. Here the parts are the chunks of one upload
 //! that runs in a task of its own, in the order of the calls of `put_part`. A temporary file of all
@@ -6,13 +7,16 @@
 
 use super::attributes::UploadAttributes;
 use super::error::{During, outward};
+use super::parts::PartsUpload;
 use super::write::put_result;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, Shared};
 use futures_util::{FutureExt, Stream};
 use holdall::Backend;
-use holdall_plugin_api::{Body, Capability, Error, ErrorKind, MAX_CHUNK, Result, Upload, Uploaded};
+use holdall_plugin_api::{
+    Body, Capability, CreateUpload, Error, ErrorKind, MAX_CHUNK, Result, Upload, Uploaded,
+};
 use object_store::path::Path;
 use object_store::{
     Error as StoreError, MultipartUpload, PutMultipartOptions, PutPayload, PutPayloadIntoIter,
@@ -51,6 +55,21 @@ pub(super) async fn begin(
         )
     })?;
 
+    if terms.capabilities.has(Capability::Parts) {
+        let mut create = CreateUpload::new(&key);
+        let options = asked.into_parts().3;
+        *create.options_mut() = options;
+        match backend.create_upload(create).await {
+            Ok(id) => {
+                let least = terms.limits.min_part_bytes;
+                let parts = PartsUpload::new(backend, key, id, least, runtime);
+                return Ok(Box::new(parts));
+            }
+            // A policy wants whole uploads, or the store keeps no content type: the stream decides.
+            Err(refused) if refused.kind() == ErrorKind::Unsupported => {}
+            Err(refused) => return Err(outward(refused)),
+        }
+    }
     let (sender, receiver) = mpsc::unbounded_channel();
     let aborted = Arc::<AtomicBool>::default();
     let body = Parts {
@@ -140,7 +159,7 @@ impl MultipartUpload for Multipart {
     }
 }
 
-fn after_the_end() -> StoreError {
+pub(super) fn after_the_end() -> StoreError {
     let why = Error::invalid("the upload was completed before it was aborted");
     outward(During::Other)(why)
 }

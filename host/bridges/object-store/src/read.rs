@@ -8,7 +8,8 @@ use futures_util::{StreamExt, TryStreamExt};
 use holdall::Backend;
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::{
-    Body, ByteRange, Capability, Download, Error, ErrorKind, Head, ReadOptions, Result,
+    Body, ByteRange, Capability, Download, DownloadRanges, Error, ErrorKind, Head, MAX_RANGES,
+    ReadOptions, Result,
 };
 use object_store::path::Path;
 use object_store::{
@@ -73,11 +74,39 @@ pub(super) async fn ranges(
     location: &Path,
     ranges: &[Range<u64>],
 ) -> StoreResult<Vec<Bytes>> {
+    if let Some(found) = at_once(backend, location, ranges).await? {
+        return Ok(found);
+    }
     let fetch = |range: Range<u64>| async move {
         let options = GetOptions::new().with_range(Some(range));
         get(backend, location, options).await?.bytes().await
     };
     coalesce_ranges(ranges, fetch, OBJECT_STORE_COALESCE_DEFAULT).await
+}
+
+/// All ranges in one operation of the backend; `None` where it has none, or where a range is one that only the others
+/// understand: `object_store` cuts a range at the end of the object.
+async fn at_once(
+    backend: &Backend,
+    location: &Path,
+    ranges: &[Range<u64>],
+) -> StoreResult<Option<Vec<Bytes>>> {
+    let outward = outward(During::Other);
+    let terms = backend.terms().await.map_err(outward)?;
+    let read = DownloadRanges::new(location.as_ref(), ranges.iter().cloned());
+    let fits = !ranges.is_empty()
+        && ranges.len() <= MAX_RANGES
+        && ranges.iter().all(|range| range.start < range.end);
+    if !terms.capabilities.has(Capability::Ranges) || !fits {
+        return Ok(None);
+    }
+    match backend.download_ranges(read).await {
+        Ok(read) => Ok(Some(read.ranges.into_iter().map(Bytes::from).collect())),
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidRange | ErrorKind::TooLarge) => {
+            Ok(None)
+        }
+        Err(error) => Err(outward(error)),
+    }
 }
 
 /// Reads a suffix range from a backend that does not claim one: asks for the size, then reads the

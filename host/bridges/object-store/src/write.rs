@@ -54,7 +54,7 @@ pub(super) fn put_result(uploaded: Uploaded) -> PutResult {
 }
 
 /// Converts a payload without copying its bytes.
-fn body(payload: PutPayload) -> Body {
+pub(super) fn body(payload: PutPayload) -> Body {
     match payload.as_ref() {
         [] => Body::empty(),
         [only] => Body::once(only.clone()),

@@ -36,6 +36,18 @@ async fn store() -> (TestBackend, Backend) {
     (test, backend)
 }
 
+/// A backend that claims everything but uploads in parts and many ranges at once.
+async fn of_1_0() -> (TestBackend, Backend) {
+    let test = TestBackend::with_capabilities(claims_of_1_0().await);
+    let backend = test.backend().await.unwrap();
+    (test, backend)
+}
+
+async fn claims_of_1_0() -> Capabilities {
+    let whole = TestBackend::new().backend().await.unwrap();
+    whole.info().await.unwrap().capabilities.of_minor(0)
+}
+
 /// A backend that claims as little as the bridge can work with.
 async fn bare() -> (TestBackend, Backend) {
     let claims = Capabilities::atomic_put
@@ -141,13 +153,79 @@ async fn the_last_bytes_come_from_one_content() {
 
 #[tokio::test]
 async fn ranges_near_each_other_are_one_request() {
-    let (test, backend) = store().await;
+    let (test, backend) = of_1_0().await;
     put(&backend, "k", "0123456789").await;
     let store = backend.into_object_store();
     let ranges = [7..9, 0..2, 1..4];
     let got = store.get_ranges(&path("k"), &ranges).await.unwrap();
     assert_eq!(got, ["78", "01", "123"]);
     assert_eq!(test.calls(Operation::Download), 1);
+}
+
+#[tokio::test]
+async fn many_ranges_are_one_operation_where_the_backend_has_it() {
+    let (test, backend) = store().await;
+    put(&backend, "k", "0123456789").await;
+    let store = backend.into_object_store();
+    let ranges = [7..9, 0..2, 1..4];
+    let got = store.get_ranges(&path("k"), &ranges).await.unwrap();
+    assert_eq!(got, ["78", "01", "123"]);
+    assert_eq!(test.calls(Operation::DownloadRanges), 1);
+    assert_eq!(test.calls(Operation::Download), 0);
+    // One that ends behind the object is cut, as `object_store` says.
+    let got = store.get_ranges(&path("k"), &[8..20, 0..1]).await.unwrap();
+    assert_eq!(got, ["89", "0"]);
+    assert!(store.get_ranges(&path("k"), &[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn parts_go_on_their_own_where_the_backend_takes_them() {
+    let (test, backend) = store().await;
+    let store = backend.clone().into_object_store();
+    let mut upload = store.put_multipart(&path("k")).await.unwrap();
+    let parts = ["a", "b", "c"].map(|text| upload.put_part(text.into()));
+    let [first, second, third] = parts;
+    // Ended in another order than begun.
+    third.await.unwrap();
+    second.await.unwrap();
+    assert!(keys(&backend).await.is_empty());
+    let early = upload.complete().await.unwrap_err();
+    assert_eq!(kind(&early), Some(ErrorKind::InvalidArgument));
+    first.await.unwrap();
+    let done = upload.complete().await.unwrap();
+    assert_eq!(text(&backend, "k").await, "abc");
+    let head = backend.head(Head::new("k")).await.unwrap();
+    assert_eq!(done.e_tag, head.etag);
+    assert_eq!(test.calls(Operation::PutPart), 3);
+    assert_eq!(test.calls(Operation::Upload), 0);
+
+    // Aborted or dropped, nothing is left.
+    let mut upload = store.put_multipart(&path("k")).await.unwrap();
+    upload.put_part("new".into()).await.unwrap();
+    upload.abort().await.unwrap();
+    upload.abort().await.unwrap_err();
+    let mut upload = store.put_multipart(&path("k")).await.unwrap();
+    upload.put_part("new".into()).await.unwrap();
+    drop(upload);
+    let list = holdall::ListUploads::new("");
+    while !backend.list_uploads(list).await.unwrap().uploads.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(text(&backend, "k").await, "abc");
+
+    // An error of a part is that of the part, and the upload can go on.
+    test.inject(
+        Operation::PutPart,
+        Fault::error(ErrorKind::QuotaExceeded).times(1),
+    );
+    let mut upload = store.put_multipart(&path("k")).await.unwrap();
+    let failed = upload.put_part("x".into()).await.unwrap_err();
+    assert_eq!(kind(&failed), Some(ErrorKind::QuotaExceeded));
+    upload.abort().await.unwrap();
+    // An object without bytes.
+    let mut upload = store.put_multipart(&path("k")).await.unwrap();
+    upload.complete().await.unwrap();
+    assert_eq!(text(&backend, "k").await, "");
 }
 
 #[tokio::test]
@@ -363,7 +441,7 @@ async fn answers_carry_the_facts_of_the_host() {
 
 #[tokio::test]
 async fn parts_come_in_the_order_of_their_calls() {
-    let (_test, backend) = store().await;
+    let (_test, backend) = of_1_0().await;
     let store = backend.clone().into_object_store();
     let mut upload = store.put_multipart(&path("k")).await.unwrap();
     let first = upload.put_part(PutPayload::from_iter(["a", "b"].map(Bytes::from)));
@@ -385,7 +463,7 @@ async fn parts_come_in_the_order_of_their_calls() {
 
 #[tokio::test]
 async fn a_part_waits_until_the_backend_has_taken_it() {
-    let (test, backend) = store().await;
+    let (test, backend) = of_1_0().await;
     test.inject(Operation::Upload, Fault::pause());
     let store = backend.into_object_store();
     let mut upload = store.put_multipart(&path("k")).await.unwrap();
@@ -404,7 +482,7 @@ async fn a_part_waits_until_the_backend_has_taken_it() {
 
 #[tokio::test]
 async fn a_failed_upload_is_reported_by_every_part_and_at_the_end() {
-    let (test, backend) = store().await;
+    let (test, backend) = of_1_0().await;
     test.inject(Operation::Upload, Fault::error(ErrorKind::QuotaExceeded));
     let store = backend.into_object_store();
     let mut upload = store.put_multipart(&path("k")).await.unwrap();
@@ -419,7 +497,7 @@ async fn a_failed_upload_is_reported_by_every_part_and_at_the_end() {
 
 #[tokio::test]
 async fn an_aborted_upload_leaves_the_old_object() {
-    let test = TestBackend::new();
+    let test = TestBackend::with_capabilities(claims_of_1_0().await);
     let host = test.host().unwrap();
     let backend = host.backend(BACKEND).await.unwrap();
     put(&backend, "k", "old").await;
