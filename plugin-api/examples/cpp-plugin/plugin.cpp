@@ -1,6 +1,6 @@
 /* A Holdall plugin in C++20: objects in memory, nothing else.
  *
- *   g++ -std=c++20 -Wall -Wextra -shared -fPIC -fvisibility=hidden -I ../../include plugin.cpp \
+ *   g++ -std=c++20 -Wall -Wextra -Wno-missing-field-initializers -shared -fPIC -fvisibility=hidden -I ../../include plugin.cpp \
  *       -o libholdall_plugin_cppmemory.so
  *
  * The comment at the top of holdall.h has the rules of the boundary. Beside them, for C++:
