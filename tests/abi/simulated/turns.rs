@@ -1,5 +1,5 @@
-//! Only in the simulated tree: a 1.1 host of which one table after another has grown meets a plugin
-//! of 1.0, a built file that is loaded anew each time.
+//! Only in the simulated tree: a 1.2 host of which one table after another has grown meets a plugin
+//! of the minor before, a built file that is loaded anew each time.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests; a panic is the report")]
 
 use holdall::config::Config;
@@ -38,12 +38,12 @@ async fn everything(store: &holdall::Backend) {
 
 #[tokio::test]
 async fn each_table_in_turn() {
-    assert_eq!(VERSION.minor, 1, "this is the simulated tree");
-    let library = std::env::var_os("HOLDALL_OLD_PLUGIN").expect("the plugin of 1.0");
+    assert_eq!(VERSION.minor, 2, "this is the simulated tree");
+    let library = std::env::var_os("HOLDALL_OLD_PLUGIN").expect("the plugin of today");
     let old = std::fs::read(library).unwrap();
     let grown = TABLES
         .iter()
-        .filter(|table| table.fields.last().is_some_and(|last| last.since == 1));
+        .filter(|table| table.fields.last().is_some_and(|last| last.since == 2));
     let mut turns = 0;
     for table in grown {
         *grow::GROWN.lock().unwrap() = Some(table.name);

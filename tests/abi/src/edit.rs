@@ -7,12 +7,22 @@ const LIST: &str = "plugin-api/src/abi/list.rs";
 const LAYOUT: &str = "plugin-api/src/abi/layout.rs";
 const GROW: &str = "plugin-api/src/abi/grow.rs";
 
-const GOLDEN: &str = "plugin-api/golden/abi-1.0.json";
+const GOLDEN: &str = "plugin-api/golden/abi-1.1.json";
 
-/// Makes ABI 1.1 of a tree: one more field at the end of every table that may grow. Answers the
+/// Takes the newest minor of a tree for frozen: a draft is spoken by equal builds only.
+pub fn freeze(files: &mut Files) {
+    files.replace(
+        LIST,
+        1,
+        "pub const DRAFT: bool = true;",
+        "pub const DRAFT: bool = false;",
+    );
+}
+
+/// Makes ABI 1.2 of a tree: one more field at the end of every table that may grow. Answers the
 /// names of these tables.
 ///
-/// A field `grown` is null where its maker is of 1.0, or where it is not this table's turn (the tree's
+/// A field `grown` is null where its maker is of 1.1, or where it is not this table's turn (the tree's
 /// `grow::GROWN`); a host of the tree that takes its turn says a size with it, and no other.
 ///
 /// # Panics
@@ -32,34 +42,49 @@ pub fn grow(files: &mut Files) -> Vec<String> {
         text
     });
     assert!(names.len() >= 40, "{names:?}");
-    files.edit(TABLES, |text| names.iter().fold(text, |text, name| append(&text, name)));
+    files.edit(TABLES, |text| {
+        names.iter().fold(text, |text, name| append(&text, name))
+    });
     files.edit(LIST, |text| {
         names.iter().fold(text, |text, name| {
-            let (before, after) = split(&text, &format!("\n    {name} {{ 0: "));
+            let (before, after) = split(&text, &format!("\n    {name} {{ "));
             let (fields, rest) = split(after, "; }\n");
-            format!("{before}\n    {name} {{ 0: {fields}; 1: grown; }}\n{rest}")
+            format!("{before}\n    {name} {{ {fields}; 2: grown; }}\n{rest}")
         })
     });
-    files.replace(LIST, 1, "Version { major: 1, minor: 0 };", "Version { major: 1, minor: 1 };");
     files.replace(
         LIST,
         1,
-        "[include_str!(\"../../golden/abi-1.0.json\")]",
-        "[include_str!(\"../../golden/abi-1.0.json\"), include_str!(\"../../golden/abi-1.1.json\")]",
+        "Version { major: 1, minor: 1 };",
+        "Version { major: 1, minor: 2 };",
     );
-    files.replace(LAYOUT, 1, "VersionStrings::new(\"1.0.0\")", "VersionStrings::new(\"1.1.0\")");
+    files.replace(
+        LIST,
+        1,
+        "    include_str!(\"../../golden/abi-1.1.json\"),\n",
+        "    include_str!(\"../../golden/abi-1.1.json\"),\n    include_str!(\"../../golden/abi-1.2.json\"),\n",
+    );
     files.replace(
         LAYOUT,
         1,
-        "super::list::VERSION.minor == 0",
+        "VersionStrings::new(\"1.1.0\")",
+        "VersionStrings::new(\"1.2.0\")",
+    );
+    files.replace(
+        LAYOUT,
+        1,
         "super::list::VERSION.minor == 1",
+        "super::list::VERSION.minor == 2",
     );
     let mut golden = String::new();
     files.edit(GOLDEN, |text| {
-        golden = names.iter().fold(text.clone(), |text, name| append_golden(&text, name));
+        golden = names
+            .iter()
+            .fold(text.clone(), |text, name| append_golden(&text, name));
         text
     });
-    files.add("plugin-api/golden/abi-1.1.json", golden);
+    files.add("plugin-api/golden/abi-1.2.json", golden);
+    freeze(files);
     take_turns(files);
     names
 }
@@ -77,7 +102,7 @@ fn append_golden(text: &str, name: &str) -> String {
     let offset = (number("offset") + number("size")).next_multiple_of(8);
     format!(
         "{before}\n  \"{name}\": [\n{fields},\n    {{\"name\": \"grown\", \"offset\": {offset}, \
-         \"size\": 8, \"align\": 8, \"since\": 1, \"type\": \"*const c_void\"}}\n  ]{rest}"
+         \"size\": 8, \"align\": 8, \"since\": 2, \"type\": \"*const c_void\"}}\n  ]{rest}"
     )
 }
 
@@ -108,15 +133,41 @@ fn take_turns(files: &mut Files) {
              pub fn empty<T: Grows>() -> T {{{body}\n}}\n{rest}"
         )
     });
-    files.replace(GROW, 1, "const fn bytes() -> usize {", "fn bytes() -> usize {");
-    files.replace(GROW, 1, "pub const fn new() -> Self {\n        let mut room", "pub fn new() -> Self {\n        let mut room");
+    files.replace(
+        GROW,
+        1,
+        "const fn bytes() -> usize {",
+        "fn bytes() -> usize {",
+    );
+    files.replace(
+        GROW,
+        1,
+        "pub const fn new() -> Self {\n        let mut room",
+        "pub fn new() -> Self {\n        let mut room",
+    );
     // Statics cannot take turns: they have all that there is.
     for (path, place) in [
-        ("plugin-api/src/abi/stream.rs", "drop: Some(once_drop),\n    .."),
-        ("plugin-api/src/sdk/source.rs", "drop: Some(Self::drop),\n        .."),
-        ("plugin-api/src/sdk/glue.rs", "        },\n        .."),
+        (
+            "plugin-api/src/abi/stream.rs",
+            "drop: Some(once_drop),\n    ..",
+        ),
+        (
+            "plugin-api/src/sdk/source.rs",
+            "drop: Some(Self::drop),\n        ..",
+        ),
+        (
+            "plugin-api/src/sdk/ranges.rs",
+            "drop: Some(Self::drop),\n        ..",
+        ),
+        (
+            "plugin-api/src/sdk/glue.rs",
+            "start_update: claimed!(update),\n        ..",
+        ),
     ] {
-        let (before, after) = (format!("{place}grow::empty()"), format!("{place}grow::full()"));
+        let (before, after) = (
+            format!("{place}grow::empty()"),
+            format!("{place}grow::full()"),
+        );
         files.replace(path, 1, &before, &after);
     }
     files.replace(
@@ -133,7 +184,7 @@ fn append(text: &str, name: &str) -> String {
     let (fields, rest) = split(after, "\n}\n");
     format!(
         "{before}\npub struct {name} {{\n{fields}\n    \
-         /// Since 1.1, in the simulation.\n    pub grown: *const c_void,\n}}\n{rest}"
+         /// Since 1.2, in the simulation.\n    pub grown: *const c_void,\n}}\n{rest}"
     )
 }
 
@@ -155,5 +206,6 @@ pub fn retype(files: &mut Files) {
 }
 
 fn split<'a>(text: &'a str, at: &str) -> (&'a str, &'a str) {
-    text.split_once(at).unwrap_or_else(|| panic!("there is no {at:?}"))
+    text.split_once(at)
+        .unwrap_or_else(|| panic!("there is no {at:?}"))
 }

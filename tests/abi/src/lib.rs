@@ -12,7 +12,7 @@ use std::process::Command;
 
 mod edit;
 
-pub use edit::{grow, retype};
+pub use edit::{freeze, grow, retype};
 
 /// The repository.
 pub fn root() -> PathBuf {
@@ -121,7 +121,9 @@ fn target(tree: &Path) -> PathBuf {
 /// Cargo in the tree at `root`.
 pub fn cargo(root: &Path) -> Command {
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(root).env("CARGO_TARGET_DIR", target(root));
+    cargo
+        .current_dir(root)
+        .env("CARGO_TARGET_DIR", target(root));
     // What cargo tells its child about this package is not about that tree.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
@@ -170,7 +172,10 @@ impl Files {
     ///
     /// When there is no such text file.
     pub fn edit(&mut self, path: &str, change: impl FnOnce(String) -> String) {
-        let file = self.0.iter_mut().find(|(known, _)| known == Path::new(path));
+        let file = self
+            .0
+            .iter_mut()
+            .find(|(known, _)| known == Path::new(path));
         let (_, bytes) = file.unwrap_or_else(|| panic!("there is no {path}"));
         let text = String::from_utf8(std::mem::take(bytes)).expect("a text");
         *bytes = change(text).into_bytes();
