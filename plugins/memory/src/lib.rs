@@ -1,8 +1,9 @@
 //! Holdall storage plugin `memory`: objects in the memory of the process.
 //!
-//! The smallest complete example of a plugin. Every capability of [`CLAIMS`]
-//! holds, also under races, because one lock protects one map. Missing features (signed URLs of its own,
-//! digests other than CRC-32C) are not claimed, and the host reports that to callers.
+//! The smallest complete example of a plugin. Every capability of [`CLAIMS`] holds, also under
+//! races, because one lock protects one map; those of versions only with `versions = true`. What is missing (signed URLs
+//! of its own, digests other than CRC-32C, durability, storage classes, encryption) is not claimed, and the host reports
+//! that to callers.
 //!
 //! - `config`: the settings in `holdall.toml`, as one struct.
 //! - `backend`: the [`StorageBackend`](holdall_plugin_api::StorageBackend) trait, method by method.
@@ -26,7 +27,7 @@ pub use config::MemoryConfig;
 
 use holdall_plugin_api::Capabilities;
 
-/// What the plugin claims: all of it holds for every instance.
+/// What the plugin claims. An instance without `versions = true` does not claim the capabilities of versions.
 pub const CLAIMS: Capabilities = Capabilities::atomic_put
     .with(Capabilities::create_only)
     .with(Capabilities::if_match_put)
