@@ -56,6 +56,7 @@ fn run() -> io::Result<()> {
     answers.say(&Said::Limit(memory));
     system::report_crashes(&answers.0);
     let before = system::Before::now();
+    fill_stack();
     let loaded = Plugin::load(image, Path::new(&request.name), |_, _, _| Ok(()));
     if before.is_copy() {
         // A copy of this process that a constructor has made.
@@ -82,6 +83,14 @@ fn run() -> io::Result<()> {
     Ok(())
 }
 
+/// Leaves no zeroes below this frame, where the plugin is about to run: one that reads a local variable before it
+/// has written it fails in its trial, as with memory from the heap (`MALLOC_PERTURB_`).
+#[inline(never)]
+fn fill_stack() {
+    let mut below = [0xa5_u8; 256 << 10];
+    std::hint::black_box(&mut below);
+}
+
 fn request(file: &File) -> io::Result<Request> {
     let size = usize::try_from(file.metadata()?.len()).unwrap_or(MAX_REQUEST);
     let mut bytes = zeroize::Zeroizing::new(vec![0; size.min(MAX_REQUEST)]);
@@ -96,6 +105,7 @@ fn opened(plugin: &Arc<Plugin>, open: &Opening) -> io::Result<Said> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()?;
+    fill_stack();
     let outcome = runtime.block_on(async {
         let asked = tokio::time::timeout(ANSWER, ask(plugin, open)).await;
         asked.unwrap_or_else(|_| Err(Error::new(holdall_plugin_api::ErrorKind::Timeout)))
