@@ -13,6 +13,7 @@ mod image;
 mod instance;
 mod instance_body;
 mod map;
+mod operations;
 mod owned;
 mod pool;
 mod sealed_tables;
