@@ -21,6 +21,7 @@ pub(super) struct Attempts<'a> {
     made: u32,
     waits: Option<ExponentialBackoff>,
     refreshed: bool,
+    in_doubt: bool,
 }
 
 impl<'a> Attempts<'a> {
@@ -35,6 +36,7 @@ impl<'a> Attempts<'a> {
             made: 0,
             waits: None,
             refreshed: false,
+            in_doubt: false,
         }
     }
 
@@ -72,6 +74,11 @@ impl<'a> Attempts<'a> {
         self.left > 0 && matches!(outcome, Err(error) if error.retry() == Retry::IfIdempotent)
     }
 
+    /// Whether an attempt before the present one may have done the operation.
+    pub(super) fn in_doubt(&self) -> bool {
+        self.in_doubt
+    }
+
     /// Ends the attempt that has no successor.
     pub(super) fn last<T>(&self, outcome: Result<T>) -> Result<T> {
         if let Some(breaker) = &self.guards.breaker {
@@ -86,6 +93,13 @@ impl<'a> Attempts<'a> {
         outcome: Result<T>,
         unknown: Unknown,
     ) -> ControlFlow<Result<T>> {
+        let may_have_done_it = self.depends(&outcome);
+        let ended = self.end_one(outcome, unknown).await;
+        self.in_doubt |= may_have_done_it && ended.is_continue();
+        ended
+    }
+
+    async fn end_one<T>(&mut self, outcome: Result<T>, unknown: Unknown) -> ControlFlow<Result<T>> {
         if let Some(breaker) = &self.guards.breaker {
             breaker.saw(&outcome, self.counts());
         }

@@ -2,19 +2,24 @@
 //!
 //! Without such a policy a function here is the plugin's own, and costs one branch.
 
+mod condition;
+
 use super::attempts::Attempts;
+use super::ranges;
 use super::replay::Replay;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
 use crate::policy::retry::Unknown;
 use crate::policy::{Guards, Refusal};
+use condition::Condition;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either};
 use holdall_plugin_api::contract::Terms;
 use holdall_plugin_api::{
-    Bytes, Copied, CopyObject, Custom, Delete, DeleteMany, Deleted, Download, Downloaded, Error,
-    Head, Health, Key, List, ObjectInfo, Operation, Page, Rename, Renamed, Result, SignUrl,
-    Signing, Upload, Uploaded, Usage,
+    AbortUpload, Body, Bytes, CompleteUpload, Copied, CopyObject, CreateUpload, Custom, Delete,
+    DeleteMany, Deleted, Download, DownloadRanges, Downloaded, Error, ErrorKind, Head, Health, Key,
+    List, ListParts, ListUploads, ListVersions, ObjectInfo, Page, Part, PartPage, PutPart, Rename,
+    Renamed, Result, SignUrl, Signing, Update, Upload, UploadPage, Uploaded, Usage, VersionPage,
 };
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -22,18 +27,23 @@ use std::sync::Arc;
 
 type Instance = Arc<Opened>;
 
-/// Repeats a call as the policy allows. The instance of an attempt need not be that of the one before.
+/// Repeats a call as the policy allows. The instance of an attempt need not be that of the one before. What may follow
+/// an unknown outcome is known from the start, or found out from the outcome.
 macro_rules! attempts {
-    ($guards:expr, $scope:expr, $opened:expr, $unknown:expr, |$instance:ident| $call:expr) => {{
-        let mut attempts = Attempts::new($guards, $scope, $opened);
+    ($attempts:ident, |$instance:ident| $call:expr, |$outcome:ident| $unknown:expr) => {
         loop {
-            attempts.begin()?;
-            let $instance = &attempts.opened().instance;
-            let outcome = $call.await;
-            if let ControlFlow::Break(answer) = attempts.end(outcome, $unknown).await {
+            $attempts.begin()?;
+            let $instance = &$attempts.opened().instance;
+            let $outcome = $call.await;
+            let unknown: Unknown = $unknown;
+            if let ControlFlow::Break(answer) = $attempts.end($outcome, unknown).await {
                 break answer;
             }
         }
+    };
+    ($guards:expr, $scope:expr, $opened:expr, $unknown:expr, |$instance:ident| $call:expr) => {{
+        let mut attempts = Attempts::new($guards, $scope, $opened);
+        attempts!(attempts, |$instance| $call, |outcome| $unknown)
     }};
 }
 
@@ -49,6 +59,91 @@ macro_rules! through {
     ($scope:expr, $plain:expr, |$guards:ident| $guarded:expr) => {
         through!($scope, $plain, small | $guards | $guarded.boxed())
     };
+}
+
+/// Puts the key of a request under the prefix. The other key of two: with its name.
+macro_rules! with_key {
+    ($request:ident, $guards:ident, $scope:ident, $opened:ident) => {
+        with_key!($request.key, $guards, $scope, $opened);
+    };
+    ($request:ident.$key:ident, $guards:ident, $scope:ident, $opened:ident) => {
+        let mut $request = $request;
+        let key = $guards.key($request.$key, $scope, &$opened.terms)?;
+        $request.$key = Key::new(&*key);
+    };
+}
+
+/// Operations on one key: with it under the prefix, then repeated. After an unknown outcome some are not.
+macro_rules! on_a_key {
+    ($( $operation:ident($Request:ident) -> $Answer:ty, $unknown:expr; )*) => {$(
+        pub(crate) fn $operation<'a>(
+            scope: &'a Scope<'a>,
+            opened: &'a Instance,
+            request: $Request<'a>,
+        ) -> impl Future<Output = Result<$Answer>> + Send + 'a {
+            through!(
+                scope,
+                opened.instance.$operation(request, scope.call()),
+                |guards| async move {
+                    with_key!(request, guards, scope, opened);
+                    attempts!(guards, scope, opened, $unknown, |instance| {
+                        instance.$operation(Clone::clone(&request), scope.call())
+                    })
+                }
+            )
+        }
+    )*};
+}
+
+/// Operations on the whole backend.
+macro_rules! on_the_backend {
+    ($( $operation:ident() -> $Answer:ty; )*) => {$(
+        pub(crate) fn $operation<'a>(
+            scope: &'a Scope<'a>,
+            opened: &'a Instance,
+        ) -> impl Future<Output = Result<$Answer>> + Send + 'a {
+            through!(
+                scope,
+                opened.instance.$operation(scope.call()),
+                |guards| async move {
+                    attempts!(guards, scope, opened, Unknown::Repeat, |instance| {
+                        instance.$operation(scope.call())
+                    })
+                }
+            )
+        }
+    )*};
+}
+
+/// Pages of names: asked for below the prefix, and without it in the answer.
+macro_rules! pages {
+    ($( $operation:ident($Request:ident) -> $Page:ty, |$list:ident, $guards:ident| { $($more:tt)* } )*) => {$(
+        pub(crate) fn $operation<'a>(
+            scope: &'a Scope<'a>,
+            opened: &'a Instance,
+            $list: $Request<'a>,
+        ) -> impl Future<Output = Result<$Page>> + Send + 'a {
+            through!(
+                scope,
+                opened.instance.$operation($list, scope.call()),
+                |$guards| async move {
+                    let mut $list = $list;
+                    let prefix = $guards.under($list.prefix);
+                    $list.prefix = &prefix;
+                    $($more)*
+                    opened.terms.$operation(&$list)?;
+                    let mut page: $Page =
+                        attempts!($guards, scope, opened, Unknown::Repeat, |instance| {
+                            instance.$operation($list, scope.call())
+                        })?;
+                    if let Some(prefix) = &$guards.prefix {
+                        prefix.strip(&mut page)?;
+                    }
+                    Ok(page)
+                }
+            )
+        }
+    )*};
 }
 
 impl Guards {
@@ -71,6 +166,39 @@ impl Guards {
             .map(Cow::Owned)
             .inspect_err(|_| scope.refused(Refusal::Prefix))
     }
+
+    /// The beginning of keys, under the prefix.
+    fn under<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match &self.prefix {
+            Some(prefix) => Cow::Owned(prefix.join(text)),
+            None => Cow::Borrowed(text),
+        }
+    }
+}
+
+on_a_key! {
+    head(Head) -> ObjectInfo, Unknown::Repeat;
+    download(Download) -> Downloaded, Unknown::Repeat;
+    signed_url(SignUrl) -> Signing, Unknown::Repeat;
+    list_parts(ListParts) -> PartPage, Unknown::Repeat;
+    // Done twice, one of the two uploads would stay behind.
+    create_upload(CreateUpload) -> String, Unknown::Answer;
+    // Done once, the upload is gone: a repeat would answer `upload_not_found`.
+    complete_upload(CompleteUpload) -> Uploaded, Unknown::Answer;
+}
+
+on_the_backend! {
+    health() -> Health;
+    usage() -> Usage;
+}
+
+pages! {
+    list(List) -> Page, |list, guards| {
+        let start = list.start_after.map(|start| guards.under(start));
+        list.start_after = start.as_deref();
+    }
+    list_uploads(ListUploads) -> UploadPage, |list, guards| {}
+    list_versions(ListVersions) -> VersionPage, |list, guards| {}
 }
 
 pub(crate) fn exists<'a>(
@@ -88,115 +216,6 @@ pub(crate) fn exists<'a>(
                 attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
                     .exists(Key::new(&*key), scope.call()))
             }
-    )
-}
-
-pub(crate) fn head<'a>(
-    scope: &'a Scope<'a>,
-    opened: &'a Instance,
-    head: Head<'a>,
-) -> impl Future<Output = Result<ObjectInfo>> + Send + 'a {
-    through!(
-        scope,
-        opened.instance.head(head, scope.call()),
-        |guards| async move {
-            let mut head = head;
-            let key = guards.key(head.key, scope, &opened.terms)?;
-            head.key = Key::new(&*key);
-            attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
-                .head(head.clone(), scope.call()))
-        }
-    )
-}
-
-pub(crate) fn download<'a>(
-    scope: &'a Scope<'a>,
-    opened: &'a Instance,
-    download: Download<'a>,
-) -> impl Future<Output = Result<Downloaded>> + Send + 'a {
-    through!(
-        scope,
-        opened.instance.download(download, scope.call()),
-        |guards| async move {
-            let mut download = download;
-            let key = guards.key(download.key, scope, &opened.terms)?;
-            download.key = Key::new(&*key);
-            attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
-                .download(download.clone(), scope.call()))
-        }
-    )
-}
-
-pub(crate) fn list<'a>(
-    scope: &'a Scope<'a>,
-    opened: &'a Instance,
-    list: List<'a>,
-) -> impl Future<Output = Result<Page>> + Send + 'a {
-    through!(
-        scope,
-        opened.instance.list(list, scope.call()),
-        |guards| async move {
-            let mut list = list;
-            let under = |text: &str| guards.prefix.as_ref().map(|prefix| prefix.join(text));
-            let prefix = under(list.prefix);
-            let start = list.start_after.and_then(under);
-            list.prefix = prefix.as_deref().unwrap_or(list.prefix);
-            list.start_after = start.as_deref().or(list.start_after);
-            opened.terms.list(&list)?;
-            let mut page: Page =
-                attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
-                    .list(list, scope.call()))?;
-            if let Some(prefix) = &guards.prefix {
-                prefix.strip(&mut page)?;
-            }
-            Ok(page)
-        }
-    )
-}
-
-pub(crate) fn signed_url<'a>(
-    scope: &'a Scope<'a>,
-    opened: &'a Instance,
-    sign: SignUrl<'a>,
-) -> impl Future<Output = Result<Signing>> + Send + 'a {
-    through!(
-        scope,
-        opened.instance.signed_url(sign, scope.call()),
-        |guards| async move {
-            let mut sign = sign;
-            let key = guards.key(sign.key, scope, &opened.terms)?;
-            sign.key = Key::new(&*key);
-            attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
-                .signed_url(sign.clone(), scope.call()))
-        }
-    )
-}
-
-pub(crate) fn health<'a>(
-    scope: &'a Scope<'a>,
-    opened: &'a Instance,
-) -> impl Future<Output = Result<Health>> + Send + 'a {
-    through!(
-        scope,
-        opened.instance.health(scope.call()),
-        |guards| async move {
-            attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
-                .health(scope.call()))
-        }
-    )
-}
-
-pub(crate) fn usage<'a>(
-    scope: &'a Scope<'a>,
-    opened: &'a Instance,
-) -> impl Future<Output = Result<Usage>> + Send + 'a {
-    through!(
-        scope,
-        opened.instance.usage(scope.call()),
-        |guards| async move {
-            attempts!(guards, scope, opened, Unknown::Repeat, |instance| instance
-                .usage(scope.call()))
-        }
     )
 }
 
@@ -229,9 +248,8 @@ pub(crate) fn rename<'a>(
         scope,
         opened.instance.rename(rename, scope.call()),
         |guards| async move {
-            let from = guards.key(rename.from, scope, &opened.terms)?;
-            let to = guards.key(rename.to, scope, &opened.terms)?;
-            let rename = Rename::new(Key::new(&*from), Key::new(&*to));
+            with_key!(rename.from, guards, scope, opened);
+            with_key!(rename.to, guards, scope, opened);
             // Done once, the source is gone: a repeat would answer `FileNotFound`.
             attempts!(guards, scope, opened, Unknown::Answer, |instance| instance
                 .rename(rename, scope.call()))
@@ -248,34 +266,39 @@ pub(crate) fn copy<'a>(
         scope,
         opened.instance.copy(copy, scope.call()),
         |guards| async move {
-            let mut copy = copy;
-            let from = guards.key(copy.from, scope, &opened.terms)?;
-            let to = guards.key(copy.to, scope, &opened.terms)?;
-            (copy.from, copy.to) = (Key::new(&*from), Key::new(&*to));
+            with_key!(copy.from, guards, scope, opened);
+            with_key!(copy.to, guards, scope, opened);
             let condition = match copy.options().if_match {
                 Some(etag) => Some(Condition::Etag(etag)),
                 None => copy.create_only.then_some(Condition::Absent),
             };
             let mut attempts = Attempts::new(guards, scope, opened);
-            loop {
-                attempts.begin()?;
-                let outcome = attempts
-                    .opened()
-                    .instance
-                    .copy(copy.clone(), scope.call())
-                    .await;
-                let unknown = match &condition {
-                    Some(condition) if attempts.depends(&outcome) => {
-                        condition
-                            .still_holds(scope, attempts.opened(), copy.to)
-                            .await
-                    }
-                    _ => Unknown::Repeat,
-                };
-                if let ControlFlow::Break(answer) = attempts.end(outcome, unknown).await {
-                    return answer;
-                }
-            }
+            attempts!(
+                attempts,
+                |instance| instance.copy(copy.clone(), scope.call()),
+                |outcome| Condition::after(condition, &outcome, &attempts, scope, copy.to).await
+            )
+        }
+    )
+}
+
+pub(crate) fn update<'a>(
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+    update: Update<'a>,
+) -> impl Future<Output = Result<ObjectInfo>> + Send + 'a {
+    through!(
+        scope,
+        opened.instance.update(update, scope.call()),
+        |guards| async move {
+            with_key!(update, guards, scope, opened);
+            let condition = Condition::of(false, update.if_match);
+            let mut attempts = Attempts::new(guards, scope, opened);
+            attempts!(
+                attempts,
+                |instance| instance.update(update.clone(), scope.call()),
+                |outcome| Condition::after(condition, &outcome, &attempts, scope, update.key).await
+            )
         }
     )
 }
@@ -289,37 +312,21 @@ pub(crate) fn delete<'a>(
         scope,
         opened.instance.delete(delete, scope.call()),
         |guards| async move {
-            let mut delete = delete;
-            let key = guards.key(delete.key, scope, &opened.terms)?;
-            delete.key = Key::new(&*key);
-            let condition = delete.if_match.map(Condition::Etag);
+            with_key!(delete, guards, scope, opened);
+            let condition = Condition::of(false, delete.if_match);
             let mut attempts = Attempts::new(guards, scope, opened);
-            let mut may_have_deleted = false;
-            loop {
-                attempts.begin()?;
-                let outcome = attempts
-                    .opened()
-                    .instance
-                    .delete(delete, scope.call())
-                    .await;
-                let unknown = match &condition {
-                    Some(condition) if attempts.depends(&outcome) => {
-                        condition
-                            .still_holds(scope, attempts.opened(), delete.key)
-                            .await
-                    }
+            let deleted = attempts!(
+                attempts,
+                |instance| instance.delete(delete, scope.call()),
+                |outcome| match condition {
                     // Done once, it would fail.
                     None if delete.must_exist => Unknown::Answer,
-                    _ => Unknown::Repeat,
-                };
-                let in_doubt = attempts.depends(&outcome);
-                match attempts.end(outcome, unknown).await {
-                    ControlFlow::Break(answer) => {
-                        return answer.map(|deleted| known(deleted, may_have_deleted));
+                    _ => {
+                        Condition::after(condition, &outcome, &attempts, scope, delete.key).await
                     }
-                    ControlFlow::Continue(()) => may_have_deleted |= in_doubt,
                 }
-            }
+            );
+            deleted.map(|deleted| known(deleted, attempts.in_doubt()))
         }
     )
 }
@@ -343,35 +350,16 @@ pub(crate) fn delete_many<'a>(
             let mut whole = DeleteMany::new::<Key>(keys);
             whole.versions = delete.versions.clone();
             let mut attempts = Attempts::new(guards, scope, opened);
-            let mut may_have_deleted = false;
-            loop {
-                attempts.begin()?;
-                let outcome = attempts
-                    .opened()
-                    .instance
-                    .delete_many(whole.clone(), scope.call())
-                    .await;
-                let in_doubt = attempts.depends(&outcome);
-                match attempts.end(outcome, Unknown::Repeat).await {
-                    ControlFlow::Break(answers) => {
-                        let each = |answer: Result<Deleted>| {
-                            answer.map(|deleted| known(deleted, may_have_deleted))
-                        };
-                        return answers.map(|answers| answers.into_iter().map(each).collect());
-                    }
-                    ControlFlow::Continue(()) => may_have_deleted |= in_doubt,
-                }
-            }
+            let answers = attempts!(
+                attempts,
+                |instance| instance.delete_many(whole.clone(), scope.call()),
+                |outcome| Unknown::Repeat
+            );
+            let each = |answer: Result<Deleted>| answer.map(|it| known(it, attempts.in_doubt()));
+            answers.map(|answers| answers.into_iter().map(each).collect())
         }
     )
 }
-
-/// The calls that ABI 1.1 added.
-mod since_1_1;
-pub(super) use since_1_1::{
-    abort_upload, complete_upload, create_upload, download_ranges, list_parts, list_uploads,
-    list_versions, put_part, update,
-};
 
 /// What is known of a deletion when an earlier attempt may have done it.
 fn known(mut deleted: Deleted, may_have_deleted: bool) -> Deleted {
@@ -379,6 +367,89 @@ fn known(mut deleted: Deleted, may_have_deleted: bool) -> Deleted {
         deleted.existed = None;
     }
     deleted
+}
+
+pub(crate) fn abort_upload<'a>(
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+    abort: AbortUpload<'a>,
+) -> impl Future<Output = Result<()>> + Send + 'a {
+    through!(
+        scope,
+        opened.instance.abort_upload(abort, scope.call()),
+        |guards| async move {
+            with_key!(abort, guards, scope, opened);
+            let mut attempts = Attempts::new(guards, scope, opened);
+            let aborted = attempts!(
+                attempts,
+                |instance| instance.abort_upload(abort, scope.call()),
+                |outcome| Unknown::Repeat
+            );
+            match aborted {
+                // An earlier attempt may have done it.
+                Err(error) if attempts.in_doubt() && error.kind() == ErrorKind::FileNotFound => {
+                    Ok(())
+                }
+                aborted => aborted,
+            }
+        }
+    )
+}
+
+/// `memory`: a piece for each range.
+pub(crate) fn download_ranges<'a>(
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+    read: DownloadRanges<'a>,
+    memory: Vec<Vec<u8>>,
+) -> impl Future<Output = Result<(ObjectInfo, Vec<Vec<u8>>)>> + Send + 'a {
+    through!(
+        scope,
+        opened.instance.download_ranges(read, memory, scope.call()),
+        |guards| async move {
+            with_key!(read, guards, scope, opened);
+            let mut memory = Some(memory);
+            attempts!(guards, scope, opened, Unknown::Repeat, |instance| {
+                // An attempt that failed has taken its memory with it.
+                let memory = memory.take().unwrap_or_else(|| ranges::memory(&read));
+                instance.download_ranges(read.clone(), memory, scope.call())
+            })
+        }
+    )
+}
+
+/// `crc32c`: of a body that is bytes.
+pub(crate) fn put_part<'a>(
+    scope: &'a Scope<'a>,
+    opened: &'a Instance,
+    put: PutPart<'a>,
+    crc32c: Option<u32>,
+) -> impl Future<Output = Result<Part>> + Send + 'a {
+    through!(
+        scope,
+        opened.instance.put_part(put, scope.call()),
+        |guards| async move {
+            with_key!(put, guards, scope, opened);
+            let body = std::mem::replace(&mut put.body, Body::empty());
+            let mut body = Replay::new(body, crc32c, guards.retry.is_some());
+            let mut attempts = Attempts::new(guards, scope, opened);
+            attempts!(
+                attempts,
+                |instance| {
+                    let mut part = PutPart::new(put.key, put.upload_id, put.number, body.take());
+                    part.length = put.length;
+                    instance.put_part(part.checksums(put.checksums), scope.call())
+                },
+                |outcome| {
+                    if !body.is_whole() {
+                        return attempts.last(outcome);
+                    }
+                    // A part that is sent again takes the place of itself.
+                    Unknown::Repeat
+                }
+            )
+        }
+    )
 }
 
 /// The guarded one: `operations/upload.rs` calls the plugin's own, so that the way without policies is short.
@@ -399,67 +470,27 @@ async fn guarded_upload(
     upload: Upload<'_>,
     crc32c: Option<u32>,
 ) -> Result<Uploaded> {
-    let key = guards.key(upload.key, scope, &opened.terms)?;
+    with_key!(upload, guards, scope, opened);
     let plain = upload.is_plain();
-    let (_, body, length, options) = upload.into_parts();
+    let (key, body, length, options) = upload.into_parts();
     let options = (!plain).then_some(options);
-    let condition = match &options {
-        Some(options) if options.create_only => Some(Condition::Absent),
-        Some(options) => options.if_match.map(Condition::Etag),
-        None => None,
-    };
+    let condition = options
+        .as_ref()
+        .and_then(|options| Condition::of(options.create_only, options.if_match));
     let mut body = Replay::new(body, crc32c, guards.retry.is_some());
     let mut attempts = Attempts::new(guards, scope, opened);
-    loop {
-        attempts.begin()?;
-        let mut upload = Upload::new(Key::new(&*key), body.take());
-        upload.length = length;
-        let upload = upload.with_options(options.clone());
-        let outcome = attempts
-            .opened()
-            .instance
-            .upload(upload, scope.call())
-            .await;
-        if !body.is_whole() {
-            return attempts.last(outcome);
-        }
-        let unknown = match &condition {
-            Some(condition) if attempts.depends(&outcome) => {
-                condition
-                    .still_holds(scope, attempts.opened(), Key::new(&*key))
-                    .await
+    attempts!(
+        attempts,
+        |instance| {
+            let mut upload = Upload::new(key, body.take());
+            upload.length = length;
+            instance.upload(upload.with_options(options.clone()), scope.call())
+        },
+        |outcome| {
+            if !body.is_whole() {
+                return attempts.last(outcome);
             }
-            _ => Unknown::Repeat,
-        };
-        if let ControlFlow::Break(answer) = attempts.end(outcome, unknown).await {
-            return answer;
+            Condition::after(condition, &outcome, &attempts, scope, key).await
         }
-    }
-}
-
-/// The condition of a write.
-enum Condition<'a> {
-    Absent,
-    Etag(&'a str),
-}
-
-impl Condition<'_> {
-    /// Reads again after an unknown outcome. Only where the object is as the condition wants it, the write
-    /// has not happened. Otherwise it may have been this one or another's, and the error is the answer.
-    async fn still_holds(&self, scope: &Scope<'_>, opened: &Opened, key: &Key) -> Unknown {
-        let instance = &opened.instance;
-        let holds = match self {
-            Self::Absent => matches!(instance.exists(key, scope.call()).await, Ok(false)),
-            Self::Etag("*") => false,
-            Self::Etag(_) if !opened.has(Operation::Head) => false,
-            Self::Etag(etag) => match instance.head(Head::new(key), scope.call()).await {
-                Ok(info) => info.etag.as_deref() == Some(*etag),
-                Err(_) => false,
-            },
-        };
-        match holds {
-            true => Unknown::Repeat,
-            false => Unknown::Answer,
-        }
-    }
+    )
 }

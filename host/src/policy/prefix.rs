@@ -4,7 +4,7 @@
 //! and errors know the caller's keys only.
 
 use holdall_plugin_api::contract::Terms;
-use holdall_plugin_api::{Error, ErrorKind, Key, KeyPolicy, Page, Result};
+use holdall_plugin_api::{Error, ErrorKind, Key, KeyPolicy, Page, Result, UploadPage, VersionPage};
 
 /// What a prefix is, in words.
 pub(crate) const RULE: &str =
@@ -52,38 +52,65 @@ impl Prefix {
         Ok(whole)
     }
 
-    /// Takes the prefix off names.
+    /// Takes the prefix off a page.
     ///
     /// # Errors
     ///
     /// `PluginFault`: a name without it.
-    pub(crate) fn strip_names<'n>(
-        &self,
-        names: impl Iterator<Item = &'n mut String>,
-    ) -> Result<()> {
-        for name in names {
+    pub(crate) fn strip(&self, page: &mut impl Names) -> Result<()> {
+        for name in page.names() {
             if !name.starts_with(&self.0) {
                 return Err(Error::new(ErrorKind::PluginFault)
                     .with_message("a listing that leaves its prefix"));
             }
             name.drain(..self.0.len());
         }
+        page.leave_out_unnamed();
         Ok(())
     }
+}
 
-    /// Takes the prefix off a page.
-    ///
-    /// # Errors
-    ///
-    /// `PluginFault`: a name without it.
-    pub(crate) fn strip(&self, page: &mut Page) -> Result<()> {
-        let keys = page.entries.iter_mut().map(|entry| &mut entry.key);
-        self.strip_names(keys.chain(&mut page.common_prefixes))?;
-        // What is called like the prefix itself is a placeholder of the folder.
-        let before = page.entries.len();
-        page.entries.retain(|entry| !entry.key.is_empty());
-        page.skipped += (before - page.entries.len()) as u64;
-        page.common_prefixes.retain(|group| !group.is_empty());
-        Ok(())
+/// A page of names below a prefix.
+pub(crate) trait Names {
+    /// Its keys and common prefixes.
+    fn names(&mut self) -> impl Iterator<Item = &mut String>;
+
+    /// Leaves out what is called like the prefix itself: a placeholder of the folder.
+    fn leave_out_unnamed(&mut self);
+}
+
+impl Names for Page {
+    fn names(&mut self) -> impl Iterator<Item = &mut String> {
+        let keys = self.entries.iter_mut().map(|entry| &mut entry.key);
+        keys.chain(&mut self.common_prefixes)
+    }
+
+    fn leave_out_unnamed(&mut self) {
+        let before = self.entries.len();
+        self.entries.retain(|entry| !entry.key.is_empty());
+        self.skipped += (before - self.entries.len()) as u64;
+        self.common_prefixes.retain(|group| !group.is_empty());
+    }
+}
+
+impl Names for VersionPage {
+    fn names(&mut self) -> impl Iterator<Item = &mut String> {
+        let keys = self.versions.iter_mut().map(|version| &mut version.key);
+        keys.chain(&mut self.common_prefixes)
+    }
+
+    fn leave_out_unnamed(&mut self) {
+        self.versions.retain(|version| !version.key.is_empty());
+        self.common_prefixes.retain(|group| !group.is_empty());
+    }
+}
+
+impl Names for UploadPage {
+    fn names(&mut self) -> impl Iterator<Item = &mut String> {
+        self.uploads.iter_mut().map(|upload| &mut upload.key)
+    }
+
+    fn leave_out_unnamed(&mut self) {
+        self.uploads.retain(|upload| !upload.key.is_empty());
     }
 }
