@@ -7,7 +7,7 @@ use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use holdall_plugin_api::{
-    Capability, Download, DownloadRanges, Error, ErrorKind, ObjectInfo, Operation, Result,
+    Body, Capability, Download, DownloadRanges, Error, ErrorKind, ObjectInfo, Operation, Result,
 };
 use std::ops::Range;
 use std::pin::pin;
@@ -15,11 +15,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-/// Most bytes of all ranges of one read.
+/// Largest sum of the lengths of all ranges of one request, in bytes.
 const MAX_BYTES: u64 = 1 << 30;
-/// Gap below which two ranges are read as one where the plugin reads one range at a time, and how many go at once:
-/// the figures of `object_store`.
+/// Most bytes between two ranges that are read as one where the plugin reads one range at a time. The value is that of
+/// `object_store` (`OBJECT_STORE_COALESCE_DEFAULT`).
 const GAP: u64 = 1 << 20;
+/// Most bytes of a read that several ranges share. One range of the request may be larger.
+const MAX_JOINED: u64 = 16 << 20;
+/// Most reads of one request at the same time.
 const AT_ONCE: usize = 8;
 
 /// Many ranges of one version of an object.
@@ -33,9 +36,11 @@ pub struct Ranges {
 }
 
 impl Backend {
-    /// Reads many ranges of one version of an object, each into memory of its own; the store reads what lies close
-    /// together at once. Where the plugin has no such operation, the host reads one range after another, eight at a time.
-    /// What was stored with the object as its digest is not verified: the ranges are parts of it.
+    /// Reads many ranges of one version of an object, each into memory of its own.
+    ///
+    /// Where the plugin has no such operation (capability `ranges`), the host reads the ranges with downloads: at most
+    /// eight at the same time, and neighbouring ranges together, up to 16 MiB. The digest that is stored with the object
+    /// is not verified, because it is that of the whole object.
     ///
     /// ```no_run
     /// # async fn example(points: holdall::Backend) -> holdall::Result<()> {
@@ -50,16 +55,19 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// - `FileNotFound`, `InvalidKey`, `InvalidArgument`, `Unsupported`.
-    /// - `InvalidRange`, with the size: a range ends behind the object.
+    /// - `FileNotFound`: no object has this key, or no such version.
+    /// - `PreconditionFailed`: the object does not have the etag of `if_match`.
+    /// - `InvalidRange`, with the size: a range ends after the end of the object.
+    /// - `InvalidArgument`: an empty range, no range, or more than [`MAX_RANGES`](holdall_plugin_api::MAX_RANGES).
     /// - `TooLarge`: more than 1 GiB in all.
-    /// - `Conflict`: the object was replaced while the host read one range after another.
+    /// - `Conflict`: the object was replaced between two of the downloads of the host.
+    /// - `Unsupported`: a condition or a version that the backend does not claim. `InvalidKey`.
     pub async fn download_ranges(&self, read: DownloadRanges<'_>) -> Result<Ranges> {
         self.download_ranges_into(read, Vec::new()).await
     }
 
-    /// As [`Backend::download_ranges`], into memory that the caller has already: one piece for each range, of any
-    /// length; it is resized to that of the range. Missing pieces are made.
+    /// As [`Backend::download_ranges`], into memory that the caller provides: one buffer for each range, of any length.
+    /// A buffer is resized to the length of its range; missing buffers are allocated.
     ///
     /// # Errors
     ///
@@ -79,7 +87,7 @@ impl Backend {
     }
 }
 
-/// Memory for each range, of its length.
+/// A buffer for each range, as long as the range.
 pub(super) fn memory(read: &DownloadRanges<'_>) -> Vec<Vec<u8>> {
     let lengths = read.ranges.iter().map(|range| range.end - range.start);
     lengths.map(|length| vec![0; length as usize]).collect()
@@ -104,14 +112,10 @@ async fn ranges(
         wanted = etag::native(scope, opened, read.key, given).await;
         read = read.if_match(&wanted);
     }
+    memory.resize_with(read.ranges.len(), Vec::new);
     let (mut info, ranges) = if opened.claims(Capability::Ranges) {
-        memory.truncate(read.ranges.len());
-        for (at, range) in read.ranges.iter().enumerate() {
-            let length = (range.end - range.start) as usize;
-            match memory.get_mut(at) {
-                Some(piece) => piece.resize(length, 0),
-                None => memory.push(vec![0; length]),
-            }
+        for (piece, range) in memory.iter_mut().zip(&read.ranges) {
+            piece.resize((range.end - range.start) as usize, 0);
         }
         let ranges = read.ranges.clone();
         let (info, filled) = calls::download_ranges(scope, opened, read, memory).await?;
@@ -122,7 +126,7 @@ async fn ranges(
         }
         (info, filled)
     } else {
-        one_by_one(scope, opened, &read).await?
+        one_by_one(scope, opened, &read, memory).await?
     };
     opened.etags.show(&mut info.etag);
     scope.moved.store(bytes, Ordering::Relaxed);
@@ -130,77 +134,105 @@ async fn ranges(
     Ok(Ranges { info, ranges })
 }
 
-/// Ranges that lie close together, as one; each with the places of those that are in it.
-fn coalesced(ranges: &[Range<u64>], gap: u64) -> Vec<(Range<u64>, Vec<usize>)> {
-    let mut order: Vec<usize> = (0..ranges.len()).collect();
-    order.sort_by_key(|at| ranges[*at].start);
-    let mut joined: Vec<(Range<u64>, Vec<usize>)> = Vec::new();
-    for at in order {
-        let range = &ranges[at];
-        match joined.last_mut() {
-            Some((last, places)) if range.start <= last.end.saturating_add(gap) => {
-                last.end = last.end.max(range.end);
-                places.push(at);
+/// One of the caller's ranges and its memory.
+struct Piece {
+    /// Its index in the request.
+    at: usize,
+    range: Range<u64>,
+    bytes: Vec<u8>,
+}
+
+/// One read of the object, and the caller's ranges that lie in it, by their start.
+struct Joined {
+    range: Range<u64>,
+    pieces: Vec<Piece>,
+}
+
+/// Joins ranges that lie close together.
+fn joined(ranges: &[Range<u64>], memory: Vec<Vec<u8>>, gap: u64) -> Vec<Joined> {
+    let pieces = ranges.iter().cloned().zip(memory).enumerate();
+    let mut pieces: Vec<_> = pieces
+        .map(|(at, (range, bytes))| Piece { at, range, bytes })
+        .collect();
+    pieces.sort_by_key(|piece| piece.range.start);
+    let mut reads: Vec<Joined> = Vec::new();
+    for piece in pieces {
+        let Range { start, end } = piece.range;
+        match reads.last_mut() {
+            Some(Joined { range, pieces })
+                if end <= range.end
+                    || start <= range.end.saturating_add(gap)
+                        && end - range.start <= MAX_JOINED =>
+            {
+                range.end = range.end.max(end);
+                pieces.push(piece);
             }
-            _ => joined.push((range.clone(), vec![at])),
+            _ => reads.push(Joined {
+                range: start..end,
+                pieces: vec![piece],
+            }),
         }
     }
-    joined
+    reads
 }
 
 async fn one_by_one(
     scope: &Scope<'_>,
     opened: &Arc<Opened>,
     read: &DownloadRanges<'_>,
+    memory: Vec<Vec<u8>>,
 ) -> Result<(ObjectInfo, Vec<Vec<u8>>)> {
     let gap = read.coalesce.unwrap_or(GAP).min(GAP);
-    let mut joined = coalesced(&read.ranges, gap).into_iter();
-    let mut found = vec![Vec::new(); read.ranges.len()];
-    let Some((first, places)) = joined.next() else {
+    let mut reads = joined(&read.ranges, memory, gap).into_iter();
+    let Some(first) = reads.next() else {
         return Err(Error::invalid("no range"));
     };
-    let part = |range: Range<u64>| {
+    let download = |range: &Range<u64>| {
         let options = (!read.is_plain()).then(|| read.options().clone());
-        Download::new(read.key).range(range).with_options(options)
+        Download::new(read.key)
+            .range(range.clone())
+            .with_options(options)
     };
-    let info = one(
-        scope,
-        opened,
-        part(first.clone()),
-        (&first, &places),
-        read,
-        &mut found,
-    )
-    .await?;
+    let of_first = download(&first.range);
+    let first_read = download::read(scope, opened, of_first, Instant::now()).await?;
+    let info = first_read.info;
+    // Before memory is taken for any of them.
+    read.within(info.size)?;
+    let mut found = vec![Vec::new(); read.ranges.len()];
+    for piece in filled(first_read.body, first).await? {
+        found[piece.at] = piece.bytes;
+    }
     // The others are of the same version, or the whole is refused.
     let same = info
         .etag
-        .clone()
+        .as_deref()
         .filter(|_| opened.claims(Capability::IfMatchGet));
-    let mut pieces = Vec::new();
-    for (range, places) in joined {
-        let mut download = part(range.clone());
-        if let Some(etag) = &same
+    let reads = reads.map(|next| {
+        let mut download = download(&next.range);
+        if let Some(etag) = same
             && download.options().if_match.is_none()
         {
             download = download.if_match(etag);
         }
-        pieces.push(async move {
-            let mut own = vec![Vec::new(); read.ranges.len()];
-            let target = (&range, &places[..]);
-            let facts = one(scope, opened, download, target, read, &mut own).await;
-            facts.map(|facts| (facts, places, own))
-        });
-    }
-    let mut pieces = stream::iter(pieces).buffered(AT_ONCE);
-    while let Some((facts, places, mut own)) = pieces.try_next().await.map_err(replaced)? {
-        if facts.etag != info.etag || facts.size != info.size {
-            return Err(replaced(Error::new(ErrorKind::PreconditionFailed)));
+        (next, download)
+    });
+    let info_of_first = &info;
+    let reads = reads.map(|(next, download)| async move {
+        let read = download::read(scope, opened, download, Instant::now()).await?;
+        if read.info.etag != info_of_first.etag || read.info.size != info_of_first.size {
+            return Err(Error::new(ErrorKind::PreconditionFailed));
         }
-        for at in places {
-            found[at] = std::mem::take(&mut own[at]);
+        filled(read.body, next).await
+    });
+    // Collected: a stream of a lazy iterator of futures is not `Send` for every lifetime.
+    let reads: Vec<_> = reads.collect();
+    let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
+    while let Some(pieces) = reads.try_next().await.map_err(replaced)? {
+        for piece in pieces {
+            found[piece.at] = piece.bytes;
         }
     }
+    drop(reads);
     Ok((info, found))
 }
 
@@ -213,46 +245,99 @@ fn replaced(error: Error) -> Error {
     }
 }
 
-async fn one(
-    scope: &Scope<'_>,
-    opened: &Arc<Opened>,
-    download: Download<'_>,
-    (range, places): (&Range<u64>, &[usize]),
-    read: &DownloadRanges<'_>,
-    found: &mut [Vec<u8>],
-) -> Result<ObjectInfo> {
-    let downloaded = download::read(scope, opened, download, Instant::now()).await?;
-    let info = downloaded.info;
-    if range.end > info.size {
-        return Err(Error::invalid_range(info.size));
+/// Copies the bytes of one read into the memory of its pieces, chunk by chunk.
+async fn filled(mut body: Body, read: Joined) -> Result<Vec<Piece>> {
+    let (mut at, mut pieces, mut complete) = (read.range.start, read.pieces, 0);
+    for Piece { range, bytes, .. } in &mut pieces {
+        bytes.clear();
+        bytes.reserve_exact((range.end - range.start) as usize);
     }
-    let length = (range.end - range.start) as usize;
-    let bytes = downloaded.body.collect(length).await?;
-    for at in places {
-        let piece = &read.ranges[*at];
-        let (start, end) = (piece.start - range.start, piece.end - range.start);
-        found[*at] = bytes[start as usize..end as usize].to_vec();
+    while let Some(chunk) = body.chunk().await {
+        let chunk = chunk?;
+        let end = at + chunk.len() as u64;
+        let is_complete = |piece: &Piece| piece.range.end <= at;
+        while pieces.get(complete).is_some_and(is_complete) {
+            complete += 1;
+        }
+        for piece in &mut pieces[complete..] {
+            if piece.range.start >= end {
+                break;
+            }
+            let (from, to) = (piece.range.start.max(at), piece.range.end.min(end));
+            if from < to {
+                let part = (from - at) as usize..(to - at) as usize;
+                piece.bytes.extend_from_slice(&chunk[part]);
+            }
+        }
+        at = end;
     }
-    Ok(info)
+    Ok(pieces)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
+    use holdall_plugin_api::Bytes;
+
+    fn reads(ranges: &[Range<u64>], gap: u64) -> Vec<(Range<u64>, Vec<usize>)> {
+        let memory = vec![Vec::new(); ranges.len()];
+        let reads = joined(ranges, memory, gap).into_iter();
+        let places = |read: Joined| read.pieces.iter().map(|piece| piece.at).collect();
+        reads
+            .map(|read| (read.range.clone(), places(read)))
+            .collect()
+    }
 
     #[test]
     fn ranges_that_lie_close_together_are_read_as_one() {
         let ranges = [10..20, 0..5, 100..110, 12..15, 21..30];
         assert_eq!(
-            coalesced(&ranges, 1),
+            reads(&ranges, 1),
             [
                 (0..5, vec![1]),
                 (10..30, vec![0, 3, 4]),
                 (100..110, vec![2])
             ]
         );
-        assert_eq!(coalesced(&ranges, 1000).len(), 1);
-        assert_eq!(coalesced(&ranges, 0).len(), 4);
-        assert!(coalesced(&[], 1).is_empty());
+        assert_eq!(reads(&ranges, 1000).len(), 1);
+        assert_eq!(reads(&ranges, 0).len(), 4);
+        assert!(reads(&[], 1).is_empty());
+    }
+
+    #[test]
+    fn a_read_that_ranges_share_has_a_largest_size() {
+        let most = MAX_JOINED;
+        assert_eq!(reads(&[0..1, 1..most], 0).len(), 1);
+        assert_eq!(reads(&[0..1, 1..most + 1], 0).len(), 2);
+        // One range may be larger, and what lies in it needs no read of its own.
+        let large = [0..4 * most, 5..9, 4 * most..4 * most + 1];
+        let (within, behind) = ((0..4 * most, vec![0, 1]), (4 * most..4 * most + 1, vec![2]));
+        assert_eq!(reads(&large, 0), [within, behind]);
+        let many: Vec<_> = (0..64).map(|at| at << 20..(at + 1) << 20).collect();
+        assert_eq!(reads(&many, GAP).len(), 4);
+    }
+
+    #[test]
+    fn bytes_go_into_the_memory_of_each_range_however_they_are_cut() {
+        let object: Vec<u8> = (0..40).collect();
+        let ranges = [10..20, 5..38, 12..15, 18..30, 7..8];
+        for size in [1, 2, 3, 7, 40] {
+            let memory: Vec<Vec<u8>> = (0..5).map(|_| Vec::with_capacity(64)).collect();
+            let places: Vec<_> = memory.iter().map(|piece| piece.as_ptr()).collect();
+            let mut reads = joined(&ranges, memory, 0);
+            let read = reads.remove(0);
+            assert!(reads.is_empty());
+            let chunks = object[5..38]
+                .chunks(size)
+                .map(|chunk| Ok(Bytes::copy_from_slice(chunk)));
+            let chunks: Vec<Result<Bytes>> = chunks.collect();
+            let pieces = filled(Body::stream(stream::iter(chunks)), read).now_or_never();
+            for piece in pieces.unwrap().unwrap() {
+                let wanted = &object[piece.range.start as usize..piece.range.end as usize];
+                assert_eq!(piece.bytes, wanted, "{:?} by {size}", piece.range);
+                assert_eq!(piece.bytes.as_ptr(), places[piece.at]);
+            }
+        }
     }
 }

@@ -17,6 +17,7 @@ mod generations;
 mod listing;
 mod metrics;
 mod opening;
+mod ranges;
 mod reconfigure;
 mod registry;
 mod reported;
