@@ -12,7 +12,7 @@ use crate::backend::scope::Scope;
 use crate::ledger::Amount;
 use holdall_plugin_api::{
     Body, Capability, Copied, CopyObject, Download, Error, ErrorKind, Head, Key, ObjectInfo,
-    Operation, Result, Upload,
+    Operation, Result, Upload, UploadOptions,
 };
 use std::pin::pin;
 use std::sync::Arc;
@@ -168,34 +168,7 @@ async fn through_host(
     let info = downloaded.info;
     let body = detached(scope, opened, downloaded.body).await?;
     let mut target = Upload::new(copy.to, body).length(info.size);
-    // What the store gives out without claiming to keep it (a type guessed from the name) is not
-    // asked of the target: it will give it out again.
-    fn when(claimed: bool, value: &Option<String>) -> Option<&str> {
-        value.as_deref().filter(|_| claimed)
-    }
-    let options = target.options_mut();
-    let headers = &mut options.headers;
-    options.content_type = when(opened.claims(Capability::ContentType), &info.content_type);
-    headers.cache_control = when(
-        opened.claims(Capability::HeaderCacheControl),
-        &info.cache_control,
-    );
-    headers.content_disposition = when(
-        opened.claims(Capability::HeaderContentDisposition),
-        &info.content_disposition,
-    );
-    headers.content_encoding = when(
-        opened.claims(Capability::HeaderContentEncoding),
-        &info.content_encoding,
-    );
-    headers.content_language = when(
-        opened.claims(Capability::HeaderContentLanguage),
-        &info.content_language,
-    );
-    if opened.claims(Capability::UserMetadata) {
-        let pairs = info.metadata.iter();
-        options.metadata = pairs.map(|(name, value)| (&**name, &**value)).collect();
-    }
+    *target.options_mut() = kept(opened, &info);
     if let Some(replace) = &conditions.replace {
         *target.options_mut() = replace.clone();
     }
@@ -211,6 +184,34 @@ async fn through_host(
     copied.version = uploaded.version;
     copied.source_version = info.version.clone();
     Ok(copied)
+}
+
+/// What a write of the same object states anew so that it stays: type, headers and metadata.
+pub(super) fn kept<'a>(opened: &Opened, info: &'a ObjectInfo) -> UploadOptions<'a> {
+    // What the store returns without claiming to keep it (a type guessed from the name) is not asked of the target:
+    // it will return it again.
+    let when = |capability, value: &'a Option<String>| {
+        value.as_deref().filter(|_| opened.claims(capability))
+    };
+    let mut options = UploadOptions::default();
+    options.content_type = when(Capability::ContentType, &info.content_type);
+    let headers = &mut options.headers;
+    headers.cache_control = when(Capability::HeaderCacheControl, &info.cache_control);
+    headers.content_disposition = when(
+        Capability::HeaderContentDisposition,
+        &info.content_disposition,
+    );
+    headers.content_encoding = when(Capability::HeaderContentEncoding, &info.content_encoding);
+    headers.content_language = when(Capability::HeaderContentLanguage, &info.content_language);
+    if opened.claims(Capability::UserMetadata) {
+        options.metadata = pairs(&info.metadata);
+    }
+    options
+}
+
+pub(super) fn pairs(pairs: &[(String, String)]) -> Vec<(&str, &str)> {
+    let pairs = pairs.iter();
+    pairs.map(|(name, value)| (&**name, &**value)).collect()
 }
 
 /// A body that does not keep the upload out of a plugin that takes few operations at once: a copy

@@ -1,9 +1,8 @@
 //! `list`.
 
 use super::calls;
-use super::fault;
 use super::needs;
-use super::page_token::{self, Last};
+use super::page_token::{self, Last, check_page};
 use crate::backend::Backend;
 use crate::backend::counters::add;
 use crate::backend::generation::Opened;
@@ -211,18 +210,9 @@ fn keep(page: &mut Page, prefix: &str, ordered: bool) {
 /// The plugin's page is what was asked for.
 fn verify(page: &Page, asked: &List<'_>) -> Result<()> {
     let count = page.entries.len() + page.common_prefixes.len();
-    if count > asked.limit as usize {
-        return Err(fault("a page of more entries than were asked for")
-            .with_fact("limit", asked.limit)
-            .with_fact("found", count));
-    }
-    if page.next.is_some() && page.next.as_deref() == asked.page_token {
-        return Err(fault("a page that leads to itself"));
-    }
+    check_page(count, asked.limit, page.next.as_deref(), asked.page_token)?;
     let stray = |what: &'static str, text: &str| -> Result<()> {
-        Err(fault(what)
-            .with_fact("prefix", asked.prefix)
-            .with_fact("found", text))
+        Err(page_token::stray(what, asked.prefix, text))
     };
     for entry in &page.entries {
         let Some(rest) = entry.key.strip_prefix(asked.prefix) else {

@@ -1,12 +1,16 @@
-//! Page tokens: opaque to callers, the same on every server with the same configuration.
+//! Tokens of pages, and the checks that every page of a plugin passes.
 //!
-//! A token is base64url without padding of: one byte of version, then backend, prefix, delimiter,
-//! the plugin's own token, and the last key and group of the listing so far, each as a length in four
-//! little-endian bytes and the text (a missing one has the length `u32::MAX`), then the CRC-32C of all
-//! that. Version 1 has neither key nor group. The checksum tells damage
-//! from a token of another listing; it is no protection, because a token grants nothing that the
-//! listing itself would not.
+//! A token is opaque to callers and valid on every server with the same configuration. It is the following bytes, in
+//! base64url without padding:
+//!
+//! - one byte: the version of the format;
+//! - six texts: backend, prefix, delimiter, the plugin's own token, the last key and the last common prefix of the pages
+//!   so far; each is its length in four little-endian bytes, then its bytes. A missing text has the length `u32::MAX`
+//!   and no bytes. Version 1 has only the first four texts;
+//! - the CRC-32C of all bytes before it. It tells a damaged token from one of another listing. It is no protection
+//!   against forgery: a token allows nothing that the listing does not allow.
 
+use super::fault;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use holdall_plugin_api::{Error, List, Result};
@@ -14,14 +18,14 @@ use holdall_plugin_api::{Error, List, Result};
 const VERSION: u8 = 2;
 const NONE: u32 = u32::MAX;
 
-/// The largest names of the pages so far, of a backend that lists in order.
+/// The last key and the last common prefix of the pages so far, of a backend that lists in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Last {
     pub(crate) key: Option<String>,
     pub(crate) group: Option<String>,
 }
 
-/// Wraps the plugin's token of the next page.
+/// Makes our token of the next page from the plugin's own.
 pub(crate) fn encode(backend: &str, list: &List<'_>, inner: &str, last: &Last) -> String {
     let mut bytes = vec![VERSION];
     for text in [
@@ -41,11 +45,11 @@ pub(crate) fn encode(backend: &str, list: &List<'_>, inner: &str, last: &Last) -
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The plugin's own token, and where the listing is.
+/// Reads our token: returns the plugin's own, and the last names of the pages so far.
 ///
 /// # Errors
 ///
-/// `InvalidArgument`: damaged, or of another listing. Never a silent restart.
+/// `InvalidArgument`: the token is damaged, or it belongs to another listing. The listing never begins anew instead.
 pub(crate) fn decode(backend: &str, list: &List<'_>, token: &str) -> Result<(String, Last)> {
     let fields = parse(token)
         .ok_or_else(|| Error::invalid("the page token is damaged, or not one of ours"))?;
@@ -64,6 +68,55 @@ pub(crate) fn decode(backend: &str, list: &List<'_>, token: &str) -> Result<(Str
         }
     }
     Ok((inner.unwrap_or_default(), Last { key, group }))
+}
+
+/// Reads our token of a listing that one text names, and returns the plugin's own.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub(super) fn inner_token(
+    backend: &str,
+    listing: &str,
+    token: Option<&str>,
+) -> Result<Option<String>> {
+    let list = List::new(listing);
+    let decoded = token.map(|token| decode(backend, &list, token));
+    Ok(decoded.transpose()?.map(|(inner, _)| inner))
+}
+
+/// Makes our token of the next page of such a listing from the plugin's own.
+pub(super) fn outer_token(backend: &str, listing: &str, next: &str) -> String {
+    encode(backend, &List::new(listing), next, &Last::default())
+}
+
+/// Checks that a page of a plugin has at most `limit` entries and that its next page is another one.
+///
+/// # Errors
+///
+/// `PluginFault`.
+pub(super) fn check_page(
+    found: usize,
+    limit: u32,
+    next: Option<&str>,
+    asked: Option<&str>,
+) -> Result<()> {
+    if found > limit as usize {
+        return Err(fault("a page of more entries than were asked for")
+            .with_fact("limit", limit)
+            .with_fact("found", found));
+    }
+    if next.is_some() && next == asked {
+        return Err(fault("a page that leads to itself"));
+    }
+    Ok(())
+}
+
+/// The fault of a plugin whose page has a name that does not belong into it.
+pub(super) fn stray(what: &'static str, prefix: &str, found: &str) -> Error {
+    fault(what)
+        .with_fact("prefix", prefix)
+        .with_fact("found", found)
 }
 
 fn parse(token: &str) -> Option<[Option<String>; 6]> {

@@ -1,7 +1,7 @@
 //! Uploads in parts.
 
-use super::page_token::{self, Last};
-use super::upload::{compare, patience, too_large, wrong_length};
+use super::page_token::{check_page, inner_token, outer_token, stray};
+use super::upload::{accepted, compare, patience, too_large, wrong_length};
 use super::upload_body::{Checked, Expected};
 use super::{calls, etag, fault, may_write, needs, spool};
 use crate::backend::Backend;
@@ -9,18 +9,18 @@ use crate::backend::counters::add;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
 use holdall_plugin_api::{
-    AbortUpload, Body, Capability, Checksums, CompleteUpload, CreateUpload, Error, ErrorKind, List,
-    ListParts, ListUploads, MAX_CHUNK, Operation, Part, PartPage, PutPart, Result, UploadPage,
-    Uploaded,
+    AbortUpload, Body, Capability, Checksums, CompleteUpload, CreateUpload, Error, ListParts,
+    ListUploads, MAX_CHUNK, Operation, Part, PartPage, PutPart, Result, UploadPage, Uploaded,
 };
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl Backend {
-    /// Begins an upload in parts: a large object in pieces, in parallel, across processes. Answers its id, which is
-    /// good on every host with the same backend until [`Backend::complete_upload`] or [`Backend::abort_upload`]. Nothing
-    /// is visible before it is completed.
+    /// Begins an upload in parts: a large object is stored in pieces, also in parallel and by several processes.
+    ///
+    /// Returns the id of the upload. It is valid on every host with the same backend until
+    /// [`Backend::complete_upload`] or [`Backend::abort_upload`]. No object is visible before the upload is completed.
     ///
     /// ```no_run
     /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
@@ -38,8 +38,8 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// - `Unsupported`: the backend does not claim `parts`, or an option; or a quota or rules on types hold for it, which
-    ///   judge whole uploads.
+    /// - `Unsupported`: the backend does not claim `parts` or an option, or it has a policy that judges whole uploads
+    ///   (`quota`, `types`).
     /// - `InvalidKey`, `InvalidArgument`.
     pub fn create_upload<'a>(
         &self,
@@ -61,13 +61,15 @@ impl Backend {
         }
     }
 
-    /// Stores a part; one of the same number is replaced. Parts may be stored in any order, and at once.
+    /// Stores a part. It replaces an earlier part of the same number. Parts may be stored in any order and in parallel.
     ///
     /// # Errors
     ///
-    /// - `FileNotFound` with the code `upload_not_found`.
-    /// - `InvalidArgument`: the number, or a body that has not the stated length. `TooLarge`.
-    /// - `ChecksumMismatch`: the bytes have not the stated digest; the part is not stored.
+    /// - `FileNotFound` with the code `upload_not_found`: no upload has this id.
+    /// - `InvalidArgument`: a number outside 1 to `max_parts`, or a body that does not have the stated length.
+    /// - `TooLarge`: the part is larger than `max_part_bytes`.
+    /// - `ChecksumMismatch`: the bytes do not have the stated digest; the part is not stored.
+    /// - `InvalidKey`, `Unsupported`, as [`Backend::create_upload`].
     pub async fn put_part(&self, put: PutPart<'_>) -> Result<Part> {
         let scope = self.scope(Operation::PutPart, Some(put.key));
         scope
@@ -80,11 +82,13 @@ impl Backend {
             .await
     }
 
-    /// A page of the parts of an upload, by number.
+    /// Returns a page of the parts of an upload, in the order of their numbers.
     ///
     /// # Errors
     ///
-    /// `FileNotFound` with the code `upload_not_found`, `InvalidArgument`, `Unsupported`.
+    /// - `FileNotFound` with the code `upload_not_found`: no upload has this id.
+    /// - `InvalidArgument`: a limit outside 1 to 1000, a damaged page token, or one of another listing.
+    /// - `InvalidKey`, `Unsupported`.
     pub async fn list_parts(&self, list: ListParts<'_>) -> Result<PartPage> {
         let scope = self.scope(Operation::ListParts, Some(list.key));
         scope
@@ -96,57 +100,37 @@ impl Backend {
             .await
     }
 
-    /// A page of the uploads in parts that are neither completed nor aborted, by key. An upload that is given up takes
-    /// space until it is aborted, unless the store has a limit (`max_upload_seconds`).
+    /// Returns a page of the uploads in parts that are neither completed nor aborted, in the order of their keys. Such an
+    /// upload takes space until it is aborted, unless the store ends it after some time (`max_upload_seconds`).
     ///
     /// # Errors
     ///
-    /// `InvalidKey` for the prefix, `InvalidArgument`, `Unsupported`.
+    /// - `InvalidKey`: the prefix.
+    /// - `InvalidArgument`: a limit outside 1 to 1000, a damaged page token, or one of another listing.
+    /// - `Unsupported`: the backend does not claim `parts`.
     pub async fn list_uploads(&self, list: ListUploads<'_>) -> Result<UploadPage> {
         let scope = self.scope(Operation::ListUploads, None);
         scope
             .run(pin!(async {
                 let opened = scope.opened().await?;
                 needs(opened, Operation::ListUploads)?;
-                opened.terms.list_uploads(&list)?;
-                let backend = scope.backend.name();
-                let listing = format!("uploads\0{}", list.prefix);
-                let inner = inner_token(backend, &listing, list.page_token)?;
-                let asked = list.page_token(inner.as_deref());
-                let mut page = calls::list_uploads(&scope, opened, asked).await?;
-                check_page(
-                    page.uploads.len(),
-                    list.limit,
-                    page.next.as_deref(),
-                    &asked.page_token,
-                )?;
-                let stray = page
-                    .uploads
-                    .iter()
-                    .find(|upload| !upload.key.starts_with(list.prefix));
-                if let Some(stray) = stray {
-                    return Err(fault("an upload outside the prefix")
-                        .with_fact("prefix", list.prefix)
-                        .with_fact("found", &stray.key));
-                }
-                let policy = opened.terms.policy;
-                page.uploads
-                    .retain(|upload| policy.check(&upload.key).is_ok());
-                page.next = page.next.map(|next| outer_token(backend, &listing, &next));
-                Ok(page)
+                uploads(&scope, opened, list).await
             }))
             .await
     }
 
     /// Makes the object of its parts, in the order of their numbers and in one step: readers see the old object or the
-    /// new one. Parts that are not named are discarded.
+    /// new one. Ends the upload; stored parts that the request does not name are discarded.
     ///
     /// # Errors
     ///
-    /// - `FileNotFound` with the code `upload_not_found`, `InvalidArgument` with the code `invalid_part` and the fact
-    ///   `part`.
-    /// - `PreconditionFailed`: `create_only` or `if_match` lost; the upload stays as it is.
-    /// - `TooLarge`, `InvalidArgument`: a part but the last that is smaller than the store takes.
+    /// - `FileNotFound` with the code `upload_not_found`: no upload has this id, or it was completed before.
+    /// - `InvalidArgument` with the code `invalid_part` and the fact `part`: this part was not stored, or it has another
+    ///   etag.
+    /// - `InvalidArgument`: the numbers do not ascend, or a part before the last is smaller than `min_part_bytes`.
+    /// - `PreconditionFailed`: the condition `create_only` or `if_match` does not hold; the upload stays as it is.
+    /// - `TooLarge`: the object is larger than the backend or its policy allows.
+    /// - `InvalidKey`, `Unsupported`.
     pub async fn complete_upload(&self, complete: CompleteUpload<'_>) -> Result<Uploaded> {
         let scope = self.scope(Operation::CompleteUpload, Some(complete.key));
         scope
@@ -158,11 +142,12 @@ impl Backend {
             .await
     }
 
-    /// Ends an upload in parts without an object, and frees what its parts took.
+    /// Ends an upload in parts without an object, and frees the space of its parts.
     ///
     /// # Errors
     ///
-    /// `FileNotFound` with the code `upload_not_found`, `InvalidKey`, `Unsupported`.
+    /// - `FileNotFound` with the code `upload_not_found`: no upload has this id, or it was completed before.
+    /// - `InvalidKey`, `Unsupported`.
     pub async fn abort_upload(&self, abort: AbortUpload<'_>) -> Result<()> {
         let scope = self.scope(Operation::AbortUpload, Some(abort.key));
         scope
@@ -177,7 +162,7 @@ impl Backend {
     }
 }
 
-/// Policies that judge an upload as a whole would see pieces of it.
+/// Refuses uploads in parts where a policy judges whole uploads: it would see only pieces of them.
 ///
 /// # Errors
 ///
@@ -256,22 +241,7 @@ async fn store(scope: &Scope<'_>, opened: &Arc<Opened>, mut put: PutPart<'_>) ->
 
 fn accept(mut part: Part, number: u32, bytes: u64, found: Checksums) -> Result<Part> {
     part.number = number;
-    if part.size != bytes {
-        return Err(
-            fault("the plugin stored another number of bytes than it got")
-                .with_fact("expected", bytes)
-                .with_fact("found", part.size),
-        );
-    }
-    let said = part.checksums;
-    if said.crc32c.is_some_and(|said| Some(said) != found.crc32c) {
-        return Err(Error::new(ErrorKind::Corrupt)
-            .with_message("the store reports another digest than that of the bytes it got")
-            .with_fact("algorithm", "crc32c"));
-    }
-    part.checksums.crc32c = found.crc32c;
-    part.checksums.md5 = found.md5.or(said.md5);
-    part.checksums.sha256 = found.sha256.or(said.sha256);
+    part.checksums = accepted(part.size, part.checksums, bytes, found)?;
     Ok(part)
 }
 
@@ -282,12 +252,8 @@ async fn parts(scope: &Scope<'_>, opened: &Arc<Opened>, list: ListParts<'_>) -> 
     let inner = inner_token(backend, &listing, list.page_token)?;
     let asked = list.page_token(inner.as_deref());
     let mut page = calls::list_parts(scope, opened, asked).await?;
-    check_page(
-        page.parts.len(),
-        list.limit,
-        page.next.as_deref(),
-        &asked.page_token,
-    )?;
+    let next = page.next.as_deref();
+    check_page(page.parts.len(), list.limit, next, asked.page_token)?;
     if !page
         .parts
         .is_sorted_by(|one, next| one.number < next.number)
@@ -296,6 +262,30 @@ async fn parts(scope: &Scope<'_>, opened: &Arc<Opened>, list: ListParts<'_>) -> 
             "a page of parts that are not in the order of their numbers",
         ));
     }
+    page.next = page.next.map(|next| outer_token(backend, &listing, &next));
+    Ok(page)
+}
+
+async fn uploads(
+    scope: &Scope<'_>,
+    opened: &Arc<Opened>,
+    list: ListUploads<'_>,
+) -> Result<UploadPage> {
+    opened.terms.list_uploads(&list)?;
+    let backend = scope.backend.name();
+    let listing = format!("uploads\0{}", list.prefix);
+    let inner = inner_token(backend, &listing, list.page_token)?;
+    let asked = list.page_token(inner.as_deref());
+    let mut page = calls::list_uploads(scope, opened, asked).await?;
+    let next = page.next.as_deref();
+    check_page(page.uploads.len(), list.limit, next, asked.page_token)?;
+    let mut keys = page.uploads.iter().map(|upload| &upload.key);
+    if let Some(key) = keys.find(|key| !key.starts_with(list.prefix)) {
+        return Err(stray("an upload outside the prefix", list.prefix, key));
+    }
+    let policy = opened.terms.policy;
+    page.uploads
+        .retain(|upload| policy.check(&upload.key).is_ok());
     page.next = page.next.map(|next| outer_token(backend, &listing, &next));
     Ok(page)
 }
@@ -325,7 +315,7 @@ async fn complete_parts(
     Ok(uploaded)
 }
 
-/// Bytes of the parts that become the object, as the store has them.
+/// Size of the object that the parts will make, in bytes: the sum of the sizes that the store lists.
 async fn size_of(
     scope: &Scope<'_>,
     opened: &Arc<Opened>,
@@ -350,37 +340,4 @@ async fn size_of(
             return Ok(size);
         }
     }
-}
-
-/// The plugin's page is what was asked for.
-pub(super) fn check_page(
-    found: usize,
-    limit: u32,
-    next: Option<&str>,
-    asked: &Option<&str>,
-) -> Result<()> {
-    if found > limit as usize {
-        return Err(fault("a page of more entries than were asked for")
-            .with_fact("limit", limit)
-            .with_fact("found", found));
-    }
-    if next.is_some() && next == *asked {
-        return Err(fault("a page that leads to itself"));
-    }
-    Ok(())
-}
-
-/// The plugin's own token: ours is bound to its listing.
-pub(super) fn inner_token(
-    backend: &str,
-    listing: &str,
-    token: Option<&str>,
-) -> Result<Option<String>> {
-    let list = List::new(listing);
-    let decoded = token.map(|token| page_token::decode(backend, &list, token));
-    Ok(decoded.transpose()?.map(|(inner, _)| inner))
-}
-
-pub(super) fn outer_token(backend: &str, listing: &str, next: &str) -> String {
-    page_token::encode(backend, &List::new(listing), next, &Last::default())
 }

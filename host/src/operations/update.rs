@@ -1,20 +1,23 @@
 //! `update`.
 
+use super::copy::{kept, pairs};
 use super::{calls, download, etag, may_write, needs};
 use crate::backend::Backend;
 use crate::backend::generation::Opened;
 use crate::backend::scope::Scope;
 use holdall_plugin_api::{
-    Capability, CopyObject, Error, Head, ObjectInfo, Operation, Result, Update, UploadOptions,
+    Capability, CopyObject, Error, Head, ObjectInfo, Operation, Result, Update,
 };
 use std::pin::pin;
 use std::sync::Arc;
 
 impl Backend {
-    /// Replaces content type, headers, metadata, tags or class of an object, without its bytes; what is not named
-    /// stays. Answers the object as it is then; its etag may be another one. Where the plugin has no such operation but
-    /// can copy an object onto itself under a condition (`copy_replace_metadata`, `copy_source_conditions`), the host does
-    /// that; it never reads and writes the bytes anew.
+    /// Replaces content type, headers, metadata, tags or storage class of an object, without its bytes. What the request
+    /// does not name stays. Returns the facts about the object after the change; its etag may be another one.
+    ///
+    /// Where the plugin cannot change what is asked, but can copy an object onto itself under a condition (capabilities
+    /// `copy_replace_metadata` and `copy_source_conditions`), the host does that. The host never reads and writes the
+    /// bytes for an update.
     ///
     /// ```no_run
     /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
@@ -28,8 +31,11 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// - `FileNotFound`, `InvalidKey`, `InvalidArgument`; `PreconditionFailed`: `if_match` lost.
-    /// - `Unsupported`: what is to change cannot be changed without the bytes.
+    /// - `FileNotFound`: no object has this key, or no such version.
+    /// - `PreconditionFailed`: the object does not have the etag of `if_match`, or it was changed by another writer
+    ///   while the host copied it onto itself.
+    /// - `Unsupported`: the backend cannot make this change without writing the bytes anew.
+    /// - `InvalidKey`, `InvalidArgument`.
     pub async fn update(&self, update: Update<'_>) -> Result<ObjectInfo> {
         let scope = self.scope(Operation::Update, Some(update.key));
         scope
@@ -64,13 +70,14 @@ async fn change(
     onto_itself(scope, opened, update).await
 }
 
-/// Whether a copy of an object onto itself, under a condition, can stand for an update.
+/// Whether the host can make an update of a copy of the object onto itself, under a condition.
 fn copies_onto_itself(opened: &Opened) -> bool {
     opened.claims(Capability::CopyReplaceMetadata)
         && opened.claims(Capability::CopySourceConditions)
 }
 
-/// A copy onto itself, of the version whose facts were read.
+/// Copies the object onto itself. The condition is the etag of the version whose facts were read, so that a change by
+/// another writer is not lost.
 async fn onto_itself(
     scope: &Scope<'_>,
     opened: &Arc<Opened>,
@@ -93,45 +100,27 @@ async fn onto_itself(
         return Err(Error::unsupported("an update of an object without an etag"));
     };
     let found = etag::native(scope, opened, update.key, &found).await;
-    let mut options = UploadOptions::default();
-    let kept = |new: Option<Option<&'_ str>>, old: &'_ Option<String>| -> Option<String> {
-        new.map_or_else(|| old.clone(), |new| new.map(str::to_owned))
+    let mut options = kept(opened, &info);
+    let headers = &mut options.headers;
+    for (kept, new) in [
+        (&mut options.content_type, update.content_type),
+        (&mut headers.cache_control, update.cache_control),
+        (&mut headers.content_disposition, update.content_disposition),
+        (&mut headers.content_encoding, update.content_encoding),
+        (&mut headers.content_language, update.content_language),
+    ] {
+        *kept = new.unwrap_or(*kept);
+    }
+    if let Some(metadata) = &update.metadata {
+        options.metadata = metadata.clone();
+    }
+    options.tags = match &update.tags {
+        Some(tags) => tags.clone(),
+        None => pairs(info.tags().unwrap_or_default()),
     };
-    let texts = [
-        kept(update.content_type, &info.content_type),
-        kept(update.cache_control, &info.cache_control),
-        kept(update.content_disposition, &info.content_disposition),
-        kept(update.content_encoding, &info.content_encoding),
-        kept(update.content_language, &info.content_language),
-    ];
-    let claims = |capability, text: &'_ Option<String>| -> Option<String> {
-        text.clone().filter(|_| opened.claims(capability))
-    };
-    let texts = [
-        claims(Capability::ContentType, &texts[0]),
-        claims(Capability::HeaderCacheControl, &texts[1]),
-        claims(Capability::HeaderContentDisposition, &texts[2]),
-        claims(Capability::HeaderContentEncoding, &texts[3]),
-        claims(Capability::HeaderContentLanguage, &texts[4]),
-    ];
-    options.content_type = texts[0].as_deref();
-    options.headers.cache_control = texts[1].as_deref();
-    options.headers.content_disposition = texts[2].as_deref();
-    options.headers.content_encoding = texts[3].as_deref();
-    options.headers.content_language = texts[4].as_deref();
-    let old_pairs = |pairs: &'_ [(String, String)]| -> Vec<(String, String)> { pairs.to_vec() };
-    let metadata = old_pairs(&info.metadata);
-    options.metadata = match &update.metadata {
-        Some(pairs) => pairs.clone(),
-        None if opened.claims(Capability::UserMetadata) => views(&metadata),
-        None => Vec::new(),
-    };
-    let tags = old_pairs(info.tags().unwrap_or_default());
-    options.tags = update.tags.clone().unwrap_or_else(|| views(&tags));
-    let class = info.storage_class().map(str::to_owned);
     options.storage_class = update
         .storage_class
-        .or(class.as_deref())
+        .or(info.storage_class())
         .filter(|_| opened.claims(Capability::StorageClass));
     let copy = CopyObject::new(update.key, update.key)
         .source_if_match(update.if_match.unwrap_or(&found))
@@ -140,9 +129,4 @@ async fn onto_itself(
     let mut info = download::facts(scope, opened, Head::new(update.key)).await?;
     opened.etags.show(&mut info.etag);
     Ok(info)
-}
-
-fn views(pairs: &[(String, String)]) -> Vec<(&str, &str)> {
-    let pairs = pairs.iter();
-    pairs.map(|(name, value)| (&**name, &**value)).collect()
 }

@@ -307,23 +307,39 @@ fn accept(
     found: Checksums,
 ) -> Result<Uploaded> {
     opened.etags.show(&mut uploaded.etag);
-    if uploaded.size != bytes {
+    uploaded.checksums = accepted(uploaded.size, uploaded.checksums, bytes, found)?;
+    Ok(uploaded)
+}
+
+/// The digests of an object or a part: those that the host has computed of its `bytes`, and those that the plugin
+/// reports beside them.
+///
+/// # Errors
+///
+/// A fault: the plugin stored another number of bytes. `Corrupt`: it reports another CRC-32C.
+pub(super) fn accepted(
+    stored: u64,
+    said: Checksums,
+    bytes: u64,
+    found: Checksums,
+) -> Result<Checksums> {
+    if stored != bytes {
         return Err(
             fault("the plugin stored another number of bytes than it got")
                 .with_fact("expected", bytes)
-                .with_fact("found", uploaded.size),
+                .with_fact("found", stored),
         );
     }
-    let said = uploaded.checksums;
     if said.crc32c.is_some_and(|said| Some(said) != found.crc32c) {
         return Err(Error::new(ErrorKind::Corrupt)
             .with_message("the store reports another digest than that of the bytes it got")
             .with_fact("algorithm", "crc32c"));
     }
-    uploaded.checksums.crc32c = found.crc32c;
-    uploaded.checksums.md5 = found.md5.or(said.md5);
-    uploaded.checksums.sha256 = found.sha256.or(said.sha256);
-    Ok(uploaded)
+    let mut digests = said;
+    digests.crc32c = found.crc32c;
+    digests.md5 = found.md5.or(said.md5);
+    digests.sha256 = found.sha256.or(said.sha256);
+    Ok(digests)
 }
 
 pub(super) fn wrong_length(stated: u64, found: impl std::fmt::Display) -> Error {

@@ -1,8 +1,7 @@
-//! The body of an upload on its way into a plugin: counted, digested, compared.
+//! The body of an upload on its way into a plugin: its bytes are counted and digested, and the results compared.
 //!
-//! The plugin publishes an object when the body ends. So everything that could forbid it, a wrong
-//! length or digest, is known and said *before* that end: the plugin then sees an error in its
-//! place and leaves the previous object as it is.
+//! The plugin publishes an object when the body ends. So a wrong length or digest must be found *before* that end:
+//! the body then ends in an error, and the plugin leaves the previous object as it is.
 
 use super::fault;
 use super::idle::Idle;
@@ -21,7 +20,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// Outcome of a body, shared with its sender.
+/// Outcome of a body, shared between the body and the operation that sends it.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome(Mutex<Seen>);
 
@@ -32,22 +31,22 @@ struct Seen {
 }
 
 impl Outcome {
-    /// Bytes that the plugin took.
+    /// Number of bytes that the plugin has read.
     pub(crate) fn bytes(&self) -> u64 {
         self.seen().bytes
     }
 
-    /// How it ended: the digests, or why not. `None`: the plugin did not read to the end.
+    /// How the body ended: with its digests, or with an error. `None`: the plugin did not read to the end.
     pub(crate) fn end(&self) -> Option<Result<Checksums>> {
         self.seen().end.clone()
     }
 
-    /// The digests of what the plugin stored, held against what it answered.
+    /// Returns the digests of the bytes that the plugin stored. `of_plugin` is the error that the plugin answered.
     ///
     /// # Errors
     ///
-    /// The plugin's own error or the body's, whichever says more; a fault of a plugin that answers success for a body
-    /// that failed, or that it did not read to its end.
+    /// The error of the body if it failed, else that of the plugin; a plugin fault is kept in any case. `PluginFault`: the
+    /// plugin answered success for a body that failed, or that it did not read to its end.
     pub(crate) fn judge(&self, of_plugin: Option<&Error>) -> Result<Checksums> {
         match (of_plugin, self.end()) {
             (Some(of_plugin), Some(Err(of_body))) => match of_plugin.kind() {
@@ -66,25 +65,25 @@ impl Outcome {
     }
 }
 
-/// What a body must turn out to be.
+/// What a body is compared with.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Expected {
     pub(crate) length: Option<u64>,
-    /// Most bytes that the backend takes.
+    /// Largest object or part of the backend, in bytes.
     pub(crate) limit: Option<u64>,
-    /// Most bytes that the request allows.
+    /// Largest size that the request allows, in bytes.
     pub(crate) max_size: Option<u64>,
-    /// Most bytes that were reserved of the quota, and the error of more.
+    /// Bytes that are reserved in the quota, and the error when the body has more.
     pub(crate) reserved: Option<(u64, Error)>,
     pub(crate) checksums: Checksums,
-    /// Longest time between two chunks.
+    /// Longest time without a chunk.
     pub(crate) idle: Option<Duration>,
 }
 
-/// A source that says how it went.
+/// A body that is checked while it is read.
 pub(crate) struct Checked {
     body: Body,
-    /// The rest of a chunk that was larger than plugins get.
+    /// Rest of a chunk of the caller that is larger than `MAX_CHUNK`.
     rest: Bytes,
     expected: Expected,
     crc32c: Crc,
@@ -94,8 +93,8 @@ pub(crate) struct Checked {
     found: Checksums,
     outcome: Arc<Outcome>,
     counters: Arc<Counters>,
-    /// Where the caller lives. A plugin with a runtime of its own reads the body on its own thread,
-    /// and a body of a server may want a timer there.
+    /// Runtime of the caller. A plugin with a runtime of its own reads the body on its own thread, and the body may need
+    /// timers of the caller's runtime there.
     runtime: Option<Handle>,
     idle: Option<Idle>,
 }
@@ -226,7 +225,7 @@ impl Source for Checked {
     }
 }
 
-/// An error of the caller's own stream: not the plugin's fault, whatever it calls itself.
+/// An error of the caller's own stream. Its kind must not count as a fault of the plugin.
 fn of_caller(error: Error) -> Error {
     let error = if error.cause().is_none() {
         let text = error.to_string();
@@ -235,7 +234,7 @@ fn of_caller(error: Error) -> Error {
     } else {
         error
     };
-    // These two kinds would cost the plugin its instance.
+    // These two kinds would end the plugin's instance.
     if !matches!(
         error.kind(),
         ErrorKind::PluginFault | ErrorKind::Unauthenticated
@@ -258,7 +257,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
-        // What a timer asks for at its first poll, and panics without.
+        // A timer does the same at its first poll, and panics without a runtime.
         let needy = stream::poll_fn(|_| {
             let _ = Handle::current();
             Poll::Ready(None)

@@ -1,14 +1,16 @@
 //! `list_versions`.
 
-use super::parts::{check_page, inner_token, outer_token};
+use super::page_token::{check_page, inner_token, outer_token, stray};
 use super::{calls, fault, needs};
 use crate::backend::Backend;
 use holdall_plugin_api::{ListVersions, Operation, Result, VersionPage};
 use std::pin::pin;
 
 impl Backend {
-    /// A page of versions: by key, and within a key from the newest to the oldest. A version is read, asked for and
-    /// deleted by the option `version` of these operations.
+    /// Returns a page of versions, in the order of their keys, and for each key from the newest to the oldest.
+    ///
+    /// [`Download`](crate::Download), [`Head`](crate::Head) and [`Delete`](crate::Delete) take a version with their
+    /// option `version`. A delete marker has no bytes: it says that the object was deleted at that time.
     ///
     /// ```no_run
     /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
@@ -25,7 +27,9 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// `Unsupported`: the backend does not claim `list_versions`. `InvalidKey` for the prefix, `InvalidArgument`.
+    /// - `Unsupported`: the backend does not claim `list_versions`, or the delimiter.
+    /// - `InvalidKey`: the prefix.
+    /// - `InvalidArgument`: a limit outside 1 to 1000, a damaged page token, or one of another listing.
     pub async fn list_versions(&self, list: ListVersions<'_>) -> Result<VersionPage> {
         let scope = self.scope(Operation::ListVersions, None);
         scope
@@ -40,13 +44,11 @@ impl Backend {
                 let asked = list.page_token(inner.as_deref());
                 let mut page = calls::list_versions(&scope, opened, asked).await?;
                 let count = page.versions.len() + page.common_prefixes.len();
-                check_page(count, list.limit, page.next.as_deref(), &asked.page_token)?;
+                check_page(count, list.limit, page.next.as_deref(), asked.page_token)?;
                 let keys = page.versions.iter().map(|version| &version.key);
                 let mut names = keys.chain(&page.common_prefixes);
-                if let Some(stray) = names.find(|name| !name.starts_with(list.prefix)) {
-                    return Err(fault("a version outside the prefix")
-                        .with_fact("prefix", list.prefix)
-                        .with_fact("found", stray));
+                if let Some(name) = names.find(|name| !name.starts_with(list.prefix)) {
+                    return Err(stray("a version outside the prefix", list.prefix, name));
                 }
                 if !page.versions.is_sorted_by(|one, next| one.key <= next.key) {
                     return Err(fault(
