@@ -159,6 +159,63 @@ async fn conditional_writes_are_read_again_first() {
     );
 }
 
+/// The first attempt may have given the object another etag: a repeat would fail for a copy that was done.
+#[tokio::test(start_paused = true)]
+async fn a_copy_onto_itself_of_unknown_outcome_is_not_repeated() {
+    let (test, _host, backend, _) = guarded(retry(3)).await;
+    backend.upload(("k", "text")).await.unwrap();
+    let etag = backend.head("k").await.unwrap().etag.unwrap();
+    let mut options = UploadOptions::default();
+    options.content_type = Some("text/plain");
+    let onto = |key| {
+        CopyObject::new("k", key)
+            .source_if_match(&etag)
+            .replace(options.clone())
+    };
+    test.inject(Operation::Copy, Fault::error(ErrorKind::Timeout).times(1));
+    let doubtful = backend.copy(onto("k")).await;
+    assert_eq!(kind(doubtful), Some(ErrorKind::Timeout));
+    assert_eq!(test.calls(Operation::Copy), 1);
+
+    // Nothing happened: repeated. And of another object the source stays as it is.
+    let safe = Fault::error(with_retry(ErrorKind::Unavailable, Retry::Safe)).times(1);
+    test.inject(Operation::Copy, safe);
+    backend.copy(onto("k")).await.unwrap();
+    assert_eq!(test.calls(Operation::Copy), 3);
+    let etag = backend.head("k").await.unwrap().etag.unwrap();
+    test.inject(Operation::Copy, Fault::error(ErrorKind::Timeout).times(1));
+    let other = CopyObject::new("k", "other").source_if_match(&etag);
+    backend.copy(other).await.unwrap();
+    assert_eq!(test.calls(Operation::Copy), 5);
+}
+
+/// An update that the host makes of such a copy.
+#[tokio::test(start_paused = true)]
+async fn an_update_by_a_copy_of_unknown_outcome_is_not_repeated() {
+    let test = TestBackend::with_capabilities(
+        Capabilities::atomic_put
+            .with(Capabilities::content_type)
+            .with(Capabilities::server_copy)
+            .with(Capabilities::copy_source_conditions)
+            .with(Capabilities::copy_replace_metadata),
+    );
+    let host = test.host().unwrap();
+    let mut policy = Policy::new();
+    retry(3)(&mut policy);
+    host.register(BACKEND, test.registration().policy(policy))
+        .unwrap();
+    let backend = host.backend(BACKEND).await.unwrap();
+    backend.upload(("k", "text")).await.unwrap();
+    let update = Update::new("k").content_type("text/plain");
+    test.inject(Operation::Copy, Fault::error(ErrorKind::Timeout).times(1));
+    let doubtful = backend.update(update.clone()).await;
+    assert_eq!(kind(doubtful), Some(ErrorKind::Timeout));
+    assert_eq!(test.calls(Operation::Copy), 1);
+    let info = backend.update(update).await.unwrap();
+    assert_eq!(info.content_type.as_deref(), Some("text/plain"));
+    assert_eq!(test.calls(Operation::Update), 0);
+}
+
 #[tokio::test]
 async fn refused_credentials_are_read_anew_once() {
     let (test, _host, backend, _) = guarded(retry(1)).await;

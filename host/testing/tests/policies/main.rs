@@ -13,7 +13,8 @@ use futures_util::{StreamExt, stream};
 use holdall::policy::{Breaker, Deadlines, FileTypes, Mismatch, Policy, PolicyReport, Retries};
 use holdall::{
     Backend, Body, Bytes, CallOptions, Capabilities, CopyObject, Custom, Delete, DeleteMany, Error,
-    ErrorKind, Host, Key, List, Method, Operation, Rename, Result, Retry, SignUrl, Upload,
+    ErrorKind, Host, Key, List, Method, Operation, Rename, Result, Retry, SignUrl, Update, Upload,
+    UploadOptions,
 };
 use holdall_testing::{BACKEND, Fault, TestBackend};
 use std::time::Duration;
