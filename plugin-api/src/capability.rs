@@ -143,31 +143,31 @@ bitset! {
         ListParts = 16 list_parts,
         /// A page of uploads in parts. Since 1.1.
         ListUploads = 17 list_uploads,
-        /// Makes the object of its parts. Since 1.1.
+        /// Completes an upload in parts: makes the object. Since 1.1.
         CompleteUpload = 18 complete_upload,
         /// Ends an upload in parts without an object. Since 1.1.
         AbortUpload = 19 abort_upload,
-        /// Reads many ranges of one version. Since 1.1.
+        /// Reads many ranges of one version of an object. Since 1.1.
         DownloadRanges = 20 download_ranges,
         /// A page of versions. Since 1.1.
         ListVersions = 21 list_versions,
-        /// Replaces what is kept beside the bytes. Since 1.1.
+        /// Replaces headers, metadata and tags without the bytes. Since 1.1.
         Update = 22 update,
     }
 }
 
 impl Capabilities {
-    /// Bits 0 to 63 and 64 to 127: the two words of a descriptor and of `OpenOut`.
+    /// The two words of a descriptor and of `OpenOut`: bits 0 to 63, then bits 64 to 127.
     pub const fn words(self) -> [u64; 2] {
         [self.0 as u64, (self.0 >> 64) as u64]
     }
 
-    /// From the two words.
+    /// From the two words of a descriptor or of `OpenOut`.
     pub const fn from_words([low, high]: [u64; 2]) -> Self {
         Self(low as u128 | (high as u128) << 64)
     }
 
-    /// Members of this minor, and of those before it.
+    /// The members that exist in this minor of the ABI.
     pub const fn of_minor(self, minor: u16) -> Self {
         match minor {
             0 => Self(self.0 & u64::MAX as u128),
@@ -177,7 +177,7 @@ impl Capabilities {
 }
 
 impl Operations {
-    /// Members of this minor, and of those before it.
+    /// The members that exist in this minor of the ABI.
     pub const fn of_minor(self, minor: u16) -> Self {
         match minor {
             0 => Self(self.0 & ((1 << Operation::CreateUpload as u8) - 1)),
@@ -285,27 +285,27 @@ bitset! {
         Eventual = 41 eventual,
         /// Uploads may ask how durable they are when they answer.
         Durability = 42 durability,
-        /// Uploads in parts: all six operations of them. Since 1.1, like all that follow.
+        /// Uploads in parts, with all six operations. Since 1.1, as all that follow.
         Parts = 64 parts,
-        /// A part may have any size; without it all but the last have [`Limits::min_part_bytes`] at least.
+        /// Parts of any size. Without it every part but the last has at least [`Limits::min_part_bytes`].
         PartsAnySize = 65 parts_any_size,
-        /// Many ranges of one version in one operation.
+        /// Reads many ranges of one version in one operation.
         Ranges = 66 ranges,
-        /// Downloads go into memory of the caller.
+        /// Downloads are written into memory of the caller.
         ReadInto = 67 read_into,
-        /// A download may lend its object as a range of an open file.
+        /// A download may give its bytes as a range of an open file.
         LendFile = 68 lend_file,
-        /// Copies with `if_match` of the target.
+        /// Copies with `if_match`: a condition on the etag of the target.
         CopyIfMatch = 69 copy_if_match,
-        /// Copies with conditions on the source.
+        /// Copies with conditions on the etag of the source.
         CopySourceConditions = 70 copy_source_conditions,
-        /// Copies a version of the source.
+        /// Copies a named version of the source.
         CopySourceVersion = 71 copy_source_version,
-        /// A copy may have another type, other headers and metadata.
+        /// A copy replaces content type, headers, metadata, tags and storage class.
         CopyReplaceMetadata = 72 copy_replace_metadata,
         /// Lists versions.
         ListVersions = 73 list_versions,
-        /// A batch of deletes takes a version for each key.
+        /// `delete_many` takes a version for each key.
         DeleteManyVersions = 74 delete_many_versions,
         /// `update` replaces content type and headers.
         UpdateHeaders = 75 update_headers,
@@ -313,13 +313,13 @@ bitset! {
         UpdateMetadata = 76 update_metadata,
         /// `update` replaces tags.
         UpdateTags = 77 update_tags,
-        /// Uploads name a storage class.
+        /// Uploads, updates and copies may name a storage class.
         StorageClass = 78 storage_class,
-        /// Tags are kept and returned.
+        /// Tags are kept, and returned when they are asked for.
         Tags = 79 tags,
-        /// Uploads may ask for encryption with keys of the store.
+        /// Uploads may ask the store to encrypt with keys of its own.
         EncryptionManaged = 80 encryption_managed,
-        /// Uploads may name the key that the store encrypts with.
+        /// Uploads may name the key of the key service that the store encrypts with.
         EncryptionKeyId = 81 encryption_key_id,
     }
 }
@@ -355,13 +355,13 @@ pub struct Limits {
     pub retries: u32,
     /// Bound of `eventual`, in milliseconds.
     pub eventual_ms: u32,
-    /// Fewest bytes of a part but the last; default 0.
+    /// Smallest part of an upload in parts, in bytes; the last part may be smaller. Default 0.
     pub min_part_bytes: u64,
-    /// Most bytes of a part.
+    /// Largest part of an upload in parts, in bytes.
     pub max_part_bytes: Option<u64>,
-    /// Most parts of an upload; default 10 000.
+    /// Largest number of a part, and so the most parts of an upload; default 10 000.
     pub max_parts: u32,
-    /// How long the store keeps an upload in parts, in seconds.
+    /// How long the store keeps an upload in parts that is neither completed nor aborted, in seconds.
     pub max_upload_seconds: Option<u32>,
 }
 
@@ -434,14 +434,14 @@ impl Limits {
         self
     }
 
-    /// Sets the bounds of a part of an upload, in bytes; the last may be shorter.
+    /// Sets smallest and largest part of an upload, in bytes. The last part may be smaller.
     #[must_use]
     pub fn part_bytes(mut self, min: u64, max: impl Into<Option<u64>>) -> Self {
         (self.min_part_bytes, self.max_part_bytes) = (min, max.into());
         self
     }
 
-    /// Sets the most parts of an upload.
+    /// Sets the largest number of a part.
     #[must_use]
     pub fn max_parts(mut self, max_parts: u32) -> Self {
         self.max_parts = max_parts;

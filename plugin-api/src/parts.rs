@@ -1,12 +1,13 @@
-//! Uploads in parts: a large object in pieces, in parallel, across processes. Since ABI 1.1.
+//! Uploads in parts: a large object is stored in pieces, also in parallel and by several processes. Since ABI 1.1.
 //!
-//! An upload is begun, its parts are stored in any order, and the object appears when the upload is completed; what is
-//! neither completed nor aborted is in [`ListUploads`]. The same types serve authors and embedders.
+//! `create_upload` begins an upload and returns its id. `put_part` stores the parts, in any order. `complete_upload`
+//! makes the object of them; nothing is visible before. `abort_upload` ends the upload without an object.
+//! [`ListUploads`] finds uploads that were neither completed nor aborted. Authors and embedders use the same types.
 
 use crate::{Body, Checksums, Key, UploadOptions};
 use std::time::SystemTime;
 
-/// Largest number of a part.
+/// Default of [`Limits::max_parts`](crate::Limits::max_parts): the largest number of a part.
 pub const MAX_PARTS: u32 = 10_000;
 
 /// Begins an upload in parts.
@@ -26,7 +27,7 @@ pub struct CreateUpload<'a> {
 }
 
 impl<'a> CreateUpload<'a> {
-    /// An object of this key.
+    /// Begins an upload of this object.
     pub fn new<K: AsRef<Key> + ?Sized>(key: &'a K) -> Self {
         Self {
             key: key.as_ref(),
@@ -48,7 +49,7 @@ impl<'a> CreateUpload<'a> {
         self
     }
 
-    /// Replaces all options. Conditions and checksums stay empty: they belong to [`CompleteUpload`].
+    /// Replaces all options. Conditions and checksums are refused here: they belong to [`CompleteUpload`].
     #[must_use]
     pub fn with_options(mut self, options: Option<UploadOptions<'a>>) -> Self {
         self.options = options.map(Box::new);
@@ -79,7 +80,7 @@ impl<'a, K: AsRef<Key> + ?Sized> From<&'a K> for CreateUpload<'a> {
     }
 }
 
-/// Stores a part; one of the same number is replaced.
+/// Stores a part. It replaces an earlier part of the same number.
 ///
 /// ```
 /// use holdall_plugin_api::PutPart;
@@ -92,20 +93,21 @@ impl<'a, K: AsRef<Key> + ?Sized> From<&'a K> for CreateUpload<'a> {
 pub struct PutPart<'a> {
     /// Key of the object.
     pub key: &'a Key,
-    /// What `create_upload` answered.
+    /// Id of the upload, as `create_upload` returned it.
     pub upload_id: &'a str,
-    /// 1 to [`MAX_PARTS`]: the place of the part. Gaps are allowed.
+    /// Place of the part in the object: 1 to [`Limits::max_parts`](crate::Limits::max_parts) of the instance. Numbers
+    /// may be left out.
     pub number: u32,
     /// Content.
     pub body: Body,
-    /// Size in bytes, if known. The host compares it with what the body yields.
+    /// Size in bytes, if known. The host compares it with the size of the body.
     pub length: Option<u64>,
-    /// Digests of the part, which the host verifies.
+    /// Digests of the part. The host verifies them.
     pub checksums: Checksums,
 }
 
 impl<'a> PutPart<'a> {
-    /// The part `number` of an upload.
+    /// Stores `body` as the part `number` of an upload.
     pub fn new<K: AsRef<Key> + ?Sized>(
         key: &'a K,
         upload_id: &'a str,
@@ -149,20 +151,21 @@ impl<'a> PutPart<'a> {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Part {
-    /// Its place.
+    /// Number: its place in the object.
     pub number: u32,
-    /// Names its bytes when the upload is completed.
+    /// Identifies the stored bytes. [`CompleteUpload`] states it.
     pub etag: String,
     /// Size, in bytes.
     pub size: u64,
     /// When it was stored.
     pub last_modified: Option<SystemTime>,
-    /// Digests; the host adds CRC-32C. A list has CRC-32C at most.
+    /// Digests. The answer of `put_part` always has the CRC-32C, which the host computes; a listing has no other
+    /// digest than the CRC-32C.
     pub checksums: Checksums,
 }
 
 impl Part {
-    /// A part of this place, name and size.
+    /// A part of this number, etag and size in bytes.
     pub fn new(number: u32, etag: impl Into<String>, size: u64) -> Self {
         Self {
             number,
@@ -187,17 +190,17 @@ impl Part {
     }
 }
 
-/// A page of the parts of an upload, by number.
+/// Asks for a page of the parts of an upload, in the order of their numbers.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ListParts<'a> {
     /// Key of the object.
     pub key: &'a Key,
-    /// What `create_upload` answered.
+    /// Id of the upload, as `create_upload` returned it.
     pub upload_id: &'a str,
-    /// What an earlier page of this instance called `next`.
+    /// `next` of the page before.
     pub page_token: Option<&'a str>,
-    /// Most parts of the page, 1 to 1000.
+    /// Largest number of parts in the page, 1 to 1000.
     pub limit: u32,
 }
 
@@ -212,14 +215,14 @@ impl<'a> ListParts<'a> {
         }
     }
 
-    /// Sets the most parts of the page.
+    /// Sets the largest number of parts in the page.
     #[must_use]
     pub fn limit(mut self, limit: u32) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Goes on where an earlier page ended.
+    /// Continues after an earlier page: its `next`.
     #[must_use]
     pub fn page_token(mut self, token: Option<&'a str>) -> Self {
         self.page_token = token;
@@ -231,14 +234,14 @@ impl<'a> ListParts<'a> {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PartPage {
-    /// The parts, by number.
+    /// The parts, in the order of their numbers.
     pub parts: Vec<Part>,
     /// Token of the next page; `None` ends the listing.
     pub next: Option<String>,
 }
 
 impl PartPage {
-    /// A page of these parts, the last one.
+    /// The last page, of these parts.
     pub fn new(parts: impl IntoIterator<Item = Part>) -> Self {
         Self {
             parts: parts.into_iter().collect(),
@@ -254,20 +257,20 @@ impl PartPage {
     }
 }
 
-/// A page of the uploads in parts that are neither completed nor aborted, by key.
+/// Asks for a page of the uploads in parts that are neither completed nor aborted, in the order of their keys.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ListUploads<'a> {
-    /// Beginning of the keys; may be empty.
+    /// Text that the keys begin with; may be empty.
     pub prefix: &'a str,
-    /// What an earlier page of this instance called `next`.
+    /// `next` of the page before.
     pub page_token: Option<&'a str>,
-    /// Most uploads of the page, 1 to 1000.
+    /// Largest number of uploads in the page, 1 to 1000.
     pub limit: u32,
 }
 
 impl<'a> ListUploads<'a> {
-    /// The first page of the uploads below a prefix.
+    /// The first page of the uploads whose keys begin with this text.
     pub fn new(prefix: &'a str) -> Self {
         Self {
             prefix,
@@ -276,14 +279,14 @@ impl<'a> ListUploads<'a> {
         }
     }
 
-    /// Sets the most uploads of the page.
+    /// Sets the largest number of uploads in the page.
     #[must_use]
     pub fn limit(mut self, limit: u32) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Goes on where an earlier page ended.
+    /// Continues after an earlier page: its `next`.
     #[must_use]
     pub fn page_token(mut self, token: Option<&'a str>) -> Self {
         self.page_token = token;
@@ -297,14 +300,14 @@ impl<'a> ListUploads<'a> {
 pub struct PendingUpload {
     /// Key of the object.
     pub key: String,
-    /// Names it, also in another process.
+    /// Id of the upload, valid in every process.
     pub upload_id: String,
     /// When it was begun.
     pub created: Option<SystemTime>,
 }
 
 impl PendingUpload {
-    /// An upload of this key and name.
+    /// An upload of this key and id.
     pub fn new(key: impl Into<String>, upload_id: impl Into<String>) -> Self {
         Self {
             key: key.into(),
@@ -325,14 +328,14 @@ impl PendingUpload {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UploadPage {
-    /// The uploads, by key.
+    /// The uploads, in the order of their keys.
     pub uploads: Vec<PendingUpload>,
     /// Token of the next page; `None` ends the listing.
     pub next: Option<String>,
 }
 
 impl UploadPage {
-    /// A page of these uploads, the last one.
+    /// The last page, of these uploads.
     pub fn new(uploads: impl IntoIterator<Item = PendingUpload>) -> Self {
         Self {
             uploads: uploads.into_iter().collect(),
@@ -348,7 +351,11 @@ impl UploadPage {
     }
 }
 
-/// Makes the object of its parts, in the order of their numbers, in one step.
+/// Makes the object of its parts, in the order of their numbers and in one step, and ends the upload.
+///
+/// A part that was not stored, or that has another etag, gives `InvalidArgument` with the code `invalid_part`
+/// ([`Error::invalid_part`](crate::Error::invalid_part)). A second `complete_upload` of the same id gives `FileNotFound`
+/// with the code `upload_not_found` ([`Error::upload_not_found`](crate::Error::upload_not_found)).
 ///
 /// ```
 /// use holdall_plugin_api::{CompleteUpload, Part};
@@ -362,20 +369,21 @@ impl UploadPage {
 pub struct CompleteUpload<'a> {
     /// Key of the object.
     pub key: &'a Key,
-    /// What `create_upload` answered.
+    /// Id of the upload, as `create_upload` returned it.
     pub upload_id: &'a str,
-    /// Number and etag of each part of the object; numbers ascend. Parts that are not named are discarded.
+    /// Number and etag of each part of the object, by ascending number. Stored parts that are not in this list are
+    /// discarded.
     pub parts: Vec<(u32, &'a str)>,
     /// `PreconditionFailed` when the key exists.
     pub create_only: bool,
-    /// `PreconditionFailed` unless the object has this etag.
+    /// `PreconditionFailed` unless the key has an object with this etag.
     pub if_match: Option<&'a str>,
-    /// Digests of the whole object, where the caller knows them; a store that cannot verify them leaves them alone.
+    /// Digests of the whole object, if the caller knows them. A store that cannot verify them ignores them.
     pub checksums: Checksums,
 }
 
 impl<'a> CompleteUpload<'a> {
-    /// An object of these parts.
+    /// Makes an object of these parts.
     pub fn new<K: AsRef<Key> + ?Sized>(
         key: &'a K,
         upload_id: &'a str,
@@ -401,7 +409,7 @@ impl<'a> CompleteUpload<'a> {
         self
     }
 
-    /// Requires this etag of the object that is replaced.
+    /// Replaces only the object with this etag.
     #[must_use]
     pub fn if_match(mut self, etag: &'a str) -> Self {
         self.if_match = Some(etag);
@@ -416,13 +424,13 @@ impl<'a> CompleteUpload<'a> {
     }
 }
 
-/// Ends an upload in parts without an object.
+/// Ends an upload in parts without an object and discards its parts.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct AbortUpload<'a> {
     /// Key of the object.
     pub key: &'a Key,
-    /// What `create_upload` answered.
+    /// Id of the upload, as `create_upload` returned it.
     pub upload_id: &'a str,
 }
 

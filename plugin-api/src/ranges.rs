@@ -1,4 +1,4 @@
-//! Many ranges of one object in one operation, into memory of the caller. Since ABI 1.1.
+//! Reads many ranges of one object in one operation, into memory of the caller. Since ABI 1.1.
 
 use crate::abi::ranges::OwnedRanges;
 use crate::{Error, Key, ObjectInfo, ReadOptions, Result};
@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Most ranges of one request.
+/// Largest number of ranges in one request.
 pub const MAX_RANGES: usize = 4096;
 
 /// Reads many ranges of one version of an object.
@@ -22,9 +22,10 @@ pub const MAX_RANGES: usize = 4096;
 pub struct DownloadRanges<'a> {
     /// Key of the object.
     pub key: &'a Key,
-    /// The ranges, in any order; they may overlap, none is empty, and none ends behind the object.
+    /// The ranges, in bytes from the start, end excluded; in any order. They may overlap. An empty range is
+    /// `InvalidArgument`; a range that ends after the end of the object is `InvalidRange`.
     pub ranges: Vec<Range<u64>>,
-    /// Ranges with at most that many bytes between them may be read as one; `None`: as the store likes.
+    /// Ranges with at most so many bytes between them may be read as one range; `None`: the backend decides.
     pub coalesce: Option<u64>,
     options: Option<Box<ReadOptions<'a>>>,
 }
@@ -43,14 +44,14 @@ impl<'a> DownloadRanges<'a> {
         }
     }
 
-    /// Sets how many bytes between two ranges may be read with them.
+    /// Sets the largest gap, in bytes, between two ranges that are read as one.
     #[must_use]
     pub fn coalesce(mut self, bytes: u64) -> Self {
         self.coalesce = Some(bytes);
         self
     }
 
-    /// Requires this etag; `*` is any.
+    /// Requires this etag; `*` stands for any etag.
     #[must_use]
     pub fn if_match(mut self, etag: &'a str) -> Self {
         self.options_mut().if_match = Some(etag);
@@ -88,17 +89,17 @@ impl<'a> DownloadRanges<'a> {
         self.options.is_none()
     }
 
-    /// Bytes of all ranges together.
+    /// Sum of the lengths of all ranges, in bytes.
     pub fn bytes(&self) -> u64 {
         let lengths = self.ranges.iter().map(|range| range.end - range.start);
         lengths.fold(0, u64::saturating_add)
     }
 
-    /// Checks every range against the size of the object, for an author.
+    /// Checks every range against the size of the object, in bytes. Plugins call it before they read.
     ///
     /// # Errors
     ///
-    /// `InvalidRange` for the first that ends behind it.
+    /// `InvalidRange`, with the size and the first range that ends after the end of the object.
     pub fn within(&self, size: u64) -> Result<()> {
         match self.ranges.iter().find(|range| range.end > size) {
             None => Ok(()),
@@ -109,7 +110,7 @@ impl<'a> DownloadRanges<'a> {
     }
 }
 
-/// Memory of the caller, one piece for each range, exactly as long as the range.
+/// Memory of the caller: one buffer for each range, exactly as long as the range.
 #[derive(Debug)]
 pub struct RangeBuffers<'a> {
     pub(crate) raw: &'a [crate::abi::tables::FfiBuffer],
@@ -121,16 +122,17 @@ impl RangeBuffers<'_> {
         self.raw.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no ranges.
     pub fn is_empty(&self) -> bool {
         self.raw.is_empty()
     }
 }
 
-/// Where the ranges of a [`RangeReader`] come from.
+/// Fills the ranges of a [`RangeReader`]. A plugin implements it.
 pub trait RangeSource: Send {
-    /// Fills what it can. Each range that has become complete is pushed to `done` by its index; at least one is when
-    /// this answers `Ready(Some(Ok(())))`. `Ready(None)`: all were, before this call.
+    /// Writes bytes into the buffers and pushes the index of each range that has become complete to `done`.
+    ///
+    /// `Ready(Some(Ok(())))`: at least one range was pushed. `Ready(None)`: all ranges were complete before this call.
     fn poll_ranges(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -139,7 +141,7 @@ pub trait RangeSource: Send {
     ) -> Poll<Option<Result<()>>>;
 }
 
-/// Reads the ranges of one version of an object, into memory that its caller lends.
+/// Reader of the ranges of one version of an object. Its caller lends the memory.
 pub struct RangeReader {
     pub(crate) stream: OwnedRanges,
 }
@@ -150,13 +152,13 @@ impl std::fmt::Debug for RangeReader {
     }
 }
 
-/// Answer of a read of many ranges: facts of the version that is read, and its reader.
+/// Answer of `download_ranges`: facts about the version that is read, and the reader of its ranges.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DownloadedRanges {
     /// Facts about the object.
     pub info: ObjectInfo,
-    /// Fills the ranges.
+    /// Reads the ranges.
     pub reader: RangeReader,
 }
 

@@ -59,23 +59,23 @@ pub struct UploadOptions<'a> {
     pub checksums: Checksums,
     /// How durable the object is when the upload returns; `None` is the backend's own setting.
     pub durability: Option<Durability>,
-    /// Most bytes that the body may have. The host enforces it; plugins need not look.
+    /// Largest size of the body, in bytes. The host enforces it; plugins may ignore it.
     pub max_size: Option<u64>,
-    /// Class of storage, by the store's own name, such as `STANDARD_IA`. Needs `storage_class`.
+    /// Storage class, under the store's own name, such as `STANDARD_IA`. Needs `storage_class`.
     pub storage_class: Option<&'a str>,
-    /// Tags: names and values that the store keeps beside the object. Needs `tags`.
+    /// Tags: pairs of name and value that the store keeps with the object, at most 10. Needs `tags`.
     pub tags: Vec<(&'a str, &'a str)>,
-    /// How the store encrypts the bytes; `None` is its own setting.
+    /// How the store encrypts the bytes; `None` is the setting of the store.
     pub encryption: Option<Encryption<'a>>,
 }
 
-/// How a store encrypts what it keeps. Keys that the caller holds are not among them: every read would need them.
+/// How a store encrypts the bytes. Keys that the caller holds are not supported: every read would need them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Encryption<'a> {
     /// With keys of the store. Needs `encryption_managed`.
     Managed,
-    /// With this key of the store's key service, by its name there. Needs `encryption_key_id`.
+    /// With this key of the store's key service: its id there. Needs `encryption_key_id`.
     Key(&'a str),
 }
 
@@ -221,7 +221,7 @@ impl<'a> Upload<'a> {
         self
     }
 
-    /// Sets the class of storage, by the store's own name.
+    /// Sets the storage class, under the store's own name.
     #[must_use]
     pub fn storage_class(mut self, class: &'a str) -> Self {
         self.options_mut().storage_class = Some(class);
@@ -421,9 +421,9 @@ pub struct ReadOptions<'a> {
     pub if_modified_since: Option<SystemTime>,
     /// `PreconditionFailed` when changed after this time, in whole seconds.
     pub if_unmodified_since: Option<SystemTime>,
-    /// Another version than the current one.
+    /// The version to select; `None` is the current one.
     pub version: Option<&'a str>,
-    /// Whether [`ProviderFacts::tags`](crate::ProviderFacts::tags) are wanted: a store may need a request for them.
+    /// Asks for [`ProviderFacts::tags`](crate::ProviderFacts::tags) too. Some stores need one more request for them.
     pub with_tags: bool,
 }
 
@@ -494,7 +494,7 @@ impl<'a> Download<'a> {
         self
     }
 
-    /// Selects another version than the current one.
+    /// Selects this version.
     #[must_use]
     pub fn version(mut self, version: &'a str) -> Self {
         self.options_mut().version = Some(version);
@@ -568,7 +568,7 @@ impl<'a> Head<'a> {
         self
     }
 
-    /// Selects another version than the current one.
+    /// Selects this version.
     #[must_use]
     pub fn version(mut self, version: &'a str) -> Self {
         self.options_mut().version = Some(version);
@@ -633,7 +633,7 @@ pub struct Delete<'a> {
     pub must_exist: bool,
     /// `PreconditionFailed` unless the object has this etag.
     pub if_match: Option<&'a str>,
-    /// Another version than the current one.
+    /// The version to select; `None` is the current one.
     pub version: Option<&'a str>,
 }
 
@@ -692,7 +692,8 @@ impl<'a, K: AsRef<Key> + ?Sized> From<&'a K> for Delete<'a> {
 pub struct DeleteMany<'a> {
     /// Keys of the objects.
     pub keys: Vec<&'a Key>,
-    /// A version for each key, `None` for the current one; empty when none is named. Needs `delete_many_versions`.
+    /// A version for each key, `None` for the current one. An empty list stands for `None` everywhere. Needs
+    /// `delete_many_versions`.
     pub versions: Vec<Option<&'a str>>,
 }
 
@@ -823,20 +824,21 @@ pub struct CopyObject<'a> {
     options: Option<Box<CopyOptions<'a>>>,
 }
 
-/// The rarer part of a [`CopyObject`].
+/// The rarer part of a [`CopyObject`]. Each option has a capability. Where the plugin does not claim it, the host reads
+/// the object and writes the copy itself, except for a copy of an object onto itself, which is `Unsupported`.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct CopyOptions<'a> {
-    /// `PreconditionFailed` unless the target has this etag. Needs `copy_if_match`.
+    /// `PreconditionFailed` unless the target exists and has this etag. Capability `copy_if_match`.
     pub if_match: Option<&'a str>,
-    /// `PreconditionFailed` unless the source has this etag. Needs `copy_source_conditions`.
+    /// `PreconditionFailed` unless the source has this etag. Capability `copy_source_conditions`.
     pub source_if_match: Option<&'a str>,
-    /// `PreconditionFailed` when the source has this etag. Needs `copy_source_conditions`.
+    /// `PreconditionFailed` when the source has this etag. Capability `copy_source_conditions`.
     pub source_if_none_match: Option<&'a str>,
-    /// Another version of the source than the current one. Needs `copy_source_version`.
+    /// The version of the source; `None` is the current one. Capability `copy_source_version`.
     pub source_version: Option<&'a str>,
-    /// Type, headers, metadata, tags and class of the target, in place of the source's. Its conditions and checksums
-    /// stay empty. Needs `copy_replace_metadata`.
+    /// Content type, headers, metadata, tags and storage class of the target, in place of those of the source.
+    /// Conditions and checksums in it are refused. Capability `copy_replace_metadata`.
     pub replace: Option<UploadOptions<'a>>,
 }
 
@@ -880,7 +882,7 @@ impl<'a> CopyObject<'a> {
         self
     }
 
-    /// Requires another etag of the source.
+    /// Requires that the source has another etag than this.
     #[must_use]
     pub fn source_if_none_match(mut self, etag: &'a str) -> Self {
         self.options_mut().source_if_none_match = Some(etag);
@@ -894,7 +896,7 @@ impl<'a> CopyObject<'a> {
         self
     }
 
-    /// Gives the target this type, these headers and this metadata in place of the source's.
+    /// Gives the target this content type, these headers and this metadata in place of those of the source.
     #[must_use]
     pub fn replace(mut self, options: UploadOptions<'a>) -> Self {
         self.options_mut().replace = Some(options);

@@ -1,21 +1,22 @@
-//! Extensions by name (rule R18 of the ABI): tables that the program offers to plugins.
+//! Extensions by name (rule R18 of the ABI): tables that the program provides to plugins.
 
 use holdall_plugin_api::abi::extension::is_extension_name;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::sync::{PoisonError, RwLock};
 
-/// Addresses of tables that live as long as the process.
+/// Addresses of the tables by name. Each table lives as long as the process.
 static OFFERED: RwLock<BTreeMap<String, usize>> = RwLock::new(BTreeMap::new());
 
-/// Offers a table to every plugin of this process, by its name: `unstable.MAKER.NAME` for an experiment between a
-/// program and a plugin of one maker. What the table is, its maker says; by convention its first field is its size in
-/// bytes, as `usize`, so that it can grow. A plugin asks with `Host::extension`, a C plugin with
-/// `HoldallHostServices.get_extension`.
+/// Provides a table to every plugin of this process, under a name.
+///
+/// The name is `unstable.MAKER.NAME` for an experiment between a program and a plugin of the same maker. The maker
+/// defines the table. By convention its first field is its size in bytes, as `usize`, so that later versions can add
+/// fields. A plugin gets the table with `Host::extension`, a plugin in C with `HoldallHostServices.get_extension`.
 ///
 /// # Errors
 ///
-/// What is wrong: a name of another form, or one that is taken by another table.
+/// A text that says what is wrong: the name has another form, or another table has this name.
 ///
 /// ```
 /// #[repr(C)]
@@ -37,7 +38,9 @@ pub fn offer_extension<T: Sync>(name: &str, table: &'static T) -> Result<(), Str
     let address = std::ptr::from_ref(table).expose_provenance();
     let mut offered = OFFERED.write().unwrap_or_else(PoisonError::into_inner);
     match offered.get(name) {
-        Some(known) if *known != address => Err(format!("the extension {name} is offered already")),
+        Some(known) if *known != address => Err(format!(
+            "the extension {name} is another table already; choose another name"
+        )),
         _ => {
             offered.insert(name.to_owned(), address);
             Ok(())
@@ -45,7 +48,7 @@ pub fn offer_extension<T: Sync>(name: &str, table: &'static T) -> Result<(), Str
     }
 }
 
-/// The table of this name, or null.
+/// Returns the table of this name, or null.
 pub(super) fn offered(name: &str) -> *const c_void {
     let offered = OFFERED.read().unwrap_or_else(PoisonError::into_inner);
     match offered.get(name) {
