@@ -174,6 +174,11 @@ static HoldallStatus open_with(const HoldallPluginTable *plugin, const HoldallHo
   args.table.backend_name = text("kit");
   args.table.services = services;
   HoldallStatus status = CALL(plugin->open, NULL, args, out);
+  /* `effective_minor` is 0 here: whatever the plugin can do, it claims nothing that is newer. */
+  if (status == HOLDALL_READY &&
+      (out.table.operations >= HOLDALL_OP_CREATE_UPLOAD || out.table.capabilities_2))
+    wrong("for a host of 1.0 the instance claims operations %llx and capabilities_2 %llx",
+          (unsigned long long)out.table.operations, (unsigned long long)out.table.capabilities_2);
   *backend = status == HOLDALL_READY ? out.table.backend : NULL;
   if (status == HOLDALL_READY && out.table.release)
     out.table.release(out.table.owner);

@@ -4,8 +4,11 @@
  *
  *   1 small helpers    answers, errors, texts
  *   2 the store        what a real plugin would replace
- *   3 the operations   one function each
+ *   3 the operations   one function each; those of ABI 1.1 are in parts.c and ranges.c
  *   4 the descriptor   what the host reads before it runs any of this
+ *
+ * A plugin without uploads in parts or reads of many ranges leaves out that file, its slots in OPERATIONS and its bits
+ * in SERVED_SINCE_1_1 and CAPABILITIES_2.
  *
  * Compile it with
  *
@@ -45,6 +48,12 @@
    HOLDALL_OP_SIGNED_URL | HOLDALL_OP_HEAD | HOLDALL_OP_LIST | HOLDALL_OP_HEALTH |                 \
    HOLDALL_OP_SHUTDOWN)
 
+/* The same for the slots that ABI 1.1 added: a host of 1.0 does not know them. */
+#define SERVED_SINCE_1_1                                                                           \
+  (HOLDALL_OP_CREATE_UPLOAD | HOLDALL_OP_PUT_PART | HOLDALL_OP_LIST_PARTS |                        \
+   HOLDALL_OP_LIST_UPLOADS | HOLDALL_OP_COMPLETE_UPLOAD | HOLDALL_OP_ABORT_UPLOAD |                \
+   HOLDALL_OP_DOWNLOAD_RANGES)
+
 /* What is promised: exactly what the code below does. The rest is refused by the host. */
 #define CAPABILITIES                                                                               \
   (HOLDALL_CAP_ATOMIC_PUT | HOLDALL_CAP_CREATE_ONLY | HOLDALL_CAP_SUFFIX |                         \
@@ -52,6 +61,9 @@
    HOLDALL_CAP_ORDERED_LIST | HOLDALL_CAP_START_AFTER | HOLDALL_CAP_ANY_DELIMITER |                \
    HOLDALL_CAP_ANY_KEY | HOLDALL_CAP_KEY_AND_PREFIX | HOLDALL_CAP_CASE_SENSITIVE |                 \
    HOLDALL_CAP_UNICODE_EXACT | HOLDALL_CAP_EXACT_DELETE)
+
+/* Promises of ABI 1.1 have a word of their own. */
+#define CAPABILITIES_2 (HOLDALL_CAP2_PARTS | HOLDALL_CAP2_PARTS_ANY_SIZE | HOLDALL_CAP2_RANGES)
 
 /* ---- 1 small helpers ------------------------------------------------------------------------ */
 
@@ -129,6 +141,23 @@ static HoldallStatus fail_with_number(HoldallFfiError *err, uint32_t kind, const
   return HOLDALL_FAILED;
 }
 
+/* A stable code, where the kind of an error says too little. Every host has room for it. */
+static HoldallStatus with_code(HoldallFfiError *err, const char *code) {
+  err->code = text(code);
+  return HOLDALL_FAILED;
+}
+
+/* Room for one more in an array of pointers; null when there is none, and the array is as it was. */
+static void *with_room(void *array, size_t count, size_t *room) {
+  if (array && count < *room)
+    return array;
+  size_t more = *room ? *room * 2 : 16;
+  void *larger = realloc(array, more * sizeof(void *));
+  if (larger)
+    *room = more;
+  return larger;
+}
+
 /* ---- 2 the store ---------------------------------------------------------------------------- */
 
 /* An object never changes once it is published, and is shared by counting: a reader keeps the one
@@ -146,16 +175,37 @@ struct object {
   uint8_t texts[];
 };
 
+struct upload;
+
 struct store {
   pthread_mutex_t lock; /* Guards what follows. Never held while a body is read. */
   struct object **objects; /* In byte order of their keys. */
   size_t count;
   size_t room;
+  struct upload **uploads; /* In parts, not completed yet: see parts.c. */
+  size_t upload_count;
+  size_t upload_room;
   uint64_t max_objects;
   uint64_t writes;
   bool closed;
   HoldallHostServices host;
 };
+
+/* An object without bytes, or null. */
+static struct object *new_object(HoldallFfiSlice key, HoldallFfiSlice content_type) {
+  struct object *object = take(sizeof *object + key.len + content_type.len);
+  if (!object)
+    return NULL;
+  object->count = 1;
+  if (key.len)
+    memcpy(object->texts, key.ptr, key.len);
+  object->key = (HoldallFfiSlice){object->texts, key.len};
+  if (content_type.ptr) {
+    object->content_type = (HoldallFfiSlice){object->texts + key.len, content_type.len};
+    memcpy(object->texts + key.len, content_type.ptr, content_type.len);
+  }
+  return object;
+}
 
 static struct object *share(struct object *object) {
   object->count++;
@@ -215,48 +265,38 @@ static HoldallStatus find(const void *backend, HoldallFfiSlice key, struct objec
   return *found ? HOLDALL_READY : fail(err, HOLDALL_KIND_FILE_NOT_FOUND, "no object has this key");
 }
 
-/* Puts an object under its key, or says why not. Data and metadata appear in this one step. */
-static HoldallStatus publish(const void *backend, struct object *object, bool create_only,
+/* Names the bytes of an object, or of a part. Called with the lock. */
+static void stamp(struct store *store, struct object *object) {
+  snprintf(object->etag, sizeof object->etag, "%llx", (unsigned long long)++store->writes);
+  object->modified_ns = store->host.unix_ns(store->host.host);
+}
+
+/* Puts an object under its key, or says why not. Data and metadata appear in this one step. Called
+ * with the lock. */
+static HoldallStatus publish(struct store *store, struct object *object, bool create_only,
                              HoldallFfiError *err) {
-  struct store *store = locked(backend);
-  HoldallStatus status = HOLDALL_READY;
-  struct object *replaced = NULL;
   size_t at = position(store, object->key);
   bool exists = is_at(store, at, object->key);
-  if (store->closed) {
-    status = closed(err);
-  } else if (exists && create_only) {
-    status = fail(err, HOLDALL_KIND_PRECONDITION_FAILED, "the key exists");
-  } else if (!exists && store->count >= store->max_objects) {
-    status = fail_with_number(err, HOLDALL_KIND_QUOTA_EXCEEDED, "the store holds no more objects",
-                              "limit", store->max_objects);
+  if (store->closed)
+    return closed(err);
+  if (exists && create_only)
+    return fail(err, HOLDALL_KIND_PRECONDITION_FAILED, "the key exists");
+  if (!exists && store->count >= store->max_objects)
+    return fail_with_number(err, HOLDALL_KIND_QUOTA_EXCEEDED, "the store holds no more objects",
+                            "limit", store->max_objects);
+  if (exists) {
+    unshare(store->objects[at]);
   } else {
-    if (!exists && store->count == store->room) {
-      size_t room = store->room ? store->room * 2 : 16;
-      struct object **objects = realloc(store->objects, room * sizeof *objects);
-      if (objects) {
-        store->objects = objects;
-        store->room = room;
-      } else {
-        status = fail(err, HOLDALL_KIND_QUOTA_EXCEEDED, "out of memory");
-      }
-    }
-    if (status == HOLDALL_READY) {
-      snprintf(object->etag, sizeof object->etag, "%llx", (unsigned long long)++store->writes);
-      object->modified_ns = store->host.unix_ns(store->host.host);
-      if (exists) {
-        replaced = store->objects[at];
-      } else {
-        memmove(store->objects + at + 1, store->objects + at,
-                (store->count - at) * sizeof *store->objects);
-        store->count++;
-      }
-      store->objects[at] = share(object);
-    }
+    struct object **objects = with_room(store->objects, store->count, &store->room);
+    if (!objects)
+      return fail(err, HOLDALL_KIND_QUOTA_EXCEEDED, "out of memory");
+    store->objects = objects;
+    memmove(objects + at + 1, objects + at, (store->count - at) * sizeof *objects);
+    store->count++;
   }
-  unlock(store);
-  unshare(replaced);
-  return status;
+  stamp(store, object);
+  store->objects[at] = share(object);
+  return HOLDALL_READY;
 }
 
 #ifdef HOLDALL_TEST
@@ -325,9 +365,16 @@ static HoldallStatus open_store(const void *backend, const HoldallOpenArgs *args
       .buffer_bytes = UINT64_C(8) << 20,
       .description = text("memory of this process, in C"),
   };
+  /* The smaller minor of both sides: nothing newer is claimed. */
+  if (args->effective_minor >= 1) {
+    opened.operations |= SERVED_SINCE_1_1;
+    opened.capabilities_2 = CAPABILITIES_2;
+  }
   FILL(out, opened);
   return HOLDALL_READY;
 }
+
+static void drop_uploads(struct store *store);
 
 /* Called once, after the last operation and the last body. */
 static void drop_store(const void *backend) {
@@ -335,6 +382,7 @@ static void drop_store(const void *backend) {
   for (size_t i = 0; i < store->count; i++)
     unshare(store->objects[i]);
   free(store->objects);
+  drop_uploads(store);
   pthread_mutex_destroy(&store->lock);
   give_back(store);
 }
@@ -391,18 +439,9 @@ static HoldallStatus upload(const void *backend, const HoldallUploadArgs *args, 
     type = args->options->content_type;
 
   HoldallStatus status = HOLDALL_READY;
-  struct object *object = take(sizeof *object + args->key.len + type.len);
-  if (!object) {
+  struct object *object = new_object(args->key, type);
+  if (!object)
     status = fail(err, HOLDALL_KIND_QUOTA_EXCEEDED, "out of memory");
-  } else {
-    object->count = 1;
-    memcpy(object->texts, args->key.ptr, args->key.len);
-    object->key = (HoldallFfiSlice){object->texts, args->key.len};
-    if (type.ptr) {
-      object->content_type = (HoldallFfiSlice){object->texts + args->key.len, type.len};
-      memcpy(object->texts + args->key.len, type.ptr, type.len);
-    }
-  }
   if (status == HOLDALL_READY && create_only) {
     /* Known to fail already: no need to read. `publish` decides; this is only kinder. */
     struct store *store = locked(backend);
@@ -414,8 +453,11 @@ static HoldallStatus upload(const void *backend, const HoldallUploadArgs *args, 
   if (status == HOLDALL_READY)
     status = read_body(&body, cx, args->length, object, err);
   body.table->drop(&body.words);
-  if (status == HOLDALL_READY)
-    status = publish(backend, object, create_only, err);
+  if (status == HOLDALL_READY) {
+    struct store *store = locked(backend);
+    status = publish(store, object, create_only, err);
+    unlock(store);
+  }
   if (status == HOLDALL_READY) {
     /* The answer keeps a share of the object, because `etag` points into it. */
     HoldallUploadOut stored = {
@@ -641,11 +683,12 @@ static HoldallStatus signed_url(const void *backend, const HoldallSignArgs *args
   return HOLDALL_READY;
 }
 
-/* A page and all that it points to: a share of each object, whose key the page shows. */
+/* A page and all that it points to: a share of each thing whose texts its items show. */
 struct page {
   size_t held_count;
-  struct object **held;
-  HoldallFfiEntry *entries;
+  void **held;
+  void (*unshare)(void *);
+  void *items;
   HoldallFfiSlice *prefixes;
   uint8_t *next;
 };
@@ -653,12 +696,44 @@ struct page {
 static void release_page(void *owner) {
   struct page *page = owner;
   for (size_t i = 0; i < page->held_count; i++)
-    unshare(page->held[i]);
+    page->unshare(page->held[i]);
   give_back(page->held);
-  give_back(page->entries);
+  give_back(page->items);
   give_back(page->prefixes);
   give_back(page->next);
   give_back(page);
+}
+
+/* Room for `limit` items, or null. */
+static struct page *new_page(uint32_t limit, size_t item_bytes, void (*unshare)(void *)) {
+  struct page *page = take(sizeof *page);
+  if (!page)
+    return NULL;
+  page->unshare = unshare;
+  page->held = take(limit * sizeof *page->held);
+  page->items = take(limit * item_bytes);
+  page->prefixes = take(limit * sizeof *page->prefixes);
+  if (page->held && page->items && page->prefixes)
+    return page;
+  release_page(page);
+  return NULL;
+}
+
+/* Says that there is more: the token of the next page is these two texts. */
+static bool set_next(struct page *page, HoldallFfiSlice first, HoldallFfiSlice second,
+                     HoldallFfiSlice *next) {
+  page->next = take(first.len + second.len);
+  if (!page->next)
+    return false;
+  memcpy(page->next, first.ptr, first.len);
+  if (second.len)
+    memcpy(page->next + first.len, second.ptr, second.len);
+  *next = (HoldallFfiSlice){page->next, first.len + second.len};
+  return true;
+}
+
+static HoldallStatus foreign_token(HoldallFfiError *err) {
+  return fail(err, HOLDALL_KIND_INVALID_ARGUMENT, "this page token is not of this store");
 }
 
 /* The common prefix of a key, with the delimiter; false when the key stands for itself. */
@@ -690,6 +765,7 @@ static bool list_locked(struct store *store, const HoldallListArgs *args, struct
   if (args->start_after.ptr && compare(args->start_after, from) > 0)
     from = args->start_after;
 
+  HoldallFfiEntry *entries = page->items;
   HoldallFfiSlice shown = after_prefix ? last : (HoldallFfiSlice){0};
   for (size_t at = position(store, from); at < store->count; at++) {
     struct object *object = store->objects[at];
@@ -706,23 +782,17 @@ static bool list_locked(struct store *store, const HoldallListArgs *args, struct
       /* There is more. The token names what this page ended with. */
       struct object *ended = page->held[page->held_count - 1];
       bool with_prefix = common_prefix(ended->key, args, &common);
-      HoldallFfiSlice ending = with_prefix ? common : ended->key;
-      page->next = take(ending.len + 1);
-      if (!page->next)
-        return false;
-      page->next[0] = with_prefix ? 'p' : 'k';
-      memcpy(page->next + 1, ending.ptr, ending.len);
-      out->next = (HoldallFfiSlice){page->next, ending.len + 1};
-      return true;
+      return set_next(page, text(with_prefix ? "p" : "k"), with_prefix ? common : ended->key,
+                      &out->next);
     }
     page->held[page->held_count++] = share(object);
     if (common_prefix(object->key, args, &common)) {
       page->prefixes[out->prefix_count++] = shown = common;
     } else {
-      page->entries[out->entry_count++] = (HoldallFfiEntry){.key = object->key,
-                                                            .bytes = object->size,
-                                                            .etag = text(object->etag),
-                                                            .last_modified_ns = object->modified_ns};
+      entries[out->entry_count++] = (HoldallFfiEntry){.key = object->key,
+                                                      .bytes = object->size,
+                                                      .etag = text(object->etag),
+                                                      .last_modified_ns = object->modified_ns};
     }
   }
   return true;
@@ -737,26 +807,21 @@ static HoldallStatus list(const void *backend, const HoldallListArgs *args, void
     return fail(err, HOLDALL_KIND_INVALID_ARGUMENT, "a page has 1 to 1000 entries");
   if (args->page_token.ptr && (args->page_token.len == 0 || (args->page_token.ptr[0] != 'k' &&
                                                              args->page_token.ptr[0] != 'p')))
-    return fail(err, HOLDALL_KIND_INVALID_ARGUMENT, "this page token is not of this store");
-  struct page *page = take(sizeof *page);
+    return foreign_token(err);
+  struct page *page = new_page(args->limit, sizeof(HoldallFfiEntry), unshare);
   if (!page)
     return fail(err, HOLDALL_KIND_STORAGE_ERROR, "out of memory");
-  page->held = take(args->limit * sizeof *page->held);
-  page->entries = take(args->limit * sizeof *page->entries);
-  page->prefixes = take(args->limit * sizeof *page->prefixes);
   HoldallListOut answer = {
       .size = sizeof answer,
-      .entries = page->entries,
-      .entry_size = sizeof *page->entries,
+      .entries = page->items,
+      .entry_size = sizeof(HoldallFfiEntry),
       .prefixes = page->prefixes,
       .owner = page,
       .release = release_page,
   };
-  bool complete = page->held && page->entries && page->prefixes;
   struct store *store = locked(backend);
   bool is_closed = store->closed;
-  if (complete && !is_closed)
-    complete = list_locked(store, args, page, &answer);
+  bool complete = is_closed || list_locked(store, args, page, &answer);
   unlock(store);
   if (complete && !is_closed) {
     FILL(out, answer);
@@ -804,6 +869,9 @@ static HoldallStatus shutdown(const void *backend, const HoldallEmptyArgs *args,
   return HOLDALL_READY;
 }
 
+#include "parts.c"
+#include "ranges.c"
+
 /* ---- 4 the descriptor ----------------------------------------------------------------------- */
 
 static const HoldallBackendTable OPERATIONS = {
@@ -818,6 +886,13 @@ static const HoldallBackendTable OPERATIONS = {
     .start_list = list,
     .start_health = health,
     .start_shutdown = shutdown,
+    .start_create_upload = create_upload,
+    .start_put_part = put_part,
+    .start_list_parts = list_parts,
+    .start_list_uploads = list_uploads,
+    .start_complete_upload = complete_upload,
+    .start_abort_upload = abort_upload,
+    .start_download_ranges = download_ranges,
 };
 
 #define JSON                                                                                       \
@@ -848,8 +923,9 @@ static const struct {
                .min_host_minor = 0,
                .flags = HOLDALL_ABI_FLAGS | HOLDALL_FLAG_BLOCKING,
                .fingerprint_count = HOLDALL_FINGERPRINT_COUNT,
-               .operations = SERVED,
+               .operations = SERVED | SERVED_SINCE_1_1,
                .capabilities = CAPABILITIES,
+               .capabilities_2 = CAPABILITIES_2,
                .json_len = sizeof JSON - 1,
                .max_in_flight = MAX_IN_FLIGHT},
     .fingerprints = HOLDALL_FINGERPRINTS,

@@ -79,6 +79,8 @@ const RUST: &[File] = template! {
 
 const C: &[File] = template! {
     "plugin.c" = "c/plugin.c",
+    "parts.c" = "c/parts.c",
+    "ranges.c" = "c/ranges.c",
     "holdall.h" = "c/holdall.h",
     "Makefile" = "c/Makefile.txt",
     "check.toml" = "c/check.toml.txt",

@@ -27,6 +27,9 @@ fn edited(workdir: &Workdir, name: &str, edit: impl Fn(&str) -> String) -> PathB
             "-I",
         ])
         .arg(root.join("include"))
+        // For the files that it includes.
+        .arg("-I")
+        .arg(root.join("examples/c-plugin"))
         .arg(&file)
         .arg("-o")
         .arg(&library)

@@ -18,6 +18,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
+mod since_1_1;
+
 /// What is allocated, and what went wrong, is counted for the process.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 

@@ -1,0 +1,1 @@
+../../../../plugin-api/examples/c-plugin/ranges.c
