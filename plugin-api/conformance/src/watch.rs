@@ -260,50 +260,85 @@ impl Watched {
     pub(crate) async fn clean(&self) -> Vec<Met> {
         let journal = std::mem::take(&mut *self.journal());
         let made: Vec<&str> = journal.made.iter().map(String::as_str).collect();
-        self.abort_all(&made).await;
         for keys in made.chunks(1000) {
             let _ = self
                 .subject
                 .delete_many(DeleteMany::new(keys.iter().copied()))
                 .await;
         }
+        // Last: a delete makes a marker where versions are kept.
+        self.abort_uploads(&made).await;
+        self.delete_versions(&made).await;
         journal.met
     }
 }
 
 impl Watched {
-    /// Ends every upload in parts of these keys, and removes every version of theirs.
-    async fn abort_all(&self, made: &[&str]) {
-        let is_made = |key: &str| made.contains(&key);
-        if self.claims(Capability::Parts) {
-            let prefix = made.first().map_or("", |key| folder(key));
-            while let Ok(page) = self.subject.list_uploads(ListUploads::new(prefix)).await {
-                let own = page.uploads.iter().filter(|upload| is_made(&upload.key));
-                for upload in own {
+    /// Ends every upload in parts of these keys, which are sorted.
+    async fn abort_uploads(&self, made: &[&str]) {
+        if made.is_empty() || !self.claims(Capability::Parts) {
+            return;
+        }
+        let mut token = None;
+        // A listing is bounded here, because a backend that is wrong may never end it.
+        for _ in 0..MAX_PAGES {
+            let list = ListUploads::new(common_start(made)).page_token(token.as_deref());
+            let Ok(page) = self.subject.list_uploads(list).await else {
+                return;
+            };
+            for upload in &page.uploads {
+                if made.contains(&upload.key.as_str()) {
                     let abort = AbortUpload::new(&upload.key, &upload.upload_id);
                     let _ = self.subject.abort_upload(abort).await;
                 }
-                if page.next.is_none() {
-                    break;
-                }
+            }
+            token = page.next;
+            if token.is_none() {
+                return;
             }
         }
-        if self.claims(Capability::ListVersions) {
-            let prefix = made.first().map_or("", |key| folder(key));
-            if let Ok(page) = self.subject.list_versions(ListVersions::new(prefix)).await {
-                let own = page.versions.iter().filter(|version| is_made(&version.key));
-                for version in own {
+    }
+
+    /// Removes every version of these keys, which are sorted.
+    async fn delete_versions(&self, made: &[&str]) {
+        if made.is_empty() || !self.claims(Capability::ListVersions) {
+            return;
+        }
+        let mut token = None;
+        for _ in 0..MAX_PAGES {
+            let list = ListVersions::new(common_start(made)).page_token(token.as_deref());
+            let Ok(page) = self.subject.list_versions(list).await else {
+                return;
+            };
+            for version in &page.versions {
+                if made.contains(&version.key.as_str()) {
                     let delete = Delete::new(&version.key).version(&version.version);
                     let _ = self.subject.delete(delete).await;
                 }
+            }
+            token = page.next;
+            if token.is_none() {
+                return;
             }
         }
     }
 }
 
-/// A key up to its last `/`.
-fn folder(key: &str) -> &str {
-    key.rfind('/').map_or("", |end| &key[..=end])
+/// Most pages of a listing that is read to clean up.
+const MAX_PAGES: usize = 1000;
+
+/// What all of these keys, which are sorted, begin with, up to a `/`.
+fn common_start<'a>(made: &[&'a str]) -> &'a str {
+    let (Some(first), Some(last)) = (made.first(), made.last()) else {
+        return "";
+    };
+    let same = first.bytes().zip(last.bytes());
+    let same = same.take_while(|(one, other)| one == other).count();
+    // At a `/`, which no character in UTF-8 has a part of.
+    let end = first.as_bytes()[..same]
+        .iter()
+        .rposition(|byte| *byte == b'/');
+    end.map_or("", |end| &first[..=end])
 }
 
 /// What most cases do, in their words.

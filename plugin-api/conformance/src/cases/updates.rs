@@ -63,7 +63,7 @@ pub(super) const CASES: &[Case] = &[
     case!(
         "S-09",
         TAGS,
-        "a head that asks for tags tells those of the upload",
+        "a head that asks for tags returns those of the upload",
         tags
     ),
     case!(

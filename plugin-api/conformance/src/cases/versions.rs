@@ -32,7 +32,7 @@ pub(super) const CASES: &[Case] = &[
     case!(
         "R-04",
         VERSIONS,
-        "the deletion of a version removes only it, and of the newest uncovers the one before",
+        "deleting a version removes only that one; deleting the newest uncovers the one before",
         one_version
     ),
     case!(
@@ -252,7 +252,8 @@ async fn unknown(t: &Trial) -> Outcome {
     let answer = t.head(Head::new(&key).version(&other[0])).await;
     refused(answer, ErrorKind::FileNotFound, "a version of another key")?;
     if t.claims(Capability::CopySourceVersion) {
-        let copy = CopyObject::new(&key, &other[0]).source_version(&other[0]);
+        let to = t.key("copy");
+        let copy = CopyObject::new(&key, &to).source_version(&other[0]);
         refused(
             t.copy(copy).await,
             ErrorKind::FileNotFound,

@@ -6,6 +6,7 @@ mod model;
 mod remote;
 mod settings;
 mod signing;
+mod since_1_1;
 
 use holdall_conformance::{Claims, Following, Harness, Report, Stage, Status, run, rust_stage};
 use holdall_plugin_api::descriptor::Flags;
