@@ -217,10 +217,9 @@ impl Grown {
             let name = self.named(&mut store, complete.key, complete.upload_id)?;
             if let Some(pending) = store.uploads.get_mut(&name)
                 && self.has(Bug::RaceIsOther)
+                && std::mem::replace(&mut pending.is_taken, true)
             {
-                if std::mem::replace(&mut pending.is_taken, true) {
-                    return Err(Error::new(ErrorKind::Other).with_message("busy"));
-                }
+                return Err(Error::new(ErrorKind::Other).with_message("busy"));
             }
             name
         };
