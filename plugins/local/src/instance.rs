@@ -26,7 +26,17 @@ const EVERYTHING: Capabilities = Capabilities::atomic_put
     .with(Capabilities::exact_delete)
     .with(Capabilities::durability)
     .with(Capabilities::custom)
-    .with(Capabilities::ranges);
+    .with(Capabilities::ranges)
+    .with(COPIES)
+    .with(UPDATES);
+
+/// Conditions of copies.
+const COPIES: Capabilities = Capabilities::copy_if_match.with(Capabilities::copy_source_conditions);
+
+/// Changes of what is kept beside the bytes, which replace the version that was read and no other.
+const UPDATES: Capabilities = Capabilities::copy_replace_metadata
+    .with(Capabilities::update_headers)
+    .with(Capabilities::update_metadata);
 
 /// Capabilities that need extended attributes or sidecars.
 const METADATA: Capabilities = Capabilities::content_type
@@ -41,7 +51,9 @@ const METADATA: Capabilities = Capabilities::content_type
 const ETAGS: Capabilities = Capabilities::if_match_put
     .with(Capabilities::if_match_delete)
     .with(Capabilities::if_match_get)
-    .with(Capabilities::if_none_match_get);
+    .with(Capabilities::if_none_match_get)
+    .with(COPIES)
+    .with(UPDATES);
 
 /// Capabilities that cannot be tried where nothing can be written.
 const WRITES: Capabilities = Capabilities::create_only
@@ -50,7 +62,9 @@ const WRITES: Capabilities = Capabilities::create_only
     .with(Capabilities::copy_create_only)
     .with(Capabilities::server_copy)
     .with(Capabilities::atomic_move)
-    .with(Capabilities::durability);
+    .with(Capabilities::durability)
+    .with(COPIES)
+    .with(UPDATES);
 
 /// Bytes of the attribute that are left to a large type and headers when user metadata is at its
 /// limit.
@@ -66,7 +80,7 @@ fn capabilities(probe: &Probe, keeps_metadata: bool, writable: bool) -> Capabili
     let without = [
         (writable, WRITES),
         (!probe.in_memory, Capabilities::durability),
-        (keeps_metadata, METADATA),
+        (keeps_metadata, METADATA.with(UPDATES)),
         (probe.time_step.is_some(), ETAGS),
         (
             probe.create_only != CreateOnly::No,
@@ -118,6 +132,7 @@ mod tests {
         };
         let left = capabilities(&poor, false, true);
         let lost = METADATA
+            .with(UPDATES)
             .with(ETAGS)
             .with(Capabilities::create_only)
             .with(Capabilities::copy_create_only)

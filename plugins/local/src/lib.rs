@@ -37,7 +37,7 @@ holdall_plugin_api::export_plugin! {
     name: "local",
     schemes: ["file"],
     runtime: tokio,
-    operations: [head, list, copy, rename, health, usage, shutdown, custom, download_ranges],
+    operations: [head, list, copy, rename, health, usage, shutdown, custom, download_ranges, update],
     capabilities: [
         atomic_put,
         create_only,
@@ -67,6 +67,11 @@ holdall_plugin_api::export_plugin! {
         durability,
         custom,
         ranges,
+        copy_if_match,
+        copy_source_conditions,
+        copy_replace_metadata,
+        update_headers,
+        update_metadata,
     ],
     config_schema: "config.schema.json",
 }

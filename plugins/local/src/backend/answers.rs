@@ -68,10 +68,11 @@ pub(super) fn metadata(options: &UploadOptions<'_>) -> Metadata {
             owned(headers.content_encoding),
             owned(headers.content_language),
         ],
-        user: options
-            .metadata
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect(),
+        user: pairs(&options.metadata),
     }
+}
+
+pub(super) fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    pairs.iter().map(pair).collect()
 }

@@ -20,7 +20,7 @@ use crate::instance::instance_of;
 use holdall_plugin_api::{
     Bytes, Capabilities, Copied, CopyObject, Custom, Delete, Deleted, Download, DownloadRanges,
     Downloaded, DownloadedRanges, Head, Health, Host, Instance, Key, List, ObjectInfo, Page,
-    Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Upload, Uploaded, Usage,
+    Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Update, Upload, Uploaded, Usage,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -132,6 +132,10 @@ impl StorageBackend for Local {
 
     async fn download_ranges(&self, read: DownloadRanges<'_>) -> Result<DownloadedRanges> {
         read::download_ranges(self, read).await
+    }
+
+    async fn update(&self, update: Update<'_>) -> Result<ObjectInfo> {
+        change::update(self, update).await
     }
 
     async fn custom(&self, custom: Custom<'_>) -> Result<Bytes> {

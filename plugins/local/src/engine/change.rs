@@ -1,15 +1,16 @@
 //! Delete, copy and rename.
 
 use super::fault::{Fault, FaultKind, Outcome};
-use super::metadata_record::MetadataRecord;
+use super::metadata_record::{Metadata, MetadataRecord};
 use super::platform::{
-    Errno, FileType, OwnedFd, Stat, clone_file, copy_range, remove_file_at, rename_at, retry,
-    sync_dir,
+    Errno, FileType, OwnedFd, Stat, clone_file, copy_range, read_at, remove_file_at, rename_at,
+    retry, sync_dir,
 };
 use super::read::ObjectFacts;
 use super::store::{LocalStore, Sync};
 use super::tree::{check, split};
 use super::write::{Publish, RefusedName, Writer, changed_at, sync_names};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes that one call copies at most: a cancelled copy stops after it.
@@ -18,26 +19,63 @@ const STRETCH: usize = 64 << 20;
 const BUFFER: usize = 1 << 20;
 const ATTEMPTS: usize = 1000;
 
+/// Conditions on the source of a copy, and what the copy is told to have beside the bytes.
+#[derive(Default)]
+pub(crate) struct CopyTerms {
+    pub(crate) if_match: Option<String>,
+    pub(crate) if_none_match: Option<String>,
+    /// Changes the source's metadata to the copy's.
+    pub(crate) describe: Option<Describe>,
+}
+
+/// A change of metadata.
+pub(crate) type Describe = Box<dyn Fn(&mut Metadata) + Send + std::marker::Sync>;
+
 /// A copy that is not yet visible.
 #[derive(Debug)]
 pub(crate) struct StagedCopy {
-    /// The bytes; `None` where source and target are one key.
+    /// The bytes; `None` where nothing changes.
     writer: Option<Writer>,
-    source: ObjectFacts,
+    /// Facts of the source, with the metadata of the copy.
+    facts: ObjectFacts,
+    /// Etag of the source where it is the target too: only that version is replaced.
+    replaces: Option<String>,
 }
 
 impl StagedCopy {
     /// Gives the copy its name.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict`: source and target are one key, which another writer has changed since.
     pub(crate) fn publish(&self, to: &str, how: Publish<'_>) -> Outcome<ObjectFacts> {
-        let source = &self.source;
-        match &self.writer {
-            None => Ok(source.clone()),
-            Some(writer) => {
-                let metadata = source.metadata.clone();
-                writer.publish_as(to, source.size, source.crc32c, metadata, how)
-            }
-        }
+        let facts = &self.facts;
+        let Some(writer) = &self.writer else {
+            return Ok(facts.clone());
+        };
+        let in_place = Publish {
+            if_match: how.if_match.or(self.replaces.as_deref()),
+            ..how
+        };
+        let metadata = facts.metadata.clone();
+        let published = writer.publish_as(to, facts.size, facts.crc32c, metadata, in_place);
+        published.map_err(|fault| match (fault.kind, how.if_match, &self.replaces) {
+            (FaultKind::Precondition, None, Some(_)) => Fault::new(
+                FaultKind::Conflict,
+                "publish",
+                "another writer changed the object on each attempt",
+            ),
+            _ => fault,
+        })
     }
+}
+
+fn changed_while_copied() -> Fault {
+    Fault::new(
+        FaultKind::Conflict,
+        "copy",
+        "another program writes into the source",
+    )
 }
 
 impl LocalStore {
@@ -99,34 +137,69 @@ impl LocalStore {
         from: &str,
         to: &str,
         how: Publish<'_>,
+        terms: &CopyTerms,
     ) -> Outcome<StagedCopy> {
         check(to)?;
         let source = self.object(from)?;
-        if from == to {
-            if how.create_only {
-                return Err(Fault::new(
-                    FaultKind::Precondition,
-                    "copy",
-                    "the key exists",
-                ));
-            }
-            return Ok(StagedCopy {
-                writer: None,
-                source: source.facts,
-            });
+        let etag = self.etag(source.facts.stamp, source.facts.changed, source.facts.size);
+        let names = |wanted: &str| wanted == "*" || etag.as_deref() == Some(wanted);
+        let lost = |why| Err(Fault::new(FaultKind::Precondition, "copy", why));
+        match (terms.if_match.as_deref(), terms.if_none_match.as_deref()) {
+            (Some(wanted), _) if !names(wanted) => return lost("the source has another etag"),
+            (_, Some(known)) if names(known) => return lost("the source has this etag"),
+            _ => {}
         }
-        self.precheck(to, how)?;
-        let mut writer = Writer::begin(self, how.sync)?;
-        let size = source.facts.size;
-        // Shared blocks, each side's own from its first write on.
-        let cloned = size > 0 && clone_file(&source.fd, writer.file()).is_ok();
-        let mut copied = if cloned { size } else { 0 };
-        while copied < size {
+        let mut facts = source.facts.clone();
+        if let Some(describe) = &terms.describe {
+            describe(&mut facts.metadata);
+        }
+        let in_place = from == to;
+        if in_place {
+            match how.if_match {
+                _ if how.create_only => return lost("the key exists"),
+                Some(wanted) if !names(wanted) => return lost("the object has another etag"),
+                _ => {}
+            }
+        }
+        let writer = match in_place && terms.describe.is_none() {
+            true => None,
+            false => {
+                self.precheck(to, how)?;
+                let mut writer = Writer::begin(self, how.sync)?;
+                let size = facts.size;
+                // Shared blocks, each side's own from its first write on.
+                let cloned = size > 0 && clone_file(&source.fd, writer.file()).is_ok();
+                if !cloned {
+                    self.pour(&source.fd, 0..size, &mut writer)?;
+                }
+                if !source.unchanged() {
+                    return Err(changed_while_copied());
+                }
+                Some(writer)
+            }
+        };
+        Ok(StagedCopy {
+            writer,
+            facts,
+            replaces: etag.filter(|_| in_place),
+        })
+    }
+
+    /// Appends a range of a file to what is written, by the kernel where that can, else through memory. The
+    /// writer's size and checksum are not those of the bytes afterwards.
+    pub(super) fn pour(
+        &self,
+        from: &OwnedFd,
+        range: Range<u64>,
+        writer: &mut Writer,
+    ) -> Outcome<()> {
+        let Range { mut start, end } = range;
+        while start < end {
             self.usable()?;
-            let want = usize::try_from(size - copied).map_or(STRETCH, |left| left.min(STRETCH));
-            match copy_range(&source.fd, copied, writer.file(), want) {
+            let want = usize::try_from(end - start).map_or(STRETCH, |left| left.min(STRETCH));
+            match copy_range(from, start, writer.file(), want) {
                 Ok(0) => break,
-                Ok(count) => copied += count as u64,
+                Ok(count) => start += count as u64,
                 Err(Errno::INTR) => {}
                 // Old kernels, and file systems that cannot: through memory.
                 Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::PERM) => {
@@ -135,28 +208,20 @@ impl LocalStore {
                 Err(errno) => return Err(Fault::os("copy", errno)),
             }
         }
-        let mut buffer = Vec::with_capacity(if copied < size { BUFFER } else { 0 });
-        while copied < size {
+        let left = usize::try_from(end - start).map_or(BUFFER, |left| left.min(BUFFER));
+        let mut buffer = vec![0; left];
+        while start < end {
             self.usable()?;
-            buffer.clear();
-            let count = source.read_at(&mut buffer, copied)?;
+            let most = usize::try_from(end - start).map_or(left, |rest| rest.min(left));
+            let read = retry(|| read_at(from, &mut buffer[..most], start));
+            let count = read.map_err(Fault::at("read object"))?;
             if count == 0 {
-                break;
+                return Err(changed_while_copied());
             }
-            writer.write(&buffer)?;
-            copied += count as u64;
+            writer.write(&buffer[..count])?;
+            start += count as u64;
         }
-        if copied != size || !source.unchanged() {
-            return Err(Fault::new(
-                FaultKind::Conflict,
-                "copy",
-                "another program writes into the source",
-            ));
-        }
-        Ok(StagedCopy {
-            writer: Some(writer),
-            source: source.facts,
-        })
+        Ok(())
     }
 
     /// Copies in one call.
@@ -167,7 +232,7 @@ impl LocalStore {
         to: &str,
         how: Publish<'_>,
     ) -> Outcome<ObjectFacts> {
-        let staged = self.stage_copy(from, to, how)?;
+        let staged = self.stage_copy(from, to, how, &CopyTerms::default())?;
         super::write::while_locked(|| staged.publish(to, how))
     }
 
