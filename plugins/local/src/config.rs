@@ -3,6 +3,7 @@
 use crate::engine::store::Sync;
 use holdall_plugin_api::Durability as Asked;
 use serde::Deserialize;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// A directory of the local file system as a store.
@@ -25,6 +26,12 @@ pub struct LocalConfig {
     /// the root is a mount point, so that a missing mount is an error and not an empty store.
     #[serde(default = "default_create_root")]
     pub create_root: bool,
+
+    /// Age, in seconds, at which an upload in parts is abandoned and removed: the time since it was begun or got
+    /// its last part. The default is a week, as long as Azure keeps uncommitted blocks and Google Cloud Storage
+    /// resumable uploads.
+    #[serde(default = "default_max_upload_seconds")]
+    pub max_upload_seconds: NonZeroU32,
 }
 
 /// Durability of a change when the call returns.
@@ -45,6 +52,10 @@ fn default_create_root() -> bool {
     true
 }
 
+fn default_max_upload_seconds() -> NonZeroU32 {
+    const { NonZeroU32::new(7 * 24 * 60 * 60).unwrap() }
+}
+
 impl LocalConfig {
     /// A store in this directory, created if it is missing, with full durability.
     pub fn new(root: impl Into<PathBuf>) -> Self {
@@ -52,6 +63,7 @@ impl LocalConfig {
             root: root.into(),
             durability: Durability::default(),
             create_root: true,
+            max_upload_seconds: default_max_upload_seconds(),
         }
     }
 }

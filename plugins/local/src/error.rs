@@ -18,6 +18,10 @@ pub(crate) fn from_fault(fault: Fault) -> Error {
         FaultKind::Corrupt => ErrorKind::Corrupt,
         FaultKind::TooLarge => ErrorKind::TooLarge,
         FaultKind::Unsupported => ErrorKind::Unsupported,
+        FaultKind::UploadMissing => return Error::upload_not_found().with_fact("step", fault.step),
+        FaultKind::Part(number) => {
+            return Error::invalid_part(number).with_fact("step", fault.step);
+        }
         FaultKind::Locked | FaultKind::Busy | FaultKind::Closed => ErrorKind::Unavailable,
         FaultKind::Io => ErrorKind::Other,
     };

@@ -26,9 +26,13 @@ const EVERYTHING: Capabilities = Capabilities::atomic_put
     .with(Capabilities::exact_delete)
     .with(Capabilities::durability)
     .with(Capabilities::custom)
+    .with(PARTS)
     .with(Capabilities::ranges)
     .with(COPIES)
     .with(UPDATES);
+
+/// Uploads in parts.
+const PARTS: Capabilities = Capabilities::parts.with(Capabilities::parts_any_size);
 
 /// Conditions of copies.
 const COPIES: Capabilities = Capabilities::copy_if_match.with(Capabilities::copy_source_conditions);
@@ -63,6 +67,7 @@ const WRITES: Capabilities = Capabilities::create_only
     .with(Capabilities::server_copy)
     .with(Capabilities::atomic_move)
     .with(Capabilities::durability)
+    .with(PARTS)
     .with(COPIES)
     .with(UPDATES);
 
@@ -104,6 +109,8 @@ pub(crate) fn instance_of(store: &LocalStore) -> Instance {
         let room = bytes.saturating_sub(BESIDE_USER_METADATA.min(bytes / 2));
         instance.limits.max_metadata_bytes = instance.limits.max_metadata_bytes.min(room);
     }
+    let age = store.upload_age().map(|age| age.as_secs());
+    instance.limits.max_upload_seconds = age.and_then(|age| u32::try_from(age).ok());
     instance
 }
 

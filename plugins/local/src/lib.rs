@@ -37,7 +37,10 @@ holdall_plugin_api::export_plugin! {
     name: "local",
     schemes: ["file"],
     runtime: tokio,
-    operations: [head, list, copy, rename, health, usage, shutdown, custom, download_ranges, update],
+    operations: [
+        head, list, copy, rename, health, usage, shutdown, custom, create_upload, put_part,
+        list_parts, list_uploads, complete_upload, abort_upload, download_ranges, update,
+    ],
     capabilities: [
         atomic_put,
         create_only,
@@ -66,6 +69,8 @@ holdall_plugin_api::export_plugin! {
         exact_delete,
         durability,
         custom,
+        parts,
+        parts_any_size,
         ranges,
         copy_if_match,
         copy_source_conditions,

@@ -4,10 +4,9 @@
 //! through a queue of four chunks, or about 256 KiB, to a job that writes them. The job does not wait for a slow sender: it
 //! ends after 10 ms and the next chunk starts it again, so stalled uploads hold no threads of the pool.
 
-use crate::engine::current::Current;
-use crate::engine::store::Sync;
-use crate::engine::write::{Staged, Writer};
-use crate::error::{from_fault, from_join};
+use crate::engine::staged::Staged;
+use crate::engine::write::Writer;
+use crate::error::from_fault;
 use holdall_plugin_api::Chunk;
 use holdall_plugin_api::{Error, ErrorKind, Result};
 use std::collections::VecDeque;
@@ -149,16 +148,8 @@ impl Shared {
 }
 
 impl Sink {
-    /// Stages an object that begins with the gathered chunks.
-    pub(crate) async fn open(
-        current: &Arc<Current>,
-        sync: Sync,
-        gathered: Gathered,
-    ) -> Result<Self> {
-        let current = Arc::clone(current);
-        let begin = move || current.change(|store| Writer::begin(store, sync));
-        let begun = spawn_blocking(begin).await.map_err(from_join)?;
-        let writer = begun.map_err(from_fault)?;
+    /// What is written begins with the gathered chunks.
+    pub(crate) fn new(writer: Writer, gathered: Gathered) -> Self {
         let staged = Arc::clone(writer.staged());
         let state = State {
             queue: VecDeque::with_capacity(QUEUE),
@@ -172,12 +163,12 @@ impl Sink {
             state: Mutex::new(state),
             changed: Condvar::new(),
         });
-        Ok(Self {
+        Self {
             shared,
             staged,
             waiting: gathered,
             finished: false,
-        })
+        }
     }
 
     /// Queues a chunk; waits while the queue is full.
@@ -336,7 +327,7 @@ impl Drop for Sink {
 mod tests {
     use super::*;
     use crate::engine::metadata_record::Metadata;
-    use crate::engine::store::Options;
+    use crate::engine::store::{LocalStore, Options, Sync};
     use crate::engine::write::Publish;
     use holdall_plugin_api::Bytes;
 
@@ -350,17 +341,18 @@ mod tests {
         Chunk::from(Bytes::from(bytes))
     }
 
-    fn store() -> (tempfile::TempDir, Arc<Current>) {
+    fn store() -> (tempfile::TempDir, Arc<LocalStore>) {
         let dir = tempfile::tempdir().unwrap();
-        let store = Current::open(
-            dir.path(),
-            Options {
-                create: true,
-                ..Options::default()
-            },
-        )
-        .unwrap();
+        let options = Options {
+            create: true,
+            ..Options::default()
+        };
+        let store = LocalStore::open(dir.path(), options).unwrap();
         (dir, Arc::new(store))
+    }
+
+    fn sink(store: &Arc<LocalStore>, sync: Sync) -> Sink {
+        Sink::new(Writer::begin(store, sync).unwrap(), Gathered::default())
     }
 
     fn staged(dir: &tempfile::TempDir) -> usize {
@@ -398,9 +390,7 @@ mod tests {
     #[tokio::test]
     async fn a_large_upload_arrives_in_order_although_its_sender_pauses() {
         let (dir, store) = store();
-        let mut sink = Sink::open(&store, Sync::None, Gathered::default())
-            .await
-            .unwrap();
+        let mut sink = sink(&store, Sync::None);
         let mut sent = Vec::new();
         for number in 0..30u8 {
             let bytes = vec![number; 300_000 + usize::from(number)];
@@ -420,9 +410,7 @@ mod tests {
     #[tokio::test]
     async fn a_stalled_sender_holds_no_thread() {
         let (_dir, store) = store();
-        let mut sink = Sink::open(&store, Sync::None, Gathered::default())
-            .await
-            .unwrap();
+        let mut sink = sink(&store, Sync::None);
         sink.push(chunk(vec![1; GATHER])).await.unwrap();
         for _ in 0..200 {
             tokio::time::sleep(JOB_WAIT).await;
@@ -436,9 +424,7 @@ mod tests {
     #[tokio::test]
     async fn the_queue_is_bounded_in_bytes() {
         let (_dir, store) = store();
-        let mut sink = Sink::open(&store, Sync::None, Gathered::default())
-            .await
-            .unwrap();
+        let mut sink = sink(&store, Sync::None);
         // As while a job writes to a slow medium.
         let busy = sink.shared.lock().writer.take();
         let pushed = async {
@@ -458,9 +444,7 @@ mod tests {
     async fn a_dropped_sink_leaves_nothing_at_once() {
         let (dir, store) = store();
         for count in [0, 1, 3] {
-            let mut sink = Sink::open(&store, Sync::Full, Gathered::default())
-                .await
-                .unwrap();
+            let mut sink = sink(&store, Sync::Full);
             for _ in 0..count {
                 sink.push(chunk(vec![1; GATHER])).await.unwrap();
             }

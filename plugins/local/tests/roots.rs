@@ -10,8 +10,8 @@
 mod linux;
 
 use holdall_plugin_api::{
-    CopyObject, Delete, Download, ErrorKind, Head, Host, Key, List, Rename, Result, StorageBackend,
-    Upload,
+    AbortUpload, CompleteUpload, CopyObject, CreateUpload, Delete, Download, ErrorKind, Head, Host,
+    Key, List, ListParts, ListUploads, PutPart, Rename, Result, StorageBackend, Update, Upload,
 };
 use holdall_plugin_local::{Durability, Local, LocalConfig};
 use std::path::Path;
@@ -111,6 +111,70 @@ async fn a_moved_root_takes_no_changes() {
     std::fs::rename(&moved, &root).unwrap();
     assert_eq!(get(&local, "old").await.unwrap(), "old");
     put(&local, "new/plain", "x").await.unwrap();
+}
+
+// Windows moves no directory below which something is open.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_moved_root_takes_no_parts_and_gives_them_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, moved) = (folder.path().join("root"), folder.path().join("root.old"));
+    let local = opened(&root).await;
+    put(&local, "old", "old").await.unwrap();
+    let id = local.create_upload(CreateUpload::new("k")).await.unwrap();
+    let part = PutPart::new("k", &id, 1, "part");
+    let parts = [local.put_part(part).await.unwrap()];
+    std::fs::rename(&root, &moved).unwrap();
+    for replaced in [false, true] {
+        if replaced {
+            drop(opened(&root).await);
+        }
+        let complete = CompleteUpload::new("k", &id, &parts);
+        let answers = [
+            kind(local.create_upload(CreateUpload::new("k")).await),
+            kind(local.put_part(PutPart::new("k", &id, 1, "x")).await),
+            kind(
+                local
+                    .put_part(PutPart::new("k", &id, 2, "x".repeat(3 << 20)))
+                    .await,
+            ),
+            kind(local.complete_upload(complete).await),
+            kind(local.abort_upload(AbortUpload::new("k", &id)).await),
+            kind(local.list_uploads(ListUploads::new("")).await),
+            kind(local.update(Update::new("old").content_type("a/b")).await),
+        ];
+        assert_eq!(answers, [ErrorKind::ContainerMissing; 7], "{replaced}");
+    }
+    std::fs::remove_dir_all(&root).unwrap();
+    std::fs::rename(&moved, &root).unwrap();
+    let page = local.list_parts(ListParts::new("k", &id)).await.unwrap();
+    assert_eq!(page.parts, parts);
+    let complete = CompleteUpload::new("k", &id, &parts);
+    local.complete_upload(complete).await.unwrap();
+    assert_eq!(get(&local, "k").await.unwrap(), "part");
+}
+
+#[tokio::test]
+async fn a_removed_staging_has_no_uploads_and_begins_new_ones() {
+    if !removes_what_is_open() {
+        let why = "the names of open files stay after they are removed here";
+        return skipped("a_removed_staging_has_no_uploads_and_begins_new_ones", why);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let local = opened(folder.path()).await;
+    let id = local.create_upload(CreateUpload::new("k")).await.unwrap();
+    for _ in 0..2 {
+        std::fs::remove_dir_all(folder.path().join("staging")).unwrap();
+        let lost = local.put_part(PutPart::new("k", &id, 1, "x")).await;
+        assert_eq!(lost.unwrap_err().code(), "upload_not_found");
+        let id = local.create_upload(CreateUpload::new("k")).await.unwrap();
+        let part = local
+            .put_part(PutPart::new("k", &id, 1, "x"))
+            .await
+            .unwrap();
+        let complete = CompleteUpload::new("k", &id, [&part]);
+        local.complete_upload(complete).await.unwrap();
+    }
 }
 
 /// Says aloud that a test is left out.

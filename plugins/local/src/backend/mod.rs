@@ -7,7 +7,9 @@
 mod answers;
 mod change;
 mod list;
+mod parts;
 mod read;
+mod receive;
 mod state;
 mod upload;
 
@@ -18,9 +20,10 @@ use crate::engine::store::LocalStore;
 use crate::error::{from_fault, from_join};
 use crate::instance::instance_of;
 use holdall_plugin_api::{
-    Bytes, Capabilities, Copied, CopyObject, Custom, Delete, Deleted, Download, DownloadRanges,
-    Downloaded, DownloadedRanges, Head, Health, Host, Instance, Key, List, ObjectInfo, Page,
-    Rename, Renamed, Result, SignUrl, Signing, StorageBackend, Update, Upload, Uploaded, Usage,
+    AbortUpload, Bytes, Capabilities, CompleteUpload, Copied, CopyObject, CreateUpload, Custom,
+    Delete, Deleted, Download, DownloadRanges, Downloaded, DownloadedRanges, Head, Health, Host,
+    Instance, Key, List, ListParts, ListUploads, ObjectInfo, Page, Part, PartPage, PutPart, Rename,
+    Renamed, Result, SignUrl, Signing, StorageBackend, Update, Upload, UploadPage, Uploaded, Usage,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,6 +70,10 @@ impl Local {
         change: impl Fn(&Arc<LocalStore>) -> Outcome<T> + Send + Sync + 'static,
     ) -> Result<T> {
         let current = Arc::clone(&self.current);
+        if current.store().sweep_is_due() {
+            let swept = current.store();
+            drop(spawn_blocking(move || swept.sweep()));
+        }
         while_locked(Arc::new(move || current.change(&change))).await
     }
 
@@ -128,6 +135,30 @@ impl StorageBackend for Local {
 
     async fn usage(&self) -> Result<Usage> {
         state::usage(self).await
+    }
+
+    async fn create_upload(&self, create: CreateUpload<'_>) -> Result<String> {
+        parts::create_upload(self, create).await
+    }
+
+    async fn put_part(&self, put: PutPart<'_>) -> Result<Part> {
+        parts::put_part(self, put).await
+    }
+
+    async fn list_parts(&self, list: ListParts<'_>) -> Result<PartPage> {
+        parts::list_parts(self, list).await
+    }
+
+    async fn list_uploads(&self, list: ListUploads<'_>) -> Result<UploadPage> {
+        parts::list_uploads(self, list).await
+    }
+
+    async fn complete_upload(&self, complete: CompleteUpload<'_>) -> Result<Uploaded> {
+        parts::complete_upload(self, complete).await
+    }
+
+    async fn abort_upload(&self, abort: AbortUpload<'_>) -> Result<()> {
+        parts::abort_upload(self, abort).await
     }
 
     async fn download_ranges(&self, read: DownloadRanges<'_>) -> Result<DownloadedRanges> {

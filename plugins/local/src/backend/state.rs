@@ -27,11 +27,13 @@ pub(super) async fn open(config: LocalConfig, host: Host) -> Result<Local> {
         root,
         durability,
         create_root,
+        max_upload_seconds,
     } = config;
     let options = Options {
         create: create_root,
         // A trial of this plugin by a host, in a process of its own.
         untouched: std::env::var_os("HOLDALL_TRIAL").is_some(),
+        upload_age: Some(Duration::from_secs(max_upload_seconds.get().into())),
         ..Options::default()
     };
     let path = root.clone();
@@ -67,8 +69,10 @@ pub(super) async fn open(config: LocalConfig, host: Host) -> Result<Local> {
         );
     }
     // At the size of the store, so not while something waits for it.
-    let swept = Arc::clone(&store);
-    drop(spawn_blocking(move || swept.sweep()));
+    if store.sweep_is_due() {
+        let swept = Arc::clone(&store);
+        drop(spawn_blocking(move || swept.sweep()));
+    }
     Ok(Local {
         claimed: capabilities_of(&store),
         current: Arc::new(current),

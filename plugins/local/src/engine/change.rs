@@ -19,12 +19,12 @@ const STRETCH: usize = 64 << 20;
 const BUFFER: usize = 1 << 20;
 const ATTEMPTS: usize = 1000;
 
-/// Conditions on the source of a copy, and what the copy is told to have beside the bytes.
+/// Conditions on the source of a copy, and the change of its metadata.
 #[derive(Default)]
 pub(crate) struct CopyTerms {
     pub(crate) if_match: Option<String>,
     pub(crate) if_none_match: Option<String>,
-    /// Changes the source's metadata to the copy's.
+    /// Makes the metadata of the copy from that of the source; `None`: they are equal.
     pub(crate) describe: Option<Describe>,
 }
 

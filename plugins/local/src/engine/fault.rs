@@ -39,6 +39,10 @@ pub(crate) enum FaultKind {
     Locked,
     /// Out of descriptors or memory, or the staged file was removed: a later attempt may succeed.
     Busy,
+    /// No upload in parts has this id.
+    UploadMissing,
+    /// The part of this number was not stored, or has another etag.
+    Part(u32),
     /// The store was closed.
     Closed,
     /// Anything else.

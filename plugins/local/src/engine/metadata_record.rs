@@ -159,6 +159,24 @@ impl MetadataRecord {
         out
     }
 
+    /// The key that the record belongs to, as its length (4 bytes, little endian) and its bytes, then the record:
+    /// the content of a file of its own.
+    pub(crate) fn encode_with_key(&self, key: &str) -> Vec<u8> {
+        let length = u32::try_from(key.len()).unwrap_or(u32::MAX);
+        let mut out = length.to_le_bytes().to_vec();
+        out.extend(key.as_bytes());
+        out.extend(self.encode());
+        out
+    }
+
+    /// Decodes [`MetadataRecord::encode_with_key`]. `None`: damaged, or of a later version.
+    pub(crate) fn decode_with_key(bytes: &[u8]) -> Option<(String, Self)> {
+        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let (key, record) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        let key = std::str::from_utf8(key).ok()?.to_owned();
+        Some((key, Self::decode(record).ok()?))
+    }
+
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
         match bytes.first() {
             Some(&VERSION) => Self::decode_fields(&bytes[1..]).ok_or(Unreadable::Damaged),

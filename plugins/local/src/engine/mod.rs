@@ -6,11 +6,12 @@
 //! | --- | --- |
 //! | `objects/<key>` | plain bytes, readable for any tool; metadata in the attribute `user.holdall` |
 //! | `staging/<id>/`, `staging/<id>.lock` | unfinished uploads of each opened store, and the lock that it holds while it is open |
+//! | `staging/uploads/<id>/` | uploads in parts, for every process |
 //! | `locks/<nnn>` | locks on keys, for conditional writes |
 //! | `sidecars/` | metadata, only where the file system has no extended attributes |
 //!
 //! Reading order: [`store`] opens a root, [`current`] opens it again, [`tree`] confines paths, [`mod@write`] publishes, [`read`],
-//! [`list`] and [`change`] do the rest; [`stamp`] and [`metadata_record`] say what is kept about an object.
+//! [`list`] and [`change`] do the rest; [`uploads`] gathers objects in parts; [`stamp`] and [`metadata_record`] say what is kept about an object.
 
 pub(crate) mod change;
 pub(crate) mod current;
@@ -24,10 +25,13 @@ pub(crate) mod platform;
 pub(crate) mod probe;
 pub(crate) mod read;
 mod sidecar;
+mod small_file;
+pub(crate) mod staged;
 pub(crate) mod staging;
 pub(crate) mod stamp;
 pub(crate) mod store;
 mod tree;
+pub(crate) mod uploads;
 pub(crate) mod write;
 
 #[cfg(test)]

@@ -11,22 +11,15 @@
 use super::fault::{Fault, FaultKind, Outcome};
 use super::lock::{KeyLocks, key_hash};
 use super::metadata_record::MetadataRecord;
-use super::platform::{
-    Errno, Open, OwnedFd, Stat, create_at, entries, open_at, remove_file_at, rename_at, retry,
-    stat, sync, sync_dir,
-};
+use super::platform::{Errno, OwnedFd, Stat, entries, remove_file_at, stat, sync_dir};
+use super::small_file;
 use super::staging::{Staging, random};
 use super::stamp::Stamp;
 use super::tree::Tree;
-use std::fs::File;
-use std::io::{Read, Write};
 
 /// `ROOT/sidecars`.
 #[derive(Debug)]
 pub(crate) struct Sidecars(OwnedFd);
-
-/// Limit of a sidecar's size in bytes, far above the largest record.
-const LARGEST: u64 = 1 << 20;
 
 fn file_name(key: &str, stamp: Stamp, size: u64) -> String {
     format!("{:016x}-{:x}-{size:x}", key_hash(key), stamp.0)
@@ -46,35 +39,20 @@ impl Sidecars {
         durable: bool,
     ) -> Outcome<()> {
         let step = "write a sidecar";
-        let staged = staging.name();
-        let written = create_at(staging.dir(), &staged).and_then(|fd| {
-            let mut file = File::from(fd);
-            // Keys may share a hash, so the file contains its key.
-            let mut content = u32::try_from(key.len())
-                .unwrap_or(u32::MAX)
-                .to_le_bytes()
-                .to_vec();
-            content.extend(key.as_bytes());
-            content.extend(record.encode());
-            file.write_all(&content)
-                .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-            if durable {
-                sync(&file)?;
-            }
-            let target = file_name(key, record.stamp, record.size);
-            rename_at(staging.dir(), &staged, &self.0, &target)?;
-            if durable { sync_dir(&self.0) } else { Ok(()) }
-        });
-        written.map_err(|errno| {
-            let _ = remove_file_at(staging.dir(), &staged);
-            match errno {
-                Errno::NOENT => Fault::new(
-                    FaultKind::PartMissing,
-                    step,
-                    "the directory `staging` or `sidecars` of the root was removed",
-                ),
-                other => Fault::own(step)(other),
-            }
+        // Keys may share a hash, so the file contains its key.
+        let content = record.encode_with_key(key);
+        let target = file_name(key, record.stamp, record.size);
+        let mut written = small_file::store(staging, &self.0, &target, &content, durable);
+        if durable {
+            written = written.and_then(|()| sync_dir(&self.0));
+        }
+        written.map_err(|errno| match errno {
+            Errno::NOENT => Fault::new(
+                FaultKind::PartMissing,
+                step,
+                "the directory `staging` or `sidecars` of the root was removed",
+            ),
+            other => Fault::own(step)(other),
         })
     }
 
@@ -148,29 +126,13 @@ impl Sidecars {
     }
 
     fn load(&self, name: &str) -> Outcome<Option<(String, MetadataRecord)>> {
-        let fd = match retry(|| open_at(&self.0, name, Open::Object)) {
-            Err(Errno::NOENT) => return Ok(None),
-            other => other.map_err(Fault::own("open a sidecar"))?,
+        const STEP: &str = "read a sidecar";
+        let Some(content) = small_file::load(&self.0, name).map_err(Fault::own(STEP))? else {
+            return Ok(None);
         };
-        let mut content = Vec::new();
-        let damaged = || {
-            Fault::new(
-                FaultKind::Corrupt,
-                "read a sidecar",
-                "the object's metadata is damaged",
-            )
-        };
-        File::from(fd)
-            .take(LARGEST)
-            .read_to_end(&mut content)
-            .map_err(|_| damaged())?;
-        let parsed = content.split_first_chunk::<4>().and_then(|(length, rest)| {
-            let (key, record) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-            Some((
-                std::str::from_utf8(key).ok()?.to_owned(),
-                MetadataRecord::decode(record).ok()?,
-            ))
-        });
-        parsed.map(Some).ok_or_else(damaged)
+        let damaged = || Fault::new(FaultKind::Corrupt, STEP, "the object's metadata is damaged");
+        MetadataRecord::decode_with_key(&content)
+            .map(Some)
+            .ok_or_else(damaged)
     }
 }

@@ -78,6 +78,11 @@ impl Staging {
         ))
     }
 
+    /// `ROOT/staging`, which all processes share.
+    pub(crate) fn shared(&self) -> &OwnedFd {
+        &self.all
+    }
+
     /// Name of this store's directory.
     pub(crate) fn id(&self) -> &str {
         &self.id
@@ -137,7 +142,7 @@ impl Staging {
     }
 }
 
-fn remove_files(dir: &OwnedFd, most: usize) -> u64 {
+pub(super) fn remove_files(dir: &OwnedFd, most: usize) -> u64 {
     let Ok(entries) = entries(dir) else {
         return 0;
     };

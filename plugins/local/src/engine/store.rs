@@ -14,7 +14,7 @@ use super::stamp::{Clock, Stamp, etag};
 use super::tree::Tree;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Durability of a change when the call returns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +46,8 @@ pub(crate) struct Options {
     pub(crate) create: bool,
     /// Create, probe and remove nothing: the store opens as one that cannot be written.
     pub(crate) untouched: bool,
+    /// Uploads in parts that nothing was added to for this time are removed; `None`: none is.
+    pub(crate) upload_age: Option<Duration>,
     /// As if `openat2` were missing. For tests.
     pub(crate) without_openat2: bool,
     /// As if there were no extended attributes. For tests.
@@ -73,6 +75,9 @@ pub(crate) struct LocalStore {
     opened: Instant,
     /// Milliseconds after `opened` at which reads look for the root again.
     present_until: AtomicU64,
+    upload_age: Option<Duration>,
+    /// Milliseconds after `opened` at which abandoned uploads are looked for again.
+    next_sweep: AtomicU64,
     /// Files of dead processes that were removed at opening.
     pub(crate) swept: u64,
 }
@@ -81,6 +86,8 @@ pub(crate) struct LocalStore {
 const PRESENT_MS: u64 = 1000;
 /// Files of dead processes that one opening removes; the rest is left to the background.
 const SWEPT_AT_OPEN: usize = 256;
+/// Between two sweeps, in milliseconds.
+const SWEEP_MS: u64 = 3_600_000;
 /// Sidecars that one background sweep looks at.
 const SIDECARS_PER_SWEEP: usize = 4096;
 
@@ -188,6 +195,9 @@ impl LocalStore {
             closed: AtomicBool::new(false),
             opened: Instant::now(),
             present_until: AtomicU64::new(PRESENT_MS),
+            upload_age: options.upload_age,
+            // One sweep comes with the opening.
+            next_sweep: AtomicU64::new(0),
             swept,
         })
     }
@@ -207,7 +217,23 @@ impl LocalStore {
         {
             swept += sidecars.sweep(&self.tree, locks, SIDECARS_PER_SWEEP, stop);
         }
-        swept
+        swept + self.sweep_uploads(stop)
+    }
+
+    /// Whether it is time for another [`LocalStore::sweep`]; says so once.
+    pub(crate) fn sweep_is_due(&self) -> bool {
+        let (due, now) = (self.next_sweep.load(Ordering::Relaxed), self.millis());
+        let next = now.saturating_add(SWEEP_MS);
+        let claim = || {
+            self.next_sweep
+                .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
+        };
+        now >= due && claim().is_ok()
+    }
+
+    /// How long an upload in parts is kept that nothing is added to.
+    pub(crate) fn upload_age(&self) -> Option<Duration> {
+        self.upload_age
     }
 
     /// Ends the sweep, and removes the staging directory unless an upload is staged there.

@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod linux;
+mod uploads;
 #[cfg(windows)]
 mod windows;
 
@@ -20,6 +21,7 @@ use tempfile::TempDir;
 const PLAIN: Options = Options {
     create: true,
     untouched: false,
+    upload_age: None,
     without_openat2: false,
     without_attributes: false,
     without_noreplace: false,

@@ -9,16 +9,17 @@ use super::lock::KeyLock;
 use super::metadata_record::{Metadata, MetadataRecord};
 use super::platform::{
     AsFd, Errno, FileType, OwnedFd, REFUSES_AS_ABSENT, Stat, begin_write_back, create_at, link_at,
-    remove_file_at, rename_at, rename_new_at, retry, set_attribute, set_modified, stat, sync,
-    sync_dir, write,
+    rename_at, rename_new_at, retry, seek, set_attribute, set_modified, stat, sync, sync_dir,
+    write,
 };
 use super::probe::CreateOnly;
 use super::read::ObjectFacts;
+use super::staged::{Place, Staged};
 use super::stamp::Stamp;
 use super::store::{LocalStore, Sync};
 use super::tree::{Dir, Tree, check, look, split};
+use super::uploads;
 use crc_fast::{CrcAlgorithm, Digest};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Conditions and durability of a publication.
@@ -30,36 +31,13 @@ pub(crate) struct Publish<'a> {
     pub(crate) if_match: Option<&'a str>,
 }
 
-/// A name in staging, removed at the latest when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Staged {
-    store: Arc<LocalStore>,
-    name: String,
-    gone: AtomicBool,
-}
-
-impl Staged {
-    /// Removes the name; the file lives on while it is open.
-    pub(crate) fn discard(&self) {
-        if !self.gone.swap(true, Ordering::AcqRel)
-            && let Ok(staging) = self.store.staging()
-        {
-            let _ = remove_file_at(staging.dir(), &self.name);
-        }
-    }
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        self.discard();
-    }
-}
-
-/// An object that is being written.
+/// An object, or a part of one, that is being written.
 #[derive(Debug)]
 pub(crate) struct Writer {
     staged: Arc<Staged>,
     file: OwnedFd,
+    /// Offset in the file of the first byte that is written.
+    start: u64,
     size: u64,
     digest: Digest,
     sync: Sync,
@@ -67,6 +45,8 @@ pub(crate) struct Writer {
     flushed: u64,
     /// Its stamp, once it has its metadata: a publication that is repeated syncs nothing again.
     described: Mutex<Option<Stamp>>,
+    /// Held for its lock, until the file is closed.
+    _lock: Option<OwnedFd>,
 }
 
 /// Bytes of a durable object whose write-back is begun at a time, so that the last `fsync` is short.
@@ -91,21 +71,44 @@ impl Writer {
             }
             opened => opened.map_err(Fault::own("stage"))?,
         };
-        let staged = Arc::new(Staged {
-            store: Arc::clone(store),
-            name,
-            gone: AtomicBool::new(false),
-        });
-        let digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
+        Ok(Self::over(store, Place::Own(name), file, sync))
+    }
+
+    /// Writes into the joint file of an upload in parts, from `start` on, and holds a lock of the upload until that
+    /// file is closed.
+    pub(super) fn into_upload(
+        store: &Arc<LocalStore>,
+        dir: OwnedFd,
+        file: OwnedFd,
+        start: u64,
+        sync: Sync,
+        lock: OwnedFd,
+    ) -> Outcome<Self> {
+        seek(&file, start).map_err(Fault::at("write"))?;
         Ok(Self {
-            staged,
+            start,
+            _lock: Some(lock),
+            ..Self::over(store, Place::Upload(dir), file, sync)
+        })
+    }
+
+    fn over(store: &Arc<LocalStore>, place: Place, file: OwnedFd, sync: Sync) -> Self {
+        Self {
+            staged: Arc::new(Staged::new(store, place)),
             file,
+            start: 0,
             size: 0,
-            digest,
+            digest: Digest::new(CrcAlgorithm::Crc32Iscsi),
             sync,
             flushed: 0,
             described: Mutex::new(None),
-        })
+            _lock: None,
+        }
+    }
+
+    /// The store that it is written to.
+    pub(super) fn store(&self) -> &Arc<LocalStore> {
+        &self.staged.store
     }
 
     /// The name in staging, which can be removed without the writer.
@@ -117,6 +120,17 @@ impl Writer {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Outcome<()> {
         self.digest.update(bytes);
         self.size += bytes.len() as u64;
+        self.append(bytes)?;
+        if self.sync > Sync::None && self.size - self.flushed >= FLUSH {
+            let from = self.start + self.flushed;
+            begin_write_back(&self.file, from, self.size - self.flushed);
+            self.flushed = self.size;
+        }
+        Ok(())
+    }
+
+    /// Appends what is no part of the content.
+    pub(super) fn append(&self, bytes: &[u8]) -> Outcome<()> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let count = retry(|| write(&self.file, rest)).map_err(Fault::at("write"))?;
@@ -125,11 +139,20 @@ impl Writer {
             }
             rest = &rest[count..];
         }
-        if self.sync > Sync::None && self.size - self.flushed >= FLUSH {
-            begin_write_back(&self.file, self.flushed, self.size - self.flushed);
-            self.flushed = self.size;
-        }
         Ok(())
+    }
+
+    /// Waits until the file is on the medium, if that was asked for.
+    pub(super) fn settle(&self) -> Outcome<()> {
+        match self.sync {
+            Sync::None => Ok(()),
+            Sync::Data | Sync::Full => retry(|| sync(&self.file)).map_err(Fault::at("sync file")),
+        }
+    }
+
+    /// Offset in the joint file of an upload, if it is written there.
+    pub(super) fn joint_offset(&self) -> Option<u64> {
+        self.staged.is_of_upload().then_some(self.start)
     }
 
     /// Bytes so far.
@@ -247,9 +270,11 @@ impl Writer {
             match self.rename(key, &dir, name, record, old.as_ref(), how)? {
                 Ok(()) => {}
                 Err(Errno::NOENT) => {
-                    if look(store.staging()?.dir(), &self.staged.name)
-                        .is_ok_and(|staged| staged.is_none())
-                    {
+                    let staged = look(self.staged.dir()?, self.staged.name());
+                    if staged.is_ok_and(|staged| staged.is_none()) {
+                        if self.joint_offset().is_some() {
+                            return Err(uploads::not_found());
+                        }
                         let why = "the staged file was removed by another program";
                         return Err(Fault::new(FaultKind::Busy, "publish", why));
                     }
@@ -263,7 +288,7 @@ impl Writer {
                 Err(errno) => return Err(Fault::name("publish")(errno)),
             }
             drop(lock);
-            self.staged.gone.store(true, Ordering::Release);
+            self.staged.published();
             if how.sync == Sync::Full {
                 sync_names(&dir, made)?;
             }
@@ -281,12 +306,9 @@ impl Writer {
         let store = &self.staged.store;
         record.stamp = store.clock.next();
         set_modified(&self.file, record.stamp).map_err(Fault::own("set time"))?;
-        if let Some(most) = store.probe.attribute_bytes {
+        if store.probe.attribute_bytes.is_some() {
             let value = record.encode();
-            if value.len() > most as usize {
-                let why = "metadata and headers are more than this file system keeps with a file";
-                return Err(Fault::new(FaultKind::BadArgument, "write metadata", why));
-            }
+            store.fits(&value)?;
             set_attribute(&self.file, &value).map_err(Fault::at("write metadata"))?;
         }
         if how > Sync::None {
@@ -317,17 +339,16 @@ impl Writer {
         how: Publish<'_>,
     ) -> Outcome<Result<(), Errno>> {
         let store = &*self.staged.store;
-        let staging = store.staging()?;
         let sidecars = store.sidecars.as_ref().filter(|_| store.writes_sidecars());
         if let Some(sidecars) = sidecars {
-            sidecars.write(staging, key, record, how.sync > Sync::None)?;
+            sidecars.write(store.staging()?, key, record, how.sync > Sync::None)?;
         }
-        let from = self.staged.name.as_str();
-        let link = || link_at(staging.dir(), from, dir, name).inspect(|()| self.staged.discard());
+        let (from_dir, from) = (self.staged.dir()?, self.staged.name());
+        let link = || link_at(from_dir, from, dir, name).inspect(|()| self.staged.remove());
         let renamed = match (how.create_only, store.probe.create_only) {
-            (false, _) => rename_at(staging.dir(), from, dir, name),
+            (false, _) => rename_at(from_dir, from, dir, name),
             (true, CreateOnly::Rename) => {
-                match rename_new_at(staging.dir(), from, dir, name) {
+                match rename_new_at(from_dir, from, dir, name) {
                     // Not here, though it was tried: a file system that changes its mind.
                     Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link(),
                     renamed => renamed,
@@ -424,6 +445,16 @@ impl LocalStore {
             }
             Some(_) => Ok(()),
         }
+    }
+
+    /// Whether the file system keeps an encoded record with a file.
+    pub(super) fn fits(&self, record: &[u8]) -> Outcome<()> {
+        let most = self.probe.attribute_bytes;
+        if most.is_none_or(|most| record.len() <= most as usize) {
+            return Ok(());
+        }
+        let why = "metadata and headers are more than this file system keeps with a file";
+        Err(Fault::new(FaultKind::BadArgument, "write metadata", why))
     }
 
     /// The lock that a change of this key needs.

@@ -202,6 +202,58 @@ fn a_full_disk_opens_for_reading_and_deleting() {
 }
 
 #[test]
+fn a_full_disk_keeps_uploads_in_parts() {
+    if !again("a_full_disk_keeps_uploads_in_parts", &NAMESPACE, "") {
+        return;
+    }
+    block_on(async {
+        const HALF: usize = 3 << 20;
+        let folder = tempfile::tempdir().unwrap();
+        shell(
+            "mkdir full; mount -t tmpfs -o size=32m none full",
+            folder.path(),
+        );
+        let local = opened(&folder.path().join("full")).await;
+        put(&local, "k", "old").await.unwrap();
+        let id = local.create_upload(CreateUpload::new("k")).await.unwrap();
+        let store =
+            |number, byte: u8| local.put_part(PutPart::new("k", &id, number, vec![byte; HALF]));
+        store(1, 0).await.unwrap();
+        // In a file of its own: its place in the object is still to be filled.
+        let mut parts = vec![store(1, 1).await.unwrap()];
+        let fill = "head -c 32m /dev/zero > full/blocks 2> /dev/null || true";
+        shell(fill, folder.path());
+        assert_eq!(kind(store(2, 2).await), ErrorKind::QuotaExceeded);
+        assert_eq!(kind(store(1, 9).await), ErrorKind::QuotaExceeded);
+        let page = local.list_parts(ListParts::new("k", &id)).await.unwrap();
+        assert_eq!(page.parts, parts);
+        shell("rm full/blocks", folder.path());
+        parts.push(store(2, 2).await.unwrap());
+        parts.push(store(3, 3).await.unwrap());
+        // The second is not named: it has to move out of the way, for which there is no room.
+        shell(fill, folder.path());
+        let named = [parts[0].clone(), parts[2].clone()];
+        let complete = || CompleteUpload::new("k", &id, &named);
+        let refused = kind(local.complete_upload(complete()).await);
+        assert_eq!(refused, ErrorKind::QuotaExceeded);
+        assert_eq!(get(&local, "k").await.unwrap(), "old");
+        let page = local.list_parts(ListParts::new("k", &id)).await.unwrap();
+        assert_eq!(page.parts, parts);
+        shell("rm full/blocks", folder.path());
+        local.complete_upload(complete()).await.unwrap();
+        let expected = [vec![1; HALF], vec![3; HALF]].concat();
+        assert!(get(&local, "k").await.unwrap().into_bytes() == expected);
+        assert!(
+            !folder
+                .path()
+                .join("full/staging/uploads")
+                .join(&id)
+                .exists()
+        );
+    });
+}
+
+#[test]
 fn a_read_only_mount_claims_what_was_probed_and_is_probed_again() {
     let test = "a_read_only_mount_claims_what_was_probed_and_is_probed_again";
     if !again(test, &NAMESPACE, "") {

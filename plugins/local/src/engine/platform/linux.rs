@@ -8,7 +8,7 @@ use crate::engine::stamp::Stamp;
 use rustix::buffer::spare_capacity;
 use rustix::fs::{
     Advice, AtFlags, Dir, FlockOperation, Mode, OFlags, RawDir, RenameFlags, ResolveFlags,
-    StatxFlags, Timespec, Timestamps, UTIME_OMIT, XattrFlags, fadvise, fchmod, fgetxattr,
+    SeekFrom, StatxFlags, Timespec, Timestamps, UTIME_OMIT, XattrFlags, fadvise, fchmod, fgetxattr,
     fgetxattr_query, flock, fsetxattr, fstat, fstatfs, fstatvfs, futimens, ioctl_ficlone, linkat,
     mkdirat, openat, openat2, renameat, renameat_with, statat, statx, unlinkat,
 };
@@ -37,7 +37,12 @@ const NEW_FILE: OFlags = OFlags::RDWR
     .union(OFlags::CREATE)
     .union(OFlags::EXCL)
     .union(OFlags::CLOEXEC);
-const LOCK_FILE: OFlags = OFlags::RDWR.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+const LOCK_FILE: OFlags = WRITABLE;
+/// As for objects, a FIFO must not block.
+const WRITABLE: OFlags = OFlags::RDWR
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK);
 
 const CONFINED: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_SYMLINKS)
@@ -58,6 +63,7 @@ fn flags_of(what: Open) -> OFlags {
     match what {
         Open::Directory => DIRECTORY,
         Open::Object => OBJECT,
+        Open::Writable => WRITABLE,
     }
 }
 
@@ -342,6 +348,16 @@ pub(crate) fn read_cached_at(
     preadv2(file, &mut buffers, offset, ReadWriteFlags::NOWAIT)
 }
 
+/// Sets the position of the next [`write`].
+pub(crate) fn seek(file: &OwnedFd, offset: u64) -> Result<(), Errno> {
+    rustix::fs::seek(file, SeekFrom::Start(offset)).map(drop)
+}
+
+/// Cuts a file, or extends it by zeros, to this many bytes.
+pub(crate) fn set_size(file: &OwnedFd, size: u64) -> Result<(), Errno> {
+    rustix::fs::ftruncate(file, size)
+}
+
 /// Begins the write-back of written bytes, and waits for nothing.
 pub(crate) fn begin_write_back(file: &OwnedFd, offset: u64, length: u64) {
     // "Not needed soon" starts the write-back of dirty pages and waits for nothing: what
@@ -395,7 +411,7 @@ pub(crate) fn clone_file(from: &OwnedFd, to: &OwnedFd) -> Result<(), Errno> {
     ioctl_ficlone(to, from)
 }
 
-/// Copies at most `most` bytes at `offset` to the end of another file, within the kernel. Fails with `OPNOTSUPP`
+/// Copies at most `most` bytes at `offset` to where the other file is written next, within the kernel. Fails with `OPNOTSUPP`
 /// and its like where it cannot.
 pub(crate) fn copy_range(
     from: &OwnedFd,

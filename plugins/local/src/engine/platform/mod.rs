@@ -54,6 +54,8 @@ pub(crate) enum Open {
     Directory,
     /// An object, or whatever has its name; opening never waits.
     Object,
+    /// A file of the store's own, for writing too.
+    Writable,
 }
 
 /// How a lock file is opened.

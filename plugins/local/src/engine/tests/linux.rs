@@ -152,3 +152,114 @@ fn a_refused_name_and_a_removed_directory_are_distinguished() {
     let answers = [&removed, &removed, &kept, &kept].map(|dir| refused.name_of(dir));
     assert_eq!(answers, [false, false, false, true]);
 }
+
+mod abandoned {
+    use super::*;
+    use crate::engine::platform::set_modified;
+    use crate::engine::stamp::Stamp;
+    use std::time::Duration;
+
+    const WEEK: Duration = Duration::from_secs(7 * 86_400);
+    const LIVE: &str = "00000000000000000000000000000001";
+    const OLD: &str = "00000000000000000000000000000002";
+    const BUSY: &str = "00000000000000000000000000000003";
+    const DONE: &str = "00000000000000000000000000000004";
+    const DAMAGED: &str = "00000000000000000000000000000005";
+
+    fn uploads(root: &Root) -> Vec<String> {
+        let all = std::fs::read_dir(root.dir.path().join("staging/uploads")).unwrap();
+        let mut names: Vec<_> = all
+            .map(|one| one.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// As if nothing was added for this time.
+    fn age(root: &Root, id: &str, age: Duration) {
+        let dir = open_path(&root.dir.path().join("staging/uploads").join(id)).unwrap();
+        let then = Stamp::now().0 - age.as_nanos() as i64;
+        set_modified(&dir, Stamp(then)).unwrap();
+    }
+
+    #[test]
+    fn uploads_are_swept_when_nothing_is_added_for_long() {
+        let root = root_as(Options {
+            upload_age: Some(WEEK),
+            ..PLAIN
+        });
+        let begin = |id| {
+            root.store
+                .begin_upload(id, "k", &rich(), Sync::None)
+                .unwrap()
+        };
+        let staged = |id, name: &str| root.dir.path().join("staging/uploads").join(id).join(name);
+        for id in [LIVE, OLD, BUSY, DONE, DAMAGED] {
+            begin(id);
+        }
+        let busy = root.store.pending_upload("k", BUSY).unwrap();
+        let busy = busy.begin_part(&root.store, 1, Some(10)).unwrap();
+        // As after kill -9 in the middle of a completion.
+        std::fs::remove_file(staged(DONE, "data")).unwrap();
+        std::fs::write(staged(DAMAGED, "upload"), "damaged").unwrap();
+        let second = Duration::from_secs(1);
+        for id in [LIVE, OLD, BUSY, DAMAGED] {
+            age(&root, id, WEEK - second * 10);
+        }
+        age(&root, DONE, second * 590);
+        assert_eq!((root.store.sweep(), uploads(&root).len()), (0, 5));
+
+        for id in [OLD, BUSY, DAMAGED] {
+            age(&root, id, WEEK + second);
+        }
+        age(&root, DONE, second * 601);
+        // Another process sweeps; this one goes on with the upload that is in work.
+        let other = open(
+            root.dir.path(),
+            Options {
+                upload_age: Some(WEEK),
+                ..PLAIN
+            },
+        );
+        assert_eq!(other.sweep(), 3);
+        assert_eq!(uploads(&root), [LIVE, BUSY]);
+        assert_eq!(
+            root.store.pending_upload("k", OLD).unwrap_err().kind,
+            FaultKind::UploadMissing
+        );
+        drop(busy);
+        // A part makes it young again.
+        age(&root, LIVE, WEEK + second);
+        let live = root.store.pending_upload("k", LIVE).unwrap();
+        let mut part = live.begin_part(&root.store, 1, Some(1)).unwrap();
+        part.write(b"1").unwrap();
+        live.store_part(1, &part).unwrap();
+        drop(part);
+        assert_eq!(other.sweep(), 1);
+        assert_eq!(uploads(&root), [LIVE]);
+        // A clock that was set back makes nothing old.
+        age(&root, LIVE, Duration::ZERO);
+        let dir = open_path(&root.dir.path().join("staging/uploads").join(LIVE)).unwrap();
+        set_modified(&dir, Stamp(Stamp::now().0 + WEEK.as_nanos() as i64)).unwrap();
+        assert_eq!(other.sweep(), 0);
+    }
+
+    #[test]
+    fn an_upload_that_was_published_by_a_link_is_over() {
+        let root = root();
+        root.store
+            .begin_upload(OLD, "k", &rich(), Sync::None)
+            .unwrap();
+        let data = root
+            .dir
+            .path()
+            .join("staging/uploads")
+            .join(OLD)
+            .join("data");
+        // As after kill -9 between the link and the removal of the staged name.
+        std::fs::hard_link(&data, root.file("k")).unwrap();
+        let missing = root.store.pending_upload("k", OLD).unwrap_err();
+        assert_eq!(missing.kind, FaultKind::UploadMissing);
+        assert!(!data.exists() && root.file("k").exists());
+    }
+}

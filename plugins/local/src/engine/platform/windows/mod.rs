@@ -26,7 +26,7 @@ use names::{listed, name_of, of_listed};
 use native::{Named, Wanted};
 use spelling::segment;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::os::windows::io::AsHandle;
 use std::path::Path;
@@ -106,6 +106,10 @@ pub(crate) fn open_at(dir: impl AsFd, name: &str, what: Open) -> Result<OwnedFd,
     let (access, options) = match what {
         Open::Directory => (DIRECTORY, FILE_DIRECTORY_FILE),
         Open::Object => (FILE_GENERIC_READ, 0),
+        Open::Writable => (
+            FILE_GENERIC_READ | FILE_GENERIC_WRITE,
+            FILE_NON_DIRECTORY_FILE,
+        ),
     };
     let name = match name {
         "." => Vec::new(),
@@ -485,9 +489,19 @@ pub(crate) fn holds(dir: impl AsFd, name: &str) -> Result<bool, Errno> {
     Ok(false)
 }
 
-/// Writes at the end of what was written; returns how many bytes.
+/// Writes after what was written, or where [`seek`] says; returns how many bytes.
 pub(crate) fn write(mut file: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
     file.write(bytes).map_err(errno)
+}
+
+/// Sets the position of the next [`write`].
+pub(crate) fn seek(mut file: &OwnedFd, offset: u64) -> Result<(), Errno> {
+    file.seek(SeekFrom::Start(offset)).map(drop).map_err(errno)
+}
+
+/// Cuts a file, or extends it by zeros, to this many bytes.
+pub(crate) fn set_size(file: &OwnedFd, size: u64) -> Result<(), Errno> {
+    file.set_len(size).map_err(errno)
 }
 
 /// Reads at `offset`; 0 is the end.
