@@ -89,9 +89,17 @@ impl<'a> DownloadRanges<'a> {
         self.options.is_none()
     }
 
-    /// Sum of the lengths of all ranges, in bytes.
+    /// Sum of the lengths of all ranges, in bytes. A range that ends before it begins, which is refused, has none.
+    ///
+    /// ```
+    /// use holdall_plugin_api::DownloadRanges;
+    ///
+    /// let read = DownloadRanges::new("k", [(5..2), (0..u64::MAX), (0..u64::MAX)]);
+    /// assert_eq!(read.bytes(), u64::MAX);
+    /// ```
     pub fn bytes(&self) -> u64 {
-        let lengths = self.ranges.iter().map(|range| range.end - range.start);
+        let length = |range: &Range<u64>| range.end.saturating_sub(range.start);
+        let lengths = self.ranges.iter().map(length);
         lengths.fold(0, u64::saturating_add)
     }
 

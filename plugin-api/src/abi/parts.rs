@@ -12,8 +12,8 @@ use super::text::{
     At, breach, checksums_in, checksums_out, number_in, number_out, time_in, time_out,
 };
 use crate::{
-    AbortUpload, Body, CompleteUpload, CreateUpload, ListParts, ListUploads, Part, PartPage,
-    PendingUpload, PutPart, Result, UploadPage,
+    AbortUpload, Body, CompleteUpload, CreateUpload, ListParts, ListUploads, MAX_PARTS, Part,
+    PartPage, PendingUpload, PutPart, Result, UploadPage,
 };
 
 /// Writes the beginning of an upload.
@@ -73,17 +73,26 @@ pub fn write_created(upload_id: String) -> CreateUploadOut {
 pub unsafe fn read_created(out: &CreateUploadOut) -> Result<String> {
     let _release = Release(out.owner, out.release);
     // SAFETY: R6.
-    let id = unsafe { text_in(out.upload_id) }.at("CreateUploadOut.upload_id")?;
-    match id {
-        Some(id) if !id.is_empty() && id.len() <= MAX_UPLOAD_ID => Ok(id),
-        Some(id) => Err(breach(format_args!(
-            "an upload id of {} bytes, 1 to {MAX_UPLOAD_ID} expected (`CreateUploadOut.upload_id`)",
+    let id = unsafe { text_in(out.upload_id) };
+    id.and_then(upload_id).at("CreateUploadOut.upload_id")
+}
+
+/// Checks the id of an upload: a longer one would be refused in every later request.
+fn upload_id(id: Option<String>) -> Result<String> {
+    let id = id.ok_or_else(|| breach("an upload without an id"))?;
+    if id.is_empty() || id.len() > MAX_UPLOAD_ID {
+        return Err(breach(format_args!(
+            "an upload id of {} bytes, 1 to {MAX_UPLOAD_ID} expected",
             id.len()
-        ))),
-        None => Err(breach(
-            "an upload without an id (`CreateUploadOut.upload_id`)",
-        )),
+        )));
     }
+    Ok(id)
+}
+
+/// Checks the etag of a part: without one no upload can be completed.
+fn part_etag(etag: Option<String>) -> Result<String> {
+    let etag = etag.filter(|etag| !etag.is_empty());
+    etag.ok_or_else(|| breach("a part without an etag"))
 }
 
 /// Longest id of an upload, in bytes: those of S3 have about 200.
@@ -159,8 +168,8 @@ pub fn write_stored(part: Part) -> PutPartOut {
 pub unsafe fn read_stored(out: &PutPartOut) -> Result<Part> {
     let _release = Release(out.owner, out.release);
     // SAFETY: R6.
-    let etag = unsafe { text_in(out.etag) }.at("PutPartOut.etag")?;
-    let etag = etag.ok_or_else(|| breach("a part without an etag (`PutPartOut.etag`)"))?;
+    let etag = unsafe { text_in(out.etag) };
+    let etag = etag.and_then(part_etag).at("PutPartOut.etag")?;
     let checksums = checksums_in(out.checksums_known, out.crc32c, out.md5, out.sha256);
     Ok(Part::new(0, etag, out.bytes).checksums(checksums))
 }
@@ -240,9 +249,15 @@ pub unsafe fn read_parts(out: &ListPartsOut) -> Result<PartPage> {
         .at("ListPartsOut.parts, part_count, part_size")?;
     let mut page = PartPage::default();
     for part in raw {
+        if !(1..=MAX_PARTS).contains(&part.number) {
+            return Err(breach(format_args!(
+                "a part of number {}, 1 to {MAX_PARTS} expected (`FfiPart.number`)",
+                part.number
+            )));
+        }
         // SAFETY: R6.
-        let etag = unsafe { text_in(part.etag) }.at("FfiPart.etag")?;
-        let etag = etag.ok_or_else(|| breach("a part without an etag (`FfiPart.etag`)"))?;
+        let etag = unsafe { text_in(part.etag) };
+        let etag = etag.and_then(part_etag).at("FfiPart.etag")?;
         let checksums = checksums_in(part.checksums_known & 1, part.crc32c, [0; 16], [0; 32]);
         page.parts.push(
             Part::new(part.number, etag, part.bytes)
@@ -327,13 +342,11 @@ pub unsafe fn read_uploads(out: &ListUploadsOut) -> Result<UploadPage> {
     for upload in raw {
         // SAFETY: R6.
         let name = unsafe { text_in(upload.key) }.at("FfiUpload.key")?;
+        let name = name.filter(|name| !name.is_empty());
+        let name = name.ok_or_else(|| breach("an upload without a key (`FfiUpload.key`)"))?;
         // SAFETY: R6.
-        let id = unsafe { text_in(upload.upload_id) }.at("FfiUpload.upload_id")?;
-        let (Some(name), Some(id)) = (name, id) else {
-            return Err(breach(
-                "an upload without key or id (`FfiUpload.key`, `upload_id`)",
-            ));
-        };
+        let id = unsafe { text_in(upload.upload_id) };
+        let id = id.and_then(upload_id).at("FfiUpload.upload_id")?;
         page.uploads
             .push(PendingUpload::new(name, id).created(time_in(upload.created_ns)));
     }

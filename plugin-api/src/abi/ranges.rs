@@ -18,6 +18,10 @@ impl RangeBuffers<'_> {
     /// The memory of a range. Panics past the last.
     pub fn get_mut(&mut self, index: usize) -> &mut [u8] {
         let buffer = self.raw[index];
+        if buffer.len == 0 {
+            // Its address may be null.
+            return &mut [];
+        }
         // SAFETY: R5: lent by the caller for this call, initialised, and reached through this one borrow; no two
         // buffers overlap.
         unsafe { std::slice::from_raw_parts_mut(buffer.ptr, buffer.len) }
@@ -70,8 +74,9 @@ impl OwnedRanges {
 
 impl Drop for OwnedRanges {
     fn drop(&mut self) {
-        // SAFETY: R11: the table outlives its readers.
-        if let Some(end) = unsafe { self.table.as_ref() }.and_then(|table| table.drop) {
+        // Never by a reference to the table: one of an earlier minor may be shorter than ours.
+        // SAFETY: R1, R11: checked by `from_ffi`; a field of the first version, and the table outlives its readers.
+        if let Some(end) = unsafe { (&raw const (*self.table).drop).read() } {
             // SAFETY: R11: ended once.
             unsafe { end(&raw mut self.words) }
         }
@@ -94,7 +99,8 @@ pub struct Filling {
 unsafe impl Send for Filling {}
 
 impl Filling {
-    /// Fills `memory`, one piece for each range, each exactly as long as its range.
+    /// Fills `memory`, one piece for each range, each exactly as long as its range. Whoever read the reader from the
+    /// other side has promised that ([`read_downloaded`]); one of this side checks it for each range.
     pub fn new(reader: RangeReader, mut memory: Vec<Vec<u8>>) -> Self {
         let raw = memory.iter_mut().map(|piece| FfiBuffer {
             ptr: piece.as_mut_ptr(),
@@ -132,9 +138,8 @@ impl Filling {
         let Some(reader) = &mut self.reader else {
             return Poll::Ready(Err(breach("a reader was polled after its end")));
         };
-        // SAFETY: R11: the table outlives its readers.
-        let table = unsafe { reader.table.as_ref() };
-        let Some(poll) = table.and_then(|table| table.poll_into) else {
+        // SAFETY: R1, R11: as in the drop of `OwnedRanges`.
+        let Some(poll) = (unsafe { (&raw const (*reader.table).poll_into).read() }) else {
             return Poll::Ready(Err(breach("a reader without poll_into")));
         };
         let mut err = grow::empty::<FfiError>();
@@ -234,10 +239,13 @@ pub unsafe fn read_ranges<'a>(
     let args = unsafe { copy_in(args) }.map_err(refused)?;
     // SAFETY: R5.
     let ranges = unsafe { array(args.ranges, args.range_count) }?;
-    if ranges.len() > MAX_RANGES || ranges.iter().any(|range| range.start >= range.end) {
-        return Err(crate::Error::invalid(
-            "1 to 4096 ranges of at least a byte each",
-        ));
+    if !(1..=MAX_RANGES).contains(&ranges.len())
+        || ranges.iter().any(|range| range.start >= range.end)
+    {
+        return Err(crate::Error::invalid(format!(
+            "1 to {MAX_RANGES} ranges of at least a byte each expected, {} found",
+            ranges.len()
+        )));
     }
     // SAFETY: R5.
     let name = unsafe { texts.key(args.key) };
@@ -276,7 +284,8 @@ pub fn write_downloaded(downloaded: DownloadedRanges) -> RangesOut {
 ///
 /// # Safety
 ///
-/// R6: `out` was filled by the other side and is not used again.
+/// R6: `out` was filled by the other side and is not used again. R5: the reader is given to [`Filling::new`] with a
+/// piece of memory for each range of the request, as long as the range: the other side trusts these lengths.
 pub unsafe fn read_downloaded(out: &RangesOut) -> Result<DownloadedRanges> {
     let _release = Release(out.owner, out.release);
     if out.stream.table.is_null() {
@@ -291,4 +300,18 @@ pub unsafe fn read_downloaded(out: &RangesOut) -> Result<DownloadedRanges> {
     // SAFETY: R6.
     let info = unsafe { object_in(&object) }?;
     Ok(DownloadedRanges::new(info, RangeReader { stream }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_of_no_bytes_may_have_no_address() {
+        let raw = [FfiBuffer {
+            ptr: std::ptr::null_mut(),
+            len: 0,
+        }];
+        assert!(RangeBuffers { raw: &raw }.get_mut(0).is_empty());
+    }
 }

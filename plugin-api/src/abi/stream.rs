@@ -183,9 +183,9 @@ impl OwnedStream {
         };
         let mut end = grow::empty::<FfiTrailers>();
         let mut err = grow::empty::<FfiError>();
-        // SAFETY: R11: the table outlives its streams.
-        let next = unsafe { self.table.as_ref() }.and_then(|table| table.poll_next);
-        let Some(next) = next else {
+        // Never by a reference to the table: one of 1.0 is shorter than ours.
+        // SAFETY: R1, R11: checked by `from_ffi`; a field of the first version, and the table outlives its streams.
+        let Some(next) = (unsafe { (&raw const (*self.table).poll_next).read() }) else {
             return Poll::Ready(Next::Failed(breach("a stream without poll_next")));
         };
         let words = self.words.get();
@@ -221,8 +221,8 @@ fn crc_word(crc32c: Option<u32>) -> *mut c_void {
 
 impl Drop for OwnedStream {
     fn drop(&mut self) {
-        // SAFETY: R11: the table outlives its streams.
-        if let Some(end) = unsafe { self.table.as_ref() }.and_then(|table| table.drop) {
+        // SAFETY: R1, R11: as in `poll`.
+        if let Some(end) = unsafe { (&raw const (*self.table).drop).read() } {
             // SAFETY: R11: ended once.
             unsafe { end(self.words.get()) }
         }
@@ -352,5 +352,48 @@ mod tests {
                 _ => panic!("not refused: {expected}"),
             }
         }
+    }
+
+    /// A table of 1.0 ends before the functions that 1.1 added. Miri sees a read, or a reference, past its end.
+    #[test]
+    fn a_table_of_the_first_version_is_read_no_further() {
+        unsafe extern "C" fn end(
+            _: *mut Words,
+            _: *const FfiContext,
+            _: *mut FfiBytes,
+            end: *mut FfiTrailers,
+            _: *mut FfiError,
+        ) -> Status {
+            // SAFETY: writable by the contract of `poll_next`.
+            unsafe { copy_out(end, trailers_out(UNKNOWN, &Checksums::NONE)) };
+            END
+        }
+        unsafe extern "C" fn ended(_: *mut Words) {}
+        let mut whole = StreamTable {
+            poll_next: Some(end),
+            drop: Some(ended),
+            ..grow::empty()
+        };
+        whole.size = StreamTable::FIRST;
+        const { assert!(StreamTable::FIRST < size_of::<StreamTable>()) };
+        let mut short = vec![0usize; StreamTable::FIRST / size_of::<usize>()].into_boxed_slice();
+        let table = short.as_mut_ptr().cast::<StreamTable>();
+        // SAFETY: as long as the first version, of which nothing but words is copied.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                (&raw const whole).cast::<u8>(),
+                table.cast::<u8>(),
+                StreamTable::FIRST,
+            );
+        }
+        let raw = FfiStream {
+            words: [std::ptr::null_mut(); 5],
+            table,
+        };
+        // SAFETY: the table outlives the stream, which owns nothing.
+        let mut stream = unsafe { OwnedStream::from_ffi(raw) }.unwrap();
+        let mut cx = Context::from_waker(Waker::noop());
+        let polled = stream.poll(&mut cx, std::ptr::null());
+        assert!(matches!(polled, Poll::Ready(Next::End(_))));
     }
 }

@@ -99,7 +99,8 @@ pub unsafe fn read_page(out: &ListVersionsOut) -> Result<VersionPage> {
         let name = unsafe { text_in(version.key) }.at("FfiVersion.key")?;
         // SAFETY: R6.
         let id = unsafe { text_in(version.version) }.at("FfiVersion.version")?;
-        let (Some(name), Some(id)) = (name, id) else {
+        let present = |text: &String| !text.is_empty();
+        let (Some(name), Some(id)) = (name.filter(present), id.filter(present)) else {
             return Err(breach(
                 "a version without key or name (`FfiVersion.key`, `version`)",
             ));

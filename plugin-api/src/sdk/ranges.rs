@@ -82,9 +82,8 @@ impl<S: RangeSource> Boxed<S> {
             })
         });
         let error = match polled {
-            Ok(Poll::Pending) => return PENDING,
-            Ok(Poll::Ready(None)) => return END,
-            Ok(Poll::Ready(Some(Ok(())))) if !waiting.is_empty() => {
+            // Whatever the source says beside it: what is complete is told first, or its caller would wait for it.
+            Ok(Poll::Pending | Poll::Ready(None | Some(Ok(())))) if !waiting.is_empty() => {
                 let told = waiting.len().min(done_room);
                 for (at, index) in waiting.drain(..told).enumerate() {
                     // SAFETY: inside the `done_room` items that are there by the contract.
@@ -96,6 +95,8 @@ impl<S: RangeSource> Boxed<S> {
                 unsafe { done_count.write(told) };
                 return READY;
             }
+            Ok(Poll::Pending) => return PENDING,
+            Ok(Poll::Ready(None)) => return END,
             Ok(Poll::Ready(Some(Ok(())))) => Error::new(crate::ErrorKind::Other)
                 .with_message("a source of ranges went on without completing one"),
             Ok(Poll::Ready(Some(Err(error)))) => error,

@@ -413,3 +413,85 @@ fn a_reader_without_a_table_or_its_functions_is_a_fault() {
     }
     let _: Option<OwnedRanges> = None;
 }
+
+/// Completes its one range, and answers something else than progress beside it.
+struct Beside(Option<Poll<Option<Result<()>>>>);
+
+impl RangeSource for Beside {
+    fn poll_ranges(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut RangeBuffers<'_>,
+        done: &mut Vec<usize>,
+    ) -> Poll<Option<Result<()>>> {
+        done.push(0);
+        self.0.take().unwrap_or(Poll::Ready(None))
+    }
+}
+
+/// A range that is complete is told in the same call, or nobody would wake the caller for it.
+#[test]
+fn what_is_complete_is_told_at_once() {
+    for answer in [Poll::Pending, Poll::Ready(None)] {
+        let reader = RangeReader::source(Beside(Some(answer)));
+        let mut filling = Filling::new(reader, vec![vec![0; 3]]);
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(read) = filling.poll(&mut cx, std::ptr::null()) else {
+            panic!("pending, and the range is complete");
+        };
+        assert_eq!(read.unwrap(), [vec![0; 3]]);
+    }
+}
+
+#[test]
+fn a_read_of_no_range_is_refused_by_a_plugin_too() {
+    let mut args = ranges::write_ranges(&DownloadRanges::new("k", []));
+    let mut texts = Texts::lent();
+    // SAFETY: R5: the arguments live as long as what is read.
+    let refused = unsafe { ranges::read_ranges(args.raw(), &mut texts) }.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+    assert!(refused.message().contains("0 found"), "{refused}");
+}
+
+/// Names that no later request could give back.
+#[test]
+fn names_that_cannot_be_used_are_faults() {
+    fn is_fault<T: std::fmt::Debug>(read: Result<T>, field: &str) {
+        let refused = read.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PluginFault, "{refused}");
+        assert!(refused.message().contains(field), "{refused}");
+    }
+    let part = Part::new(1, "", 5);
+    // SAFETY: R6: read once, here and below.
+    let read = unsafe { parts::read_stored(&parts::write_stored(part.clone())) };
+    is_fault(read, "`PutPartOut.etag`");
+    for (part, field) in [
+        (part, "`FfiPart.etag`"),
+        (Part::new(0, "e", 5), "`FfiPart.number`"),
+        (Part::new(10_001, "e", 5), "`FfiPart.number`"),
+    ] {
+        let page = PartPage::new([part]);
+        // SAFETY: as above.
+        is_fault(
+            unsafe { parts::read_parts(&parts::write_parts(page)) },
+            field,
+        );
+    }
+    let long = "x".repeat(parts::MAX_UPLOAD_ID + 1);
+    for (key, id, field) in [
+        ("", "id", "`FfiUpload.key`"),
+        ("k", "", "`FfiUpload.upload_id`"),
+        ("k", &long, "`FfiUpload.upload_id`"),
+    ] {
+        let page = UploadPage::new([PendingUpload::new(key, id)]);
+        // SAFETY: as above.
+        let read = unsafe { parts::read_uploads(&parts::write_uploads(page)) };
+        is_fault(read, field);
+    }
+    for (key, version) in [("", "1"), ("k", "")] {
+        let page = VersionPage::new([ObjectVersion::new(key, version, 5)]);
+        // SAFETY: as above.
+        let read = unsafe { versions::read_page(&versions::write_page(page)) };
+        is_fault(read, "`FfiVersion.key`, `version`");
+    }
+}

@@ -134,6 +134,13 @@ impl Instance {
         memory: Vec<Vec<u8>>,
         call: Call,
     ) -> Result<(ObjectInfo, Vec<Vec<u8>>)> {
+        // R5: the plugin writes as many bytes as a range has.
+        let lengths = read.ranges.iter().map(|range| range.end - range.start);
+        if !lengths.eq(memory.iter().map(|piece| piece.len() as u64)) {
+            return Err(Error::invalid(
+                "memory for each range expected, as long as the range",
+            ));
+        }
         let under = call.clone();
         let mut operation = std::pin::pin!(self.start(
             self.plugin().checked.ops.start_download_ranges,
