@@ -76,7 +76,7 @@ impl Drop for OwnedRanges {
     fn drop(&mut self) {
         // Never by a reference to the table: one of an earlier minor may be shorter than ours.
         // SAFETY: R1, R11: checked by `from_ffi`; a field of the first version, and the table outlives its readers.
-        if let Some(end) = unsafe { (&raw const (*self.table).drop).read() } {
+        if let Some(end) = unsafe { (*self.table).drop } {
             // SAFETY: R11: ended once.
             unsafe { end(&raw mut self.words) }
         }
@@ -99,8 +99,8 @@ pub struct Filling {
 unsafe impl Send for Filling {}
 
 impl Filling {
-    /// Fills `memory`, one piece for each range, each exactly as long as its range. Whoever read the reader from the
-    /// other side has promised that ([`read_downloaded`]); one of this side checks it for each range.
+    /// Fills `memory`, one piece for each range, each exactly as long as its range. For a reader of the other side,
+    /// the caller of [`read_downloaded`] guarantees these lengths; a reader of this side checks them.
     pub fn new(reader: RangeReader, mut memory: Vec<Vec<u8>>) -> Self {
         let raw = memory.iter_mut().map(|piece| FfiBuffer {
             ptr: piece.as_mut_ptr(),
@@ -139,7 +139,7 @@ impl Filling {
             return Poll::Ready(Err(breach("a reader was polled after its end")));
         };
         // SAFETY: R1, R11: as in the drop of `OwnedRanges`.
-        let Some(poll) = (unsafe { (&raw const (*reader.table).poll_into).read() }) else {
+        let Some(poll) = (unsafe { (*reader.table).poll_into }) else {
             return Poll::Ready(Err(breach("a reader without poll_into")));
         };
         let mut err = grow::empty::<FfiError>();

@@ -185,7 +185,7 @@ impl OwnedStream {
         let mut err = grow::empty::<FfiError>();
         // Never by a reference to the table: one of 1.0 is shorter than ours.
         // SAFETY: R1, R11: checked by `from_ffi`; a field of the first version, and the table outlives its streams.
-        let Some(next) = (unsafe { (&raw const (*self.table).poll_next).read() }) else {
+        let Some(next) = (unsafe { (*self.table).poll_next }) else {
             return Poll::Ready(Next::Failed(breach("a stream without poll_next")));
         };
         let words = self.words.get();
@@ -222,7 +222,7 @@ fn crc_word(crc32c: Option<u32>) -> *mut c_void {
 impl Drop for OwnedStream {
     fn drop(&mut self) {
         // SAFETY: R1, R11: as in `poll`.
-        if let Some(end) = unsafe { (&raw const (*self.table).drop).read() } {
+        if let Some(end) = unsafe { (*self.table).drop } {
             // SAFETY: R11: ended once.
             unsafe { end(self.words.get()) }
         }

@@ -82,7 +82,7 @@ impl<S: RangeSource> Boxed<S> {
             })
         });
         let error = match polled {
-            // Whatever the source says beside it: what is complete is told first, or its caller would wait for it.
+            // Complete ranges are reported first, also beside `Pending`: a later wake is not certain.
             Ok(Poll::Pending | Poll::Ready(None | Some(Ok(())))) if !waiting.is_empty() => {
                 let told = waiting.len().min(done_room);
                 for (at, index) in waiting.drain(..told).enumerate() {

@@ -429,9 +429,9 @@ impl RangeSource for Beside {
     }
 }
 
-/// A range that is complete is told in the same call, or nobody would wake the caller for it.
+/// A complete range is reported by the same call: no later wake reports it.
 #[test]
-fn what_is_complete_is_told_at_once() {
+fn complete_ranges_are_reported_at_once() {
     for answer in [Poll::Pending, Poll::Ready(None)] {
         let reader = RangeReader::source(Beside(Some(answer)));
         let mut filling = Filling::new(reader, vec![vec![0; 3]]);

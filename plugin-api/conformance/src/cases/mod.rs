@@ -1,4 +1,4 @@
-//! The cases, one file for each group, and their registry.
+//! The cases, one file or folder for each group, and their registry.
 
 mod checksums;
 mod concurrency;

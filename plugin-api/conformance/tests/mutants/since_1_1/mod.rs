@@ -326,7 +326,7 @@ fn a_case_leaves_nothing_in_a_store_with_small_pages() {
     }
 }
 
-/// Uploads that cannot be removed fill the first page for ever.
+/// An upload that cannot be removed stays on the first page.
 #[test]
 fn uploads_that_stay_do_not_keep_the_kit() {
     let subject = Subject {

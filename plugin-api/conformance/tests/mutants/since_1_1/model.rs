@@ -119,7 +119,7 @@ pub(crate) fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(own).collect()
 }
 
-/// Long enough for whoever else is at it.
+/// Yields to concurrent calls.
 pub(crate) async fn pause() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
