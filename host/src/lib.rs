@@ -34,6 +34,8 @@ pub use policy::file_type::implied_content_type;
 
 pub use tokio_util::sync::CancellationToken;
 
+#[cfg(unix)]
+pub use holdall_plugin_api::LentFile;
 pub use holdall_plugin_api::StaticPlugin;
 pub use holdall_plugin_api::contract::Terms;
 pub use holdall_plugin_api::{

@@ -284,8 +284,8 @@ typedef struct HoldallStreamTable {
                              struct HoldallFfiError *err);
   // Ends it, at any moment.
   void (*drop)(void *(*words)[5]);
-  // Since 1.1, optional: as `poll_next`, into memory of the caller, which is lent for the call. `READY`: 1 to `room`
-  // bytes are there, `filled` says how many.
+  // Since 1.1, optional, capability `read_into`: as `poll_next`, into memory of the caller, which is lent for the call.
+  // `READY`: 1 to `room` bytes are there, `filled` says how many. `room` is never 0. Both may be called in turn.
   HoldallStatus (*poll_into)(void *(*words)[5],
                              const struct HoldallFfiContext *cx,
                              uint8_t *into,
@@ -293,8 +293,8 @@ typedef struct HoldallStreamTable {
                              size_t *filled,
                              struct HoldallFfiTrailers *end,
                              struct HoldallFfiError *err);
-  // Since 1.1, optional: the rest of the stream as a range of an open file, valid until `drop`. 1: `out` is filled,
-  // 0: there is none.
+  // Since 1.1, optional, capability `lend_file`: the stream as a range of an open regular file, valid until `drop`. Asked
+  // before the first poll, on any thread; never blocks. 1: `out` is filled, 0: there is none. No host asks on Windows.
   uint8_t (*file)(void *(*words)[5], struct HoldallFfiFile *out);
 } HoldallStreamTable;
 

@@ -340,7 +340,21 @@ impl Downloaded {
                 .with_fact("limit", limit)
                 .with_fact("size", size));
         }
-        self.body.collect(limit).await
+        if !self.body.reads_into() {
+            return self.body.collect(limit).await;
+        }
+        // Without a copy between: at once as much memory as the limit allows.
+        let (mut body, mut all, mut filled) = (self.body, vec![0; size as usize], 0);
+        while filled < all.len() {
+            match body.read_into(&mut all[filled..]).await? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        all.truncate(filled);
+        // The end, and what a body has that is longer than announced.
+        all.extend_from_slice(&body.collect(limit).await?);
+        Ok(all.into())
     }
 
     /// All bytes of the range, as text.

@@ -5,6 +5,8 @@ mod http;
 #[cfg(feature = "io")]
 mod io;
 
+#[cfg(unix)]
+use crate::LentFile;
 use crate::abi::stream::{Next, OwnedStream};
 use crate::abi::tables::FfiCall;
 use crate::{Checksums, Chunk, Error, Result};
@@ -34,6 +36,31 @@ pub trait Source: Send {
     fn checksums(self: Pin<&mut Self>) -> Checksums {
         Checksums::NONE
     }
+
+    /// Whether [`poll_into`](Self::poll_into) is written. Asked once, when the body is made. Capability `read_into`, since
+    /// ABI 1.1.
+    fn reads_into(&self) -> bool {
+        false
+    }
+
+    /// As [`poll_chunk`](Self::poll_chunk), into memory of the receiver, which is not empty: how many bytes were filled,
+    /// at least one. A receiver may call both in turn.
+    fn poll_into(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        _into: &mut [u8],
+    ) -> Poll<Option<Result<usize>>> {
+        Poll::Ready(Some(Err(Error::unsupported(
+            "this source reads no memory of its receiver",
+        ))))
+    }
+
+    /// All bytes as a range of an open regular file, before anything is read. It must stay open, and its bytes as they
+    /// are, until the source is dropped. Never blocks. Capability `lend_file`, since ABI 1.1; Unix only.
+    #[cfg(unix)]
+    fn file(&self) -> Option<LentFile<'_>> {
+        None
+    }
 }
 
 /// The bytes of an object: an owned stream that is pulled, one chunk at a time.
@@ -51,8 +78,15 @@ pub struct Body {
     seen: u64,
     state: State,
     crc32c: Option<u32>,
-    /// The rarer digests, so that a body stays small.
-    digests: Option<Box<Checksums>>,
+    /// What few bodies have, so that a body stays small.
+    rare: Option<Box<Rare>>,
+}
+
+enum Rare {
+    /// Of a chunk of which the receiver had room for a part; not empty.
+    Rest(Bytes),
+    /// Digests beside CRC-32C, at the end.
+    Digests(Checksums),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,12 +118,16 @@ impl Body {
             seen: 0,
             state: State::Open,
             crc32c: None,
-            digests: None,
+            rare: None,
         }
     }
 
     pub(crate) fn into_stream(self) -> OwnedStream {
-        self.stream
+        match self.rare.as_deref() {
+            // The rest has to come first.
+            Some(Rare::Rest(_)) => Self::source(self).stream,
+            _ => self.stream,
+        }
     }
 
     /// The bytes of a body that was made from bytes and not yet read.
@@ -125,27 +163,150 @@ impl Body {
         cx: &mut Context<'_>,
         call: *const FfiCall,
     ) -> Poll<Option<Result<Chunk>>> {
+        if let Some(rest) = self.take_rest() {
+            self.seen += rest.len() as u64;
+            return Poll::Ready(Some(Ok(rest.into())));
+        }
         if self.state != State::Open {
             return Poll::Ready(None);
         }
-        match std::task::ready!(self.stream.poll(cx, call)) {
-            Next::Chunk(chunk) => {
-                self.seen += chunk.len() as u64;
-                Poll::Ready(Some(Ok(chunk)))
-            }
+        let next = std::task::ready!(self.stream.poll(cx, call));
+        Poll::Ready(self.went_on(next).inspect(|chunk| {
+            self.seen += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        }))
+    }
+
+    /// What a pull says of the stream's state.
+    fn went_on<T>(&mut self, next: Next<T>) -> Option<Result<T>> {
+        match next {
+            Next::Some(some) => Some(Ok(some)),
             Next::End(checksums) => {
                 self.state = State::Ended;
                 self.crc32c = checksums.crc32c;
                 if checksums.md5.is_some() || checksums.sha256.is_some() {
-                    self.digests = Some(Box::new(checksums));
+                    self.rare = Some(Box::new(Rare::Digests(checksums)));
                 }
-                Poll::Ready(None)
+                None
             }
             Next::Failed(error) => {
                 self.state = State::Failed;
-                Poll::Ready(Some(Err(error)))
+                Some(Err(error))
             }
         }
+    }
+
+    fn take_rest(&mut self) -> Option<Bytes> {
+        match self.rare.as_deref_mut() {
+            Some(Rare::Rest(rest)) => {
+                let rest = std::mem::take(rest);
+                self.rare = None;
+                Some(rest)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether [`read_into`](Self::read_into) reads from the store straight into the memory, without a copy between.
+    pub fn reads_into(&self) -> bool {
+        self.stream.polls_into()
+    }
+
+    /// As [`Body::read_into`]; `None` is the end, and `into` is not empty.
+    pub fn poll_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<Option<Result<usize>>> {
+        self.poll_into_under(cx, std::ptr::null(), into)
+    }
+
+    /// As [`Body::poll_into`], under a call (rule R15 of [`abi`](crate::abi)).
+    #[doc(hidden)]
+    pub fn poll_into_under(
+        &mut self,
+        cx: &mut Context<'_>,
+        call: *const FfiCall,
+        into: &mut [u8],
+    ) -> Poll<Option<Result<usize>>> {
+        if into.is_empty() {
+            return Poll::Ready(Some(Err(Error::invalid("no memory to read into"))));
+        }
+        let mut chunk = match self.take_rest() {
+            Some(rest) => rest,
+            None if self.state != State::Open => return Poll::Ready(None),
+            None if self.reads_into() => {
+                let next = std::task::ready!(self.stream.poll_into(cx, call, into));
+                let filled = self.went_on(next);
+                self.seen += filled.as_ref().map_or(0, |filled| {
+                    filled.as_ref().map_or(0, |filled| *filled as u64)
+                });
+                return Poll::Ready(filled);
+            }
+            None => loop {
+                let next = std::task::ready!(self.stream.poll(cx, call));
+                match self.went_on(next) {
+                    Some(Ok(chunk)) if chunk.is_empty() => {}
+                    Some(Ok(chunk)) => break chunk.into(),
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    None => return Poll::Ready(None),
+                }
+            },
+        };
+        let some = chunk.split_to(into.len().min(chunk.len()));
+        into[..some.len()].copy_from_slice(&some);
+        self.seen += some.len() as u64;
+        if !chunk.is_empty() {
+            self.rare = Some(Box::new(Rare::Rest(chunk)));
+        }
+        Poll::Ready(Some(Ok(some.len())))
+    }
+
+    /// Reads into memory of the caller: how many bytes are there, at least one; 0 is the end. A store that can reads
+    /// straight into it ([`reads_into`](Self::reads_into)), from any other a chunk is copied. After an error there is
+    /// nothing more.
+    ///
+    /// ```
+    /// # futures_util::FutureExt::now_or_never(async {
+    /// use holdall_plugin_api::Body;
+    ///
+    /// let (mut body, mut buffer) = (Body::from("hello"), [0; 4]);
+    /// assert_eq!(body.read_into(&mut buffer).await?, 4);
+    /// assert_eq!(&buffer, b"hell");
+    /// assert_eq!(body.read_into(&mut buffer).await?, 1);
+    /// assert_eq!(body.read_into(&mut buffer).await?, 0);
+    /// assert_eq!(body.trailers().unwrap().size, 5);
+    /// # Ok::<(), holdall_plugin_api::Error>(())
+    /// # }).unwrap().unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The stream's own; `InvalidArgument` for memory of no bytes.
+    pub async fn read_into(&mut self, into: &mut [u8]) -> Result<usize> {
+        let next = std::future::poll_fn(|cx| self.poll_into(cx, into)).await;
+        next.unwrap_or(Ok(0))
+    }
+
+    /// The file that holds the bytes, valid until the body is dropped. `None`: the backend lends none for this body, the
+    /// caller of the download has not asked for [`unverified`](crate::Download::unverified) bytes, or something of the
+    /// body was read already. Unix only.
+    #[cfg(unix)]
+    pub fn file(&self) -> Option<LentFile<'_>> {
+        self.try_file().ok().flatten()
+    }
+
+    /// As [`Body::file`].
+    ///
+    /// # Errors
+    ///
+    /// The stream answered what cannot be.
+    #[cfg(unix)]
+    #[doc(hidden)]
+    pub fn try_file(&self) -> Result<Option<LentFile<'_>>> {
+        if self.seen > 0 || self.state != State::Open {
+            return Ok(None);
+        }
+        self.stream.file()
     }
 
     /// The next chunk; `None` is the end.
@@ -159,7 +320,10 @@ impl Body {
             size: self.seen,
             checksums: Checksums {
                 crc32c: self.crc32c,
-                ..self.digests.as_deref().copied().unwrap_or_default()
+                ..match self.rare.as_deref() {
+                    Some(Rare::Digests(digests)) => *digests,
+                    _ => Checksums::NONE,
+                }
             },
         })
     }
@@ -194,12 +358,41 @@ impl Body {
     }
 }
 
+/// So that a body can be wrapped, or goes on as another.
+impl Source for Body {
+    fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        let next = Body::poll_chunk(&mut self, cx);
+        next.map(|next| next.map(|chunk| chunk.map(Bytes::from)))
+    }
+
+    fn checksums(self: Pin<&mut Self>) -> Checksums {
+        self.trailers()
+            .map_or(Checksums::NONE, |trailers| trailers.checksums)
+    }
+
+    fn reads_into(&self) -> bool {
+        Body::reads_into(self)
+    }
+
+    fn poll_into(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<Option<Result<usize>>> {
+        Body::poll_into(&mut self, cx, into)
+    }
+
+    #[cfg(unix)]
+    fn file(&self) -> Option<LentFile<'_>> {
+        Body::file(self)
+    }
+}
+
 impl Stream for Body {
     type Item = Result<Bytes>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_chunk(cx)
-            .map(|next| next.map(|chunk| chunk.map(Bytes::from)))
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Source::poll_chunk(self, cx)
     }
 }
 

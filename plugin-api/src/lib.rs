@@ -34,6 +34,8 @@ pub mod abi;
 pub mod sdk;
 
 pub use abi::bytes::Chunk;
+#[cfg(unix)]
+pub use abi::file::LentFile;
 pub use answer::{
     Copied, Deleted, Downloaded, Encrypted, Entry, Health, Instance, ObjectInfo, Page,
     ProviderFacts, Renamed, SignedUrl, Signing, Uploaded, Usage,

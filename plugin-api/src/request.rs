@@ -387,6 +387,9 @@ pub struct Download<'a> {
     pub range: Option<ByteRange>,
     /// The size of chunks that suits the caller: 64 KiB to 1 MiB. No chunk is larger than 1 MiB.
     pub chunk_hint: u32,
+    /// Whether the caller takes bytes that were not compared with the stored checksum. Of the host's own: a plugin is not
+    /// told.
+    pub unverified: bool,
     options: Option<Box<ReadOptions<'a>>>,
 }
 
@@ -448,6 +451,7 @@ impl<'a> Download<'a> {
             key: key.as_ref(),
             range: None,
             chunk_hint: MAX_CHUNK,
+            unverified: false,
             options: None,
         }
     }
@@ -463,6 +467,15 @@ impl<'a> Download<'a> {
     #[must_use]
     pub fn chunk_hint(mut self, bytes: u32) -> Self {
         self.chunk_hint = bytes.clamp(MIN_CHUNK, MAX_CHUNK);
+        self
+    }
+
+    /// Takes bytes that were not compared with the stored checksum. A backend that keeps plain files then lends the file
+    /// ([`Body::file`](crate::Body::file)), and the host reads it without the plugin; from any other the bytes come as
+    /// always, without the comparison.
+    #[must_use]
+    pub fn unverified(mut self) -> Self {
+        self.unverified = true;
         self
     }
 

@@ -74,6 +74,9 @@ pub struct Settings {
     /// Backends whose HTML, SVG and XML is shown without `Content-Security-Policy: sandbox`, because
     /// all who may write there are trusted; default none.
     pub unsandboxed: BTreeSet<String>,
+    /// Backends whose objects are sent without a comparison with their stored checksum; one that lends its files
+    /// (`local`) is then read without the plugin. Default none.
+    pub unverified: BTreeSet<String>,
     /// Backends that answer `GET` of a path that ends in `/` with an index of the names below it;
     /// default none.
     pub index: BTreeSet<String>,
@@ -104,6 +107,7 @@ impl Default for Settings {
             max_auth_failures: 60,
             trusted_proxies: Vec::new(),
             unsandboxed: BTreeSet::new(),
+            unverified: BTreeSet::new(),
             index: BTreeSet::new(),
             infinite_depth: BTreeSet::new(),
         }
@@ -131,6 +135,7 @@ impl Settings {
         for (name, token) in &self.tokens {
             look(&["tokens", name, "backends"], &token.rule.backends);
         }
+        look(&["unverified"], &self.unverified);
         look(&["index", "backends"], &self.index);
         look(&["webdav", "infinite_depth"], &self.infinite_depth);
         for name in self.cors.keys() {

@@ -4,6 +4,8 @@ use super::calls;
 use super::download_body::{Origin, Verified};
 use super::etag;
 use super::fault;
+#[cfg(unix)]
+use super::file_body::FileBody;
 use super::needs;
 use crate::backend::Backend;
 use crate::backend::generation::Opened;
@@ -15,7 +17,9 @@ use std::time::Instant;
 
 impl Backend {
     /// Reads an object: facts and bytes of one version. The body is pulled; it yields exactly the
-    /// announced range, in chunks of at most 1 MiB, or ends in an error.
+    /// announced range, in chunks of at most 1 MiB, or ends in an error. A whole object is compared with the checksum
+    /// that the store keeps, unless the caller takes [`unverified`](Download::unverified) bytes; on Unix those may come
+    /// as a file ([`Body::file`]).
     ///
     /// ```no_run
     /// # async fn example(photos: holdall::Backend) -> holdall::Result<()> {
@@ -116,6 +120,7 @@ pub(super) async fn read(
 ) -> Result<Downloaded> {
     opened.terms.download(&download)?;
     let (key, asked) = (download.key.text().to_owned(), download.range.clone());
+    let (unverified, chunk) = (download.unverified, download.chunk_hint);
     let mut download = download;
     let (wanted, known);
     if let Some(given) = download.options().if_match {
@@ -139,7 +144,8 @@ pub(super) async fn read(
             .with_fact("found", format!("{:?}", downloaded.range)));
     }
     let whole = range.end - range.start == size;
-    let stored = downloaded.info.checksums.crc32c.filter(|_| whole);
+    let stored = downloaded.info.checksums.crc32c;
+    let stored = stored.filter(|_| whole && !unverified);
     let origin = Origin {
         slot: scope.backend.slot.clone(),
         generation: scope.generation()?.clone(),
@@ -151,6 +157,13 @@ pub(super) async fn read(
         _turn: scope.take_turn(),
     };
     let body = std::mem::replace(&mut downloaded.body, Body::empty());
+    #[cfg(unix)]
+    let body = match unverified {
+        true => FileBody::new(body, chunk).map_or_else(|body| body, Body::source),
+        false => body,
+    };
+    #[cfg(not(unix))]
+    let _ = chunk;
     downloaded.body = Body::source(Verified::new(body, range.end - range.start, stored, origin));
     Ok(downloaded)
 }

@@ -128,13 +128,19 @@ impl Verified {
         error
     }
 
-    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+    /// Waits for what `pull` yields, within the limits; no bytes at all are nothing.
+    fn next<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut pull: impl FnMut(&mut Body, &mut Context<'_>) -> Poll<Option<Result<T>>>,
+        bytes: impl Fn(&T) -> usize,
+    ) -> Poll<Option<Result<T>>> {
         for _ in 0..EMPTY_CHUNKS {
-            match self.body.poll_chunk(cx) {
-                Poll::Ready(Some(Ok(chunk))) if chunk.is_empty() => {}
-                Poll::Ready(Some(Ok(chunk))) => {
+            match pull(&mut self.body, cx) {
+                Poll::Ready(Some(Ok(some))) if bytes(&some) == 0 => {}
+                Poll::Ready(Some(Ok(some))) => {
                     self.idle.as_mut().map(Idle::moved);
-                    return Poll::Ready(Some(self.check(&chunk).map(|()| chunk.into())));
+                    return Poll::Ready(Some(Ok(some)));
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) if self.left > 0 => {
@@ -161,20 +167,47 @@ impl Verified {
         }
         Poll::Ready(Some(Err(fault("chunk after chunk without any bytes"))))
     }
+
+    /// Counts what goes out.
+    fn gone<T>(&mut self, next: Result<T>, bytes: impl Fn(&T) -> usize) -> Result<T> {
+        let next = next.map_err(|error| self.fail(error))?;
+        let bytes = bytes(&next) as u64;
+        self.moved += bytes;
+        add(&self.counters().bytes_out, bytes);
+        Ok(next)
+    }
 }
 
 impl Source for Verified {
     fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
-        self.next(cx).map(|next| {
-            next.map(|next| match next {
-                Ok(bytes) => {
-                    self.moved += bytes.len() as u64;
-                    add(&self.counters().bytes_out, bytes.len() as u64);
-                    Ok(bytes)
-                }
-                Err(error) => Err(self.fail(error)),
-            })
-        })
+        let next = std::task::ready!(self.next(cx, Body::poll_chunk, |chunk| chunk.len()));
+        Poll::Ready(next.map(|next| {
+            let next = next.and_then(|chunk| self.check(&chunk).map(|()| chunk.into()));
+            self.gone(next, Bytes::len)
+        }))
+    }
+
+    fn reads_into(&self) -> bool {
+        self.body.reads_into()
+    }
+
+    fn poll_into(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<Option<Result<usize>>> {
+        let room = into.len().min(MAX_CHUNK as usize);
+        let into = &mut into[..room];
+        let next = self.next(cx, |body, cx| body.poll_into(cx, into), |filled| *filled);
+        Poll::Ready(std::task::ready!(next).map(|next| {
+            let next = next.and_then(|filled| self.check(&into[..filled]).map(|()| filled));
+            self.gone(next, |filled| *filled)
+        }))
+    }
+
+    #[cfg(unix)]
+    fn file(&self) -> Option<holdall_plugin_api::LentFile<'_>> {
+        self.body.file()
     }
 
     fn checksums(self: Pin<&mut Self>) -> Checksums {

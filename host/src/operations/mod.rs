@@ -19,10 +19,14 @@ mod usage;
 mod versions;
 
 mod attempts;
+#[cfg(unix)]
+mod buffers;
 mod calls;
 mod content_type;
 mod download_body;
 mod etag;
+#[cfg(unix)]
+mod file_body;
 mod idle;
 mod page_token;
 mod quota;

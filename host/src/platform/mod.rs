@@ -6,6 +6,8 @@
 #[cfg(windows)]
 pub(crate) mod access;
 #[cfg(unix)]
+pub(crate) mod cached_read;
+#[cfg(unix)]
 pub(crate) mod crash;
 pub(crate) mod crumbs;
 pub mod exit;

@@ -26,6 +26,7 @@ struct Checked {
     crc32c: Digest,
     sha256: Option<Sha256>,
     ended: Checksums,
+    lends: bool,
     /// Of the kit: a body of it may want a timer, wherever the backend reads it.
     runtime: Option<Handle>,
 }
@@ -77,13 +78,11 @@ pub(crate) fn upload(body: Body, length: Option<u64>, expected: Checksums) -> Bo
 }
 
 /// A download's body: ends in an error when it is not of this length.
-pub(crate) fn download(body: Body, length: u64) -> Body {
-    Body::source(Checked::new(
-        body,
-        Some(length),
-        Side::Backend,
-        Checksums::NONE,
-    ))
+/// Its file is lent where the caller takes unverified bytes.
+pub(crate) fn download(body: Body, length: u64, lends: bool) -> Body {
+    let mut checked = Checked::new(body, Some(length), Side::Backend, Checksums::NONE);
+    checked.lends = lends;
+    Body::source(checked)
 }
 
 impl Checked {
@@ -96,6 +95,7 @@ impl Checked {
             crc32c: Digest::new(CrcAlgorithm::Crc32Iscsi),
             sha256: expected.sha256.map(|_| Sha256::new()),
             ended: Checksums::NONE,
+            lends: false,
             runtime: match side {
                 Side::Caller => Handle::try_current().ok(),
                 // The backend's own.
@@ -141,34 +141,64 @@ impl Checked {
     }
 }
 
-impl Source for Checked {
-    fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
-        let this = &mut *self;
-        let polled = {
-            let _entered = this.runtime.as_ref().map(Handle::enter);
-            this.body.poll_chunk(cx)
-        };
-        let next = std::task::ready!(polled);
-        Poll::Ready(match next {
-            Some(Ok(chunk)) => {
+impl Checked {
+    /// Looks at what a pull came to.
+    fn look<T>(
+        &mut self,
+        next: Option<Result<T>>,
+        bytes: impl Fn(&T) -> &[u8],
+    ) -> Option<Result<T>> {
+        match next {
+            Some(Ok(some)) => {
                 let over = self.length.is_some_and(|length| self.body.seen() > length);
-                self.crc32c.update(&chunk);
+                self.crc32c.update(bytes(&some));
                 if let Some(hash) = &mut self.sha256 {
-                    hash.update(&*chunk);
+                    hash.update(bytes(&some));
                 }
-                Some(if over {
-                    Err(self.mismatch())
-                } else {
-                    Ok(chunk.into())
-                })
+                Some(if over { Err(self.mismatch()) } else { Ok(some) })
             }
             Some(Err(error)) => Some(Err(error)),
             None => self.end().err().map(Err),
-        })
+        }
+    }
+
+    fn entered<T>(&mut self, poll: impl FnOnce(&mut Body) -> Poll<T>) -> Poll<T> {
+        let _entered = self.runtime.as_ref().map(Handle::enter);
+        poll(&mut self.body)
+    }
+}
+
+impl Source for Checked {
+    fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        let next = std::task::ready!(self.entered(|body| body.poll_chunk(cx)));
+        let next = self.look(next, |chunk| chunk);
+        Poll::Ready(next.map(|next| next.map(Bytes::from)))
     }
 
     fn checksums(self: Pin<&mut Self>) -> Checksums {
         self.ended
+    }
+
+    fn reads_into(&self) -> bool {
+        self.body.reads_into()
+    }
+
+    fn poll_into(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<Option<Result<usize>>> {
+        let next = std::task::ready!(self.entered(|body| body.poll_into(cx, into)));
+        let next = next.map(|next| next.map(|filled| &into[..filled]));
+        Poll::Ready(
+            self.look(next, |bytes| bytes)
+                .map(|next| next.map(<[u8]>::len)),
+        )
+    }
+
+    #[cfg(unix)]
+    fn file(&self) -> Option<holdall_plugin_api::LentFile<'_>> {
+        self.body.file().filter(|_| self.lends)
     }
 }
 
@@ -203,11 +233,11 @@ mod tests {
                 ErrorKind::ChecksumMismatch,
             ),
             (
-                download(chunked(vec!["a".into()]), 2),
+                download(chunked(vec!["a".into()]), 2, false),
                 ErrorKind::Unavailable,
             ),
             (
-                download(chunked(vec!["abc".into()]), 2),
+                download(chunked(vec!["abc".into()]), 2, false),
                 ErrorKind::PluginFault,
             ),
         ] {

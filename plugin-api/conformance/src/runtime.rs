@@ -68,6 +68,23 @@ impl Source for Apart {
             trailers.checksums
         })
     }
+
+    fn reads_into(&self) -> bool {
+        self.0.reads_into()
+    }
+
+    fn poll_into(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<Option<Result<usize>>> {
+        apart(cx, |cx| self.0.poll_into(cx, into))
+    }
+
+    #[cfg(unix)]
+    fn file(&self) -> Option<holdall_plugin_api::LentFile<'_>> {
+        self.0.file()
+    }
 }
 
 #[cfg(test)]

@@ -262,11 +262,12 @@ impl<B: StorageBackend> RustSubject<B> {
 
     async fn try_download(&self, download: Download<'_>) -> Result<Downloaded> {
         self.terms().download(&download)?;
+        let lends = download.unverified && self.facts.claims(Capability::LendFile);
         let downloading = self.backend.download(download);
         let mut downloaded = self.run(Operation::Download, downloading).await?;
         downloaded.body = self.runtime.body(downloaded.body);
         let length = downloaded.range.end - downloaded.range.start;
-        downloaded.body = checked::download(downloaded.body, length);
+        downloaded.body = checked::download(downloaded.body, length, lends);
         Ok(downloaded)
     }
 

@@ -25,11 +25,14 @@
 //! | R18 | `get_extension` of plugin and host answers a table by its name, or null; always the same; it never blocks. | `tests/boundary.rs`, host: `tests/e2e` |
 //! | R19 | Bits of a minor above the effective one mean nothing: a plugin does not set them in `OpenOut`, a host does not read them. | host: `tests/e2e`, `scripts/evolution` |
 //! | R20 | Memory that is lent for ranges is written until the reader's `drop` has returned, and not after it. | host: kit, `tests/e2e` |
+//! | R21 | `StreamTable::poll_into` writes into its memory during the call only. What `file` lends is open, unmoved and unchanged until the stream is dropped; `file` never blocks, and its receiver neither closes the descriptor nor moves its position. | kit, `tests/fixtures/broken` |
 
 pub mod answer;
 pub(crate) mod bytes;
 mod error;
 pub mod extension;
+#[cfg(unix)]
+pub(crate) mod file;
 pub mod grow;
 #[cfg(feature = "layout-check")]
 pub mod layout;

@@ -92,10 +92,27 @@ pub struct OwnedStream {
 unsafe impl Send for OwnedStream {}
 
 /// What one pull of a stream yields.
-pub(crate) enum Next {
-    Chunk(Chunk),
+pub(crate) enum Next<T> {
+    /// A chunk, or the number of bytes that were filled.
+    Some(T),
     End(Checksums),
     Failed(Error),
+}
+
+impl<T> Next<T> {
+    /// What a status means that is the same for both ways to pull.
+    fn other(status: Status, end: &FfiTrailers, err: &FfiError) -> Self {
+        match status {
+            END if end.size < FfiTrailers::FIRST => Self::Failed(breach(format_args!(
+                "a stream ended with trailers of {} bytes (`FfiTrailers.size`)",
+                end.size
+            ))),
+            END => Self::End(checksums_in(end.known, end.crc32c, end.md5, end.sha256)),
+            // SAFETY: R6: filled by the other side.
+            FAILED | PANICKED => Self::Failed(unsafe { unflatten(err) }),
+            other => Self::Failed(breach(format_args!("a stream answered {other}"))),
+        }
+    }
 }
 
 impl OwnedStream {
@@ -174,7 +191,7 @@ impl OwnedStream {
     }
 
     /// Pulls once, under a call (R15).
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, call: *const FfiCall) -> Poll<Next> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, call: *const FfiCall) -> Poll<Next<Chunk>> {
         let mut out = FfiBytes {
             ptr: std::ptr::null(),
             len: 0,
@@ -200,18 +217,83 @@ impl OwnedStream {
             )),
             // SAFETY: R3: filled by the other side, owned by us now.
             READY => match unsafe { Chunk::from_ffi(out) } {
-                Ok(chunk) => Next::Chunk(chunk),
+                Ok(chunk) => Next::Some(chunk),
                 Err(breach) => Next::Failed(breach),
             },
-            END if end.size < FfiTrailers::FIRST => Next::Failed(breach(format_args!(
-                "a stream ended with trailers of {} bytes (`FfiTrailers.size`)",
-                end.size
-            ))),
-            END => Next::End(checksums_in(end.known, end.crc32c, end.md5, end.sha256)),
-            // SAFETY: R6: filled by the other side.
-            FAILED | PANICKED => Next::Failed(unsafe { unflatten(&err) }),
-            other => Next::Failed(breach(format_args!("a stream answered {other}"))),
+            other => Next::other(other, &end, &err),
         })
+    }
+
+    /// What ABI 1.1 added to the table, as far as the maker has it.
+    fn since_1_1(&self) -> Option<StreamTable> {
+        // SAFETY: R1, R11: a table of its stated size, which outlives its streams.
+        unsafe { grow::copy_in(self.table) }.ok()
+    }
+
+    /// Whether it fills memory of its receiver.
+    pub(crate) fn polls_into(&self) -> bool {
+        self.since_1_1()
+            .is_some_and(|table| table.poll_into.is_some())
+    }
+
+    /// As [`OwnedStream::poll`], into memory of the caller, which is not empty.
+    pub(crate) fn poll_into(
+        &mut self,
+        cx: &mut Context<'_>,
+        call: *const FfiCall,
+        into: &mut [u8],
+    ) -> Poll<Next<usize>> {
+        let Some(poll) = self.since_1_1().and_then(|table| table.poll_into) else {
+            return Poll::Ready(Next::Failed(breach("a stream without poll_into")));
+        };
+        let mut filled = 0;
+        let mut end = grow::empty::<FfiTrailers>();
+        let mut err = grow::empty::<FfiError>();
+        let (words, room) = (self.words.get(), into.len());
+        let status = lend(cx, call, |cx| {
+            // SAFETY: R11, R21; everything is writable through the call, `into` with its whole length.
+            unsafe {
+                poll(
+                    words,
+                    cx,
+                    into.as_mut_ptr(),
+                    room,
+                    &raw mut filled,
+                    &raw mut end,
+                    &raw mut err,
+                )
+            }
+        });
+        Poll::Ready(match status {
+            PENDING => return Poll::Pending,
+            READY if (1..=room).contains(&filled) => Next::Some(filled),
+            READY => Next::Failed(breach(format_args!(
+                "a stream filled {filled} bytes, 1 to {room} expected (`StreamTable.poll_into`, `filled`)"
+            ))),
+            other => Next::other(other, &end, &err),
+        })
+    }
+
+    /// The file that it lends.
+    ///
+    /// # Errors
+    ///
+    /// A breach of the contract: an answer or numbers that cannot be. Whether the file is there is not looked at.
+    #[cfg(unix)]
+    pub(crate) fn file(&self) -> Result<Option<super::file::LentFile<'_>>> {
+        let Some(file) = self.since_1_1().and_then(|table| table.file) else {
+            return Ok(None);
+        };
+        let mut lent = grow::Room::<FfiFile>::new();
+        // SAFETY: R11, R21.
+        match unsafe { file(self.words.get(), lent.as_mut_ptr()) } {
+            0 => Ok(None),
+            // SAFETY: R21: open until the stream is dropped, which the borrow outlives.
+            1 => unsafe { super::file::LentFile::from_ffi(lent.filled()?) }.map(Some),
+            other => Err(breach(format_args!(
+                "a stream answered {other} for its file, 0 or 1 expected (`StreamTable.file`)"
+            ))),
+        }
     }
 }
 

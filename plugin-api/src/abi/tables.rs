@@ -299,8 +299,8 @@ pub struct StreamTable {
     /// Ends it, at any moment.
     #[cfg_attr(feature = "layout-check", sabi(last_prefix_field))]
     pub drop: Option<unsafe extern "C" fn(words: *mut [*mut c_void; 5])>,
-    /// Since 1.1, optional: as `poll_next`, into memory of the caller, which is lent for the call. `READY`: 1 to `room`
-    /// bytes are there, `filled` says how many.
+    /// Since 1.1, optional, capability `read_into`: as `poll_next`, into memory of the caller, which is lent for the call.
+    /// `READY`: 1 to `room` bytes are there, `filled` says how many. `room` is never 0. Both may be called in turn.
     pub poll_into: Option<
         unsafe extern "C" fn(
             words: *mut [*mut c_void; 5],
@@ -312,8 +312,8 @@ pub struct StreamTable {
             err: *mut FfiError,
         ) -> Status,
     >,
-    /// Since 1.1, optional: the rest of the stream as a range of an open file, valid until `drop`. 1: `out` is filled,
-    /// 0: there is none.
+    /// Since 1.1, optional, capability `lend_file`: the stream as a range of an open regular file, valid until `drop`. Asked
+    /// before the first poll, on any thread; never blocks. 1: `out` is filled, 0: there is none. No host asks on Windows.
     pub file: Option<unsafe extern "C" fn(words: *mut [*mut c_void; 5], out: *mut FfiFile) -> u8>,
 }
 

@@ -55,11 +55,10 @@ impl HttpBody for Body {
     type Error = Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
-        let next = self.poll_chunk(cx);
-        next.map(|next| next.map(|chunk| chunk.map(|chunk| Frame::data(chunk.into()))))
+        Source::poll_chunk(self, cx).map(|next| next.map(|chunk| chunk.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {

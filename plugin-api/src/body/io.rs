@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::io::{ReaderStream, StreamReader};
 
 /// Bytes per read, and so the largest chunk.
@@ -36,7 +36,8 @@ impl Body {
         Self::source(Reader(Box::pin(ReaderStream::with_capacity(reader, CHUNK))))
     }
 
-    /// A reader of the bytes, an `AsyncRead` and `AsyncBufRead`. Feature `io`.
+    /// A reader of the bytes, an `AsyncRead` and `AsyncBufRead`, chunk by chunk. Feature `io`. A body is an `AsyncRead`
+    /// itself, which reads into the memory of its caller.
     ///
     /// ```
     /// use holdall_plugin_api::Body;
@@ -51,6 +52,23 @@ impl Body {
     /// ```
     pub fn into_async_read(self) -> StreamReader<Body, Bytes> {
         StreamReader::new(self)
+    }
+}
+
+/// Into the memory of the caller, as [`Body::read_into`]. Feature `io`.
+impl AsyncRead for Body {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let next = std::task::ready!(self.poll_into(cx, buffer.initialize_unfilled()));
+        let filled = next.unwrap_or(Ok(0))?;
+        buffer.advance(filled);
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -29,7 +29,9 @@ const EVERYTHING: Capabilities = Capabilities::atomic_put
     .with(PARTS)
     .with(Capabilities::ranges)
     .with(COPIES)
-    .with(UPDATES);
+    .with(UPDATES)
+    .with(Capabilities::read_into)
+    .with(Capabilities::lend_file);
 
 /// Uploads in parts.
 const PARTS: Capabilities = Capabilities::parts.with(Capabilities::parts_any_size);
@@ -84,6 +86,7 @@ pub(crate) fn capabilities_of(store: &LocalStore) -> Capabilities {
 fn capabilities(probe: &Probe, keeps_metadata: bool, writable: bool) -> Capabilities {
     let without = [
         (writable, WRITES),
+        (cfg!(target_os = "linux"), Capabilities::lend_file),
         (!probe.in_memory, Capabilities::durability),
         (keeps_metadata, METADATA.with(UPDATES)),
         (probe.time_step.is_some(), ETAGS),
@@ -123,7 +126,12 @@ mod tests {
     fn the_descriptor_declares_what_a_complete_file_system_has() {
         let declared = Descriptor::parse(crate::PLUGIN.section).unwrap();
         assert_eq!(declared.capabilities, EVERYTHING);
-        assert_eq!(capabilities(&Probe::COMPLETE, true, true), EVERYTHING);
+        let lent = match cfg!(target_os = "linux") {
+            true => Capabilities::EMPTY,
+            false => Capabilities::lend_file,
+        };
+        let complete = capabilities(&Probe::COMPLETE, true, true);
+        assert_eq!(complete, EVERYTHING.without(lent));
     }
 
     #[test]

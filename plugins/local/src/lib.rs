@@ -77,6 +77,8 @@ holdall_plugin_api::export_plugin! {
         copy_replace_metadata,
         update_headers,
         update_metadata,
+        read_into,
+        lend_file,
     ],
     config_schema: "config.schema.json",
 }

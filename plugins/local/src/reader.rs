@@ -10,13 +10,17 @@ use crate::buffers;
 use crate::engine::read::Object;
 use crate::error::from_fault;
 use crc_fast::{CrcAlgorithm, Digest};
+#[cfg(target_os = "linux")]
+use holdall_plugin_api::LentFile;
 use holdall_plugin_api::Source;
 use holdall_plugin_api::{Bytes, Checksums, Error, ErrorKind, Result};
 use std::collections::VecDeque;
 use std::ops::Range;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 
@@ -30,6 +34,8 @@ const JOB_WAIT: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Reader {
     shared: Arc<Shared>,
+    /// Of a chunk for which the receiver's memory had no room.
+    rest: Bytes,
 }
 
 #[derive(Debug)]
@@ -116,6 +122,18 @@ impl Shared {
         Some(buffers::lend(buffer, wanted))
     }
 
+    /// As [`read_cached`](Self::read_cached), into memory of the receiver; the number of bytes.
+    fn read_cached_into(&self, progress: &mut Progress, into: &mut [u8]) -> Option<usize> {
+        let left = usize::try_from(self.end - progress.offset);
+        let room = into.len().min(left.unwrap_or(AT_ONCE)).min(AT_ONCE);
+        let into = &mut into[..room];
+        if !self.object.read_cached_at(into, progress.offset) {
+            return None;
+        }
+        progress.advance(into);
+        Some(room)
+    }
+
     /// Reads the next chunk.
     fn read(&self, progress: &mut Progress) -> Result<Bytes> {
         let wanted = self.wanted(progress);
@@ -191,6 +209,7 @@ impl Reader {
         };
         Self {
             shared: Arc::new(shared),
+            rest: Bytes::new(),
         }
     }
 
@@ -204,7 +223,10 @@ impl Reader {
 }
 
 impl Source for Reader {
-    fn poll_chunk(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+    fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(Ok(std::mem::take(&mut self.rest))));
+        }
         let mut state = self.shared.lock();
         if let Some(chunk) = state.ready.pop_front() {
             if state.ready.len() < state.ahead {
@@ -248,6 +270,49 @@ impl Source for Reader {
             Some(Ended::Well(checksums)) => *checksums,
             _ => Checksums::NONE,
         }
+    }
+
+    fn reads_into(&self) -> bool {
+        true
+    }
+
+    fn poll_into(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<Option<Result<usize>>> {
+        let mut state = self.shared.lock();
+        if self.rest.is_empty()
+            && state.ready.is_empty()
+            && !state.cold
+            && state.ended.is_none()
+            && let Some(mut progress) = state.progress
+            && let Some(count) = self.shared.read_cached_into(&mut progress, into)
+        {
+            state.progress = Some(progress);
+            if progress.offset == self.shared.end {
+                state.ended = Some(self.shared.verify(&progress));
+            }
+            return Poll::Ready(Some(Ok(count)));
+        }
+        drop(state);
+        let mut chunk = match ready!(self.as_mut().poll_chunk(cx)) {
+            Some(Ok(chunk)) => chunk,
+            other => return Poll::Ready(other.map(|chunk| chunk.map(|_| 0))),
+        };
+        let some = chunk.split_to(into.len().min(chunk.len()));
+        into[..some.len()].copy_from_slice(&some);
+        self.rest = chunk;
+        Poll::Ready(Some(Ok(some.len())))
+    }
+
+    // A replaced object keeps its file for those who have it open.
+    #[cfg(target_os = "linux")]
+    fn file(&self) -> Option<LentFile<'_>> {
+        let state = self.shared.lock();
+        let progress = state.progress.filter(|_| state.ready.is_empty())?;
+        let range = progress.offset..self.shared.end;
+        Some(LentFile::new(self.shared.object.fd.as_fd(), range))
     }
 }
 

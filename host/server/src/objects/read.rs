@@ -50,6 +50,7 @@ pub(crate) async fn get(
         conditions: &conditions,
         request: request.headers(),
         room: call.app.transfers().reserve(),
+        unverified: call.settings.unverified.contains(&target.backend),
     };
     let mut response = read.answer().await?;
     shown.write(response.headers_mut());
@@ -103,6 +104,7 @@ struct Read<'a> {
     conditions: &'a Conditions,
     request: &'a HeaderMap,
     room: Reservation,
+    unverified: bool,
 }
 
 impl Read<'_> {
@@ -134,6 +136,7 @@ impl Read<'_> {
     async fn download(&self, range: Option<ByteRange>) -> holdall::Result<Downloaded> {
         let mut download = Download::new(self.key).chunk_hint(self.room.chunk());
         download.range = range;
+        download.unverified = self.unverified;
         self.backend.download(download).await
     }
 

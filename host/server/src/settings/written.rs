@@ -87,6 +87,10 @@ struct Written {
     /// every writer is trusted.
     #[serde(default)]
     unsandboxed: BTreeSet<String>,
+    /// Backends whose objects are sent without a comparison with their stored checksum: more a second where a backend lends
+    /// its files (`local`), and no sign of a damaged disk. Default: none.
+    #[serde(default)]
+    unverified: BTreeSet<String>,
     /// Indexes of directories.
     #[serde(default)]
     index: WrittenIndex,
@@ -254,6 +258,7 @@ impl Reader<'_> {
                 .filter_map(|text| self.network(text))
                 .collect(),
             unsandboxed: written.unsandboxed,
+            unverified: written.unverified,
             index: written.index.backends,
             infinite_depth: written.webdav.infinite_depth,
         }

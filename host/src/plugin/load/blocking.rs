@@ -281,4 +281,14 @@ impl Source for Pulled {
             _ => Checksums::NONE,
         }
     }
+
+    // Memory of the receiver is not lent: it would have to stay while the job runs, also when the receiver leaves.
+
+    #[cfg(unix)]
+    fn file(&self) -> Option<holdall_plugin_api::LentFile<'_>> {
+        match &self.state {
+            Pull::Idle(Foreign(Some(held))) => held.file(),
+            _ => None,
+        }
+    }
 }

@@ -13,7 +13,7 @@ use holdall_plugin_api::abi::tables::{FfiError, OpenArgs, OpenOut};
 use holdall_plugin_api::abi::text::breach;
 use holdall_plugin_api::rules;
 use holdall_plugin_api::{
-    Capabilities, Error, ErrorKind, Instance as Facts, Limits, Operations, Result,
+    Capabilities, Capability, Error, ErrorKind, Instance as Facts, Limits, Operations, Result,
 };
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -284,6 +284,11 @@ impl Instance {
     /// What it promises about them.
     pub(crate) fn capabilities(&self) -> Capabilities {
         self.facts.capabilities.unwrap_or(Capabilities::EMPTY)
+    }
+
+    /// Whether it promises this.
+    pub(super) fn claims(&self, capability: Capability) -> bool {
+        self.capabilities().has(capability)
     }
 
     /// Its plugin.

@@ -12,6 +12,8 @@ mod handshake;
 mod image;
 mod instance;
 mod instance_body;
+#[cfg(unix)]
+mod lent_file;
 mod map;
 mod operations;
 mod owned;

@@ -3,7 +3,7 @@
 use super::blocking;
 use super::call::{Began, Call, Operation, Read, Start};
 use super::instance::Instance;
-use super::instance_body::{InstanceBody, InstanceRanges};
+use super::instance_body::{Downloading, InstanceBody, InstanceRanges};
 use super::owned::Portable;
 use holdall_plugin_api::abi::grow::Grows;
 use holdall_plugin_api::abi::ranges::{self, Filling};
@@ -11,16 +11,14 @@ use holdall_plugin_api::abi::request::{self, Args, Owned};
 use holdall_plugin_api::abi::tables::*;
 use holdall_plugin_api::abi::{answer, parts, versions};
 use holdall_plugin_api::{
-    AbortUpload, Body, Bytes, Checksums, CompleteUpload, Copied, CopyObject, CreateUpload, Custom,
+    AbortUpload, Body, Bytes, CompleteUpload, Copied, CopyObject, CreateUpload, Custom,
     Delete, DeleteMany, Deleted, Download, DownloadRanges, Downloaded, DownloadedRanges, Error,
     Head, Health, Key, List, ListParts, ListUploads, ListVersions, ObjectInfo, Page, Part,
     PartPage, PutPart, Rename, Renamed, Result, SignUrl, Signing, Update, Upload, UploadPage,
     Uploaded, Usage, VersionPage,
 };
 use std::ffi::c_void;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 /// One method for each operation: `name(request) -> answer { slot, arguments, reader of the answer }`. The types of the
 /// slot bind those of the arguments and of what the reader reads.
@@ -118,11 +116,14 @@ impl Instance {
         let Downloaded {
             info, range, body, ..
         } = operation.as_mut().await?;
-        let held = InstanceBody::new(body, operation.take_pass(), self.clone());
+        let mut held = InstanceBody::new(body, operation.take_pass(), self.clone());
+        if download.unverified {
+            held.lend(range.end - range.start)?;
+        }
         let body = if self.blocks() {
             Body::source(blocking::Pulled::new(held, under, self.clone()))
         } else {
-            Body::source(Downloading { held, call: under })
+            Body::source(Downloading::new(held, under))
         };
         Ok(Downloaded::new(info, range, body))
     }
@@ -168,27 +169,6 @@ impl Instance {
             .await
         };
         Ok((info, filled?))
-    }
-}
-
-/// The body of a download, where its reader is.
-struct Downloading {
-    held: InstanceBody,
-    call: Call,
-}
-
-impl holdall_plugin_api::Source for Downloading {
-    fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
-        let call = self.call.table();
-        let Self { held, call: under } = &mut *self;
-        let began = Began::now();
-        let next = held.poll_chunk(cx, &raw const call, under.request_id.as_deref());
-        began.ended(held.plugin(), "a body");
-        next
-    }
-
-    fn checksums(self: Pin<&mut Self>) -> Checksums {
-        self.held.checksums()
     }
 }
 

@@ -9,6 +9,7 @@ mod deletes;
 mod downloads;
 mod durability;
 mod errors;
+mod handed_over;
 mod identity;
 mod keys;
 mod listings;
@@ -47,6 +48,7 @@ pub fn all() -> &'static [Case] {
             ranges::CASES,
             versions::CASES,
             updates::CASES,
+            handed_over::CASES,
             errors::CASES,
         ]
         .concat()

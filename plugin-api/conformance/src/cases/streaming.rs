@@ -147,7 +147,7 @@ async fn reader_stops(t: &Trial) -> Outcome {
     }
 }
 
-fn open_descriptors() -> Option<usize> {
+pub(super) fn open_descriptors() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count())
 }
 

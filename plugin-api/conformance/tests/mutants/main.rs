@@ -2,6 +2,7 @@
 //! question it is.
 #![allow(clippy::unwrap_used, reason = "tests; a panic is the report")]
 
+mod handing_over;
 mod model;
 mod remote;
 mod settings;
@@ -49,7 +50,9 @@ const CLAIMS: Capabilities = Capabilities::atomic_put
     .with(Capabilities::sign_content_type)
     .with(Capabilities::sign_max_size)
     .with(Capabilities::sign_checksum)
-    .with(Capabilities::sign_disposition);
+    .with(Capabilities::sign_disposition)
+    .with(Capabilities::read_into)
+    .with(Capabilities::lend_file);
 
 const OPERATIONS: Operations = Operations::REQUIRED
     .with(Operations::head)
@@ -260,6 +263,15 @@ const CAUGHT: &[(Bug, &str)] = &[
     (Bug::MetadataLimitLies, "N-04"),
     (Bug::PanicsOnToken, "O-05"),
     (Bug::LeaksBuffers, "O-08"),
+    (Bug::IntoLosesRest, "T-01"),
+    (Bug::IntoLosesRest, "T-02"),
+    (Bug::IntoInChunks, "T-03"),
+    (Bug::IntoApart, "T-04"),
+    (Bug::UnverifiedIsCut, "T-05"),
+    (Bug::LendsCutShort, "T-06"),
+    (Bug::LendsFromStart, "T-07"),
+    (Bug::LendsLive, "T-08"),
+    (Bug::LendLeaks, "T-09"),
 ];
 
 #[test]

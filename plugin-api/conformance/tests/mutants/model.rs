@@ -1,5 +1,6 @@
 //! A small store in memory that is right, but for the mistake that a test chooses.
 
+use crate::handing_over::{self, Bytewise};
 use crate::signing;
 use futures_util::stream;
 use holdall_plugin_api::{
@@ -9,6 +10,8 @@ use holdall_plugin_api::{
     Uploaded, Usage,
 };
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -41,10 +44,17 @@ pub(crate) enum Bug {
     IfMatchDeleteIgnored,
     IfMatchPutIgnored,
     IfNoneMatchIgnored,
+    IntoApart,
+    IntoInChunks,
+    IntoLosesRest,
     InvalidRangeWithoutSize,
     KeyCutTo255,
     KeyDecodedTwice,
     LeaksBuffers,
+    LendLeaks,
+    LendsCutShort,
+    LendsFromStart,
+    LendsLive,
     ListLosesPageEnd,
     ListShowsUploads,
     ListSizeWrong,
@@ -85,6 +95,7 @@ pub(crate) enum Bug {
     SuffixPastStartFails,
     TokenIsCount,
     TypeUnbound,
+    UnverifiedIsCut,
     UsageIsZero,
     WholeRangeOfEmpty,
 }
@@ -118,6 +129,8 @@ struct ModelStore {
     changes: u64,
     residue: u64,
     running: Vec<String>,
+    /// Files that were lent, for the mistake that goes on writing into them.
+    lent: BTreeMap<String, Arc<File>>,
     closed: bool,
 }
 
@@ -231,6 +244,9 @@ impl Model {
             true => self.host.now() + Duration::from_secs(3600),
             false => self.host.now(),
         });
+        if let Some(file) = store.lent.get(&name) {
+            file.write_all_at(&bytes, 0).unwrap();
+        }
         match store.objects.get_mut(&name) {
             // In place, so that every holder of the object sees the change.
             Some(old) if self.has(Bug::ReadsLive) || self.has(Bug::CopySharesObject) => {
@@ -498,13 +514,26 @@ impl StorageBackend for Model {
             true => 4 << 20,
             false => download.chunk_hint as usize,
         };
-        let starts = (0..wanted.len()).step_by(size);
-        let chunks = starts.map(move |at| Ok(wanted.slice(at..wanted.len().min(at + size))));
-        Ok(Downloaded::new(
-            info,
-            range,
-            Body::stream(stream::iter(chunks)),
-        ))
+        let mut source = Bytewise {
+            bug: self.bug,
+            bytes: wanted,
+            chunk: size,
+            at: 0,
+            into: 0,
+            file: None,
+        };
+        if download.unverified {
+            if self.has(Bug::UnverifiedIsCut) {
+                source.bytes.truncate(source.bytes.len() - 1);
+            }
+            let file = handing_over::file(&bytes);
+            if self.has(Bug::LendsLive) {
+                let mut store = self.lock()?;
+                store.lent.insert(self.name(download.key), file.clone());
+            }
+            source.file = Some((file, range.clone()));
+        }
+        Ok(Downloaded::new(info, range, Body::source(source)))
     }
 
     async fn delete(&self, delete: Delete<'_>) -> Result<Deleted> {
