@@ -316,14 +316,15 @@ impl Body {
 
     /// What is known at the end; `None` before it and after an error.
     pub fn trailers(&self) -> Option<Trailers> {
-        (self.state == State::Ended).then(|| Trailers {
+        let digests = match self.rare.as_deref() {
+            Some(Rare::Digests(digests)) => *digests,
+            _ => Checksums::NONE,
+        };
+        (self.state == State::Ended).then_some(Trailers {
             size: self.seen,
             checksums: Checksums {
                 crc32c: self.crc32c,
-                ..match self.rare.as_deref() {
-                    Some(Rare::Digests(digests)) => *digests,
-                    _ => Checksums::NONE,
-                }
+                ..digests
             },
         })
     }

@@ -130,3 +130,67 @@ impl Source for FileBody {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    struct Lending(File, u64);
+
+    impl Source for Lending {
+        fn poll_chunk(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+            panic!("the plugin is not called")
+        }
+
+        fn file(&self) -> Option<LentFile<'_>> {
+            Some(LentFile::new(self.0.as_fd(), 3..self.1))
+        }
+    }
+
+    fn body(bytes: &[u8], end: u64) -> Body {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, bytes).unwrap();
+        let reading = File::open(file.path()).unwrap();
+        // Out of the cache, where the file system can.
+        reading.sync_all().unwrap();
+        let _ = rustix::fs::fadvise(&reading, 0, None, rustix::fs::Advice::DontNeed);
+        let body = FileBody::new(Body::source(Lending(reading, end)), u32::MAX);
+        Body::source(body.ok().unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_file_is_read_without_its_plugin() {
+        let bytes: Vec<u8> = (0..1_000_003u32).map(|at| (at % 251) as u8).collect();
+        // Twice: from the medium, perhaps, and from the cache.
+        let body = || body(&bytes, 1_000_003);
+        assert_eq!(body().file().map(|file| file.length()), Some(1_000_000));
+        assert!(body().collect(1 << 20).await.unwrap() == bytes[3..]);
+        let mut read = body();
+        let first = read.chunk().await.unwrap().unwrap();
+        assert_eq!(first.len() as u64, MAX_CHUNK);
+        assert!(read.file().is_none(), "it has begun");
+    }
+
+    #[test]
+    fn a_reader_without_a_runtime_waits_itself() {
+        use futures_util::FutureExt;
+        let read = body(b"0123456789", 7).collect(99).now_or_never();
+        assert_eq!(read.unwrap().unwrap(), "3456");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_cut_ends_early() {
+        assert_eq!(
+            body(b"0123456789", 20).collect(99).await.unwrap(),
+            "3456789"
+        );
+    }
+
+    #[test]
+    fn a_body_without_a_file_comes_back() {
+        let back = FileBody::new(Body::from("x"), 1).err().unwrap();
+        assert_eq!(back.known_length(), Some(1));
+    }
+}

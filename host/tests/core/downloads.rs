@@ -89,6 +89,22 @@ async fn m_04_bytes_that_changed_behind_the_store_are_corrupt() {
         .await
         .unwrap();
     assert_eq!(switches.opens(), 1, "the medium, not the plugin");
+    let (mut memory, mut body) = ([0; 4], backend.download("k").await.unwrap().body);
+    assert_eq!(
+        body.read_into(&mut memory).await.unwrap_err().kind(),
+        ErrorKind::Corrupt
+    );
+    assert_eq!(
+        body.read_into(&mut memory).await.unwrap(),
+        0,
+        "nothing follows"
+    );
+    // Who takes unverified bytes gets them; there is no file here.
+    let unverified = Download::new("k").unverified();
+    let read = backend.download(unverified).await.unwrap();
+    #[cfg(unix)]
+    assert!(read.body.file().is_none());
+    assert_eq!(read.bytes().await.unwrap().len(), 10);
 }
 
 #[tokio::test]

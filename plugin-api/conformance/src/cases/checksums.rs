@@ -7,7 +7,7 @@ use crate::watch::refused;
 use crate::{body, data};
 use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
-use holdall_plugin_api::{Capability, Checksums, ErrorKind, Upload};
+use holdall_plugin_api::{Capability, Checksums, Download, ErrorKind, Upload};
 use sha2::{Digest, Sha256};
 
 pub(super) const CASES: &[Case] = &[
@@ -149,6 +149,18 @@ async fn tampered(t: &Trial) -> Outcome {
             t.read(&key).await,
             ErrorKind::Corrupt,
             "download of changed bytes",
+        )?;
+        // The same on the way into memory of the caller.
+        let read_into = async {
+            let mut body = t.download(Download::new(&key)).await?.body;
+            let mut memory = vec![0; 70_001];
+            while body.read_into(&mut memory).await? > 0 {}
+            Ok::<(), holdall_plugin_api::Error>(())
+        };
+        refused(
+            read_into.await,
+            ErrorKind::Corrupt,
+            "changed bytes in memory of the caller",
         )?;
     }
     Ok(())
