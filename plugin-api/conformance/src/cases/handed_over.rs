@@ -16,7 +16,7 @@ pub(super) const CASES: &[Case] = &[
     case!(
         "T-02",
         Tag::Core,
-        "the end of a read into memory is told once, with size and digest, and nothing follows it",
+        "the end of a read into memory comes once, with size and digest, and nothing follows it",
         end
     ),
     case!(
