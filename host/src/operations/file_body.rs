@@ -10,8 +10,8 @@ use std::task::{Context, Poll, ready};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-/// Most bytes of a chunk. Read and sent at once they stay in the processor's cache: BENCHMARKS.md has the figures.
-const MAX_CHUNK: u64 = 128 << 10;
+/// Most bytes of a chunk: more at once cost no less, and many connections would hold them. BENCHMARKS.md has the figures.
+const MAX_CHUNK: u64 = 256 << 10;
 /// Bytes that the kernel is to read ahead of a reader that had to wait.
 const AHEAD: u64 = 1 << 20;
 

@@ -11,11 +11,11 @@ use holdall_plugin_api::abi::request::{self, Args, Owned};
 use holdall_plugin_api::abi::tables::*;
 use holdall_plugin_api::abi::{answer, parts, versions};
 use holdall_plugin_api::{
-    AbortUpload, Body, Bytes, CompleteUpload, Copied, CopyObject, CreateUpload, Custom,
-    Delete, DeleteMany, Deleted, Download, DownloadRanges, Downloaded, DownloadedRanges, Error,
-    Head, Health, Key, List, ListParts, ListUploads, ListVersions, ObjectInfo, Page, Part,
-    PartPage, PutPart, Rename, Renamed, Result, SignUrl, Signing, Update, Upload, UploadPage,
-    Uploaded, Usage, VersionPage,
+    AbortUpload, Body, Bytes, CompleteUpload, Copied, CopyObject, CreateUpload, Custom, Delete,
+    DeleteMany, Deleted, Download, DownloadRanges, Downloaded, DownloadedRanges, Error, Head,
+    Health, Key, List, ListParts, ListUploads, ListVersions, ObjectInfo, Page, Part, PartPage,
+    PutPart, Rename, Renamed, Result, SignUrl, Signing, Update, Upload, UploadPage, Uploaded,
+    Usage, VersionPage,
 };
 use std::ffi::c_void;
 use std::sync::Arc;
