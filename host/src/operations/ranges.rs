@@ -124,13 +124,14 @@ async fn ranges(
                 .with_fact("size", info.size)
                 .with_fact("range", format!("{}..{}", range.start, range.end)));
         }
+        // The bodies of downloads count themselves.
+        add(&scope.counters().bytes_out, bytes);
         (info, filled)
     } else {
         one_by_one(scope, opened, &read, memory).await?
     };
     opened.etags.show(&mut info.etag);
     scope.moved.store(bytes, Ordering::Relaxed);
-    add(&scope.counters().bytes_out, bytes);
     Ok(Ranges { info, ranges })
 }
 

@@ -13,7 +13,7 @@ fn object(size: u64) -> Vec<u8> {
 
 #[tokio::test]
 async fn ranges_come_into_the_memory_of_the_caller() {
-    let (_host, backend, switches) = store().await;
+    let (host, backend, switches) = store().await;
     let object = object(20 * MIB);
     backend
         .upload(Upload::new("k", object.clone()))
@@ -33,10 +33,13 @@ async fn ranges_come_into_the_memory_of_the_caller() {
 
     // Twenty ranges without a gap: two reads, of 16 MiB at most.
     let ranges = (0..20).map(|at| at * MIB..(at + 1) * MIB);
+    let bytes_out = || host.status().backends[0].counters.bytes_out;
+    let before = bytes_out();
     let read = DownloadRanges::new("k", ranges);
     let read = backend.download_ranges(read).await.unwrap();
     assert!(read.ranges.concat() == object);
     assert_eq!(switches.entered_by("download"), 5);
+    assert_eq!(bytes_out() - before, 20 * MIB, "counted once");
 }
 
 #[tokio::test]
