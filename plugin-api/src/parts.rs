@@ -372,7 +372,7 @@ pub struct CompleteUpload<'a> {
     /// Id of the upload, as `create_upload` returned it.
     pub upload_id: &'a str,
     /// Number and etag of each part of the object, by ascending number. Stored parts that are not in this list are
-    /// discarded.
+    /// discarded; a store that wants all of them answers [`Error::invalid_part`](crate::Error::invalid_part).
     pub parts: Vec<(u32, &'a str)>,
     /// `PreconditionFailed` when the key exists.
     pub create_only: bool,

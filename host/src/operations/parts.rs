@@ -120,7 +120,8 @@ impl Backend {
     }
 
     /// Makes the object of its parts, in the order of their numbers and in one step: readers see the old object or the
-    /// new one. Ends the upload; stored parts that the request does not name are discarded.
+    /// new one. Ends the upload; stored parts that the request does not name are discarded, or the request is
+    /// `invalid_part` where the store wants all of them (Ceph).
     ///
     /// # Errors
     ///

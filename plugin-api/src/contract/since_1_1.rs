@@ -181,7 +181,16 @@ impl Terms {
         }
         etag(complete.if_match)?;
         self.needs(complete.create_only, Capability::CreateOnly)?;
-        self.needs(complete.if_match.is_some(), Capability::IfMatchPut)
+        self.needs(complete.if_match.is_some(), Capability::IfMatchPut)?;
+        let conditional = complete.create_only || complete.if_match.is_some();
+        match self.limits.max_conditional_size.filter(|_| conditional) {
+            None => Ok(()),
+            // A completion is a request of its own, whatever the size of the object.
+            Some(limit) => Err(Error::unsupported(
+                "the store holds a condition over one request only: complete without one, or upload in one request",
+            )
+            .with_fact("limit", limit)),
+        }
     }
 
     /// Checks the end of an upload in parts without an object.
@@ -409,6 +418,15 @@ mod tests {
         assert_eq!(complete(&[1, 3]), None);
         for wrong in [&[][..], &[2, 1], &[1, 1], &[0, 1], &[1, 2, 3, 4]] {
             assert_eq!(complete(wrong), invalid(), "{wrong:?}");
+        }
+        let mut single = terms(Capabilities::ALL);
+        single.limits.max_conditional_size = Some(7);
+        let part = [Part::new(1, "e", 1)];
+        let plain = || CompleteUpload::new("k", "id", &part);
+        assert_eq!(kind(single.complete_upload(&plain())), None);
+        assert_eq!(kind(all.complete_upload(&plain().create_only())), None);
+        for conditional in [plain().create_only(), plain().if_match("e")] {
+            assert_eq!(kind(single.complete_upload(&conditional)), unsupported());
         }
         let bare = [Part::new(1, "", 1)];
         let bare = CompleteUpload::new("k", "id", &bare);

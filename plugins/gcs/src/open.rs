@@ -9,7 +9,7 @@ use crate::tokens::Tokens;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
 use holdall_plugin_api_object_store::{
-    CLOUD, Http, Lister, Native, OpenStore, OpenedStore, Requests, SIGNING,
+    CLOUD, Http, Lister, Multipart, Native, OpenStore, OpenedStore, Requests, SIGNING,
 };
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::path::Path;
@@ -19,7 +19,8 @@ use std::sync::Arc;
 pub(crate) const CLAIMS: Capabilities = CLOUD
     .with(Capabilities::copy_create_only)
     .with(Capabilities::ordered_list)
-    .with(Capabilities::start_after);
+    .with(Capabilities::start_after)
+    .with(Capabilities::parts);
 
 /// Opens buckets.
 #[derive(Debug)]
@@ -78,7 +79,8 @@ fn adapted(settled: Settled, http: Http, gcs: GoogleCloudStorage) -> OpenedStore
     OpenedStore::new(generations.clone())
         .over_http(requests.clone(), &config.settings)
         .part_settings(&config.parts)
-        .pages(Arc::new(Lister::s3(requests)))
+        .pages(Arc::new(Lister::s3(requests.clone())))
+        .multipart(Multipart::new(Arc::new(gcs.clone()), requests))
         .signer(Arc::new(Escaping(gcs)))
         .native(Arc::new(GcsNative(generations)))
         .describe(format!("gs://{}/{}", config.bucket, config.settings.prefix))

@@ -30,7 +30,10 @@ holdall_plugin_api::export_plugin! {
     schemes: ["s3"],
     // Requests go on beside the host's polls, and an aborted upload has a place to clean up.
     runtime: tokio_spawn,
-    operations: [head, list, copy, delete_many, health, shutdown],
+    operations: [
+        head, list, copy, delete_many, health, shutdown, create_upload, put_part, list_parts,
+        list_uploads, complete_upload, abort_upload,
+    ],
     capabilities: CLAIMS,
     config_schema: "config.schema.json",
 }

@@ -4,11 +4,16 @@ use crate::config::{Checksum, Credentials, Encryption, S3Config, Settled};
 use crate::credentials::{self, TEMPORARY_SIGN_SECONDS};
 use crate::delete;
 use crate::request::Sign;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
 use holdall_plugin_api_object_store::{
-    CLOUD, Http, LargeConditions, Lister, Native, OpenStore, OpenedStore, Requests, SIGNING,
+    CLOUD, Http, LargeConditions, Lister, Multipart, Native, OpenStore, OpenedStore, Requests,
+    SIGNING,
 };
+use http::{HeaderMap, HeaderName, HeaderValue};
+use md5::{Digest, Md5};
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path;
 use std::sync::Arc;
@@ -16,7 +21,8 @@ use std::sync::Arc;
 /// What Amazon's S3 keeps, the most that an instance claims; presets and configurations take from it.
 pub(crate) const CLAIMS: Capabilities = CLOUD
     .with(Capabilities::ordered_list)
-    .with(Capabilities::start_after);
+    .with(Capabilities::start_after)
+    .with(Capabilities::parts);
 
 /// Opens buckets.
 #[derive(Debug)]
@@ -86,6 +92,11 @@ fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> OpenedStore {
         .over_http(requests.clone(), &config.settings)
         .part_settings(&config.parts)
         .pages(Arc::new(Lister::s3(requests.clone())))
+        .multipart(
+            Multipart::new(Arc::clone(&s3) as _, requests.clone())
+                .headers(of_parts(config))
+                .digested(config.checksum.is_some()),
+        )
         .signer(s3)
         .native(Arc::new(S3Native(requests)))
         .describe(format!("s3://{}/{}", config.bucket, config.settings.prefix))
@@ -100,6 +111,29 @@ fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> OpenedStore {
         true => store.large_conditions(LargeConditions::AtCompletion),
         false => store,
     }
+}
+
+/// The key of the customer goes with every part.
+fn of_parts(config: &S3Config) -> HeaderMap {
+    let Some(Encryption::Customer { key }) = &config.encryption else {
+        return HeaderMap::new();
+    };
+    // Its form is checked with the configuration.
+    let digest = STANDARD.decode(key.reveal()).map(Md5::digest);
+    let digest = STANDARD.encode(digest.unwrap_or_default());
+    let prefix = "x-amz-server-side-encryption-customer-";
+    let fields = [
+        ("algorithm", "AES256"),
+        ("key", key.reveal()),
+        ("key-md5", &digest),
+    ];
+    let fields = fields.into_iter().filter_map(|(name, value)| {
+        let name = HeaderName::try_from(format!("{prefix}{name}")).ok()?;
+        let mut value = HeaderValue::try_from(value).ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
+    });
+    fields.collect()
 }
 
 struct S3Native(Requests);

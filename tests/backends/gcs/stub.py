@@ -509,14 +509,15 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "GET":
             raise Refused(405, "MethodNotAllowed")
         upload, after = self.upload(key), self.number("part-number-marker", 0)
+        some = min(SOME, self.number("max-parts", SOME))
         rows = self.server.store.db.execute(
             "SELECT number, etag, size, modified FROM parts WHERE upload = ? AND number > ? ORDER BY number", [upload[0], after])
-        rows = rows.fetchmany(SOME + 1)
+        rows = rows.fetchmany(some + 1)
         xml = [f"<Part><PartNumber>{number}</PartNumber><LastModified>{moment(modified)}</LastModified>"
-               f"<ETag>{escape(etag)}</ETag><Size>{size}</Size></Part>" for number, etag, size, modified in rows[:SOME]]
-        more = len(rows) > SOME
+               f"<ETag>{escape(etag)}</ETag><Size>{size}</Size></Part>" for number, etag, size, modified in rows[:some]]
+        more = len(rows) > some
         if more:
-            xml.append(f"<NextPartNumberMarker>{rows[SOME - 1][0]}</NextPartNumberMarker>")
+            xml.append(f"<NextPartNumberMarker>{rows[some - 1][0]}</NextPartNumberMarker>")
         self.page("ListPartsResult", xml, more)
 
     def number(self, name, default):
@@ -530,15 +531,15 @@ class Handler(BaseHTTPRequestHandler):
     def list_uploads(self):
         """In the order of keys, and of ids below one key."""
         prefix, after = self.query.get("prefix", "").encode(), self.query.get("key-marker", "").encode()
-        identity = self.query.get("upload-id-marker", "")
+        identity, some = self.query.get("upload-id-marker", ""), min(SOME, self.number("max-uploads", SOME))
         rows = self.server.store.db.execute(
             "SELECT id, key, begun FROM uploads WHERE key > ? OR (key = ? AND id > ?) ORDER BY key, id", [after, after, identity])
         rows = [row for row in rows if bytes(row[1]).startswith(prefix)]
         xml = [f"<Upload><Key>{text(key)}</Key><UploadId>{identity}</UploadId><Initiated>{moment(begun)}</Initiated></Upload>"
-               for identity, key, begun in rows[:SOME]]
-        more = len(rows) > SOME
+               for identity, key, begun in rows[:some]]
+        more = len(rows) > some
         if more:
-            identity, key, _ = rows[SOME - 1]
+            identity, key, _ = rows[some - 1]
             xml.append(f"<NextKeyMarker>{text(key)}</NextKeyMarker><NextUploadIdMarker>{identity}</NextUploadIdMarker>")
         self.page("ListMultipartUploadsResult", xml, more)
 

@@ -11,6 +11,7 @@ pub mod ended;
 mod hosted;
 mod kit_run;
 pub mod parts;
+pub mod resumed;
 pub mod s3;
 mod serving;
 mod staged;

@@ -6,6 +6,11 @@ use crate::opened_store::{HEALTH_LIMIT, OpenedStore, SHUTDOWN_LIMIT};
 use crate::reply::Call;
 use crate::{list, sign, upload};
 use futures_util::StreamExt;
+#[cfg(feature = "http")]
+use holdall_plugin_api::{
+    AbortUpload, CompleteUpload, CreateUpload, ListParts, ListUploads, Part, PartPage, PutPart,
+    UploadPage,
+};
 use holdall_plugin_api::{
     Body, Copied, CopyObject, Delete, DeleteMany, Deleted, Download, Downloaded, Error, ErrorKind,
     Head, Health, Host, Instance, Key, List, ObjectInfo, Page, ReadOptions, Result, SignUrl,
@@ -98,6 +103,22 @@ impl<O> Adapter<O> {
         }
     }
 
+    /// Removes what killed processes have left, once for each instance.
+    fn sweep(&self, store: &OpenedStore) {
+        let first = !self.swept.swap(true, Ordering::Relaxed);
+        if let Some(sweep) = store.sweep().filter(|_| first) {
+            self.aborting.spawn(sweep);
+        }
+    }
+
+    #[cfg(feature = "http")]
+    fn multipart(&self) -> Result<(&crate::Multipart, &OpenedStore)> {
+        let store = self.store()?;
+        let multipart = store.multipart.as_ref();
+        let none = || Error::unsupported("this store takes no uploads in parts");
+        Ok((multipart.ok_or_else(none)?, store))
+    }
+
     async fn remove(&self, path: &Path, if_match: Option<&str>) -> Result<Deleted> {
         let store = self.store()?;
         if if_match.is_some_and(|etag| !download::is_possible(etag)) {
@@ -179,18 +200,14 @@ impl<O: OpenStore> StorageBackend for Adapter<O> {
         let most = store.limits.max_key_bytes.unwrap_or(1024);
         let prefix = u32::try_from(store.prefix.len()).unwrap_or(u32::MAX);
         instance.limits.max_key_bytes = Some(most.saturating_sub(prefix));
+        #[cfg(feature = "http")]
+        store.limit_parts(&mut instance.limits);
         instance
     }
 
     async fn upload(&self, upload: Upload<'_>) -> Result<Uploaded> {
         let store = self.store()?;
-        let sweep = || {
-            let first = !self.swept.swap(true, Ordering::Relaxed);
-            if let Some(sweep) = store.sweep().filter(|_| first) {
-                self.aborting.spawn(sweep);
-            }
-        };
-        upload::store(store, &self.aborting, sweep, upload).await
+        upload::store(store, &self.aborting, || self.sweep(store), upload).await
     }
 
     async fn download(&self, download: Download<'_>) -> Result<Downloaded> {
@@ -317,6 +334,43 @@ impl<O: OpenStore> StorageBackend for Adapter<O> {
             Err(error) => gone(error_of(error, &Call::default())),
         };
         Ok(answers.into_iter().map(answer).collect())
+    }
+
+    #[cfg(feature = "http")]
+    async fn create_upload(&self, create: CreateUpload<'_>) -> Result<String> {
+        let (multipart, store) = self.multipart()?;
+        self.sweep(store);
+        multipart.create(store, &create).await
+    }
+
+    #[cfg(feature = "http")]
+    async fn put_part(&self, put: PutPart<'_>) -> Result<Part> {
+        let (multipart, store) = self.multipart()?;
+        multipart.put(store, put).await
+    }
+
+    #[cfg(feature = "http")]
+    async fn list_parts(&self, list: ListParts<'_>) -> Result<PartPage> {
+        let (multipart, store) = self.multipart()?;
+        multipart.list_parts(store, &list).await
+    }
+
+    #[cfg(feature = "http")]
+    async fn list_uploads(&self, list: ListUploads<'_>) -> Result<UploadPage> {
+        let (multipart, store) = self.multipart()?;
+        multipart.list_uploads(store, &list).await
+    }
+
+    #[cfg(feature = "http")]
+    async fn complete_upload(&self, complete: CompleteUpload<'_>) -> Result<Uploaded> {
+        let (multipart, store) = self.multipart()?;
+        multipart.complete(store, &complete).await
+    }
+
+    #[cfg(feature = "http")]
+    async fn abort_upload(&self, abort: AbortUpload<'_>) -> Result<()> {
+        let (multipart, store) = self.multipart()?;
+        multipart.abort(store, &abort).await
     }
 
     async fn health(&self) -> Result<Health> {

@@ -187,23 +187,36 @@ impl HttpService for Http {
         'a: 'b,
         Self: 'b,
     {
-        Box::pin(async move {
-            let call = Call::current();
-            let store = self.is_store(request.uri());
-            let copies = COPY_SOURCES
-                .iter()
-                .any(|name| request.headers().contains_key(*name));
-            let answered = self.0.exchange(request, call.as_deref(), store).await;
-            match answered {
-                Ok(answer) => self.0.read(answer, call, store, copies).await,
-                Err((failure, error)) => {
-                    if let Some(call) = &call {
-                        call.note(Seen::failed(store, failure));
-                    }
-                    Err(error)
+        Box::pin(self.sent(request, None))
+    }
+}
+
+impl Http {
+    /// `streamed`: the body, where it comes piece by piece; who sends it limits the time.
+    pub(crate) async fn sent(
+        &self,
+        request: HttpRequest,
+        streamed: Option<reqwest::Body>,
+    ) -> Result<HttpResponse, HttpError> {
+        let call = Call::current();
+        let store = self.is_store(request.uri());
+        let copies = COPY_SOURCES
+            .iter()
+            .any(|name| request.headers().contains_key(*name));
+        let exchanging = self.0.exchange(request, streamed, call.as_deref(), store);
+        match exchanging.await {
+            Ok(answer) => self.0.read(answer, call, store, copies).await,
+            Err((failure, error)) => {
+                if let Some(call) = &call {
+                    call.note(Seen::failed(store, failure));
                 }
+                Err(error)
             }
-        })
+        }
+    }
+
+    pub(crate) fn options(&self) -> &HttpOptions {
+        &self.0.options
     }
 }
 
@@ -213,7 +226,13 @@ const COPY_SOURCES: [&str; 2] = ["x-amz-copy-source", "x-goog-copy-source"];
 type Exchanged = Result<reqwest::Response, (Failure, HttpError)>;
 
 impl Inner {
-    async fn exchange(&self, request: HttpRequest, call: Option<&Call>, store: bool) -> Exchanged {
+    async fn exchange(
+        &self,
+        request: HttpRequest,
+        streamed: Option<reqwest::Body>,
+        call: Option<&Call>,
+        store: bool,
+    ) -> Exchanged {
         let (parts, body) = request.into_parts();
         let url = parts.uri.to_string();
         let url = reqwest::Url::parse(&url).map_err(|cause| {
@@ -229,6 +248,10 @@ impl Inner {
             *request.method(),
             Method::GET | Method::HEAD | Method::DELETE
         );
+        if let Some(streamed) = streamed {
+            *request.body_mut() = Some(streamed);
+            return self.client.execute(request).await.map_err(failed);
+        }
         if body.content_length() > 0 || !bodiless {
             *request.body_mut() = Some(reqwest::Body::wrap(body));
         }

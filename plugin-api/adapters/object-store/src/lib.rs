@@ -54,7 +54,8 @@
 //!
 //! Reading order: [`opened_store`](OpenedStore) (what an author states), `adapter` (the contract), `upload`, `download`,
 //! `list`, `sign`, then `error`, `reply` and `connector`; `service_settings` and `parts` for configurations;
-//! `requests` of a plugin's own, and `sweep` for what killed processes leave.
+//! `requests` of a plugin's own; `multipart` for uploads in parts that a caller leads, whose large parts are
+//! `streamed`; `uploads` for what the protocol says of unfinished ones, and `sweep` for what killed processes leave.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
@@ -69,6 +70,8 @@ mod list;
 #[cfg(feature = "http")]
 mod lister;
 mod metadata;
+#[cfg(feature = "http")]
+mod multipart;
 mod opened_store;
 #[cfg(feature = "http")]
 mod parts;
@@ -83,8 +86,12 @@ mod requests;
 mod service_settings;
 mod sign;
 #[cfg(feature = "http")]
+mod streamed;
+#[cfg(feature = "http")]
 mod sweep;
 mod upload;
+#[cfg(feature = "http")]
+mod uploads;
 
 pub use adapter::{Adapter, OpenStore};
 #[cfg(feature = "http")]
@@ -94,6 +101,8 @@ pub use error::{error_of, of_code};
 pub use holdall_plugin_api::Secret;
 #[cfg(feature = "http")]
 pub use lister::Lister;
+#[cfg(feature = "http")]
+pub use multipart::Multipart;
 pub use object_store;
 pub use opened_store::{Condition, LargeConditions, MetadataNames, Native, OpenedStore};
 #[cfg(feature = "http")]

@@ -1,7 +1,7 @@
 //! What an adapter knows of a store beside the store itself.
 
 #[cfg(feature = "http")]
-use crate::{PartSettings, Requests, ServiceSettings, sweep::sweep};
+use crate::{Multipart, PartSettings, Requests, ServiceSettings, sweep::sweep};
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Health, Limits, Result};
 use http::header::{IF_MATCH, IF_NONE_MATCH};
@@ -46,6 +46,8 @@ pub struct OpenedStore {
     requests: Option<Requests>,
     #[cfg(feature = "http")]
     abandoned_after: Option<Duration>,
+    #[cfg(feature = "http")]
+    pub(crate) multipart: Option<Multipart>,
 }
 
 /// How a condition (`create_only`, `if_match`) is held by an upload of more than one part: the
@@ -158,6 +160,8 @@ impl OpenedStore {
             requests: None,
             #[cfg(feature = "http")]
             abandoned_after: None,
+            #[cfg(feature = "http")]
+            multipart: None,
         }
     }
 
@@ -182,6 +186,29 @@ impl OpenedStore {
         self.abandoned_after = parts.abandoned_after();
         self.large_conditions = parts.in_one_put();
         self.parts(parts.part_bytes(), parts.parts_at_once as usize)
+    }
+
+    /// Takes uploads in parts that callers lead. Claim `parts` with it. Conditions hold at the completion
+    /// where [`LargeConditions::AtCompletion`] does.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn multipart(mut self, multipart: Multipart) -> Self {
+        self.multipart = Some(multipart);
+        self
+    }
+
+    /// Numbers of uploads in parts.
+    #[cfg(feature = "http")]
+    pub(crate) fn limit_parts(&self, limits: &mut Limits) {
+        use crate::multipart::PART_BYTES;
+        let Some(multipart) = &self.multipart else {
+            return;
+        };
+        limits.min_part_bytes = PART_BYTES.0;
+        limits.max_part_bytes = Some(multipart.max_part_bytes(self));
+        // The next upload in parts removes those to which no part was added for longer.
+        let kept = self.abandoned_after.map(|after| after.as_secs());
+        limits.max_upload_seconds = kept.and_then(|kept| kept.try_into().ok());
     }
 
     /// Lists page by page, in the store's own order (claim `ordered_list` when that is by bytes).

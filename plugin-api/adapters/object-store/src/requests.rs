@@ -5,10 +5,11 @@ use crate::connector::Http;
 use crate::error::error_of;
 use crate::opened_store::Condition;
 use crate::reply::Call;
+use crate::streamed::Content;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{ErrorKind, Result};
-use http::header::IF_MATCH;
+use http::header::{IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use object_store::RetryConfig;
@@ -38,6 +39,17 @@ pub trait Authorize: Send + Sync + 'static {
         &'a self,
         request: &'a mut HttpRequest,
     ) -> BoxFuture<'a, Result<(), AuthorizeError>>;
+
+    /// As [`Authorize::authorize`], of a request whose body is still to come. `sha256`: its digest, where
+    /// it is known.
+    fn authorize_streamed<'a>(
+        &'a self,
+        request: &'a mut HttpRequest,
+        sha256: Option<[u8; 32]>,
+    ) -> BoxFuture<'a, Result<(), AuthorizeError>> {
+        let _ = sha256;
+        self.authorize(request)
+    }
 }
 
 /// A bucket (or container) to make requests to. Clones are one.
@@ -92,15 +104,22 @@ impl Requests {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Bytes> {
+        let answered = self.ask(method, path, query, headers, body).await?;
+        Ok(answered.into_body())
+    }
+
+    /// As [`Requests::make`], with the headers of the answer.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: Option<&Path>,
+        query: &[(&str, &str)],
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<http::Response<Bytes>> {
         let call = Call::document();
-        let made = call.run(self.send(method, path, query, headers, body));
-        made.await.map_err(|cause| {
-            let theirs = object_store::Error::Generic {
-                store: "holdall",
-                source: cause,
-            };
-            error_of(theirs, &call)
-        })
+        let asked = call.run(self.answered(method, path, query, headers, body));
+        asked.await.map_err(|cause| failed(cause, &call))
     }
 
     /// Removes one object in one plain request; with `if_match` only the one that has this etag.
@@ -141,8 +160,22 @@ impl Requests {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Bytes, AuthorizeError> {
+        let answered = self.answered(method, path, query, headers, body).await?;
+        Ok(answered.into_body())
+    }
+
+    async fn answered(
+        &self,
+        method: Method,
+        path: Option<&Path>,
+        query: &[(&str, &str)],
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<http::Response<Bytes>, AuthorizeError> {
         let retry = &self.0.retry;
-        let is_repeatable = !headers.contains_key(IF_MATCH);
+        let is_repeatable = ![IF_MATCH, IF_NONE_MATCH]
+            .iter()
+            .any(|name| headers.contains_key(name));
         let begun = Instant::now();
         let mut wait = retry.backoff.init_backoff;
         let mut left = retry.max_retries;
@@ -154,7 +187,7 @@ impl Requests {
             request.headers_mut().extend(headers.clone());
             self.0.authorize.authorize(&mut request).await?;
             let failed = match self.once(request).await {
-                Ok(document) => return Ok(document),
+                Ok(answered) => return Ok(answered),
                 Err(failed) => failed,
             };
             if left == 0 || begun.elapsed() > retry.retry_timeout || !failed.passes(is_repeatable) {
@@ -168,13 +201,50 @@ impl Requests {
         }
     }
 
-    async fn once(&self, request: HttpRequest) -> Result<Bytes, Failed> {
+    async fn once(&self, request: HttpRequest) -> Result<http::Response<Bytes>, Failed> {
         let answer = self.0.http.send(request).await.map_err(Failed::Http)?;
-        let status = answer.status();
-        let document = answer.into_body().collect().await.map_err(Failed::Http)?;
-        match status.is_success() {
-            true => Ok(document.to_bytes()),
-            false => Err(Failed::Status(status)),
+        let (parts, body) = answer.into_parts();
+        let document = body.collect().await.map_err(Failed::Http)?;
+        match parts.status.is_success() {
+            true => Ok(http::Response::from_parts(parts, document.to_bytes())),
+            false => Err(Failed::Status(parts.status)),
+        }
+    }
+
+    /// Sends a body of this length as it comes. Nothing is held of it but the chunk on its way, so that it
+    /// is not sent a second time. Answers the headers.
+    ///
+    /// # Errors
+    ///
+    /// The body's own; else those of [`Requests::make`].
+    pub(crate) async fn stream(
+        &self,
+        method: Method,
+        path: &Path,
+        query: &[(&str, &str)],
+        headers: HeaderMap,
+        content: Content,
+    ) -> Result<HeaderMap> {
+        let call = Call::document();
+        let authorized = async {
+            let mut request = http::Request::builder()
+                .method(method)
+                .uri(self.url(Some(path), query))
+                .body(HttpRequestBody::empty())?;
+            request.headers_mut().extend(headers);
+            let authorize = &self.0.authorize;
+            authorize
+                .authorize_streamed(&mut request, content.sha256)
+                .await?;
+            Ok::<_, AuthorizeError>(request)
+        };
+        let request = call.run(authorized).await;
+        let request = request.map_err(|cause| failed(cause, &call))?;
+        let answered = self.0.http.stream(request, content, &call).await?;
+        match answered {
+            Ok(answer) if answer.status().is_success() => Ok(answer.into_parts().0.headers),
+            Ok(answer) => Err(failed(Failed::Status(answer.status()).into(), &call)),
+            Err(cause) => Err(failed(cause.into(), &call)),
         }
     }
 
@@ -196,6 +266,14 @@ impl Requests {
         }
         url
     }
+}
+
+fn failed(cause: AuthorizeError, call: &Call) -> holdall_plugin_api::Error {
+    let theirs = object_store::Error::Generic {
+        store: "holdall",
+        source: cause,
+    };
+    error_of(theirs, call)
 }
 
 /// Why there is no document.

@@ -5,48 +5,12 @@
 //! below the configured prefix is looked at. S3 and the XML API of Google say it in the same words.
 
 use crate::requests::Requests;
-use bytes::Bytes;
+use crate::uploads::{Parts, Upload, Uploads, abort};
 use chrono::{DateTime, TimeDelta, Utc};
-use holdall_plugin_api::{Error, ErrorKind, Result};
-use http::{HeaderMap, Method};
+use holdall_plugin_api::{ErrorKind, Result};
+use http::HeaderMap;
 use object_store::path::Path;
-use serde::Deserialize;
 use std::time::{Duration, SystemTime};
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Uploads {
-    #[serde(default)]
-    upload: Vec<Upload>,
-    #[serde(default)]
-    is_truncated: bool,
-    next_key_marker: Option<String>,
-    next_upload_id_marker: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Upload {
-    key: String,
-    upload_id: String,
-    initiated: DateTime<Utc>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Parts {
-    #[serde(default)]
-    part: Vec<Part>,
-    #[serde(default)]
-    is_truncated: bool,
-    next_part_number_marker: Option<u32>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Part {
-    last_modified: DateTime<Utc>,
-}
 
 /// Removes the unfinished uploads below a prefix to which no part was added for so long; says in the
 /// log how that went.
@@ -59,20 +23,15 @@ pub(crate) async fn sweep(requests: Requests, prefix: String, after: Duration) {
     }
 }
 
-async fn all(requests: &Requests, prefix: &str, after: Duration) -> Result<usize> {
+async fn all(requests: &Requests, prefix: &str, idle: Duration) -> Result<usize> {
     let mut removed = 0;
-    let mut markers = (String::new(), String::new());
+    let mut after = None;
     loop {
-        let mut query = vec![("uploads", ""), ("prefix", prefix)];
-        if !markers.0.is_empty() {
-            query.push(("key-marker", &markers.0));
-            query.push(("upload-id-marker", &markers.1));
-        }
-        let page: Uploads = document(requests, None, &query).await?;
+        let page = Uploads::page(requests, prefix, after.as_ref(), None).await?;
         // By the store's clock, which its answer has just told: a clock of ours that is ahead would
         // make the living look dead.
         let ahead = requests.http().clock_skew().unwrap_or(0);
-        let oldest = DateTime::<Utc>::from(SystemTime::now() - after) + TimeDelta::seconds(ahead);
+        let oldest = DateTime::<Utc>::from(SystemTime::now() - idle) + TimeDelta::seconds(ahead);
         for upload in &page.upload {
             // Keys that are no path are not ours.
             let Ok(path) = Path::parse(&upload.key) else {
@@ -90,11 +49,9 @@ async fn all(requests: &Requests, prefix: &str, after: Duration) -> Result<usize
                 Err(error) => return Err(error),
             }
         }
-        match (page.is_truncated, page.next_key_marker) {
-            (true, Some(key)) if !key.is_empty() => {
-                markers = (key, page.next_upload_id_marker.unwrap_or_default());
-            }
-            _ => return Ok(removed),
+        match page.next() {
+            next @ Some(_) => after = next,
+            None => return Ok(removed),
         }
     }
 }
@@ -109,49 +66,25 @@ async fn remove_stale(
     if newest(requests, path, upload).await? > oldest {
         return Ok(false);
     }
-    let query = [("uploadId", upload.upload_id.as_str())];
-    let asked = requests.make(
-        Method::DELETE,
-        Some(path),
-        &query,
-        HeaderMap::new(),
-        Bytes::new(),
-    );
-    asked.await.map(|_| true)
+    abort(requests, path, &upload.upload_id).await?;
+    Ok(true)
 }
 
 /// When the last part of an upload came.
 async fn newest(requests: &Requests, path: &Path, upload: &Upload) -> Result<DateTime<Utc>> {
     let mut newest = upload.initiated;
-    let mut marker = String::new();
+    let mut after = None;
     loop {
-        let mut query = vec![("uploadId", upload.upload_id.as_str())];
-        if !marker.is_empty() {
-            query.push(("part-number-marker", &marker));
-        }
-        let page: Parts = document(requests, Some(path), &query).await?;
+        let (id, none) = (&upload.upload_id, HeaderMap::new());
+        let page = Parts::page(requests, path, id, after, None, none).await?;
         for part in &page.part {
             newest = newest.max(part.last_modified);
         }
-        match (page.is_truncated, page.next_part_number_marker) {
-            (true, Some(next)) => marker = next.to_string(),
-            _ => return Ok(newest),
+        match page.next() {
+            next @ Some(_) => after = next,
+            None => return Ok(newest),
         }
     }
-}
-
-async fn document<T: for<'a> Deserialize<'a>>(
-    requests: &Requests,
-    path: Option<&Path>,
-    query: &[(&str, &str)],
-) -> Result<T> {
-    let asked = requests.make(Method::GET, path, query, HeaderMap::new(), Bytes::new());
-    let text = asked.await?;
-    quick_xml::de::from_str(&String::from_utf8_lossy(&text)).map_err(|cause| {
-        Error::new(ErrorKind::Unavailable)
-            .with_message("the store's answer is not what the request asks for")
-            .because(cause)
-    })
 }
 
 #[cfg(test)]
@@ -159,23 +92,7 @@ mod tests {
     use super::*;
     use crate::requests::tests::of;
     use holdall_conformance::wire::{Endpoint, Reply, Seen};
-
-    #[test]
-    fn both_documents_are_read() {
-        let uploads: Uploads = quick_xml::de::from_str(
-            "<ListMultipartUploadsResult><Bucket>b</Bucket><NextKeyMarker>k</NextKeyMarker><NextUploadIdMarker>i</NextUploadIdMarker><IsTruncated>true</IsTruncated><Upload><Key>a&amp;b</Key><UploadId>u1</UploadId><Initiated>2026-11-26T08:00:00.000Z</Initiated></Upload><Upload><Key>c</Key><UploadId>u2</UploadId><Initiated>2026-11-26T08:00:01.000Z</Initiated></Upload></ListMultipartUploadsResult>",
-        )
-        .unwrap();
-        assert_eq!((uploads.upload.len(), uploads.is_truncated), (2, true));
-        assert_eq!(uploads.upload[0].key, "a&b");
-        let parts: Parts = quick_xml::de::from_str(
-            "<ListPartsResult><IsTruncated>false</IsTruncated><Part><PartNumber>1</PartNumber><LastModified>2026-11-26T08:00:00.000Z</LastModified></Part></ListPartsResult>",
-        )
-        .unwrap();
-        assert_eq!(parts.part.len(), 1);
-        let none: Uploads = quick_xml::de::from_str("<ListMultipartUploadsResult/>").unwrap();
-        assert!(none.upload.is_empty());
-    }
+    use http::Method;
 
     const UPLOADS: &str = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>\
         <Upload><Key>gone</Key><UploadId>u1</UploadId><Initiated>2020-11-20T08:00:00Z</Initiated></Upload>\
@@ -188,7 +105,7 @@ mod tests {
     fn store(asked: &Seen) -> Reply {
         let part = |time: &str| {
             format!(
-                "<ListPartsResult><IsTruncated>false</IsTruncated><Part><LastModified>{time}</LastModified></Part></ListPartsResult>"
+                "<ListPartsResult><IsTruncated>false</IsTruncated><Part><PartNumber>1</PartNumber><LastModified>{time}</LastModified><ETag>e</ETag><Size>1</Size></Part></ListPartsResult>"
             )
         };
         let reply = match (asked.method.as_str(), asked.target.as_str()) {

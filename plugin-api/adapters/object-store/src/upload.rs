@@ -105,7 +105,7 @@ fn condition(options: &UploadOptions<'_>) -> Option<Condition> {
     }
 }
 
-fn attributes(store: &OpenedStore, options: &UploadOptions<'_>) -> Result<Attributes> {
+pub(crate) fn attributes(store: &OpenedStore, options: &UploadOptions<'_>) -> Result<Attributes> {
     let mut attributes = Attributes::new();
     let headers = &options.headers;
     for (attribute, value) in [
@@ -158,7 +158,7 @@ async fn in_one(
 
 /// A condition on an object that is not there is a lost one, and so is one whose parts are gone
 /// because another upload was completed meanwhile.
-fn lost(error: Error, conditional: bool) -> Error {
+pub(crate) fn lost(error: Error, conditional: bool) -> Error {
     match error.kind() {
         ErrorKind::FileNotFound | ErrorKind::Conflict if conditional && is_lost(&error) => {
             let provider = error.provider().clone();
@@ -176,7 +176,12 @@ fn is_lost(error: &Error) -> bool {
     error.kind() == ErrorKind::FileNotFound || code == Some("InvalidBlockList")
 }
 
-async fn stored(store: &OpenedStore, path: &Path, size: u64, put: PutResult) -> Result<Uploaded> {
+pub(crate) async fn stored(
+    store: &OpenedStore,
+    path: &Path,
+    size: u64,
+    put: PutResult,
+) -> Result<Uploaded> {
     let mut uploaded = Uploaded::new(size);
     uploaded.etag = etag(put.e_tag);
     uploaded.version = put.version;
@@ -198,7 +203,7 @@ async fn stored(store: &OpenedStore, path: &Path, size: u64, put: PutResult) -> 
 
 /// A body on its way into parts. What is gathered stays here between polls, so that waiting for the
 /// next part can be given up at any time.
-struct Gathering {
+pub(crate) struct Gathering {
     body: Body,
     most: usize,
     /// Whole chunks, and copies of small ones.
@@ -207,11 +212,11 @@ struct Gathering {
     size: usize,
     /// The beginning of the next part.
     carry: Bytes,
-    ended: bool,
+    pub(crate) ended: bool,
 }
 
 impl Gathering {
-    fn new(body: Body, most: usize) -> Self {
+    pub(crate) fn new(body: Body, most: usize) -> Self {
         Self {
             body,
             most,
@@ -223,7 +228,7 @@ impl Gathering {
         }
     }
 
-    async fn next(&mut self) -> Result<Vec<Bytes>> {
+    pub(crate) async fn next(&mut self) -> Result<Vec<Bytes>> {
         std::future::poll_fn(|cx| self.poll_part(cx)).await
     }
 

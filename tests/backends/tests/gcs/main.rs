@@ -11,7 +11,7 @@ mod identity;
 mod urls;
 
 use bucket::Bucket;
-use holdall_backends::{Holdall, parts, plugin, run_kit, server};
+use holdall_backends::{Holdall, parts, plugin, resumed, run_kit, server};
 use holdall_e2e::kit::loaded;
 use std::sync::Arc;
 
@@ -62,6 +62,14 @@ mod gcs_stub {
 
     #[test]
     #[ignore = "needs the stub: scripts/test-backends gcs/gcs-stub"]
+    fn parts_of_a_killed_process_are_completed_by_another() {
+        let (bucket, prefix) = (bucket(), "resumed/");
+        let unfinished = || bucket.unfinished(prefix);
+        resumed::by_another_process("gcs", &bucket.below(prefix), unfinished);
+    }
+
+    #[test]
+    #[ignore = "needs the stub: scripts/test-backends gcs/gcs-stub"]
     fn a_person_whose_refresh_token_is_in_a_file() {
         let bucket = bucket();
         identity::of_a_person(&bucket);
@@ -107,4 +115,10 @@ mod gcs_stub {
 #[test]
 fn child() {
     holdall_e2e::kit::child();
+}
+
+/// Half of an upload, in a process that is killed.
+#[test]
+fn begins_parts() {
+    holdall_backends::resumed::begins_parts();
 }

@@ -3,7 +3,7 @@
 use crate::bucket::Bucket;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use holdall_backends::Holdall;
+use holdall_backends::{Holdall, resumed};
 use serde_json::{Value, json};
 
 /// More than one part, so that the requests of each kind say it.
@@ -24,8 +24,11 @@ fn stored(bucket: &Bucket, prefix: &str, encryption: Value) -> Holdall {
 pub(crate) fn with_a_key_of_the_customer(bucket: &Bucket) {
     let key = STANDARD.encode([7; 32]);
     let encryption = json!({"type": "customer", "key": key});
+    let mut config = bucket.below("customer/");
+    config["encryption"] = encryption.clone();
+    resumed::both_kinds_of_parts("s3", config);
     stored(bucket, "customer/", encryption);
-    for name in ["/customer/small", "/customer/large"] {
+    for name in ["/customer/small", "/customer/large", "/customer/both"] {
         assert_eq!(bucket.s3().get(name), None, "without the key");
     }
     let mut config = bucket.below("customer/");
@@ -50,6 +53,15 @@ pub(crate) fn with_a_managed_key(bucket: &Bucket) {
     bucket.s3().puts("/managed/plain", b"plain", None).unwrap();
     let plain = bucket.s3().head("/managed/plain").unwrap();
     assert!(!plain.contains("encryption"), "{plain}");
+}
+
+/// A digest of each part is sent before its bytes, and named again when the parts are completed.
+pub(crate) fn with_digests_of_parts(bucket: &Bucket) {
+    for checksum in ["sha256", "crc64nvme"] {
+        let mut config = bucket.below("digests/");
+        config["checksum"] = checksum.into();
+        resumed::both_kinds_of_parts("s3", config);
+    }
 }
 
 /// A bucket of another account, whose owner lets the others pay.

@@ -1,7 +1,7 @@
 //! What is asked of every server that can be had.
 
 use crate::bucket::Bucket;
-use holdall_backends::{Holdall, parts, plugin, run_kit, s3, server};
+use holdall_backends::{Holdall, parts, plugin, resumed, run_kit, s3, server};
 use holdall_conformance::{Case, Status};
 use holdall_e2e::kit::loaded;
 use std::sync::Arc;
@@ -37,6 +37,12 @@ pub(crate) fn client_killed(bucket: &Bucket) {
     parts::client_killed("s3", bucket.below(prefix), || {
         bucket.s3().unfinished(prefix)
     });
+}
+
+pub(crate) fn resumed_by_another_process(bucket: &Bucket) {
+    let prefix = "resumed/";
+    let unfinished = || bucket.s3().unfinished(prefix);
+    resumed::by_another_process("s3", &bucket.below(prefix), unfinished);
 }
 
 pub(crate) fn server_killed(bucket: &Bucket, name: &str) {

@@ -23,3 +23,9 @@ mod seaweedfs;
 fn child() {
     holdall_e2e::kit::child();
 }
+
+/// Half of an upload, in a process that is killed.
+#[test]
+fn begins_parts() {
+    holdall_backends::resumed::begins_parts();
+}

@@ -29,6 +29,12 @@ fn an_upload_of_a_killed_client_is_swept() {
 
 #[test]
 #[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
+fn parts_of_a_killed_process_are_completed_by_another() {
+    every_server::resumed_by_another_process(&bucket());
+}
+
+#[test]
+#[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
 fn an_upload_to_a_killed_server_is_aborted_when_it_is_back() {
     every_server::server_killed(&bucket(), "radosgw");
 }
@@ -56,6 +62,7 @@ fn every_source_of_keys_leads_to_requests_that_the_store_accepts() {
 fn encryption_is_asked_for_in_every_request() {
     encryption::with_a_key_of_the_customer(&bucket());
     encryption::with_a_managed_key(&bucket());
+    encryption::with_digests_of_parts(&bucket());
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub(super) const CASES: &[Case] = &[
     case!(
         "P-05",
         PARTS,
-        "parts that are not named are discarded, and gaps between numbers are allowed",
+        "gaps between numbers are allowed; parts that are not named are discarded, or refused by their number",
         storing::gaps
     ),
     case!("P-06", PARTS, "eight parts at once", storing::at_once),

@@ -1,6 +1,6 @@
 //! Parts as they are stored: order, size, bodies that fail.
 
-use super::{begin, complete, leaves_nothing, part_size, piece, put};
+use super::{begin, complete, is_invalid_part, leaves_nothing, part_size, piece, put};
 use crate::body;
 use crate::case::{Outcome, ensure};
 use crate::data;
@@ -9,7 +9,7 @@ use crate::watch::refused;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use holdall_plugin_api::{
-    AbortUpload, Capability, Checksums, Download, ErrorKind, ListParts, Operation, PutPart,
+    AbortUpload, Capability, Checksums, CompleteUpload, Download, ErrorKind, ListParts, Operation, PutPart,
 };
 use std::time::Duration;
 
@@ -74,9 +74,22 @@ pub(super) async fn gaps(t: &Trial) -> Outcome {
     for number in [2, 5, 900] {
         parts.push(put(t, &key, &id, number, piece(t, number % 100)).await?);
     }
-    parts.remove(1);
+    let unnamed = parts.remove(1);
+    let some = CompleteUpload::new(&key, &id, &parts);
+    let Err(error) = t.complete_upload(some).await else {
+        return t.holds(&key, &[piece(t, 2), piece(t, 0)].concat()).await;
+    };
+    // A store may want every part that it has. Then it says which is missing, and the upload stays.
+    ensure!(
+        error.fact("part") == Some(&*unnamed.number.to_string()),
+        "a completion without a part that is stored: {error}"
+    );
+    is_invalid_part::<()>(Err(error), unnamed.number, "a part that is not named")?;
+    t.is_absent(&key).await?;
+    parts.insert(1, unnamed);
     complete(t, &key, &id, &parts).await?;
-    t.holds(&key, &[piece(t, 2), piece(t, 0)].concat()).await
+    let whole = [piece(t, 2), piece(t, 5), piece(t, 0)].concat();
+    t.holds(&key, &whole).await
 }
 
 pub(super) async fn at_once(t: &Trial) -> Outcome {
