@@ -7,13 +7,17 @@ use crate::sas::Sas;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
-use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
-use holdall_plugin_api_object_store::{
-    CLOUD, Http, LargeConditions, Lister, MetadataNames, Native, OpenStore, OpenedStore, Requests,
-    SIGNING,
+use holdall_plugin_api::{
+    Capabilities, Copied, CopyObject, Deleted, Error, ErrorKind, Host, Result,
 };
+use holdall_plugin_api_object_store::{
+    CLOUD, Call, Http, LargeConditions, Lister, MetadataNames, Native, OpenStore, OpenedStore,
+    Requests, SIGNING, error_of,
+};
+use http::{HeaderMap, HeaderValue};
 use object_store::azure::{AzureAccessKey, AzureCredential, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::path::Path;
+use object_store::{Attributes, CopyMode, CopyOptions, ObjectStore};
 use std::sync::Arc;
 
 /// Blocks of one blob: <https://learn.microsoft.com/rest/api/storageservices/understanding-block-blobs--append-blobs--and-page-blobs>.
@@ -26,6 +30,8 @@ pub(crate) const CLAIMS: Capabilities = CLOUD
     .without(Capabilities::suffix)
     .without(Capabilities::sign_content_type)
     .with(Capabilities::copy_create_only)
+    .with(Capabilities::copy_if_match)
+    .with(Capabilities::copy_source_conditions)
     .with(Capabilities::exact_delete);
 
 /// Opens containers.
@@ -90,10 +96,13 @@ fn adapted(settled: Settled, http: Http, azure: Arc<MicrosoftAzure>) -> OpenedSt
             max_bytes: (mib as usize) << 20,
         },
     };
-    let store = OpenedStore::of(azure as _)
+    let store = OpenedStore::of(Arc::clone(&azure) as _)
         .over_http(requests.clone(), &config.settings)
         .pages(Arc::new(Lister::azure(requests.clone())))
-        .native(Arc::new(AzureNative(requests.clone())))
+        .native(Arc::new(AzureNative {
+            requests: requests.clone(),
+            azure,
+        }))
         .describe(format!(
             "az://{}/{}/{}",
             settled.account, config.container, config.settings.prefix
@@ -118,7 +127,10 @@ fn adapted(settled: Settled, http: Http, azure: Arc<MicrosoftAzure>) -> OpenedSt
     }
 }
 
-struct AzureNative(Requests);
+struct AzureNative {
+    requests: Requests,
+    azure: Arc<MicrosoftAzure>,
+}
 
 impl Native for AzureNative {
     fn delete<'a>(
@@ -127,7 +139,57 @@ impl Native for AzureNative {
         if_match: Option<&'a str>,
     ) -> Option<BoxFuture<'a, Result<Deleted>>> {
         Some(Box::pin(async move {
-            self.0.delete(path, if_match).await.map(Deleted::new)
+            self.requests.delete(path, if_match).await.map(Deleted::new)
+        }))
+    }
+
+    /// Other metadata is not claimed: the service replaces metadata in a copy, and no header.
+    fn copy<'a>(
+        &'a self,
+        from: &'a Path,
+        to: &'a Path,
+        copy: &'a CopyObject<'a>,
+        attributes: Option<Attributes>,
+    ) -> Option<BoxFuture<'a, Result<Copied>>> {
+        if attributes.is_some() {
+            return None;
+        }
+        Some(Box::pin(async move {
+            let conditions = copy.options();
+            let mut headers = HeaderMap::new();
+            for (name, etag) in [
+                ("if-match", conditions.if_match),
+                ("x-ms-source-if-match", conditions.source_if_match),
+                ("x-ms-source-if-none-match", conditions.source_if_none_match),
+            ] {
+                // The adapter has looked at them.
+                if let Some(Ok(etag)) = etag.map(HeaderValue::try_from) {
+                    headers.insert(name, etag);
+                }
+            }
+            let mode = match copy.create_only {
+                true => CopyMode::Create,
+                false => CopyMode::Overwrite,
+            };
+            let options = CopyOptions::default().with_mode(mode);
+            let call = Call::document_with(headers);
+            match call.run(self.azure.copy_opts(from, to, options)).await {
+                Ok(()) => Ok(Copied::default()),
+                Err(error) => match error_of(error, &call) {
+                    // Of a repeated request the first may have done it, and changed the etag.
+                    error
+                        if error.kind() == ErrorKind::PreconditionFailed
+                            && error.place().attempts > 1 =>
+                    {
+                        Err(Error::new(ErrorKind::Conflict)
+                            .with_message(
+                                "the condition is lost after an attempt whose answer was lost: look at the target",
+                            )
+                            .because(error))
+                    }
+                    error => Err(error),
+                },
+            }
         }))
     }
 }

@@ -7,10 +7,11 @@
 //! - `credentials`: where keys come from; `profile`: the shared files of the AWS tools.
 //! - `open`: from a configuration to a store of the adapter.
 //! - `request`: how requests of our own are signed, for what `object_store` has no method for:
-//!   `delete` (with the code of each key), and the adapter's sweep of abandoned uploads.
+//!   `delete` (with the code of each key), `copy` (under conditions, or with other metadata), parts, and the adapter's sweep of abandoned uploads.
 #![forbid(unsafe_code)]
 
 mod config;
+mod copy;
 mod credentials;
 mod delete;
 mod open;

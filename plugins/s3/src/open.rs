@@ -2,18 +2,22 @@
 
 use crate::config::{Checksum, Credentials, Encryption, S3Config, Settled};
 use crate::credentials::{self, TEMPORARY_SIGN_SECONDS};
-use crate::delete;
+use crate::preset::Preset;
 use crate::request::Sign;
+use crate::{copy, delete};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
-use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Host, Result};
+use holdall_plugin_api::{
+    Capabilities, Copied, CopyObject, Deleted, Error, ErrorKind, Host, Result,
+};
 use holdall_plugin_api_object_store::{
     CLOUD, Http, LargeConditions, Lister, Multipart, Native, OpenStore, OpenedStore, Requests,
     SIGNING,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use md5::{Digest, Md5};
+use object_store::Attributes;
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path;
 use std::sync::Arc;
@@ -22,7 +26,12 @@ use std::sync::Arc;
 pub(crate) const CLAIMS: Capabilities = CLOUD
     .with(Capabilities::ordered_list)
     .with(Capabilities::start_after)
-    .with(Capabilities::parts);
+    .with(Capabilities::parts)
+    .with(COPY);
+
+/// What a copy of our own does. It knows nothing of keys to encrypt with.
+pub(crate) const COPY: Capabilities =
+    Capabilities::copy_source_conditions.with(Capabilities::copy_replace_metadata);
 
 /// Opens buckets.
 #[derive(Debug)]
@@ -87,6 +96,9 @@ fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> OpenedStore {
     if anonymous || matches!(config.encryption, Some(Encryption::Customer { .. })) {
         without = without.with(SIGNING);
     }
+    if config.encryption.is_some() {
+        without = without.with(COPY);
+    }
     let traits = config.preset.traits();
     let store = OpenedStore::of(Arc::clone(&s3) as _)
         .over_http(requests.clone(), &config.settings)
@@ -98,7 +110,14 @@ fn adapted(settled: Settled, http: Http, s3: Arc<AmazonS3>) -> OpenedStore {
                 .digested(config.checksum.is_some()),
         )
         .signer(s3)
-        .native(Arc::new(S3Native(requests)))
+        .native(Arc::new(S3Native {
+            requests,
+            bucket: config.bucket.clone(),
+            copy_conditions: match config.preset {
+                Preset::Ceph => &copy::AS_CEPH,
+                _ => &copy::AS_AMAZON,
+            },
+        }))
         .describe(format!("s3://{}/{}", config.bucket, config.settings.prefix))
         .capabilities(CLAIMS.without(without))
         .limits(|limits| {
@@ -136,7 +155,11 @@ fn of_parts(config: &S3Config) -> HeaderMap {
     fields.collect()
 }
 
-struct S3Native(Requests);
+struct S3Native {
+    requests: Requests,
+    bucket: String,
+    copy_conditions: &'static [&'static str],
+}
 
 impl Native for S3Native {
     fn delete<'a>(
@@ -145,16 +168,28 @@ impl Native for S3Native {
         if_match: Option<&'a str>,
     ) -> Option<BoxFuture<'a, Result<Deleted>>> {
         Some(Box::pin(async move {
-            let existed = self.0.delete(path, if_match).await?;
+            let existed = self.requests.delete(path, if_match).await?;
             // "Done" says nothing here; "none" only some say that speak S3.
             Ok(Deleted::new(existed.filter(|existed| !existed)))
         }))
+    }
+
+    fn copy<'a>(
+        &'a self,
+        from: &'a Path,
+        to: &'a Path,
+        copy: &'a CopyObject<'a>,
+        attributes: Option<Attributes>,
+    ) -> Option<BoxFuture<'a, Result<Copied>>> {
+        let place = (&*self.bucket, self.copy_conditions);
+        let copied = copy::copy(&self.requests, place, (from, to), copy, attributes);
+        Some(Box::pin(copied))
     }
 
     fn delete_many<'a>(
         &'a self,
         paths: &'a [Path],
     ) -> Option<BoxFuture<'a, Result<Vec<Result<Deleted>>>>> {
-        Some(Box::pin(delete::many(&self.0, paths)))
+        Some(Box::pin(delete::many(&self.requests, paths)))
     }
 }

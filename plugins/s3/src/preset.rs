@@ -3,6 +3,7 @@
 //! A preset is a row of facts, not code: what a store is called, where it is, and which promises of
 //! S3 it does not keep. `README.md` says which rows were proven against a real server.
 
+use crate::open::COPY;
 use holdall_plugin_api::Capabilities;
 use serde::Deserialize;
 
@@ -50,7 +51,12 @@ pub(crate) struct Traits {
 
 const NO_CONDITIONS: Capabilities = Capabilities::create_only
     .with(Capabilities::if_match_put)
-    .with(Capabilities::if_match_delete);
+    .with(Capabilities::if_match_delete)
+    .with(UNPROVEN);
+
+/// What is claimed only where it was proven. Lists of unfinished uploads and of their parts differ more than
+/// the pages of the stores say: SeaweedFS has a part twice that was stored again.
+const UNPROVEN: Capabilities = Capabilities::parts.with(COPY);
 
 /// A store that has an address of its own, in the path style. Most are not documented to look at
 /// `If-Match` of a delete.
@@ -58,7 +64,7 @@ const COMPATIBLE: Traits = Traits {
     endpoint: None,
     region: Some("us-east-1"),
     path_style: true,
-    without: Capabilities::if_match_delete,
+    without: Capabilities::if_match_delete.with(UNPROVEN),
     longest_name: None,
     conditional_completion: false,
 };
@@ -105,7 +111,9 @@ impl Preset {
             // Keeps every condition, also of deletes and completions. Its names are paths of folders,
             // which it lists folder by folder: `a/b` before `a-b`.
             Preset::Seaweedfs => Traits {
-                without: Capabilities::ordered_list.with(Capabilities::start_after),
+                without: Capabilities::ordered_list
+                    .with(Capabilities::start_after)
+                    .with(UNPROVEN),
                 conditional_completion: true,
                 ..COMPATIBLE
             },

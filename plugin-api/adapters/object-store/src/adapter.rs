@@ -283,19 +283,61 @@ impl<O: OpenStore> StorageBackend for Adapter<O> {
     async fn copy(&self, copy: CopyObject<'_>) -> Result<Copied> {
         let store = self.store()?;
         let (from, to) = (store.path(copy.from.text())?, store.path(copy.to.text())?);
-        if from == to {
+        let options = copy.options();
+        let conditions = [
+            options.if_match,
+            options.source_if_match,
+            options.source_if_none_match,
+        ];
+        let lost = |message: &'static str| {
+            Err(Error::new(ErrorKind::PreconditionFailed).with_message(message))
+        };
+        if conditions
+            .into_iter()
+            .flatten()
+            .any(|etag| !download::is_possible(etag))
+        {
+            return lost("no object has this etag");
+        }
+        if from == to && options.replace.is_none() {
             // Most stores refuse it, or make a new version of the same.
             let info = self.facts(&from, &ReadOptions::default()).await?;
+            let other = |etag: Option<&str>| {
+                etag.is_some_and(|etag| etag != "*" && info.etag.as_deref() != Some(etag))
+            };
             if copy.create_only {
-                return Err(
-                    Error::new(ErrorKind::PreconditionFailed).with_message("the target exists")
-                );
+                return lost("the target exists");
+            }
+            if other(options.if_match) || other(options.source_if_match) {
+                return lost("the object has another etag");
+            }
+            if options.source_if_none_match.is_some() && !other(options.source_if_none_match) {
+                return lost("the source has this etag");
             }
             let mut copied = Copied::default();
             copied.size = Some(info.size);
             copied.etag = info.etag;
             copied.last_modified = info.last_modified;
             return Ok(copied);
+        }
+        if options.replace.is_some() || conditions.iter().any(Option::is_some) {
+            let attributes = options.replace.as_ref();
+            let attributes = attributes.map(|replace| upload::attributes(store, replace));
+            let native = store
+                .native
+                .copy(&from, &to, &copy, attributes.transpose()?);
+            return match native {
+                // The source has the etag that it must not have: for a write that is a lost condition.
+                Some(copied) => copied.await.map_err(|error| match error.kind() {
+                    ErrorKind::NotModified => Error::new(ErrorKind::PreconditionFailed)
+                        .with_message("the source has this etag")
+                        .with_provider(error.provider().clone()),
+                    _ => error,
+                }),
+                None => Err(Error::unsupported(
+                    "a copy under conditions, or with other metadata",
+                )),
+            };
         }
         let mode = match copy.create_only {
             true => CopyMode::Create,

@@ -6,12 +6,12 @@
 //! that was never sent, so that only the latter is repeated where a repeat is not safe.
 
 use crate::answer::{self, LONGEST_ERROR, MAX_DOCUMENT};
+use crate::patient::Patient;
 use crate::reply::{Call, Failure, Reply, Seen, TlsFault};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{Error, ErrorKind, Secret};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use object_store::ClientOptions;
 use object_store::client::{
@@ -23,10 +23,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 /// How the connector reaches a store.
@@ -411,58 +409,8 @@ async fn collected(mut body: Patient, most: usize) -> Result<Bytes, (Failure, Ht
     Ok(all.into())
 }
 
-/// A body that may be silent for so long while a reader waits for it. reqwest's own limit also counts
-/// the time without a reader, and so ends the bodies of slow readers.
-struct Patient {
-    body: reqwest::Body,
-    limit: Duration,
-    waiting: Option<Pin<Box<tokio::time::Sleep>>>,
-}
-
-impl Patient {
-    fn new(body: reqwest::Body, limit: Duration) -> Self {
-        Self {
-            body,
-            limit,
-            waiting: None,
-        }
-    }
-}
-
-impl Body for Patient {
-    type Data = Bytes;
-    type Error = (Failure, HttpError);
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let this = &mut *self;
-        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
-            this.waiting = None;
-            return Poll::Ready(frame.map(|frame| frame.map_err(failed)));
-        }
-        let limit = this.limit;
-        let waiting = this
-            .waiting
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        ready!(waiting.as_mut().poll(cx));
-        let silent = std::io::Error::from(std::io::ErrorKind::TimedOut);
-        let error = HttpError::new(HttpErrorKind::Timeout, silent);
-        Poll::Ready(Some(Err((Failure::Timeout, error))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 /// What kind of failure this is, by the types in its chain and not by its text.
-fn failed(error: reqwest::Error) -> (Failure, HttpError) {
+pub(crate) fn failed(error: reqwest::Error) -> (Failure, HttpError) {
     let mut failure = if error.is_timeout() {
         Failure::Timeout
     } else if error.is_connect() {

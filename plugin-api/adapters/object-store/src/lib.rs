@@ -53,7 +53,7 @@
 //! such store has.
 //!
 //! Reading order: [`opened_store`](OpenedStore) (what an author states), `adapter` (the contract), `upload`, `download`,
-//! `list`, `sign`, then `error`, `reply` and `connector`; `service_settings` and `parts` for configurations;
+//! `list`, `sign`, then `error`, `reply`, `connector` and `patient`; `service_settings` and `parts` for configurations;
 //! `requests` of a plugin's own; `multipart` for uploads in parts that a caller leads, whose large parts are
 //! `streamed`; `uploads` for what the protocol says of unfinished ones, and `sweep` for what killed processes leave.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -75,6 +75,8 @@ mod multipart;
 mod opened_store;
 #[cfg(feature = "http")]
 mod parts;
+#[cfg(feature = "http")]
+mod patient;
 #[cfg_attr(
     not(feature = "http"),
     allow(dead_code, reason = "only the connector notes what was answered")

@@ -3,13 +3,15 @@
 #[cfg(feature = "http")]
 use crate::{Multipart, PartSettings, Requests, ServiceSettings, sweep::sweep};
 use futures_util::future::BoxFuture;
-use holdall_plugin_api::{Capabilities, Deleted, Error, ErrorKind, Health, Limits, Result};
+use holdall_plugin_api::{
+    Capabilities, Copied, CopyObject, Deleted, Error, ErrorKind, Health, Limits, Result,
+};
 use http::header::{IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue};
-use object_store::ObjectStore;
 use object_store::list::PaginatedListStore;
 use object_store::path::Path;
 use object_store::signer::Signer;
+use object_store::{Attributes, ObjectStore};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,6 +110,19 @@ pub trait Native: Send + Sync + 'static {
         if_match: Option<&'a str>,
     ) -> Option<BoxFuture<'a, Result<Deleted>>> {
         let _ = (path, if_match);
+        None
+    }
+
+    /// Copies under conditions, or with other `attributes` than those of the source. Only for a copy that asks
+    /// for either: claim `copy_if_match`, `copy_source_conditions` and `copy_replace_metadata` only with this.
+    fn copy<'a>(
+        &'a self,
+        from: &'a Path,
+        to: &'a Path,
+        copy: &'a CopyObject<'a>,
+        attributes: Option<Attributes>,
+    ) -> Option<BoxFuture<'a, Result<Copied>>> {
+        let _ = (from, to, copy, attributes);
         None
     }
 

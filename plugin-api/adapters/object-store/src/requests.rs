@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use holdall_plugin_api::{ErrorKind, Result};
 use http::header::{IF_MATCH, IF_NONE_MATCH};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use http_body_util::BodyExt;
 use object_store::RetryConfig;
 use object_store::client::{HttpError, HttpErrorKind, HttpRequest, HttpRequestBody};
@@ -28,6 +28,11 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 const ESCAPED_PATH: &AsciiSet = &ESCAPED.remove(b'/');
+
+/// A copy onto itself may change the etag that it asks for.
+const COPY_IF_MATCH: HeaderName = HeaderName::from_static("x-amz-copy-source-if-match");
+/// What is lost the second time, when the first has done it.
+const CONDITIONS: [HeaderName; 3] = [IF_MATCH, IF_NONE_MATCH, COPY_IF_MATCH];
 
 /// Why a request is not ours.
 pub type AuthorizeError = Box<dyn std::error::Error + Send + Sync>;
@@ -109,7 +114,11 @@ impl Requests {
     }
 
     /// As [`Requests::make`], with the headers of the answer.
-    pub(crate) async fn ask(
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Requests::make`].
+    pub async fn ask(
         &self,
         method: Method,
         path: Option<&Path>,
@@ -173,9 +182,7 @@ impl Requests {
         body: Bytes,
     ) -> Result<http::Response<Bytes>, AuthorizeError> {
         let retry = &self.0.retry;
-        let is_repeatable = ![IF_MATCH, IF_NONE_MATCH]
-            .iter()
-            .any(|name| headers.contains_key(name));
+        let is_repeatable = !CONDITIONS.iter().any(|name| headers.contains_key(name));
         let begun = Instant::now();
         let mut wait = retry.backoff.init_backoff;
         let mut left = retry.max_retries;
@@ -248,12 +255,17 @@ impl Requests {
         }
     }
 
+    /// The name of an object in an address.
+    pub fn escaped(path: &Path) -> String {
+        utf8_percent_encode(path.as_ref(), ESCAPED_PATH).to_string()
+    }
+
     /// The address of an object, or of the bucket, with a query.
     pub fn url(&self, path: Option<&Path>, query: &[(&str, &str)]) -> String {
         let mut url = self.0.bucket_url.clone();
         if let Some(path) = path {
             url.push('/');
-            url.extend(utf8_percent_encode(path.as_ref(), ESCAPED_PATH));
+            url.push_str(&Self::escaped(path));
         } else if url.matches('/').count() == 2 {
             // A bucket that is a host: a URL has a path.
             url.push('/');

@@ -1,7 +1,8 @@
 //! What is asked of every server that can be had.
 
 use crate::bucket::Bucket;
-use holdall_backends::{Holdall, parts, plugin, resumed, run_kit, s3, server};
+use holdall::{Download, ErrorKind, Update, Upload};
+use holdall_backends::{Holdall, HostedPlugin, parts, plugin, resumed, run_kit, s3, server};
 use holdall_conformance::{Case, Status};
 use holdall_e2e::kit::loaded;
 use std::sync::Arc;
@@ -43,6 +44,34 @@ pub(crate) fn resumed_by_another_process(bucket: &Bucket) {
     let prefix = "resumed/";
     let unfinished = || bucket.s3().unfinished(prefix);
     resumed::by_another_process("s3", &bucket.below(prefix), unfinished);
+}
+
+/// The host composes an update of a copy under a condition on its source. `conditional`: the store claims
+/// `if_match_put`.
+pub(crate) fn updated(bucket: &Bucket, conditional: bool) {
+    let hosted = HostedPlugin::new("s3");
+    let config = bucket.below("updated/");
+    let changed = hosted.run(async {
+        let backend = hosted.open(config).await?;
+        let put = Upload::new("k", "bytes").metadata("old", "1");
+        let etag = backend.upload(put).await?.etag.unwrap_or_default();
+        let mut update = Update::new("k").content_type("text/x-new");
+        if conditional {
+            let stale = update.clone().if_match("\"other\"");
+            let lost = backend.update(stale).await.expect_err("another etag");
+            assert_eq!(lost.kind(), ErrorKind::PreconditionFailed, "{lost}");
+            update = update.if_match(&etag);
+        }
+        backend
+            .update(update.metadata([("new", "caf\u{e9}")]))
+            .await?;
+        let read = backend.download(Download::new("k")).await?;
+        assert_eq!(read.info.content_type.as_deref(), Some("text/x-new"));
+        let metadata = [("new".to_owned(), "caf\u{e9}".to_owned())];
+        assert_eq!(read.info.metadata, metadata);
+        read.body.collect(100).await
+    });
+    assert_eq!(changed.expect("it is updated"), "bytes");
 }
 
 pub(crate) fn server_killed(bucket: &Bucket, name: &str) {

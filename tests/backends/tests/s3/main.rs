@@ -11,6 +11,7 @@ mod bucket;
 mod encryption;
 mod every_server;
 mod identity;
+mod slow;
 
 // The servers.
 mod garage;

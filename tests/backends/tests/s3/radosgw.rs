@@ -71,6 +71,12 @@ fn who_asks_pays() {
     encryption::paid_by_who_asks(&bucket());
 }
 
+#[test]
+#[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
+fn what_is_kept_beside_the_bytes_changes_by_a_copy_onto_itself() {
+    every_server::updated(&bucket(), false);
+}
+
 holdall_object_store::integration! {
     #[ignore = "needs radosgw: scripts/test-backends s3/radosgw"]
     mod integration {

@@ -51,9 +51,11 @@ fn curl_uses_signed_urls() {
 #[ignore = "needs seaweedfs: scripts/test-backends s3/seaweedfs"]
 fn conditions_of_the_preset_aws() {
     let cases = [
-        "D-07", "G-01", "G-02", "G-03", "G-05", "G-06", "G-07", "G-08",
+        "D-07", "G-01", "G-02", "G-03", "G-05", "G-06", "G-07", "G-08", "P-16", "P-17", "K-11",
+        "K-12", "K-13",
     ];
     let as_amazon = Bucket::new(server("seaweedfs"), json!({"preset": "aws"}));
+    every_server::updated(&as_amazon, true);
     every_server::cases(as_amazon, "s3-seaweedfs-as-aws", &cases);
 }
 

@@ -1,6 +1,7 @@
 //! Parts as they are stored: order, size, bodies that fail.
 
-use super::{begin, complete, is_invalid_part, leaves_nothing, part_size, piece, put};
+use super::completing::is_invalid_part;
+use super::{begin, complete, leaves_nothing, part_size, piece, put};
 use crate::body;
 use crate::case::{Outcome, ensure};
 use crate::data;
@@ -9,7 +10,8 @@ use crate::watch::refused;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use holdall_plugin_api::{
-    AbortUpload, Capability, Checksums, CompleteUpload, Download, ErrorKind, ListParts, Operation, PutPart,
+    AbortUpload, Capability, Checksums, CompleteUpload, Download, ErrorKind, ListParts, Operation,
+    PutPart,
 };
 use std::time::Duration;
 
