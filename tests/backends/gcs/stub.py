@@ -508,11 +508,14 @@ class Handler(BaseHTTPRequestHandler):
     def list_parts(self, key):
         if self.command != "GET":
             raise Refused(405, "MethodNotAllowed")
-        upload, after = self.upload(key), self.number("part-number-marker", 0)
-        some = min(SOME, self.number("max-parts", SOME))
-        rows = self.server.store.db.execute(
-            "SELECT number, etag, size, modified FROM parts WHERE upload = ? AND number > ? ORDER BY number", [upload[0], after])
-        rows = rows.fetchmany(some + 1)
+        after, some = self.number("part-number-marker", 0), min(SOME, self.number("max-parts", SOME))
+        # An upload that is being forgotten is there with its parts, or not at all.
+        with self.server.store.lock:
+            upload = self.upload(key)
+            rows = self.server.store.db.execute(
+                "SELECT number, etag, size, modified FROM parts WHERE upload = ? AND number > ? ORDER BY number",
+                [upload[0], after])
+            rows = rows.fetchmany(some + 1)
         xml = [f"<Part><PartNumber>{number}</PartNumber><LastModified>{moment(modified)}</LastModified>"
                f"<ETag>{escape(etag)}</ETag><Size>{size}</Size></Part>" for number, etag, size, modified in rows[:some]]
         more = len(rows) > some
