@@ -159,7 +159,7 @@ impl Multipart {
         let page = self
             .parts(&path, list.upload_id, after, Some(list.limit))
             .await?;
-        let next = page.next().map(|next| next.to_string());
+        let next = page.next(after)?.map(|next| next.to_string());
         let parts = page.part.into_iter();
         let parts = parts.map(|part| {
             Part::new(part.part_number, part.etag, part.size)
@@ -189,7 +189,7 @@ impl Multipart {
         let after = list.page_token.map(marker).transpose()?;
         let page = Uploads::page(&self.requests, &prefix, after.as_ref(), Some(list.limit));
         let page = page.await?;
-        let next = page.next();
+        let next = page.next(after.as_ref())?;
         let next = next.map(|next| format!("{}:{}{}", next.id.len(), next.id, next.key));
         let uploads = page.upload.into_iter().filter_map(|upload| {
             let key = upload.key.strip_prefix(&store.prefix)?;
@@ -211,7 +211,7 @@ impl Multipart {
         let mut after = None;
         while known.len() < MAX_PARTS as usize {
             let page = self.parts(&path, id, after, None).await?;
-            after = page.next();
+            after = page.next(after)?;
             known.extend(page.part.into_iter().map(|part| (part.part_number, part)));
             if after.is_none() {
                 break;

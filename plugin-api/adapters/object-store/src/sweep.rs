@@ -49,9 +49,9 @@ async fn all(requests: &Requests, prefix: &str, idle: Duration) -> Result<usize>
                 Err(error) => return Err(error),
             }
         }
-        match page.next() {
-            next @ Some(_) => after = next,
-            None => return Ok(removed),
+        after = page.next(after.as_ref())?;
+        if after.is_none() {
+            return Ok(removed);
         }
     }
 }
@@ -80,9 +80,9 @@ async fn newest(requests: &Requests, path: &Path, upload: &Upload) -> Result<Dat
         for part in &page.part {
             newest = newest.max(part.last_modified);
         }
-        match page.next() {
-            next @ Some(_) => after = next,
-            None => return Ok(newest),
+        after = page.next(after)?;
+        if after.is_none() {
+            return Ok(newest);
         }
     }
 }

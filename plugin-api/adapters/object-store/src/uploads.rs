@@ -99,11 +99,23 @@ impl Uploads {
         Ok(page)
     }
 
-    /// Where the next page begins.
-    pub(crate) fn next(&self) -> Option<Marker> {
-        let key = self.next_key_marker.clone().filter(|_| self.is_truncated)?;
+    /// Where the next page begins, of a page that began after that marker.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: not behind it. Such a store would be asked without end.
+    pub(crate) fn next(&self, after: Option<&Marker>) -> Result<Option<Marker>> {
+        let key = self.next_key_marker.clone().unwrap_or_default();
+        if !self.is_truncated || key.is_empty() {
+            return Ok(None);
+        }
         let id = self.next_upload_id_marker.clone().unwrap_or_default();
-        (!key.is_empty()).then_some(Marker { key, id })
+        let next = Marker { key, id };
+        match after {
+            // The order of the ids of one key is the store's.
+            Some(after) if next.key < after.key || next == *after => Err(odd()),
+            _ => Ok(Some(next)),
+        }
     }
 }
 
@@ -131,9 +143,17 @@ impl Parts {
         quick_xml::de::from_str(&text).map_err(|cause| odd().because(cause))
     }
 
-    /// The number after which the next page begins.
-    pub(crate) fn next(&self) -> Option<u32> {
-        self.next_part_number_marker.filter(|_| self.is_truncated)
+    /// The number after which the next page begins, of a page that began after that number.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: not behind it. Such a store would be asked without end.
+    pub(crate) fn next(&self, after: Option<u32>) -> Result<Option<u32>> {
+        let next = self.next_part_number_marker.filter(|_| self.is_truncated);
+        match next {
+            Some(_) if next <= after => Err(odd()),
+            next => Ok(next),
+        }
     }
 }
 
@@ -173,18 +193,50 @@ mod tests {
         assert_eq!(uploads.upload.len(), 2);
         assert_eq!(uploads.upload[0].key, "a&b");
         let (key, id) = ("k".to_owned(), "i".to_owned());
-        assert_eq!(uploads.next(), Some(Marker { key, id }));
+        assert_eq!(uploads.next(None).unwrap(), Some(Marker { key, id }));
         let parts: Parts = quick_xml::de::from_str(
             "<ListPartsResult><IsTruncated>false</IsTruncated><NextPartNumberMarker>1</NextPartNumberMarker><Part><PartNumber>1</PartNumber><LastModified>2026-11-26T08:00:00.000Z</LastModified><ETag>&quot;e&quot;</ETag><Size>7</Size></Part></ListPartsResult>",
         )
         .unwrap();
-        assert_eq!((parts.part.len(), parts.next()), (1, None));
+        assert_eq!((parts.part.len(), parts.next(None).unwrap()), (1, None));
         assert_eq!(
             (parts.part[0].etag.as_str(), parts.part[0].size),
             ("\"e\"", 7)
         );
         let none = Uploads::read("<ListMultipartUploadsResult/>").unwrap();
-        assert!(none.upload.is_empty() && none.next().is_none());
+        assert!(none.upload.is_empty() && none.next(None).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_page_has_to_end_behind_its_beginning() {
+        let marker = |key: &str, id: &str| {
+            let (key, id) = (key.to_owned(), id.to_owned());
+            Marker { key, id }
+        };
+        let page = Uploads {
+            is_truncated: true,
+            next_key_marker: Some("k".to_owned()),
+            next_upload_id_marker: Some("i".to_owned()),
+            ..Uploads::default()
+        };
+        for before in [marker("j", "z"), marker("k", "h"), marker("k", "j")] {
+            assert_eq!(page.next(Some(&before)).unwrap(), Some(marker("k", "i")));
+        }
+        for behind in [marker("k", "i"), marker("l", "a")] {
+            let refused = page.next(Some(&behind)).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Unavailable);
+        }
+        let page = Parts {
+            part: Vec::new(),
+            is_truncated: true,
+            next_part_number_marker: Some(7),
+        };
+        assert_eq!(page.next(None).unwrap(), Some(7));
+        assert_eq!(page.next(Some(6)).unwrap(), Some(7));
+        for behind in [7, 8] {
+            let refused = page.next(Some(behind)).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Unavailable);
+        }
     }
 
     #[test]
@@ -194,7 +246,8 @@ mod tests {
                 "<ListMultipartUploadsResult>{encoding}<NextKeyMarker>a%2Bb+c</NextKeyMarker><IsTruncated>true</IsTruncated><Upload><Key>a%2Bb+c</Key><UploadId>u</UploadId><Initiated>2026-11-26T08:00:00Z</Initiated></Upload></ListMultipartUploadsResult>"
             );
             let page = Uploads::read(&text).unwrap();
-            (page.upload[0].key.clone(), page.next().unwrap().key)
+            let next = page.next(None).unwrap().unwrap();
+            (page.upload[0].key.clone(), next.key)
         };
         let both = |key: &str| (key.to_owned(), key.to_owned());
         assert_eq!(page("<EncodingType>url</EncodingType>"), both("a+b c"));

@@ -118,3 +118,25 @@ async fn parts_that_are_not_there_are_named_before_the_store_is_asked() {
             .all(|seen| seen.method == Method::GET)
     );
 }
+
+#[tokio::test]
+async fn pages_of_parts_that_do_not_move_on_end() {
+    let mut pages = 0;
+    let endpoint = Endpoint::start(move |_| {
+        pages += 1;
+        // Ends after all, so that the test fails instead of waiting.
+        let truncated = pages < 20;
+        Reply::new(200).body(format!(
+            "<ListPartsResult><IsTruncated>{truncated}</IsTruncated><NextPartNumberMarker>1</NextPartNumberMarker><Part><PartNumber>1</PartNumber><LastModified>2026-11-26T08:00:00Z</LastModified><ETag>&quot;e&quot;</ETag><Size>7</Size></Part></ListPartsResult>"
+        ))
+    })
+    .await;
+    let store = OpenedStore::new(InMemory::new());
+    let requests = crate::requests::tests::of(&endpoint.url());
+    let multipart = Multipart::new(Arc::new(InMemory::new()), requests);
+    let parts = [Part::new(1, "\"e\"", 7)];
+    let complete = CompleteUpload::new("k", "id", &parts);
+    let error = multipart.complete(&store, &complete).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(endpoint.seen().len(), 2);
+}
