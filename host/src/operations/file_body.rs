@@ -39,7 +39,7 @@ impl FileBody {
             state: State::Idle(body),
             at: 0,
             length,
-            chunk: u64::from(chunk_hint).min(MAX_CHUNK),
+            chunk: u64::from(chunk_hint).clamp(1, MAX_CHUNK),
         })
     }
 
