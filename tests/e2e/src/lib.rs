@@ -95,12 +95,7 @@ pub fn cargo() -> Command {
 /// Builds what the tests run, once per process; a no-op when it is current.
 pub fn artifacts() -> &'static Artifacts {
     static ARTIFACTS: OnceLock<Artifacts> = OnceLock::new();
-    // With another selection cargo resolves other features of common dependencies, and compiles them and all
-    // above them a second time: scripts/test names its own, which is built by then.
-    ARTIFACTS.get_or_init(|| match std::env::var("HOLDALL_TEST_SELECTION") {
-        Ok(selection) => Artifacts::of(selection.split(' ')),
-        Err(_) => Artifacts::build(PACKAGES),
-    })
+    ARTIFACTS.get_or_init(|| Artifacts::selected(PACKAGES))
 }
 
 impl Artifacts {
@@ -111,6 +106,19 @@ impl Artifacts {
     /// When `cargo build` fails.
     pub fn build(packages: &[&str]) -> Self {
         Self::of(packages.iter().flat_map(|package| ["-p", package]))
+    }
+
+    /// These packages, of the selection of scripts/test where that runs the tests. With another one cargo resolves other
+    /// features of common dependencies, and compiles them and all above them a second time.
+    ///
+    /// # Panics
+    ///
+    /// When `cargo build` fails.
+    pub fn selected(packages: &[&str]) -> Self {
+        match std::env::var("HOLDALL_TEST_SELECTION") {
+            Ok(selection) => Self::of(selection.split(' ')),
+            Err(_) => Self::build(packages),
+        }
     }
 
     fn of<'a>(selection: impl Iterator<Item = &'a str>) -> Self {

@@ -62,7 +62,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Built once, by `cargo build`.
 static BUILT: LazyLock<Artifacts> =
-    LazyLock::new(|| Artifacts::build(&["holdall-plugin-s3", "holdall-plugin-webdav"]));
+    LazyLock::new(|| Artifacts::selected(&["holdall-plugin-s3", "holdall-plugin-webdav"]));
 
 /// Limits of time of one mode.
 #[derive(Clone, Copy, Debug)]
