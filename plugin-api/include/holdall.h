@@ -1697,15 +1697,15 @@ typedef struct HoldallHeader {
 #define HOLDALL_OP_LIST_PARTS (UINT64_C(1) << 16)
 // A page of uploads in parts. Since 1.1.
 #define HOLDALL_OP_LIST_UPLOADS (UINT64_C(1) << 17)
-// Makes the object of its parts. Since 1.1.
+// Completes an upload in parts: makes the object. Since 1.1.
 #define HOLDALL_OP_COMPLETE_UPLOAD (UINT64_C(1) << 18)
 // Ends an upload in parts without an object. Since 1.1.
 #define HOLDALL_OP_ABORT_UPLOAD (UINT64_C(1) << 19)
-// Reads many ranges of one version. Since 1.1.
+// Reads many ranges of one version of an object. Since 1.1.
 #define HOLDALL_OP_DOWNLOAD_RANGES (UINT64_C(1) << 20)
 // A page of versions. Since 1.1.
 #define HOLDALL_OP_LIST_VERSIONS (UINT64_C(1) << 21)
-// Replaces what is kept beside the bytes. Since 1.1.
+// Replaces headers, metadata and tags without the bytes. Since 1.1.
 #define HOLDALL_OP_UPDATE (UINT64_C(1) << 22)
 
 // Capabilities: promises. What is not claimed is refused by the host and never arrives. Those of the second word
@@ -1796,27 +1796,27 @@ typedef struct HoldallHeader {
 #define HOLDALL_CAP_EVENTUAL (UINT64_C(1) << 41)
 // Uploads may ask how durable they are when they answer.
 #define HOLDALL_CAP_DURABILITY (UINT64_C(1) << 42)
-// Uploads in parts: all six operations of them. Since 1.1, like all that follow.
+// Uploads in parts, with all six operations. Since 1.1, as all that follow.
 #define HOLDALL_CAP2_PARTS (UINT64_C(1) << 0)
-// A part may have any size; without it all but the last have `min_part_bytes` at least.
+// Parts of any size. Without it every part but the last has at least `min_part_bytes`.
 #define HOLDALL_CAP2_PARTS_ANY_SIZE (UINT64_C(1) << 1)
-// Many ranges of one version in one operation.
+// Reads many ranges of one version in one operation.
 #define HOLDALL_CAP2_RANGES (UINT64_C(1) << 2)
-// Downloads go into memory of the caller.
+// Downloads are written into memory of the caller.
 #define HOLDALL_CAP2_READ_INTO (UINT64_C(1) << 3)
-// A download may lend its object as a range of an open file.
+// A download may give its bytes as a range of an open file.
 #define HOLDALL_CAP2_LEND_FILE (UINT64_C(1) << 4)
-// Copies with `if_match` of the target.
+// Copies with `if_match`: a condition on the etag of the target.
 #define HOLDALL_CAP2_COPY_IF_MATCH (UINT64_C(1) << 5)
-// Copies with conditions on the source.
+// Copies with conditions on the etag of the source.
 #define HOLDALL_CAP2_COPY_SOURCE_CONDITIONS (UINT64_C(1) << 6)
-// Copies a version of the source.
+// Copies a named version of the source.
 #define HOLDALL_CAP2_COPY_SOURCE_VERSION (UINT64_C(1) << 7)
-// A copy may have another type, other headers and metadata.
+// A copy replaces content type, headers, metadata, tags and storage class.
 #define HOLDALL_CAP2_COPY_REPLACE_METADATA (UINT64_C(1) << 8)
 // Lists versions.
 #define HOLDALL_CAP2_LIST_VERSIONS (UINT64_C(1) << 9)
-// A batch of deletes takes a version for each key.
+// `delete_many` takes a version for each key.
 #define HOLDALL_CAP2_DELETE_MANY_VERSIONS (UINT64_C(1) << 10)
 // `update` replaces content type and headers.
 #define HOLDALL_CAP2_UPDATE_HEADERS (UINT64_C(1) << 11)
@@ -1824,13 +1824,13 @@ typedef struct HoldallHeader {
 #define HOLDALL_CAP2_UPDATE_METADATA (UINT64_C(1) << 12)
 // `update` replaces tags.
 #define HOLDALL_CAP2_UPDATE_TAGS (UINT64_C(1) << 13)
-// Uploads name a storage class.
+// Uploads, updates and copies may name a storage class.
 #define HOLDALL_CAP2_STORAGE_CLASS (UINT64_C(1) << 14)
-// Tags are kept and returned.
+// Tags are kept, and returned when they are asked for.
 #define HOLDALL_CAP2_TAGS (UINT64_C(1) << 15)
-// Uploads may ask for encryption with keys of the store.
+// Uploads may ask the store to encrypt with keys of its own.
 #define HOLDALL_CAP2_ENCRYPTION_MANAGED (UINT64_C(1) << 16)
-// Uploads may name the key that the store encrypts with.
+// Uploads may name the key of the key service that the store encrypts with.
 #define HOLDALL_CAP2_ENCRYPTION_KEY_ID (UINT64_C(1) << 17)
 
 // Kinds of errors, for `HoldallFfiError.kind`.

@@ -30,7 +30,7 @@ async fn a_multipart_upload_that_does_not_complete_leaves_nothing() {
 
     let mut upload = opened.store.put_multipart(&key).await.unwrap();
     upload.put_part(part()).await.unwrap();
-    assert_eq!(opened.files().len(), 1, "the part is staged");
+    assert!(!opened.files().is_empty(), "the part is staged");
     upload.abort().await.unwrap();
     empty(&opened).await;
 

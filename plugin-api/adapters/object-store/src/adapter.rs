@@ -112,11 +112,14 @@ impl<O> Adapter<O> {
     }
 
     #[cfg(feature = "http")]
-    fn multipart(&self) -> Result<(&crate::Multipart, &OpenedStore)> {
+    /// For that operation; without parts it answers as one that is not there.
+    fn multipart(&self, operation: &'static str) -> Result<(&crate::Multipart, &OpenedStore)> {
         let store = self.store()?;
         let multipart = store.multipart.as_ref();
-        let none = || Error::unsupported("this store takes no uploads in parts");
-        Ok((multipart.ok_or_else(none)?, store))
+        Ok((
+            multipart.ok_or_else(|| Error::unsupported(operation))?,
+            store,
+        ))
     }
 
     async fn remove(&self, path: &Path, if_match: Option<&str>) -> Result<Deleted> {
@@ -380,38 +383,38 @@ impl<O: OpenStore> StorageBackend for Adapter<O> {
 
     #[cfg(feature = "http")]
     async fn create_upload(&self, create: CreateUpload<'_>) -> Result<String> {
-        let (multipart, store) = self.multipart()?;
+        let (multipart, store) = self.multipart("create_upload")?;
         self.sweep(store);
         multipart.create(store, &create).await
     }
 
     #[cfg(feature = "http")]
     async fn put_part(&self, put: PutPart<'_>) -> Result<Part> {
-        let (multipart, store) = self.multipart()?;
+        let (multipart, store) = self.multipart("put_part")?;
         multipart.put(store, put).await
     }
 
     #[cfg(feature = "http")]
     async fn list_parts(&self, list: ListParts<'_>) -> Result<PartPage> {
-        let (multipart, store) = self.multipart()?;
+        let (multipart, store) = self.multipart("list_parts")?;
         multipart.list_parts(store, &list).await
     }
 
     #[cfg(feature = "http")]
     async fn list_uploads(&self, list: ListUploads<'_>) -> Result<UploadPage> {
-        let (multipart, store) = self.multipart()?;
+        let (multipart, store) = self.multipart("list_uploads")?;
         multipart.list_uploads(store, &list).await
     }
 
     #[cfg(feature = "http")]
     async fn complete_upload(&self, complete: CompleteUpload<'_>) -> Result<Uploaded> {
-        let (multipart, store) = self.multipart()?;
+        let (multipart, store) = self.multipart("complete_upload")?;
         multipart.complete(store, &complete).await
     }
 
     #[cfg(feature = "http")]
     async fn abort_upload(&self, abort: AbortUpload<'_>) -> Result<()> {
-        let (multipart, store) = self.multipart()?;
+        let (multipart, store) = self.multipart("abort_upload")?;
         multipart.abort(store, &abort).await
     }
 
