@@ -329,7 +329,7 @@ mod files {
             lent(&first.body, &bytes[..])?;
             // The number of what the first has closed is free: a second close of it would hit this file.
             drop(first);
-            let file = std::fs::File::open(&own).map_err(text)?;
+            let file = std::fs::File::open(own).map_err(text)?;
             lent(&second.body, &bytes[..])?;
             drop(second);
             ensure!(
